@@ -1,0 +1,151 @@
+"""The losses of section 4.1, one value per example, and their weighted sum."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from specjax.image.batching import over_pictures
+from specjax.image.edges import sobel
+from specjax.image.similarity import ms_ssim
+from specjax.optim.schedules import ScheduleSpec
+from specjax.signal import oscillators, stft
+
+Pictures = Float[Array, "batch size size"]
+PerExample = Float[Array, " batch"]
+
+AUTHORS_SCALES = (0.1, 0.15, 0.2, 0.2, 0.2)  # the authors' MS-SSIM weights, finest first
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Constants of the losses.
+
+    huber_delta: the paper uses 0.5 and 1.0.
+    ms_ssim_weights: exponents by scale, finest first.
+    wave_rate: sample rate (Hz) of the sounds that `waveform` and `stft` compare; the rows must fit below half of it.
+    """
+
+    huber_delta: float = 1.0
+    ms_ssim_weights: tuple[float, ...] = AUTHORS_SCALES
+    wave_rate: int = 4032
+    n_fft: int = 512
+    hop_length: int = 128
+
+    def __post_init__(self) -> None:
+        if self.huber_delta <= 0:
+            raise ValueError(f"loss.huber_delta={self.huber_delta} must be above 0")
+        if not self.ms_ssim_weights or min(self.ms_ssim_weights) <= 0:
+            raise ValueError("loss.ms_ssim_weights must be a non-empty tuple of numbers above 0")
+
+
+def mse(prediction: Pictures, target: Pictures, _: LossConfig) -> PerExample:
+    """Mean squared error."""
+    return jnp.mean((prediction - target) ** 2, axis=(1, 2))
+
+
+def l1(prediction: Pictures, target: Pictures, _: LossConfig) -> PerExample:
+    """Mean absolute error."""
+    return jnp.mean(jnp.abs(prediction - target), axis=(1, 2))
+
+
+def huber(prediction: Pictures, target: Pictures, config: LossConfig) -> PerExample:
+    """Quadratic within `huber_delta`, straight beyond."""
+    error = jnp.abs(prediction - target)
+    inside = jnp.minimum(error, config.huber_delta)
+    return jnp.mean(inside * (error - 0.5 * inside), axis=(1, 2))
+
+
+def structure(prediction: Pictures, target: Pictures, config: LossConfig) -> PerExample:
+    """1 - MS-SSIM."""
+    return 1.0 - ms_ssim(prediction, target, weights=config.ms_ssim_weights)
+
+
+def fft(prediction: Pictures, target: Pictures, _: LossConfig) -> PerExample:
+    """Mean squared difference of 2-D Fourier magnitudes, not normalised, as in the authors' code."""
+    difference = _fourier_magnitude(prediction) - _fourier_magnitude(target)
+    return jnp.mean(difference**2, axis=(1, 2))
+
+
+def edges(prediction: Pictures, target: Pictures, _: LossConfig) -> PerExample:
+    """Mean squared difference of Sobel slopes: the frequency alignment the paper names as future work."""
+    return over_pictures(lambda error: jnp.mean(sobel(error) ** 2))(prediction - target)
+
+
+def rows(prediction: Pictures, target: Pictures, _: LossConfig) -> PerExample:
+    """Squared difference of row marginals (means over time), summed over rows: which notes sound, and how loudly."""
+    return jnp.sum(jnp.mean(prediction - target, axis=2) ** 2, axis=1)
+
+
+def waveform(prediction: Pictures, target: Pictures, config: LossConfig) -> PerExample:
+    """Mean squared difference of the sounds. Synthesis is linear, so it is the sound of the difference."""
+    return jnp.mean(_sound(prediction - target, config) ** 2, axis=1)
+
+
+def spectrum(prediction: Pictures, target: Pictures, config: LossConfig) -> PerExample:
+    """Mean squared difference of STFT magnitudes of the sounds."""
+    heard = [stft.magnitude(_sound(x, config), config.n_fft, config.hop_length) for x in (prediction, target)]
+    return jnp.mean((heard[0] - heard[1]) ** 2, axis=(1, 2))
+
+
+LOSSES: dict[str, Callable[[Pictures, Pictures, LossConfig], PerExample]] = {
+    "mse": mse,
+    "l1": l1,
+    "huber": huber,
+    "ms_ssim": structure,
+    "fft": fft,
+    "sobel": edges,
+    "rows": rows,
+    "waveform": waveform,
+    "stft": spectrum,
+}
+
+
+def mix(**weights: float | ScheduleSpec) -> dict[str, ScheduleSpec]:
+    """Weights by loss name: numbers stand for constants, and losses that are not named weigh nothing."""
+    specs = {name: w if isinstance(w, ScheduleSpec) else ScheduleSpec(value=float(w)) for name, w in weights.items()}
+    return {name: ScheduleSpec(value=0.0) for name in LOSSES} | specs
+
+
+def weighted_sum(
+    prediction: Pictures,
+    target: Pictures,
+    weights: Mapping[str, Float[Array, ""]],
+    config: LossConfig,
+    importance: PerExample,
+    gated: Collection[str] = (),
+) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
+    """Sum of the losses in `weights`, each a mean over examples by `importance`; and each one's own value.
+
+    Those named in `gated` are skipped, and read 0, at steps where their weight is 0; the others are always computed,
+    which lets the compiler fuse them with what surrounds them.
+    """
+    share = importance / jnp.maximum(jnp.sum(importance), 1e-8)
+
+    def value(name: str) -> Float[Array, ""]:
+        compute = lambda p, t: jnp.sum(share * LOSSES[name](p, t, config))  # noqa: E731
+        if name not in gated:
+            return compute(prediction, target)
+        return jax.lax.cond(weights[name] != 0, compute, lambda p, t: jnp.zeros(()), prediction, target)
+
+    values = {name: value(name) for name in weights}
+    return sum((weights[name] * values[name] for name in weights), jnp.zeros(())), values
+
+
+def _fourier_magnitude(x: Pictures) -> Float[Array, "batch size bins"]:
+    spectrum = jnp.fft.rfft2(x)
+    power = spectrum.real**2 + spectrum.imag**2
+    return jnp.sqrt(power + 1e-12)  # the slope of a bare magnitude is not a number at zero
+
+
+def _sound(pictures: Pictures, config: LossConfig) -> Float[Array, "batch samples"]:
+    """One second of each picture's sound, row r at r Hz, with fixed random phases."""
+    size = pictures.shape[1]
+    increment = jnp.asarray(oscillators.phase_increment(np.arange(size), config.wave_rate))
+    phases = jnp.asarray(np.random.default_rng(0).uniform(0, 2 * np.pi, size), jnp.float32)
+    sound = partial(oscillators.additive_synthesis, increment=increment, phases=phases, samples=config.wave_rate)
+    return over_pictures(sound)(pictures)

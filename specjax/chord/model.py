@@ -1,0 +1,110 @@
+"""The U-Net of the chord paper (section 3), with its authors' depth, and a choice of head.
+
+A 28x28 digit goes down to 7x7 and back up to a 28x28 map of features; a head paints the spectrogram from it.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from specjax.nn.conv import Conv, Init, UpConv
+from specjax.nn.separable import RowHead, UpsampledConv
+
+LEAKY_SLOPE = 0.2  # at the bottleneck; the last activation's slope is 0.01
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """Shape of the network. The defaults are the authors' network: 2,722,753 parameters.
+
+    head: `paper`, bilinear upsampling and a 3x3 convolution; `rows`, a learned row matrix.
+    activation: of the last layer.
+    qualities: number of chord qualities the network is told of (0: it is told none, as in the paper).
+    """
+
+    widths: tuple[int, int, int] = (64, 128, 256)
+    depth: int = 3
+    bottleneck_depth: int = 2
+    skips: bool = True
+    head: Literal["paper", "rows"] = "paper"
+    head_channels: int = 16
+    activation: Literal["leaky_relu", "sigmoid"] = "leaky_relu"
+    init: Init = "torch"
+    compute_dtype: Literal["float32", "bfloat16"] = "float32"
+    qualities: int = 0
+
+    def __post_init__(self) -> None:
+        for name, choices in {
+            "head": ("paper", "rows"),
+            "activation": ("leaky_relu", "sigmoid"),
+            "init": ("torch", "he"),
+            "compute_dtype": ("float32", "bfloat16"),
+        }.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"model.{name}={getattr(self, name)!r} is unknown: choose {' or '.join(choices)}")
+        if len(self.widths) != 3 or min(self.widths) < 1:
+            raise ValueError(f"model.widths={self.widths}: three channel counts above 0 are needed")
+        if min(self.depth, self.bottleneck_depth, self.head_channels) < 1:
+            raise ValueError("model.depth, bottleneck_depth and head_channels must be at least 1")
+
+
+class UNet(nn.Module):
+    """`(batch, 28, 28)` digits in [0, 1] to `(batch, size, size)` spectrograms, near [0, 1]."""
+
+    config: UNetConfig
+    size: int = 1008
+
+    @nn.compact
+    def __call__(
+        self, digits: Float[Array, "batch 28 28"], quality: Int[Array, " batch"] | None = None
+    ) -> Float[Array, "batch size size"]:
+        c = self.config
+        dtype = jnp.dtype(c.compute_dtype)
+        fine, middle, coarse = c.widths
+        x = digits[..., None].astype(dtype)
+        skip_fine = self._convs(x, fine, c.depth, "encode_fine")
+        skip_middle = self._convs(_pool(skip_fine), middle, c.depth, "encode_middle")
+        x = self._bottleneck(_pool(skip_middle), coarse, quality)
+        x = UpConv(middle, c.init, dtype, name="up_middle")(x)
+        x = self._convs(self._join(x, skip_middle), middle, c.depth, "decode_middle")
+        x = UpConv(fine, c.init, dtype, name="up_fine")(x)
+        x = self._convs(self._join(x, skip_fine), fine, c.depth, "decode_fine")
+        if c.head == "paper":
+            picture = UpsampledConv(self.size, c.init, name="head")(x)
+        else:
+            picture = RowHead(self.size, c.head_channels, name="head")(x)
+        return nn.sigmoid(picture) if c.activation == "sigmoid" else nn.leaky_relu(picture, 0.01)
+
+    def _convs(self, x: Array, width: int, depth: int, name: str) -> Array:
+        c = self.config
+        for i in range(depth):
+            x = nn.relu(Conv(width, 3, c.init, jnp.dtype(c.compute_dtype), name=f"{name}_{i}")(x))
+        return x
+
+    def _bottleneck(self, x: Array, width: int, quality: Array | None) -> Array:
+        c = self.config
+        for i in range(c.bottleneck_depth):
+            x = Conv(width, 3, c.init, jnp.dtype(c.compute_dtype), name=f"bottleneck_{i}")(x)
+            if i == 0 and c.qualities:
+                embedding = nn.Embed(c.qualities, width, dtype=x.dtype, name="quality")(quality)
+                x = x + embedding[:, None, None, :]
+            x = nn.leaky_relu(x, LEAKY_SLOPE)
+        return x
+
+    def _join(self, up: Array, skip: Array) -> Array:
+        return jnp.concatenate([up, skip], axis=-1) if self.config.skips else up
+
+
+def _pool(x: Array) -> Array:
+    """2x2 maximum, as maxima of strided slices: their gradient is a selection, not a scatter."""
+    batch, height, width, channels = x.shape
+    return x.reshape(batch, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
+
+
+def parameter_count(params: dict) -> int:
+    """Number of scalars in a parameter tree."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))

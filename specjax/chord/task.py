@@ -1,0 +1,363 @@
+"""The chord wing as a task: digits in, chords out."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, Key
+
+from specjax.chord import conditioning, metrics, synth, theory
+from specjax.chord.conditioning import Conditioning
+from specjax.chord.loss import LOSSES, LossConfig, mix, weighted_sum
+from specjax.chord.model import UNet, UNetConfig
+from specjax.data import digits
+from specjax.data.digits import Digits, DigitsConfig
+from specjax.engine.task import Metrics, Part, Sample
+from specjax.image import augment, render
+from specjax.image.batching import over_pictures
+from specjax.image.similarity import ms_ssim
+from specjax.optim import guard
+from specjax.optim.schedules import Schedule, ScheduleSpec
+from specjax.signal import oscillators
+
+PITCH_RATE = 4032  # Hz at which pitch is measured: four samples a column
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """Adam (Kingma and Ba 2015), gradients clipped to a global norm of `clip` (0: not), decoupled weight decay.
+
+    average_decay: of the moving average of parameters that is judged and exported; 0 uses the parameters.
+    """
+
+    learning_rate: ScheduleSpec = ScheduleSpec(value=1e-4)
+    b1: float = 0.9
+    b2: float = 0.999
+    epsilon: float = 1e-8
+    clip: float = 0.0
+    weight_decay: float = 0.0
+    average_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("b1", "b2", "average_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"optimiser.{name}={getattr(self, name)} must lie in [0, 1)")
+        if min(self.clip, self.weight_decay) < 0 or self.learning_rate.value < 0:
+            raise ValueError("optimiser.clip, weight_decay and learning_rate must not be negative")
+
+    def build(self) -> optax.GradientTransformation:
+        """Everything but the learning rate, which is a knob."""
+        stages = [optax.scale_by_adam(self.b1, self.b2, self.epsilon)]
+        if self.clip:
+            stages.insert(0, optax.clip_by_global_norm(self.clip))
+        if self.weight_decay:
+            stages.append(optax.add_decayed_weights(self.weight_decay))
+        return optax.chain(*stages)
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes of the digit; its target is made from the changed digit. Pixels, degrees, shares."""
+
+    max_shift: float = 0.0
+    max_degrees: float = 0.0
+    max_scale: float = 0.0
+    max_shear: float = 0.0
+
+
+@dataclass(frozen=True)
+class ChordConfig:
+    """Everything the chord wing can be told.
+
+    qualities: chord qualities; with more than one, each example draws one at random and the network is told which.
+    weights: loss name -> weight by step.
+    curriculum: (step, digits) pairs: from that step on only those digits count; empty counts all.
+    """
+
+    data: DigitsConfig = DigitsConfig()
+    conditioning: Conditioning = Conditioning()
+    model: UNetConfig = UNetConfig()
+    loss: LossConfig = LossConfig()
+    weights: Mapping[str, ScheduleSpec] = field(default_factory=lambda: mix(huber=1.0))
+    optimiser: OptimiserConfig = OptimiserConfig()
+    augment: AugmentConfig = AugmentConfig()
+    qualities: tuple[str, ...] = ("major",)
+    curriculum: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    sound: synth.SoundConfig = synth.SoundConfig(octave=3)
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.weights) - set(LOSSES)):
+            raise ValueError(f"weights: {unknown[0]!r} is no loss: choose from {', '.join(LOSSES)}")
+        if all(spec == ScheduleSpec(value=0.0) for spec in self.weights.values()):
+            raise ValueError(f"weights: give at least one loss of {', '.join(LOSSES)} a weight")
+        if unknown := [q for q in self.qualities if q not in theory.QUALITIES]:
+            raise ValueError(f"qualities: {unknown[0]!r} is unknown: choose from {', '.join(theory.QUALITIES)}")
+        if self.model.qualities not in (0, len(self.qualities)) or (len(self.qualities) > 1) != bool(
+            self.model.qualities
+        ):
+            raise ValueError(
+                f"model.qualities={self.model.qualities} but {len(self.qualities)} chord qualities are configured: "
+                "the network must be told which of several (set both alike; 0 for a single one)"
+            )
+        top = theory.highest_label(self.conditioning.size, self.conditioning.base_hz)
+        if self.data.labels - 1 > top:
+            raise ValueError(f"data.labels={self.data.labels}: chords of labels above {top} pass the last row")
+        for step, shown in self.curriculum:
+            if step < 0 or not shown or not all(0 <= d < self.data.labels for d in shown):
+                raise ValueError(f"curriculum: ({step}, {shown}) needs a step >= 0 and labels below {self.data.labels}")
+        if self.curriculum and self.curriculum[0][0] != 0:
+            raise ValueError("curriculum: its first entry must start at step 0")
+
+
+class Batch(NamedTuple):
+    """What one update sees."""
+
+    digit: Float[Array, "batch 28 28"]
+    label: Int[Array, " batch"]
+    quality: Int[Array, " batch"]
+    target: Float[Array, "batch size size"]
+
+
+@dataclass(frozen=True)
+class ChordTask:
+    """The six verbs over a `ChordConfig`. The state is a `guard.Guarded`; its average is what is judged."""
+
+    config: ChordConfig
+    name: str = "chord"
+
+    @cached_property
+    def schedules(self) -> dict[str, Schedule]:
+        """Learning rate, loss weights and curriculum mask, by step."""
+        c = self.config
+        knobs: dict[str, Schedule] = {f"weight/{name}": c.weights[name].build() for name in self._losses}
+        knobs["learning_rate"] = c.optimiser.learning_rate.build()
+        knobs["curriculum"] = _mask_schedule(c.curriculum, c.data.labels)
+        # Early on a long average would mostly remember the random start.
+        knobs["average_decay"] = lambda step: jnp.minimum(c.optimiser.average_decay, (1 + step) / (10 + step))
+        return knobs
+
+    @cached_property
+    def model(self) -> UNet:
+        return UNet(self.config.model, self.config.conditioning.size)
+
+    @cached_property
+    def operators(self) -> conditioning.Operators:
+        return conditioning.operators(self.config.conditioning, self.config.data.labels, self.config.qualities)
+
+    def load(self) -> tuple[Digits, Digits]:
+        return digits.load(self.config.data)
+
+    def init(self, key: Key[Array, ""]) -> guard.Guarded:
+        quality = jnp.zeros((1,), jnp.int32) if self.config.model.qualities else None
+        params = self.model.init(key, jnp.zeros((1, 28, 28)), quality)["params"]
+        return guard.start(params, self.config.optimiser.build())
+
+    def batch(self, examples: Digits, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(indices)))
+        digit = examples.image[indices].astype(jnp.float32) / 255.0
+        label = examples.label[indices]
+
+        augment_keys, quality_keys, noise_keys = jax.vmap(lambda k: jax.random.split(k, 3), out_axes=1)(keys)
+        bounds = asdict(self.config.augment)
+        if any(bounds.values()):
+            digit = jax.vmap(partial(augment.random_affine, **bounds))(augment_keys, digit)
+        quality = jax.vmap(lambda k: jax.random.randint(k, (), 0, len(self.config.qualities)))(quality_keys)
+        target = conditioning.targets(self.operators, self.config.conditioning, digit, label, quality, noise_keys)
+        return Batch(digit, label, quality, target)
+
+    def step(
+        self, state: guard.Guarded, batch: Batch, knobs: Mapping[str, Array], key: Key[Array, ""]
+    ) -> tuple[guard.Guarded, Metrics]:
+        weights = {name: knobs[f"weight/{name}"] for name in self._losses}
+        varying = [name for name in self._losses if self.config.weights[name].kind != "constant"]
+        importance = knobs["curriculum"][batch.label]
+
+        def objective(params: Any) -> tuple[Float[Array, ""], Metrics]:
+            picture = self.paint(params, batch.digit, batch.quality)
+            return weighted_sum(picture, batch.target, weights, self.config.loss, importance, varying)
+
+        (total, terms), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
+        state, norms = guard.update(
+            state, gradients, self.config.optimiser.build(), knobs["learning_rate"], knobs["average_decay"], total
+        )
+        named = {f"loss/{name}": value for name, value in terms.items()}
+        return state, {"loss": total, "learning_rate": knobs["learning_rate"], **named, **norms}
+
+    def paint(
+        self, params: Any, digit: Float[Array, "batch 28 28"], quality: Int[Array, " batch"]
+    ) -> Float[Array, "batch size size"]:
+        """Spectrograms of a batch of digits."""
+        return self.model.apply({"params": params}, digit, quality if self.config.model.qualities else None)
+
+    def evaluate(self, state: guard.Guarded, examples: Digits) -> Metrics:
+        digit = examples.image.astype(jnp.float32) / 255.0
+        # Every quality is met equally often, whatever the order of the examples.
+        place = jnp.sum(examples.image.astype(jnp.int32), axis=(1, 2))
+        quality = place % len(self.config.qualities)
+        pictures = self.paint(state.average, digit, quality)
+        return over_pictures(self._measure)(pictures, digit, examples.label, quality)
+
+    def summarise(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
+        label = measures["label"]
+        summary = {f"eval/{k}": float(np.mean(v)) for k, v in measures.items() if k != "label"}
+        by_label = [measures["exact_notes"][label == value].mean() for value in np.unique(label)]
+        return summary | {"eval/exact_notes_worst_label": float(min(by_label)), "eval/examples": float(len(label))}
+
+    def _measure(
+        self,
+        picture: Float[Array, "size size"],
+        digit: Float[Array, "28 28"],
+        label: Int[Array, ""],
+        quality: Int[Array, ""],
+    ) -> Metrics:
+        reference = conditioning.target(self.operators, self.config.conditioning, digit, label, quality, None)
+        tables = jax.tree.map(jnp.asarray, self._tables)
+        chord = label * len(self.config.qualities) + quality
+        partials, notes = tables.partials[chord], tables.notes[chord]
+        profile = metrics.row_profile(picture)
+        named_label, named_quality = metrics.decode_chord(profile, tables.templates)
+        heard_as = named_label * len(self.config.qualities) + named_quality
+        wave = synth.wave(
+            picture, tables.increments[heard_as], tables.phase_rows[heard_as], synth.SoundConfig(PITCH_RATE)
+        )
+        return {
+            "label": label,
+            "exact_notes": metrics.exact_notes(profile, notes).astype(jnp.float32),
+            "row_f1": metrics.row_f1(profile, metrics.row_profile(reference)),
+            "off_chord_db": metrics.off_chord_db(picture, partials),
+            "pitch_error_cents": metrics.pitch_error_cents(wave, tables.exact_hz[chord], PITCH_RATE),
+            "r_squared": metrics.r_squared(picture, reference),
+            "ms_ssim": ms_ssim(picture, reference),
+            "envelope_correlation": metrics.envelope_correlation(
+                picture, partials, digit, jnp.asarray(self.operators.upscale)
+            ),
+            "label_named": (named_label == label).astype(jnp.float32),
+            "quality_named": (named_quality == quality).astype(jnp.float32),
+        }
+
+    def sample(self, state: guard.Guarded, examples: Digits) -> Sample:
+        """One held-out digit of each label: a contact sheet, and the sound of what was painted."""
+        shown = [int(np.flatnonzero(examples.label == label)[0]) for label in np.unique(examples.label)]
+        digit = jnp.asarray(examples.image[shown], jnp.float32) / 255.0
+        label = jnp.asarray(examples.label[shown])
+        quality = jnp.arange(len(shown), dtype=jnp.int32) % len(self.config.qualities)
+        keys = jax.random.split(jax.random.key(0), len(shown))
+        targets = conditioning.targets(self.operators, self.config.conditioning, digit, label, quality, keys)
+        pictures = jax.jit(self.paint)(state.average, digit, quality)
+        names = [self.chord_name(int(y), int(q)) for y, q in zip(label, quality, strict=True)]
+        sounds = {f"{int(y)}_{name}": self.sound(picture, self.config.sound)
+                  for y, name, picture in zip(label, names, pictures, strict=True)}  # fmt: skip
+        sheet = contact_sheet(np.asarray(digit), np.asarray(targets), np.asarray(pictures), names)
+        return Sample({"contact_sheet": sheet}, sounds, self.config.sound.sample_rate)
+
+    def chord_name(self, label: int, quality: int) -> str:
+        """Name of a chord such as `A#0_major`."""
+        return f"{theory.note_name(label)}_{self.config.qualities[quality]}"
+
+    def read_chord(self, picture: Float[Array, "size size"]) -> tuple[int, int]:
+        """Label and quality index named by the picture's own rows."""
+        label, quality = metrics.decode_chord(metrics.row_profile(picture), self._tables.templates)
+        return int(label), int(quality)
+
+    def sound(self, picture: Float[Array, "size size"], config: synth.SoundConfig) -> Float[np.ndarray, " samples"]:
+        """Sound of a painted chord, tuned by what the picture shows."""
+        label, quality = self.read_chord(picture)
+        c = self.config
+        tuning = synth.tuning(
+            c.conditioning.size, (label,), c.qualities, c.conditioning.partials, c.conditioning.base_hz, config
+        )
+        # Rows whose frequency the sample rate cannot carry are left out rather than folded back.
+        carried = tuning.frequencies_hz[quality] < config.sample_rate / 2
+        increments = oscillators.phase_increment(tuning.frequencies_hz[quality] * carried, config.sample_rate)
+        return np.asarray(synth.wave(picture * carried[:, None], increments, tuning.phase_row[quality], config))
+
+    def parts(self, state: guard.Guarded) -> dict[str, Part]:
+        """The averaged U-Net, and the configuration it paints by."""
+        flat = jax.tree_util.tree_flatten_with_path(state.average)[0]
+        tensors = {"/".join(key.key for key in path): np.asarray(leaf) for path, leaf in flat}
+        return {"unet": Part(tensors, {"config": asdict(self.config)})}
+
+    @cached_property
+    def _losses(self) -> list[str]:
+        """Losses that ever weigh anything."""
+        return [name for name, spec in self.config.weights.items() if spec != ScheduleSpec(value=0.0)]
+
+    @cached_property
+    def _tables(self) -> "_Tables":
+        c, spread = self.config, self.operators.spread
+        labels, qualities = spread.shape[:2]
+        chords = [(label, quality) for label in range(labels) for quality in c.qualities]
+        of = c.conditioning
+        partials = [theory.partial_rows(y, q, of.partials, of.size, of.base_hz) for y, q in chords]
+        tuning = synth.tuning(
+            of.size, range(labels), c.qualities, of.partials, of.base_hz, synth.SoundConfig(exact=c.sound.exact)
+        )
+        return _Tables(
+            templates=metrics.profile_templates(spread),
+            partials=_padded(partials).astype(np.int32),
+            notes=_padded([theory.chord_rows(y, q, of.base_hz) for y, q in chords]).astype(np.int32),
+            exact_hz=_padded([theory.exact_frequencies_hz(y, q, of.base_hz) for y, q in chords]).astype(np.float32),
+            increments=oscillators.phase_increment(tuning.frequencies_hz, PITCH_RATE),
+            phase_rows=tuning.phase_row.astype(np.int32),
+        )
+
+
+class _Tables(NamedTuple):
+    """What metrics look up; by chord, numbered label by label, unused places -1."""
+
+    templates: Array
+    partials: Array
+    notes: Array
+    exact_hz: Array
+    increments: Array
+    phase_rows: Array
+
+
+def contact_sheet(
+    digit: Float[np.ndarray, "n 28 28"],
+    target: Float[np.ndarray, "n size size"],
+    picture: Float[np.ndarray, "n size size"],
+    captions: list[str],
+    side: int = 144,
+) -> render.Rgb:
+    """Digits, their targets and what was painted, above one another; and the rows where the chords lie, enlarged."""
+    size = target.shape[1]
+    enlarge = np.arange(side) * 28 // side
+    lowest = max(size // 12, 28)
+
+    def whole(x: np.ndarray) -> render.Rgb:
+        return render.colour(render.shrink(x, max(size // side, 1))[::-1][:side, :side])
+
+    def zoomed(x: np.ndarray) -> render.Rgb:
+        rows = np.arange(side) * lowest // side
+        columns = np.arange(side) * size // side
+        return render.colour(x[rows][:, columns][::-1])
+
+    ink = [render.colour(x[enlarge][:, enlarge]) for x in digit]
+    views = [ink, *([view(x) for x in xs] for view in (whole, zoomed) for xs in (target, picture))]
+    titles = ["digit", "target", "painted", f"target\n0-{lowest} Hz", f"painted\n0-{lowest} Hz"]
+    return render.tile(views, captions, titles)
+
+
+def _mask_schedule(curriculum: tuple[tuple[int, tuple[int, ...]], ...], labels: int) -> Schedule:
+    """Step -> which labels count (1) or not (0)."""
+    if not curriculum:
+        return lambda step: jnp.ones((labels,))
+    begins = jnp.array([step for step, _ in curriculum])
+    masks = np.zeros((len(curriculum), labels), np.float32)
+    for i, (_, shown) in enumerate(curriculum):
+        masks[i, list(shown)] = 1.0
+    return lambda step: jnp.asarray(masks)[jnp.searchsorted(begins, step, side="right") - 1]
+
+
+def _padded(rows: list[np.ndarray]) -> np.ndarray:
+    """Rows of unequal length as one array, filled up with -1."""
+    full = np.full((len(rows), max(map(len, rows))), -1.0)
+    for i, row in enumerate(rows):
+        full[i, : len(row)] = row
+    return full

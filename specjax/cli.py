@@ -1,0 +1,71 @@
+"""What every command shares: one clear line for a refusal, quiet libraries, the compilation cache."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from absl import app, flags
+from absl import logging as absl_logging
+
+from specjax import config
+from specjax.errors import Refusal
+
+USAGE = 2
+
+
+def run(main: Callable[[Sequence[str]], None]) -> None:
+    """Parse flags and run `main`; a refusal is one line on stderr and exit status 2."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("specjax").setLevel(logging.INFO)
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    try:
+        app.run(_refusing(main), argv=config.resolve_argv(sys.argv), flags_parser=_parse_flags)
+    except Refusal as refusal:
+        _complain(refusal)
+        sys.exit(USAGE)
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs between runs in a folder of the user's own: whoever can write it can run code."""
+    import jax
+
+    folder = Path(os.environ.get("SPECJAX_CACHE", Path.home() / ".cache" / "specjax" / "xla"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        logging.getLogger("specjax").warning("no compilation cache: %s cannot be made (%s)", folder, error.strerror)
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def _refusing(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str]], int]:
+    def wrapped(argv: Sequence[str]) -> int:
+        if len(argv) > 1:
+            _complain(f"{argv[1]!r} is not understood: flags begin with --")
+            return USAGE
+        try:
+            main(argv)
+        except Refusal as refusal:
+            _complain(refusal)
+            return USAGE
+        except KeyboardInterrupt:
+            return 130
+        return 0
+
+    return wrapped
+
+
+def _parse_flags(argv: Sequence[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        raise Refusal(str(error)) from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # an override the config does not take
+        raise Refusal(str(error).strip('"')) from error
+
+
+def _complain(message: object) -> None:
+    sys.stderr.write(f"error: {' '.join(str(message).split())}\n")

@@ -1,0 +1,1 @@
+"""Host side: bytes to arrays through the gate, and the order in which examples are visited."""

@@ -1,0 +1,137 @@
+"""Where labelled 28x28 pictures come from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int32, UInt8
+
+from specjax.data import gate
+from specjax.errors import Refusal
+from specjax.image import linear
+
+BUILTIN = "digits"
+
+
+class Digits(NamedTuple):
+    """Pictures (ink bright on dark, upright) and their labels."""
+
+    image: UInt8[np.ndarray, "n 28 28"]
+    label: Int32[np.ndarray, " n"]
+
+
+@dataclass(frozen=True)
+class DigitsConfig:
+    """Which digits.
+
+    source: `digits`, the 1,797 real 8x8 digits that scikit-learn carries, brought to 28x28; a folder of MNIST or
+      EMNIST idx files, or of one folder of pictures a label; or `tfds:NAME`.
+    labels: number of classes; labels run below it.
+    held_out: how many of the last examples training never sees; -1: the set's own test part where it has one,
+      else a tenth.
+    """
+
+    source: str = BUILTIN
+    labels: int = 10
+    held_out: int = -1
+
+    def __post_init__(self) -> None:
+        if self.labels < 1:
+            raise ValueError(f"data.labels={self.labels} must be at least 1")
+        if self.held_out < -1:
+            raise ValueError(f"data.held_out={self.held_out} must be -1 (automatic), 0 or more")
+
+
+def load(config: DigitsConfig) -> tuple[Digits, Digits]:
+    """Training and held-out digits.
+
+    Raises:
+      Refusal: the source is missing, damaged, foreign, or too small to split.
+    """
+    train, test = _read(config)
+    if config.held_out == -1 and test is not None:
+        return train, test
+    count = len(train.label)
+    held_out = count // 10 if config.held_out == -1 else config.held_out
+    if held_out >= count:
+        raise Refusal(f"data.held_out={held_out} leaves nothing of {count} examples to train on: lower it")
+    split = count - held_out
+    return Digits(*(x[:split] for x in train)), Digits(*(x[split:] for x in train))
+
+
+def _read(config: DigitsConfig) -> tuple[Digits, Digits | None]:
+    if config.source == BUILTIN:
+        return _builtin(config.labels), None
+    if config.source.startswith("tfds:"):
+        return _tfds(config.source.removeprefix("tfds:"), config.labels)
+    folder = Path(config.source).expanduser()
+    gate.check_folder(folder)
+    if list(folder.glob("*idx3-ubyte*")):
+        return _idx_folder(folder, config.labels)
+    return _picture_folders(folder, config.labels), None
+
+
+def _builtin(labels: int) -> Digits:
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    # As in MNIST the ink fills 20 x 20 pixels of 28 x 28.
+    enlarge = linear.resample_matrix(8, 20, "cubic")
+    images = np.clip(enlarge @ (raw.images / 16.0) @ enlarge.T, 0.0, 1.0)
+    images = gate.check_digits(np.pad(images, ((0, 0), (4, 4), (4, 4))), "scikit-learn's digits")
+    return Digits(images, gate.check_labels(raw.target, len(images), labels, "scikit-learn's digits"))
+
+
+def _idx_folder(folder: Path, labels: int) -> tuple[Digits, Digits | None]:
+    train = sorted(p for p in folder.glob("*train-images*idx3-ubyte*"))
+    test = sorted(p for p in folder.glob("*-images*idx3-ubyte*") if "t10k" in p.name or "test" in p.name)
+    if not train:
+        raise Refusal(f"{folder} holds no *train-images-idx3-ubyte[.gz]: name the folder of the training files")
+    return _idx_pair(train[0], labels), _idx_pair(test[0], labels) if test else None
+
+
+def _idx_pair(image_path: Path, labels: int) -> Digits:
+    label_path = image_path.with_name(image_path.name.replace("images", "labels").replace("idx3", "idx1"))
+    images = gate.check_digits(gate.read_idx(image_path, 3), image_path)
+    if image_path.name.startswith("emnist"):
+        images = np.ascontiguousarray(images.transpose(0, 2, 1))  # EMNIST stores its pictures transposed
+    return Digits(images, gate.check_labels(gate.read_idx(label_path, 1), len(images), labels, label_path))
+
+
+def _picture_folders(folder: Path, labels: int) -> Digits:
+    """One folder a label, named by its number."""
+    paths = [
+        (path, child.name)
+        for child in sorted(folder.iterdir())
+        if child.is_dir()
+        for path in sorted(child.iterdir())
+        if path.suffix.lower() in gate.PICTURE_SUFFIXES
+    ]
+    if not paths:
+        raise Refusal(f"{folder} holds neither idx files nor folders of pictures ({', '.join(gate.PICTURE_SUFFIXES)})")
+    for path, name in paths:
+        if not name.isdecimal():
+            raise Refusal(f"{path.parent} is not named by a label 0 to {labels - 1}")
+    images = np.stack([gate.check_digits(gate.read_picture(path)[None], path)[0] for path, _ in paths])
+    found = np.array([int(name) for _, name in paths])
+    order = np.random.default_rng(0).permutation(len(found))  # sorted by label, a tail would hold out one label
+    return Digits(images[order], gate.check_labels(found, len(images), labels, folder)[order])
+
+
+def _tfds(name: str, labels: int) -> tuple[Digits, Digits | None]:
+    import tensorflow_datasets as tfds
+
+    def part(split: str) -> Digits:
+        source = tfds.data_source(name, split=split)
+        images = gate.check_digits(np.stack([example["image"] for example in source]), f"tfds:{name}")
+        if name.startswith("emnist"):
+            images = np.ascontiguousarray(images.transpose(0, 2, 1))
+        found = np.array([example["label"] for example in source])
+        return Digits(images, gate.check_labels(found, len(images), labels, f"tfds:{name}"))
+
+    try:
+        return part("train"), part("test")
+    except (ImportError, ValueError, OSError, RuntimeError) as error:
+        mend = "prepare it once where TensorFlow is installed (pip install 'specjax[tfds]')"
+        raise Refusal(f"tfds:{name} cannot be read ({type(error).__name__}: {error}): {mend}") from error

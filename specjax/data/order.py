@@ -1,0 +1,56 @@
+"""The order of examples as a pure function of (seed, step).
+
+An epoch's order is a permutation of 0 .. n-1 computed point by point: a Feistel network permutes the smallest power
+of two that holds n, and points that land at n or above walk on until they land below (Black and Rogaway 2002). So
+any device, host or restart finds the example of any step with a few integer operations and no stored state.
+"""
+
+import zlib
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int32, Key, UInt32
+
+ROUNDS = 6
+
+
+def stream(seed: int, name: str) -> Key[Array, ""]:
+    """The root key of a named random stream."""
+    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
+
+
+def batch_indices(
+    key: Key[Array, ""], step: Int32[Array, ""], batch_size: int, examples: int
+) -> Int32[Array, " batch"]:
+    """Indices of the examples of a step. Epochs follow one another without a gap; each visits every example once.
+
+    Holds while `step * batch_size` stays below 2^32.
+    """
+    position = step.astype(jnp.uint32) * jnp.uint32(batch_size) + jnp.arange(batch_size, dtype=jnp.uint32)
+    epoch, place = position // jnp.uint32(examples), position % jnp.uint32(examples)
+    return jax.vmap(lambda e, p: permute(jax.random.fold_in(key, e), p, examples))(epoch, place)
+
+
+def permute(key: Key[Array, ""], position: UInt32[Array, ""], n: int) -> Int32[Array, ""]:
+    """Where a keyed permutation of 0 .. n-1 sends `position`."""
+    bits = max((n - 1).bit_length(), 2)
+    left_bits = bits // 2
+    right_bits = bits - left_bits
+    round_keys = jax.random.bits(key, (ROUNDS,), jnp.uint32)
+
+    def shuffle(x: UInt32[Array, ""]) -> UInt32[Array, ""]:
+        left, right = x >> right_bits, x & jnp.uint32(2**right_bits - 1)
+        for i in range(0, ROUNDS, 2):
+            left = left ^ (_hash(right ^ round_keys[i]) & jnp.uint32(2**left_bits - 1))
+            right = right ^ (_hash(left ^ round_keys[i + 1]) & jnp.uint32(2**right_bits - 1))
+        return (left << right_bits) | right
+
+    landed = jax.lax.while_loop(lambda x: x >= jnp.uint32(n), shuffle, shuffle(position))
+    return landed.astype(jnp.int32)
+
+
+def _hash(x: UInt32[Array, ""]) -> UInt32[Array, ""]:
+    """Murmur3's finaliser: every input bit reaches every output bit."""
+    x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
+    x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
+    return x ^ (x >> 16)

@@ -1,0 +1,1 @@
+"""The roof: trains any task. Knows a wing only through `engine.task`."""

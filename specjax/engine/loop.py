@@ -1,0 +1,331 @@
+"""The one training loop.
+
+A reader in a hurry may go straight to `_dispatch`, which is what the devices run, and to `train`, which is what the
+host does around it. Everything random or ordered is a pure function of (seed, step); a checkpoint holds the state
+and nothing else, and a resumed run ends with the same bits as one that was never stopped.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Array, Int
+
+from specjax.data import order
+from specjax.engine import mesh as meshes
+from specjax.engine.checkpoint import Checkpoints
+from specjax.engine.task import Examples, Metrics, State, Task
+from specjax.engine.watch import StopRequest
+from specjax.engine.writer import NullWriter, Progress, Writer
+from specjax.errors import Refusal
+
+log = logging.getLogger("specjax")
+
+KNOB_BLOCK = 1024  # schedules are evaluated ahead for that many steps, so that the host never waits for them
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The clock of a run. `*_every` are in steps; 0 switches the event off.
+
+    steps_per_dispatch: steps run by one call to the devices; 0 chooses 1 on CPU (convolutions inside a loop are slow
+      there) and 32 on accelerators.
+    eval_examples: how many held-out examples are measured while training; 0 means all.
+    max_skipped: a run stops when so many updates in a row were refused as not finite.
+    profile: (first, last) step to trace with the profiler; (0, 0) is off.
+    """
+
+    steps: int = 1000
+    batch_size: int = 24
+    seed: int = 0
+    steps_per_dispatch: int = 0
+    log_every: int = 10
+    eval_every: int = 0
+    eval_examples: int = 0
+    eval_batch: int = 24
+    sample_every: int = 0
+    checkpoint_every: int = 500
+    keep_checkpoints: int = 3
+    max_skipped: int = 20
+    profile: tuple[int, int] = (0, 0)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "log_every", "keep_checkpoints", "max_skipped", "eval_batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"train.{name}={getattr(self, name)} must be at least 1")
+        for name in ("seed", "steps_per_dispatch", "eval_every", "eval_examples", "sample_every", "checkpoint_every"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"train.{name}={getattr(self, name)} must not be negative")
+        if self.steps * self.batch_size >= 2**32:
+            raise ValueError("train: steps * batch_size must stay below 2^32")
+
+
+class Run(NamedTuple):
+    """What a checkpoint holds: updates attempted, and the task's state."""
+
+    step: Int[Array, ""]
+    state: State
+
+
+class Outcome(NamedTuple):
+    """How training ended."""
+
+    run: Run
+    held_out: Examples
+    stopped_by: int | None  # signal
+
+
+def train(
+    task: Task,
+    config: TrainConfig,
+    workdir: Path,
+    facts: dict[str, Any],
+    stop: StopRequest,
+    ensemble: int = 1,
+) -> Outcome:
+    """Train `task` to `config.steps`, from the newest intact checkpoint in `workdir` where there is one.
+
+    Args:
+      facts: what each checkpoint says of the run (config, versions).
+      stop: asked between dispatches; once set, the state is saved and training ends.
+
+    Raises:
+      Refusal: the examples, the batch or a checkpoint cannot be used; updates are no longer finite; disk trouble.
+    """
+    mesh = meshes.make_mesh(ensemble)
+    meshes.check_batch(mesh, config.batch_size)
+    train_examples, held_out = task.load()
+    examples = meshes.replicate(train_examples, mesh)
+    checkpoints = Checkpoints(workdir.resolve() / "checkpoints", config.keep_checkpoints)
+    run = _restore_or_init(task, config, checkpoints, mesh)
+    first_step = int(run.step)
+    writer = Writer(workdir, first_step) if jax.process_index() == 0 else NullWriter()
+    progress = Progress(config.steps, config.batch_size, first_step)
+    per_dispatch = config.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 32)
+    knobs = _Knobs(task, mesh)
+
+    with progress.timed("compile"):
+        dispatch = {
+            n: compile_dispatch(task, config, mesh, run, examples, n)
+            for n in _dispatch_sizes(config.steps - first_step, per_dispatch)
+        }
+        evaluate_batch = jax.jit(task.evaluate, out_shardings=meshes.replicated(mesh))
+    measure = partial(evaluate, task, evaluate_batch, mesh=mesh, batch=config.eval_batch)
+    subset = take(held_out, config.eval_examples)
+    pending: tuple[int, int, Metrics] | None = None
+    step = first_step
+
+    def settle(last: bool = False) -> None:
+        """Log the metrics of the dispatch before: by now they are there, and the devices are busy with the next."""
+        nonlocal pending
+        if pending is None:
+            return
+        begin, end, metrics = pending
+        pending = None
+        host = {name: np.asarray(values) for name, values in jax.device_get(metrics).items()}
+        for i, logged in enumerate(range(begin + 1, end + 1)):
+            if logged % config.log_every == 0 or logged == config.steps:
+                scalars = {name: float(values[i]) for name, values in host.items()}
+                speed = progress.steps_per_second(end)
+                timing = {"steps_per_s": speed, "items_per_s_per_device": speed * config.batch_size / mesh.size}
+                writer.write_scalars(logged, {f"train/{k}": v for k, v in (scalars | timing).items()})
+        progress.report(end, float(host["loss"][-1]), last=last)
+        if host["skipped_in_a_row"][-1] >= config.max_skipped:
+            checkpoints.wait()
+            raise Refusal(
+                f"the last {config.max_skipped} updates up to step {end} were not finite and were refused: lower the "
+                "learning rate or the loss weights; the last checkpoint is intact"
+            )
+
+    def save() -> None:
+        with progress.timed("save"):
+            checkpoints.save(step, run, facts)
+
+    try:
+        while step < config.steps and stop.signal is None:
+            n = per_dispatch if config.steps - step >= per_dispatch else 1
+            values = knobs(step, n)
+            with jax.transfer_guard("disallow"), _profiled(config.profile, step, n, workdir):
+                run, metrics = dispatch[n](run, examples, values)
+            settle()
+            before, step, pending = step, step + n, (step, step + n, metrics)
+            due = partial(_due, before, step)
+            if due(config.eval_every) or (step == config.steps and config.eval_every):
+                settle()
+                with progress.timed("eval"):
+                    writer.write_scalars(step, measure(run.state, subset))
+            if due(config.sample_every) or step == config.steps:
+                settle()
+                with progress.timed("eval"):
+                    _write_sample(task, run.state, held_out, writer, step)
+            if due(config.checkpoint_every) and step < config.steps:
+                settle()
+                save()
+        settle(last=True)
+        if step > first_step or not checkpoints.steps():
+            save()
+        checkpoints.wait()
+    except OSError as error:
+        raise Refusal(f"workdir {workdir} cannot be written ({error}): make room, then run the same again") from error
+    finally:
+        writer.close()
+        checkpoints.close()
+    return Outcome(run, held_out, stop.signal)
+
+
+def compile_dispatch(
+    task: Task, config: TrainConfig, mesh: Mesh, run: Run, examples: Examples, steps: int
+) -> Callable[[Run, Examples, Metrics], tuple[Run, Metrics]]:
+    """`_dispatch` compiled for `steps` steps a call; its first argument's buffers are reused."""
+    knobs = _Knobs(task, mesh)(0, steps)
+    jitted = jax.jit(
+        partial(_dispatch, task, config, mesh), donate_argnums=0, out_shardings=meshes.replicated(mesh)
+    )
+    return jitted.lower(run, examples, knobs).compile()
+
+
+def _dispatch(
+    task: Task, config: TrainConfig, mesh: Mesh, run: Run, examples: Examples, knobs: Metrics
+) -> tuple[Run, Metrics]:
+    """As many steps as `knobs` has rows; metrics are stacked along the same axis."""
+    order_key, batch_key, step_key = (order.stream(config.seed, name) for name in ("order", "batch", "step"))
+    count = jax.tree.leaves(examples)[0].shape[0]
+
+    def one(run: Run, knobs: Metrics) -> tuple[Run, Metrics]:
+        indices = order.batch_indices(order_key, run.step, config.batch_size, count)
+        batch = task.batch(examples, indices, jax.random.fold_in(batch_key, run.step))
+        batch = jax.lax.with_sharding_constraint(batch, meshes.by_example(mesh))
+        state, metrics = task.step(run.state, batch, knobs, jax.random.fold_in(step_key, run.step))
+        return Run(run.step + 1, state), metrics
+
+    if jax.tree.leaves(knobs)[0].shape[0] > 1:
+        return jax.lax.scan(one, run, knobs)
+    run, metrics = one(run, jax.tree.map(lambda x: x[0], knobs))
+    return run, jax.tree.map(lambda x: x[None], metrics)
+
+
+def evaluate(
+    task: Task,
+    evaluate_batch: Callable[[State, Examples], Metrics],
+    state: State,
+    examples: Examples,
+    *,
+    mesh: Mesh,
+    batch: int,
+) -> dict[str, float]:
+    """Figures of `examples`, each counted exactly once whatever the number of devices."""
+    count = len(jax.tree.leaves(examples)[0])
+    batch = -(-batch // mesh.shape["data"]) * mesh.shape["data"]
+    sharding = meshes.by_example(mesh)
+    measures: dict[str, list[np.ndarray]] = {}
+    for start in range(0, count, batch):
+        rows = np.minimum(np.arange(start, start + batch), count - 1)  # the last batch repeats its last example
+        part = jax.tree.map(
+            lambda x, rows=rows: jax.make_array_from_callback(
+                (batch, *x.shape[1:]), sharding, lambda index, x=x, rows=rows: x[rows][index]
+            ),
+            examples,
+        )
+        for name, values in meshes.to_host(evaluate_batch(state, part)).items():
+            measures.setdefault(name, []).append(values[: count - start])
+    return task.summarise({name: np.concatenate(parts) for name, parts in measures.items()})
+
+
+def abstract_run(task: Task, mesh: Mesh) -> Run:
+    """Shapes and shardings of a run, without computing anything."""
+    shapes = jax.eval_shape(partial(_init, task), jax.random.key(0))
+    sharding = meshes.replicated(mesh)
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes)
+
+
+def take(examples: Examples, count: int) -> Examples:
+    """The first `count` examples; all of them for 0."""
+    return jax.tree.map(lambda x: x[:count], examples) if count else examples
+
+
+def _init(task: Task, key: Array) -> Run:
+    return Run(jnp.zeros((), jnp.int32), task.init(key))
+
+
+def _restore_or_init(task: Task, config: TrainConfig, checkpoints: Checkpoints, mesh: Mesh) -> Run:
+    restored = checkpoints.restore_newest(abstract_run(task, mesh))
+    if restored is None:
+        init = jax.jit(partial(_init, task), out_shardings=meshes.replicated(mesh))
+        return init(order.stream(config.seed, "init"))
+    step, run, _ = restored
+    log.info("resumed at step %d", step)
+    return run
+
+
+class _Knobs:
+    """Values of the task's schedules, evaluated a block of steps at a time."""
+
+    def __init__(self, task: Task, mesh: Mesh) -> None:
+        self._mesh = mesh
+        self._evaluate = jax.jit(jax.vmap(lambda step: {k: f(step) for k, f in task.schedules.items()}))
+        self._begin = -1
+        self._block: dict[str, np.ndarray] = {}
+
+    def __call__(self, step: int, count: int) -> Metrics:
+        if not self._begin <= step <= self._begin + KNOB_BLOCK - count or self._begin < 0:
+            self._begin = step
+            steps = np.arange(step, step + KNOB_BLOCK, dtype=np.int32)
+            block = jax.device_get(self._evaluate(steps))
+            self._block = {name: np.asarray(x, np.float32) for name, x in block.items()}
+        rows = slice(step - self._begin, step - self._begin + count)
+        return meshes.replicate({name: x[rows] for name, x in self._block.items()}, self._mesh)
+
+
+def _dispatch_sizes(steps: int, per_dispatch: int) -> set[int]:
+    """Numbers of steps a dispatch will be asked for: full ones, and single ones for a remainder."""
+    sizes = {per_dispatch} if steps >= per_dispatch else set()
+    return sizes | ({1} if steps % per_dispatch else set())
+
+
+def _due(before: int, now: int, every: int) -> bool:
+    return every > 0 and before // every < now // every
+
+
+def _write_sample(task: Task, state: State, held_out: Examples, writer: Writer, step: int) -> None:
+    state = meshes.to_host(state)
+    if jax.process_index() == 0:
+        sample = task.sample(state, held_out)
+        writer.write_images(step, sample.pictures)
+        writer.write_audios(step, sample.sounds, sample_rate=sample.sample_rate)
+
+
+def _profiled(profile: tuple[int, int], step: int, count: int, workdir: Path) -> Any:
+    first, last = profile
+    if last and first <= step and step + count > first and step <= last:
+        return _Trace(workdir / "profile", step, ends=step + count > last)
+    return nullcontext()
+
+
+class _Trace:
+    """One profiler trace over a range of dispatches."""
+
+    running = False
+
+    def __init__(self, folder: Path, step: int, ends: bool) -> None:
+        self._folder, self._ends = folder, ends
+        self._annotation = jax.profiler.StepTraceAnnotation("train", step_num=step)
+
+    def __enter__(self) -> None:
+        if not _Trace.running:
+            jax.profiler.start_trace(str(self._folder))
+            _Trace.running = True
+        self._annotation.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._annotation.__exit__(*error)
+        if self._ends:
+            jax.profiler.stop_trace()
+            _Trace.running = False

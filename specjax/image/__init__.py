@@ -1,0 +1,1 @@
+"""Picture maths: pure functions of float arrays, rows (height) before columns (width)."""

@@ -1,0 +1,16 @@
+"""How a function of one large picture is applied to a batch of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+
+def over_pictures(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`jax.vmap`, or one picture at a time on a single CPU, where several would fall out of its caches.
+
+    Spread over several devices a loop along the batch would make every device do all of it, so there it is `vmap`.
+    """
+    if jax.default_backend() == "cpu" and jax.device_count() == 1:
+        return lambda *args: jax.lax.map(lambda one: function(*one), args)
+    return jax.vmap(function)

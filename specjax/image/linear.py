@@ -1,0 +1,97 @@
+"""Linear operators along one axis of a picture, as small matrices.
+
+Upscaling, smearing and weighting are separable: each is a matrix `(n_out, n_in)` applied to the rows
+and another applied to the columns. Built once in float64 on the host, they compose by multiplication,
+so that a whole conditioning pipeline becomes `rows @ image @ columns.T`.
+"""
+
+import numpy as np
+from jaxtyping import Array, Float
+
+Matrix = Float[np.ndarray, "n_out n_in"]
+
+RESAMPLING = ("nearest", "bilinear", "cubic", "fft")
+
+
+def resample_matrix(n_in: int, n_out: int, method: str = "bilinear") -> Matrix:
+    """Matrix that resamples `n_in` points to `n_out`.
+
+    Args:
+      n_in: number of points given, >= 1.
+      n_out: number of points wanted, >= 1.
+      method: `nearest`, `bilinear` or `cubic` (Keys' kernel, a = -1/2) on half-pixel centres, weights
+        renormalised at the borders; or `fft`, the band-limited periodic resampling of `scipy.signal.resample`.
+
+    Raises:
+      ValueError: unknown method.
+    """
+    if method == "fft":
+        return _fourier_matrix(n_in, n_out)
+    kernels = {"nearest": _box, "bilinear": _triangle, "cubic": _keys_cubic}
+    if method not in kernels:
+        raise ValueError(f"resampling method {method!r} is unknown: choose one of {', '.join(RESAMPLING)}")
+    centres = (np.arange(n_out) + 0.5) * n_in / n_out - 0.5
+    if method == "nearest":
+        centres = np.floor(centres + 0.5)
+    weights = kernels[method](centres[:, None] - np.arange(n_in))
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def gaussian_matrix(n: int, sigma: float, truncate: float = 4.0) -> Matrix:
+    """Matrix `(n, n)` of a Gaussian filter, as `scipy.ndimage.gaussian_filter1d`: sampled kernel cut at
+    `truncate * sigma` points, unit sum, borders reflected about the edge of the last point.
+
+    `sigma` is in points; 0 gives the identity.
+    """
+    if sigma == 0:
+        return np.eye(n, dtype=np.float32)
+    radius = int(truncate * sigma + 0.5)
+    offsets = np.arange(-radius, radius + 1)
+    kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel /= kernel.sum()
+    source = (np.arange(n)[:, None] + offsets) % (2 * n)  # the reflected signal has period 2n
+    source = np.where(source < n, source, 2 * n - 1 - source)
+    matrix = np.zeros((n, n))
+    np.add.at(matrix, (np.arange(n)[:, None], source), kernel)
+    return matrix.astype(np.float32)
+
+
+def normal_density(n: int, mean: float, sigma: float) -> Float[np.ndarray, " n"]:
+    """Normal probability density at the points 0 .. n-1 (chord paper, section 2.2)."""
+    x = (np.arange(n) - mean) / sigma
+    return (np.exp(-0.5 * x**2) / (np.sqrt(2 * np.pi) * sigma)).astype(np.float32)
+
+
+def separable(
+    rows: Float[Array, "height n"] | Float[np.ndarray, "height n"],
+    image: Float[Array, "n m"],
+    columns: Float[Array, "width m"] | Float[np.ndarray, "width m"],
+) -> Float[Array, "height width"]:
+    """Apply one operator along the rows axis and another along the columns axis: `rows @ image @ columns.T`."""
+    return rows @ image @ columns.T
+
+
+def _box(x: np.ndarray) -> np.ndarray:
+    return (np.abs(x) < 0.5).astype(float)
+
+
+def _triangle(x: np.ndarray) -> np.ndarray:
+    return np.maximum(0.0, 1.0 - np.abs(x))
+
+
+def _keys_cubic(x: np.ndarray) -> np.ndarray:
+    x = np.abs(x)
+    near = (1.5 * x - 2.5) * x * x + 1.0
+    far = ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
+    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
+
+
+def _fourier_matrix(n_in: int, n_out: int) -> Matrix:
+    """Trigonometric interpolation of each unit impulse; a shared Nyquist bin is halved (up) or folded (down)."""
+    spectrum = np.fft.rfft(np.eye(n_in), axis=0)
+    shared = min(n_in, n_out)
+    wanted = np.zeros((n_out // 2 + 1, n_in), complex)
+    wanted[: shared // 2 + 1] = spectrum[: shared // 2 + 1]
+    if shared % 2 == 0 and n_in != n_out:
+        wanted[shared // 2] *= 2.0 if n_out < n_in else 0.5
+    return (np.fft.irfft(wanted, n_out, axis=0) * n_out / n_in).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Small linen blocks that the wings share."""

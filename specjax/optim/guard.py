@@ -1,0 +1,64 @@
+"""The guarded update: nothing that is not finite ever reaches parameters, optimiser or averages."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+Tree = Any
+
+
+class Guarded(NamedTuple):
+    """What an optimiser carries from step to step."""
+
+    params: Tree
+    optimiser: optax.OptState
+    average: Tree  # exponential moving average of the parameters
+    skipped: Int[Array, ""]  # updates refused so far
+    skipped_in_a_row: Int[Array, ""]
+
+
+def start(params: Tree, transform: optax.GradientTransformation) -> Guarded:
+    """Fresh state around `params`; the average starts at them."""
+    zero = jnp.zeros((), jnp.int32)
+    average = jax.tree.map(jnp.array, params)  # a copy: the state's buffers are donated one by one
+    return Guarded(params, transform.init(params), average, zero, zero)
+
+
+def update(
+    state: Guarded,
+    gradients: Tree,
+    transform: optax.GradientTransformation,
+    learning_rate: Float[Array, ""],
+    average_decay: Float[Array, ""],
+    loss: Float[Array, ""],
+) -> tuple[Guarded, dict[str, Float[Array, ""]]]:
+    """One step along `-learning_rate * transform(gradients)`, or none where the loss or a gradient is not finite.
+
+    Returns the new state and the norms: `grad_norm`, `param_norm`, `update_norm`; and how many were
+    `skipped` so far and `skipped_in_a_row`.
+    """
+    directions, optimiser = transform.update(gradients, state.optimiser, state.params)
+    updates = jax.tree.map(lambda d: -learning_rate * d, directions)
+    params = optax.apply_updates(state.params, updates)
+    average = jax.tree.map(lambda a, p: a + (1.0 - average_decay) * (p - a), state.average, params)
+    grad_norm = optax.global_norm(gradients)
+    update_norm = optax.global_norm(updates)
+    healthy = jnp.isfinite(loss) & jnp.isfinite(grad_norm) & jnp.isfinite(update_norm)
+    kept = _choose(healthy, (params, optimiser, average), (state.params, state.optimiser, state.average))
+    refused = (~healthy).astype(jnp.int32)
+    new = Guarded(*kept, state.skipped + refused, (state.skipped_in_a_row + refused) * refused)
+    metrics = {
+        "grad_norm": grad_norm,
+        "param_norm": optax.global_norm(new.params),
+        "update_norm": update_norm,
+        "skipped": new.skipped.astype(jnp.float32),
+        "skipped_in_a_row": new.skipped_in_a_row.astype(jnp.float32),
+    }
+    return new, metrics
+
+
+def _choose(condition: Bool[Array, ""], yes: Tree, no: Tree) -> Tree:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
