@@ -1,0 +1,44 @@
+"""Strict surroundings for every test: what would be a silent conversion in production is an error here.
+
+Shapes and types in signatures are checked by beartype as the package is imported.
+"""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+from jaxtyping import install_import_hook  # noqa: E402
+
+DEVICES = 4
+jax.config.update("jax_num_cpu_devices", DEVICES)
+jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+install_import_hook("specjax", "beartype.beartype")
+
+
+@pytest.fixture
+def key() -> jax.Array:
+    return jax.random.key(0)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real sets named by SPECJAX_DATA."""
+    folder = os.environ.get("SPECJAX_DATA")
+    if not folder:
+        pytest.skip("SPECJAX_DATA does not name a folder of real data")
+    return Path(folder)
+
+
+def modes(function):
+    """The function plain, jitted, and vmapped over a leading axis of one."""
+
+    def vmapped(*args):
+        return jax.tree.map(lambda y: y[0], jax.vmap(function)(*(x[None] for x in args)))
+
+    return {"plain": function, "jit": jax.jit(function), "vmap": vmapped}
