@@ -27,7 +27,9 @@ CHORD = ChordConfig(
     model=UNetConfig(widths=(32, 64, 128), head="rows", init="he"),
     weights=mix(huber=1.0, rows=0.03),
     optimiser=OptimiserConfig(
-        learning_rate=ScheduleSpec("cosine", value=2e-3, over=STEPS, warmup=200), clip=1.0, average_decay=0.999
+        learning_rate=ScheduleSpec("cosine", value=2e-3, over=STEPS, warmup=200),
+        clip=1.0,
+        average_decay=0.999,
     ),
     augment=AugmentConfig(max_shift=2.0, max_degrees=10.0, max_scale=0.1, max_shear=0.1),
 )

@@ -16,12 +16,16 @@ USAGE = 2
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
-    """Parse flags and run `main`; a refusal is one line on stderr and exit status 2."""
+    """Parse flags and run `main`; a refusal is one line on stderr and exit status 2.
+
+    A `main` whose module defines `POSITIONAL` takes so many words that are not flags.
+    """
+    positional = getattr(sys.modules[main.__module__], "POSITIONAL", 0)
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("specjax").setLevel(logging.INFO)
     absl_logging.set_verbosity(absl_logging.ERROR)
     try:
-        app.run(_refusing(main), argv=config.resolve_argv(sys.argv), flags_parser=_parse_flags)
+        app.run(_refusing(main, positional), argv=config.resolve_argv(sys.argv), flags_parser=_parse_flags)
     except Refusal as refusal:
         _complain(refusal)
         sys.exit(USAGE)
@@ -41,10 +45,10 @@ def use_compilation_cache() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-def _refusing(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str]], int]:
+def _refusing(main: Callable[[Sequence[str]], None], positional: int) -> Callable[[Sequence[str]], int]:
     def wrapped(argv: Sequence[str]) -> int:
-        if len(argv) > 1:
-            _complain(f"{argv[1]!r} is not understood: flags begin with --")
+        if len(argv) > 1 + positional:
+            _complain(f"{argv[1 + positional]!r} is not understood: flags begin with --")
             return USAGE
         try:
             main(argv)
@@ -59,12 +63,11 @@ def _refusing(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str]]
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
+    config.check_overrides(argv)
     try:
         return flags.FLAGS(argv)
-    except flags.Error as error:
-        raise Refusal(str(error)) from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:  # an override the config does not take
-        raise Refusal(str(error).strip('"')) from error
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Refusal(str(error.args[0] if error.args else error)) from error
 
 
 def _complain(message: object) -> None:

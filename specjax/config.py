@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ml_collections import ConfigDict
+
 from specjax.errors import Refusal
 
 T = TypeVar("T")
@@ -58,13 +60,39 @@ def _config_path(value: str) -> str:
 
 
 def load(value: str) -> Any:
-    """The ConfigDict of a name, path or `name:variant`."""
+    """The ConfigDict of a name, path or `name:variant`.
+
+    Raises:
+      Refusal: no such config or variant.
+    """
     path, _, variant = _config_path(value).partition(":")
     spec = importlib.util.spec_from_file_location("specjax_config", path)
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.get_config(variant) if variant else module.get_config()
+    try:
+        return module.get_config(variant) if variant else module.get_config()
+    except (TypeError, ValueError) as error:
+        raise Refusal(f"--config={value}: {error}") from error
+
+
+def check_overrides(argv: Sequence[str]) -> None:
+    """Refuse `--config.KEY=...` whose key the config does not have; names those it has."""
+    chosen = [argument.partition("=")[2] for argument in argv if argument.startswith("--config=")]
+    keys = [a[len("--config.") :].partition("=")[0] for a in argv if a.startswith("--config.")]
+    if not keys:
+        return
+    if not chosen:
+        raise Refusal(f"--config.{keys[0]} overrides nothing: name a --config first")
+    values = load(chosen[-1])
+    for key in keys:
+        group, known = values, "config"
+        for name in key.split("."):
+            if not isinstance(group, Mapping | ConfigDict) or name not in group:
+                choices = ", ".join(group) if isinstance(group, Mapping | ConfigDict) else "nothing below it"
+                raise Refusal(f"{known}.{name} does not exist: choose from {choices}")
+            group, known = group[name], f"{known}.{name}"
 
 
 def to_dataclass(cls: type[T], values: Mapping[str, Any], where: str = "config") -> T:

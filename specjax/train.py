@@ -48,15 +48,18 @@ def main(argv: Sequence[str]) -> None:
     lock = WorkdirLock(workdir) if jax.process_index() == 0 else None
     if lock:
         (workdir / "config.json").write_text(json.dumps(values, indent=2))
-    print(f"{task.name} on {jax.device_count()} x {jax.devices()[0].device_kind}, into {workdir}", file=sys.stderr)
+    print(
+        f"{task.name} on {jax.device_count()} x {jax.devices()[0].device_kind}, into {workdir}",
+        file=sys.stderr,
+    )
     stop = StopRequest()
-    outcome = train(task, clock, workdir, _facts(values), stop)
+    run = train(task, clock, workdir, _facts(values), stop)
     if lock:
         lock.release()
-    if outcome.stopped_by is not None:
-        print(f"stopped at step {int(outcome.run.step)}, saved; the same command resumes", file=sys.stderr)
-        sys.exit(128 + outcome.stopped_by)
-    print(json.dumps({"step": int(outcome.run.step), "workdir": str(workdir)}))
+    if stop.exit_status:
+        print(f"stopped at step {int(run.step)}, saved; the same command resumes", file=sys.stderr)
+        sys.exit(stop.exit_status)
+    print(json.dumps({"step": int(run.step), "workdir": str(workdir)}))
 
 
 def _name() -> str:

@@ -81,9 +81,7 @@ class Operators:
     upscale: Float[np.ndarray, "size 28"]
 
 
-def operators(
-    conditioning: Conditioning, labels: int = 10, qualities: tuple[str, ...] = ("major",)
-) -> Operators:
+def operators(conditioning: Conditioning, labels: int = 10, qualities: tuple[str, ...] = ("major",)) -> Operators:
     """Matrices of sections 2.1 to 2.4 for every chord of `labels` and `qualities`.
 
     Raises:

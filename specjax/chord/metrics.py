@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-
 Picture = Float[Array, "size size"]
 Profile = Float[Array, " size"]
 
@@ -64,7 +63,10 @@ def r_squared(picture: Picture, reference: Picture) -> Float[Array, ""]:
 
 
 def envelope_correlation(
-    picture: Picture, rows: Int[Array, " partials"], digit: Float[Array, "28 28"], upscale: Float[Array, "size 28"]
+    picture: Picture,
+    rows: Int[Array, " partials"],
+    digit: Float[Array, "28 28"],
+    upscale: Float[Array, "size 28"],
 ) -> Float[Array, ""]:
     """Pearson correlation of the chord rows' mean level in time with the digit's mean over its rows."""
     weights = (rows >= 0).astype(picture.dtype)
@@ -83,7 +85,9 @@ def decode_chord(
     return best // scores.shape[1], best % scores.shape[1]
 
 
-def profile_templates(spread: Float[np.ndarray, "labels qualities size partials"]) -> Float[np.ndarray, "..."]:
+def profile_templates(
+    spread: Float[np.ndarray, "labels qualities size partials"],
+) -> Float[np.ndarray, "..."]:
     """Ideal row profiles of every chord, centred and of unit norm."""
     ideal = spread.sum(axis=-1)
     centred = ideal - ideal.mean(axis=-1, keepdims=True)
@@ -97,7 +101,7 @@ def pitch_error_cents(
 
     A note sounds where the zero-padded, Hann-windowed spectrum peaks within a semitone of it.
     """
-    padded = 2 ** int(np.ceil(np.log2(wave.shape[0] * 16)))
+    padded = 2 ** int(np.ceil(np.log2(wave.shape[0] * 4)))
     window = jnp.asarray(np.hanning(wave.shape[0]), jnp.float32)
     level = jnp.log(jnp.abs(jnp.fft.rfft(wave * window, padded)) + 1e-12)
     hz = jnp.asarray(np.arange(level.shape[0]) * (sample_rate / padded), jnp.float32)
@@ -115,5 +119,3 @@ def pitch_error_cents(
 
 def _partials(profile: Profile) -> Bool[Array, " size"]:
     return local_maxima(profile) & (profile > PEAK_FLOOR * jnp.max(profile))
-
-

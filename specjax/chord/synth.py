@@ -51,7 +51,12 @@ class Tuning(NamedTuple):
 
 
 def tuning(
-    size: int, labels: Iterable[int], qualities: tuple[str, ...], partials: str, base_hz: float, sound: SoundConfig
+    size: int,
+    labels: Iterable[int],
+    qualities: tuple[str, ...],
+    partials: str,
+    base_hz: float,
+    sound: SoundConfig,
 ) -> Tuning:
     """Frequencies of the rows for each chord, numbered label by label, quality by quality.
 

@@ -25,7 +25,8 @@ from specjax.optim import guard
 from specjax.optim.schedules import Schedule, ScheduleSpec
 from specjax.signal import oscillators
 
-PITCH_RATE = 4032  # Hz at which pitch is measured: four samples a column
+# Pitch is measured on a slow version of the sound: within one second notes 6 Hz apart blur into one another.
+PITCH_SOUND = synth.SoundConfig(sample_rate=4032, duration_s=8.0)
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,12 @@ class ChordTask:
 
         (total, terms), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
         state, norms = guard.update(
-            state, gradients, self.config.optimiser.build(), knobs["learning_rate"], knobs["average_decay"], total
+            state,
+            gradients,
+            self.config.optimiser.build(),
+            knobs["learning_rate"],
+            knobs["average_decay"],
+            total,
         )
         named = {f"loss/{name}": value for name, value in terms.items()}
         return state, {"loss": total, "learning_rate": knobs["learning_rate"], **named, **norms}
@@ -192,21 +198,26 @@ class ChordTask:
         self, params: Any, digit: Float[Array, "batch 28 28"], quality: Int[Array, " batch"]
     ) -> Float[Array, "batch size size"]:
         """Spectrograms of a batch of digits."""
-        return self.model.apply({"params": params}, digit, quality if self.config.model.qualities else None)
+        pictures = self.model.apply({"params": params}, digit, quality if self.config.model.qualities else None)
+        assert isinstance(pictures, jax.Array)
+        return pictures
 
     def evaluate(self, state: guard.Guarded, examples: Digits) -> Metrics:
-        digit = examples.image.astype(jnp.float32) / 255.0
+        digit = jnp.asarray(examples.image, jnp.float32) / 255.0
         # Every quality is met equally often, whatever the order of the examples.
-        place = jnp.sum(examples.image.astype(jnp.int32), axis=(1, 2))
+        place = jnp.sum(jnp.asarray(examples.image, jnp.int32), axis=(1, 2))
         quality = place % len(self.config.qualities)
         pictures = self.paint(state.average, digit, quality)
-        return over_pictures(self._measure)(pictures, digit, examples.label, quality)
+        return over_pictures(self._measure)(pictures, digit, jnp.asarray(examples.label), quality)
 
     def summarise(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
         label = measures["label"]
         summary = {f"eval/{k}": float(np.mean(v)) for k, v in measures.items() if k != "label"}
         by_label = [measures["exact_notes"][label == value].mean() for value in np.unique(label)]
-        return summary | {"eval/exact_notes_worst_label": float(min(by_label)), "eval/examples": float(len(label))}
+        return summary | {
+            "eval/exact_notes_worst_label": float(min(by_label)),
+            "eval/examples": float(len(label)),
+        }
 
     def _measure(
         self,
@@ -222,15 +233,13 @@ class ChordTask:
         profile = metrics.row_profile(picture)
         named_label, named_quality = metrics.decode_chord(profile, tables.templates)
         heard_as = named_label * len(self.config.qualities) + named_quality
-        wave = synth.wave(
-            picture, tables.increments[heard_as], tables.phase_rows[heard_as], synth.SoundConfig(PITCH_RATE)
-        )
+        wave = synth.wave(picture, tables.increments[heard_as], tables.phase_rows[heard_as], PITCH_SOUND)
         return {
             "label": label,
             "exact_notes": metrics.exact_notes(profile, notes).astype(jnp.float32),
             "row_f1": metrics.row_f1(profile, metrics.row_profile(reference)),
             "off_chord_db": metrics.off_chord_db(picture, partials),
-            "pitch_error_cents": metrics.pitch_error_cents(wave, tables.exact_hz[chord], PITCH_RATE),
+            "pitch_error_cents": metrics.pitch_error_cents(wave, tables.exact_hz[chord], PITCH_SOUND.sample_rate),
             "r_squared": metrics.r_squared(picture, reference),
             "ms_ssim": ms_ssim(picture, reference),
             "envelope_correlation": metrics.envelope_correlation(
@@ -269,18 +278,22 @@ class ChordTask:
         label, quality = self.read_chord(picture)
         c = self.config
         tuning = synth.tuning(
-            c.conditioning.size, (label,), c.qualities, c.conditioning.partials, c.conditioning.base_hz, config
+            c.conditioning.size,
+            (label,),
+            c.qualities,
+            c.conditioning.partials,
+            c.conditioning.base_hz,
+            config,
         )
         # Rows whose frequency the sample rate cannot carry are left out rather than folded back.
         carried = tuning.frequencies_hz[quality] < config.sample_rate / 2
         increments = oscillators.phase_increment(tuning.frequencies_hz[quality] * carried, config.sample_rate)
-        return np.asarray(synth.wave(picture * carried[:, None], increments, tuning.phase_row[quality], config))
+        phase_row = jnp.asarray(tuning.phase_row[quality])
+        return np.asarray(synth.wave(picture * carried[:, None], jnp.asarray(increments), phase_row, config))
 
     def parts(self, state: guard.Guarded) -> dict[str, Part]:
         """The averaged U-Net, and the configuration it paints by."""
-        flat = jax.tree_util.tree_flatten_with_path(state.average)[0]
-        tensors = {"/".join(key.key for key in path): np.asarray(leaf) for path, leaf in flat}
-        return {"unet": Part(tensors, {"config": asdict(self.config)})}
+        return {"unet": Part(state.average, asdict(self.config))}
 
     @cached_property
     def _losses(self) -> list[str]:
@@ -290,19 +303,24 @@ class ChordTask:
     @cached_property
     def _tables(self) -> "_Tables":
         c, spread = self.config, self.operators.spread
-        labels, qualities = spread.shape[:2]
+        labels = spread.shape[0]
         chords = [(label, quality) for label in range(labels) for quality in c.qualities]
         of = c.conditioning
         partials = [theory.partial_rows(y, q, of.partials, of.size, of.base_hz) for y, q in chords]
         tuning = synth.tuning(
-            of.size, range(labels), c.qualities, of.partials, of.base_hz, synth.SoundConfig(exact=c.sound.exact)
+            of.size,
+            range(labels),
+            c.qualities,
+            of.partials,
+            of.base_hz,
+            synth.SoundConfig(exact=c.sound.exact),
         )
         return _Tables(
             templates=metrics.profile_templates(spread),
             partials=_padded(partials).astype(np.int32),
             notes=_padded([theory.chord_rows(y, q, of.base_hz) for y, q in chords]).astype(np.int32),
             exact_hz=_padded([theory.exact_frequencies_hz(y, q, of.base_hz) for y, q in chords]).astype(np.float32),
-            increments=oscillators.phase_increment(tuning.frequencies_hz, PITCH_RATE),
+            increments=oscillators.phase_increment(tuning.frequencies_hz, PITCH_SOUND.sample_rate),
             phase_rows=tuning.phase_row.astype(np.int32),
         )
 
@@ -310,12 +328,12 @@ class ChordTask:
 class _Tables(NamedTuple):
     """What metrics look up; by chord, numbered label by label, unused places -1."""
 
-    templates: Array
-    partials: Array
-    notes: Array
-    exact_hz: Array
-    increments: Array
-    phase_rows: Array
+    templates: np.ndarray
+    partials: np.ndarray
+    notes: np.ndarray
+    exact_hz: np.ndarray
+    increments: np.ndarray
+    phase_rows: np.ndarray
 
 
 def contact_sheet(

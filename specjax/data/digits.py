@@ -60,6 +60,33 @@ def load(config: DigitsConfig) -> tuple[Digits, Digits]:
     return Digits(*(x[:split] for x in train)), Digits(*(x[split:] for x in train))
 
 
+def fit_digit(picture: UInt8[np.ndarray, "height width"], where: str | Path) -> UInt8[np.ndarray, "28 28"]:
+    """A photographed or drawn digit as MNIST has them: bright ink on black, 20 pixels high or wide, centred by mass.
+
+    Raises:
+      Refusal: nothing is drawn on it.
+    """
+    from PIL import Image
+
+    ink = picture.astype(np.float32)
+    border = np.concatenate([ink[0], ink[-1], ink[:, 0], ink[:, -1]])
+    paper = np.median(border)
+    ink = np.abs(ink - paper)
+    drawn = ink > 0.25 * ink.max()
+    if ink.max() < 32 or drawn.all():
+        raise Refusal(f"{where}: no digit stands out from its background")
+    rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
+    box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    scale = 20 / max(box.shape)
+    size = tuple(max(1, round(side * scale)) for side in box.shape[::-1])
+    small = np.asarray(Image.fromarray(np.uint8(box * (255 / box.max()))).resize(size, Image.Resampling.LANCZOS))
+    centre = [round(float(np.average(np.arange(n), weights=small.sum(axis=1 - i)))) for i, n in enumerate(small.shape)]
+    top, left = (int(np.clip(14 - c, 0, 28 - n)) for c, n in zip(centre, small.shape, strict=True))
+    page = np.zeros((28, 28), np.uint8)
+    page[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return page
+
+
 def _read(config: DigitsConfig) -> tuple[Digits, Digits | None]:
     if config.source == BUILTIN:
         return _builtin(config.labels), None

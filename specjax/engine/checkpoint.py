@@ -78,8 +78,10 @@ class Checkpoints:
     def close(self) -> None:
         self._manager.close()
 
-    def restore_newest(self, abstract: Tree) -> tuple[int, Tree, dict[str, Any]] | None:
+    def restore_newest(self, abstract: Tree, *, mend: bool = True) -> tuple[int, Tree, dict[str, Any]] | None:
         """The newest step whose digests agree, as (step, state, facts); None where there is no checkpoint.
+
+        With `mend`, steps found bad are moved out of the way; without, nothing on disk changes.
 
         Raises:
           Refusal: there are steps and none is good, or they belong to another architecture.
@@ -89,14 +91,15 @@ class Checkpoints:
             try:
                 state, facts = self.restore(step, abstract)
             except BadCheckpoint as bad:
-                log.warning("checkpoint %d set aside: %s", step, bad)
-                self._set_aside(step)
+                log.warning("checkpoint %d is not usable: %s", step, bad)
+                if mend:
+                    self._set_aside(step)
                 continue
             return step, state, facts
         if steps:
             raise Refusal(
-                f"none of the checkpoints {steps} in {self._folder} is intact (moved to {self._aside}): restore them "
-                "from a copy, or start afresh with another --workdir"
+                f"none of the checkpoints {steps} in {self._folder} is intact: restore them from a copy, or start "
+                "afresh with another --workdir"
             )
         return None
 

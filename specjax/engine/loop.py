@@ -6,8 +6,8 @@ and nothing else, and a resumed run ends with the same bits as one that was neve
 """
 
 import logging
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -61,7 +61,14 @@ class TrainConfig:
         for name in ("steps", "batch_size", "log_every", "keep_checkpoints", "max_skipped", "eval_batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"train.{name}={getattr(self, name)} must be at least 1")
-        for name in ("seed", "steps_per_dispatch", "eval_every", "eval_examples", "sample_every", "checkpoint_every"):
+        for name in (
+            "seed",
+            "steps_per_dispatch",
+            "eval_every",
+            "eval_examples",
+            "sample_every",
+            "checkpoint_every",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"train.{name}={getattr(self, name)} must not be negative")
         if self.steps * self.batch_size >= 2**32:
@@ -75,14 +82,6 @@ class Run(NamedTuple):
     state: State
 
 
-class Outcome(NamedTuple):
-    """How training ended."""
-
-    run: Run
-    held_out: Examples
-    stopped_by: int | None  # signal
-
-
 def train(
     task: Task,
     config: TrainConfig,
@@ -90,12 +89,12 @@ def train(
     facts: dict[str, Any],
     stop: StopRequest,
     ensemble: int = 1,
-) -> Outcome:
+) -> Run:
     """Train `task` to `config.steps`, from the newest intact checkpoint in `workdir` where there is one.
 
     Args:
       facts: what each checkpoint says of the run (config, versions).
-      stop: asked between dispatches; once set, the state is saved and training ends.
+      stop: asked between dispatches; once it says so, the state is saved and training ends.
 
     Raises:
       Refusal: the examples, the batch or a checkpoint cannot be used; updates are no longer finite; disk trouble.
@@ -103,92 +102,138 @@ def train(
     mesh = meshes.make_mesh(ensemble)
     meshes.check_batch(mesh, config.batch_size)
     train_examples, held_out = task.load()
-    examples = meshes.replicate(train_examples, mesh)
     checkpoints = Checkpoints(workdir.resolve() / "checkpoints", config.keep_checkpoints)
-    run = _restore_or_init(task, config, checkpoints, mesh)
-    first_step = int(run.step)
-    writer = Writer(workdir, first_step) if jax.process_index() == 0 else NullWriter()
-    progress = Progress(config.steps, config.batch_size, first_step)
-    per_dispatch = config.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 32)
-    knobs = _Knobs(task, mesh)
+    with closing(checkpoints):
+        run = _restore_or_init(task, config, checkpoints, mesh)
+        writer = Writer(workdir, int(run.step)) if jax.process_index() == 0 else NullWriter()
+        with closing(writer):
+            session = _Session(task, config, workdir, facts, mesh, checkpoints, writer, held_out, run)
+            try:
+                return session.run_to_the_end(meshes.replicate(train_examples, mesh), stop)
+            except OSError as error:
+                message = f"workdir {workdir} cannot be written ({error}): make room, then run the same again"
+                raise Refusal(message) from error
 
-    with progress.timed("compile"):
-        dispatch = {
-            n: compile_dispatch(task, config, mesh, run, examples, n)
-            for n in _dispatch_sizes(config.steps - first_step, per_dispatch)
-        }
-        evaluate_batch = jax.jit(task.evaluate, out_shardings=meshes.replicated(mesh))
-    measure = partial(evaluate, task, evaluate_batch, mesh=mesh, batch=config.eval_batch)
-    subset = take(held_out, config.eval_examples)
-    pending: tuple[int, int, Metrics] | None = None
-    step = first_step
 
-    def settle(last: bool = False) -> None:
-        """Log the metrics of the dispatch before: by now they are there, and the devices are busy with the next."""
-        nonlocal pending
-        if pending is None:
+class _Session:
+    """The host's side of one training: dispatches, and what is due between them."""
+
+    def __init__(
+        self,
+        task: Task,
+        config: TrainConfig,
+        workdir: Path,
+        facts: dict[str, Any],
+        mesh: Mesh,
+        checkpoints: Checkpoints,
+        writer: Writer,
+        held_out: Examples,
+        run: Run,
+    ) -> None:
+        self._task, self._config, self._facts, self._mesh = task, config, facts, mesh
+        self._checkpoints, self._writer, self._held_out = checkpoints, writer, held_out
+        self._run, self._first_step = run, int(run.step)
+        self._progress = Progress(config.steps, config.batch_size, self._first_step)
+        self._profiler = _Profiler(config.profile, workdir / "profile")
+        self._measure = jax.jit(task.evaluate, out_shardings=meshes.replicated(mesh))
+        self._pending: tuple[int, int, Metrics] | None = None
+
+    def run_to_the_end(self, examples: Examples, stop: StopRequest) -> Run:
+        """Dispatch until the last step or a request to stop; the state is on disk when this returns."""
+        steps, step = self._config.steps, self._first_step
+        per_dispatch = self._config.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 32)
+        knobs = Knobs(self._task, self._mesh)
+        with self._progress.timed("compile"):
+            dispatch = {
+                n: compile_dispatch(self._task, self._config, self._mesh, self._run, examples, n)
+                for n in _dispatch_sizes(steps - step, per_dispatch)
+            }
+        while step < steps and not stop.reached(step):
+            n = per_dispatch if steps - step >= per_dispatch else 1
+            values = knobs(step, n)
+            with jax.transfer_guard("disallow"), self._profiler.around(step, n):
+                self._run, metrics = dispatch[n](self._run, examples, values)
+            self._settle()
+            self._pending = (step, step + n, metrics)
+            self._attend(step, step + n)
+            step += n
+        self._settle(last=True)
+        if step > self._first_step or not self._checkpoints.steps():
+            self._save(step)
+        with self._progress.timed("save"):
+            self._checkpoints.wait()
+        return self._run
+
+    def _settle(self, last: bool = False) -> None:
+        """Log the dispatch before: by now its metrics are there, and the devices are busy with the next."""
+        if self._pending is None:
             return
-        begin, end, metrics = pending
-        pending = None
+        begin, end, metrics = self._pending
+        self._pending = None
         host = {name: np.asarray(values) for name, values in jax.device_get(metrics).items()}
-        for i, logged in enumerate(range(begin + 1, end + 1)):
-            if logged % config.log_every == 0 or logged == config.steps:
-                scalars = {name: float(values[i]) for name, values in host.items()}
-                speed = progress.steps_per_second(end)
-                timing = {"steps_per_s": speed, "items_per_s_per_device": speed * config.batch_size / mesh.size}
-                writer.write_scalars(logged, {f"train/{k}": v for k, v in (scalars | timing).items()})
-        progress.report(end, float(host["loss"][-1]), last=last)
-        if host["skipped_in_a_row"][-1] >= config.max_skipped:
-            checkpoints.wait()
+        speed = self._progress.steps_per_second(end)
+        timing = {
+            "steps_per_s": speed,
+            "items_per_s_per_device": speed * self._config.batch_size / self._mesh.size,
+        }
+        for i, step in enumerate(range(begin + 1, end + 1)):
+            if step % self._config.log_every == 0 or step == self._config.steps:
+                scalars = {name: float(values[i]) for name, values in host.items()} | timing
+                self._writer.write_scalars(step, {f"train/{name}": value for name, value in scalars.items()})
+        self._progress.report(end, float(host["loss"][-1]), last=last)
+        if host["skipped_in_a_row"][-1] >= self._config.max_skipped:
+            self._checkpoints.wait()
             raise Refusal(
-                f"the last {config.max_skipped} updates up to step {end} were not finite and were refused: lower the "
-                "learning rate or the loss weights; the last checkpoint is intact"
+                f"the last {self._config.max_skipped} updates up to step {end} were not finite and were refused: "
+                "lower the learning rate or the loss weights; the last checkpoint is intact"
             )
 
-    def save() -> None:
-        with progress.timed("save"):
-            checkpoints.save(step, run, facts)
+    def _attend(self, before: int, step: int) -> None:
+        """Whatever became due between two steps: measuring, sampling, saving."""
+        config, last = self._config, step == self._config.steps
+        measuring = config.eval_every and (_due(before, step, config.eval_every) or last)
+        sampling = _due(before, step, config.sample_every) or last
+        saving = _due(before, step, config.checkpoint_every) and not last
+        if measuring or sampling or saving:
+            self._settle()
+        if measuring:
+            with self._progress.timed("eval"):
+                chosen = take(self._held_out, config.eval_examples)
+                self._writer.write_scalars(
+                    step,
+                    evaluate(
+                        self._task,
+                        self._measure,
+                        self._run.state,
+                        chosen,
+                        mesh=self._mesh,
+                        batch=config.eval_batch,
+                    ),
+                )
+        if sampling:
+            with self._progress.timed("eval"):
+                self._sample(step)
+        if saving:
+            self._save(step)
 
-    try:
-        while step < config.steps and stop.signal is None:
-            n = per_dispatch if config.steps - step >= per_dispatch else 1
-            values = knobs(step, n)
-            with jax.transfer_guard("disallow"), _profiled(config.profile, step, n, workdir):
-                run, metrics = dispatch[n](run, examples, values)
-            settle()
-            before, step, pending = step, step + n, (step, step + n, metrics)
-            due = partial(_due, before, step)
-            if due(config.eval_every) or (step == config.steps and config.eval_every):
-                settle()
-                with progress.timed("eval"):
-                    writer.write_scalars(step, measure(run.state, subset))
-            if due(config.sample_every) or step == config.steps:
-                settle()
-                with progress.timed("eval"):
-                    _write_sample(task, run.state, held_out, writer, step)
-            if due(config.checkpoint_every) and step < config.steps:
-                settle()
-                save()
-        settle(last=True)
-        if step > first_step or not checkpoints.steps():
-            save()
-        checkpoints.wait()
-    except OSError as error:
-        raise Refusal(f"workdir {workdir} cannot be written ({error}): make room, then run the same again") from error
-    finally:
-        writer.close()
-        checkpoints.close()
-    return Outcome(run, held_out, stop.signal)
+    def _sample(self, step: int) -> None:
+        state = meshes.to_host(self._run.state)
+        if jax.process_index() == 0:
+            sample = self._task.sample(state, self._held_out)
+            self._writer.write_images(step, sample.pictures)
+            self._writer.write_audios(step, sample.sounds, sample_rate=sample.sample_rate)
+
+    def _save(self, step: int) -> None:
+        with self._progress.timed("save"):
+            self._checkpoints.save(step, self._run, self._facts)
 
 
 def compile_dispatch(
     task: Task, config: TrainConfig, mesh: Mesh, run: Run, examples: Examples, steps: int
 ) -> Callable[[Run, Examples, Metrics], tuple[Run, Metrics]]:
     """`_dispatch` compiled for `steps` steps a call; its first argument's buffers are reused."""
-    knobs = _Knobs(task, mesh)(0, steps)
-    jitted = jax.jit(
-        partial(_dispatch, task, config, mesh), donate_argnums=0, out_shardings=meshes.replicated(mesh)
-    )
+    knobs = Knobs(task, mesh)(0, steps)
+    jitted = jax.jit(partial(_dispatch, task, config, mesh), donate_argnums=0, out_shardings=meshes.replicated(mesh))
     return jitted.lower(run, examples, knobs).compile()
 
 
@@ -265,19 +310,19 @@ def _restore_or_init(task: Task, config: TrainConfig, checkpoints: Checkpoints, 
     return run
 
 
-class _Knobs:
-    """Values of the task's schedules, evaluated a block of steps at a time."""
+class Knobs:
+    """Schedules evaluated a block of steps ahead, so that the host never waits for the devices to tell it one."""
 
     def __init__(self, task: Task, mesh: Mesh) -> None:
         self._mesh = mesh
         self._evaluate = jax.jit(jax.vmap(lambda step: {k: f(step) for k, f in task.schedules.items()}))
-        self._begin = -1
+        self._begin = 0
         self._block: dict[str, np.ndarray] = {}
 
     def __call__(self, step: int, count: int) -> Metrics:
-        if not self._begin <= step <= self._begin + KNOB_BLOCK - count or self._begin < 0:
+        if not self._block or step + count > self._begin + KNOB_BLOCK:
             self._begin = step
-            steps = np.arange(step, step + KNOB_BLOCK, dtype=np.int32)
+            steps = np.arange(step, step + KNOB_BLOCK, dtype=np.float32)  # optax divides by whole numbers as floats
             block = jax.device_get(self._evaluate(steps))
             self._block = {name: np.asarray(x, np.float32) for name, x in block.items()}
         rows = slice(step - self._begin, step - self._begin + count)
@@ -294,38 +339,24 @@ def _due(before: int, now: int, every: int) -> bool:
     return every > 0 and before // every < now // every
 
 
-def _write_sample(task: Task, state: State, held_out: Examples, writer: Writer, step: int) -> None:
-    state = meshes.to_host(state)
-    if jax.process_index() == 0:
-        sample = task.sample(state, held_out)
-        writer.write_images(step, sample.pictures)
-        writer.write_audios(step, sample.sounds, sample_rate=sample.sample_rate)
+class _Profiler:
+    """Traces the dispatches that overlap the steps `first` to `last`."""
 
+    def __init__(self, steps: tuple[int, int], folder: Path) -> None:
+        self._first, self._last = steps
+        self._folder = folder
+        self._running = False
 
-def _profiled(profile: tuple[int, int], step: int, count: int, workdir: Path) -> Any:
-    first, last = profile
-    if last and first <= step and step + count > first and step <= last:
-        return _Trace(workdir / "profile", step, ends=step + count > last)
-    return nullcontext()
-
-
-class _Trace:
-    """One profiler trace over a range of dispatches."""
-
-    running = False
-
-    def __init__(self, folder: Path, step: int, ends: bool) -> None:
-        self._folder, self._ends = folder, ends
-        self._annotation = jax.profiler.StepTraceAnnotation("train", step_num=step)
-
-    def __enter__(self) -> None:
-        if not _Trace.running:
+    @contextmanager
+    def around(self, step: int, count: int) -> Iterator[None]:
+        if not self._last or step > self._last or step + count <= self._first:
+            yield
+            return
+        if not self._running:
             jax.profiler.start_trace(str(self._folder))
-            _Trace.running = True
-        self._annotation.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        self._annotation.__exit__(*error)
-        if self._ends:
+            self._running = True
+        with jax.profiler.StepTraceAnnotation("train", step_num=step):
+            yield
+        if step + count > self._last:
             jax.profiler.stop_trace()
-            _Trace.running = False
+            self._running = False

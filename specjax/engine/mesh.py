@@ -56,9 +56,11 @@ def replicate(tree: Tree, mesh: Mesh) -> Tree:
 
 def to_host(tree: Tree) -> Tree:
     """Whole arrays on this host; every process must call it."""
+
     def fetch(x: Array) -> np.ndarray:
         if x.is_fully_addressable or x.is_fully_replicated:
             return np.asarray(x)
+        assert isinstance(x.sharding, NamedSharding)
         return np.asarray(jax.jit(lambda y: y, out_shardings=NamedSharding(x.sharding.mesh, P()))(x))
 
     return jax.tree.map(fetch, tree)

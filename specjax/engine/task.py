@@ -1,7 +1,7 @@
 """What a wing must offer to be trained, judged and shipped."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
@@ -23,12 +23,13 @@ class Sample(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A named part of a bundle: tensors, and what it takes to use them, as JSON."""
+    """A named part of a bundle: a tree of arrays, and what it takes to use them, as JSON."""
 
-    tensors: dict[str, np.ndarray]
+    tensors: Any
     card: dict[str, Any]
 
 
+@runtime_checkable
 class Task(Protocol):
     """Six verbs, the schedules of what may change while training runs, and a seventh verb for leaving the house.
 
@@ -51,7 +52,9 @@ class Task(Protocol):
         """The batch of a step: gather, augment, make targets. Example i of the batch may use only its own key."""
         ...
 
-    def step(self, state: State, batch: Batch, knobs: Mapping[str, Array], key: Key[Array, ""]) -> tuple[State, Metrics]:
+    def step(
+        self, state: State, batch: Batch, knobs: Mapping[str, Array], key: Key[Array, ""]
+    ) -> tuple[State, Metrics]:
         """One update. Metrics are scalars; `loss` is among them, and `skipped` counts refused updates."""
         ...
 

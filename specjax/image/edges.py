@@ -8,9 +8,7 @@ from jaxtyping import Array, Float
 def sobel(image: Float[Array, "*batch height width"]) -> Float[Array, "*batch 2 height width"]:
     """Slopes of `image` along its rows axis, then along its columns axis (kernel [1 2 1]' [-1 0 1], not scaled)."""
     rows, columns = -2, -1
-    return jnp.stack(
-        [_slope(_blur(image, columns), rows), _slope(_blur(image, rows), columns)], axis=-3
-    )
+    return jnp.stack([_slope(_blur(image, columns), rows), _slope(_blur(image, rows), columns)], axis=-3)
 
 
 def _neighbours(x: Array, axis: int) -> tuple[Array, Array]:

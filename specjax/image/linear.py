@@ -5,6 +5,7 @@ and another applied to the columns. Built once in float64 on the host, they comp
 so that a whole conditioning pipeline becomes `rows @ image @ columns.T`.
 """
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -68,7 +69,7 @@ def separable(
     columns: Float[Array, "width m"] | Float[np.ndarray, "width m"],
 ) -> Float[Array, "height width"]:
     """Apply one operator along the rows axis and another along the columns axis: `rows @ image @ columns.T`."""
-    return rows @ image @ columns.T
+    return jnp.asarray(rows) @ image @ jnp.asarray(columns).T
 
 
 def _box(x: np.ndarray) -> np.ndarray:

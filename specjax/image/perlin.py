@@ -16,9 +16,7 @@ def fade(t: np.ndarray) -> np.ndarray:
     return t * t * t * (t * (t * 6.0 - 15.0) + 10.0)
 
 
-def lattice_weights(
-    n: int, cells: int
-) -> tuple[Float[np.ndarray, "n cells_1"], Float[np.ndarray, "n cells_1"]]:
+def lattice_weights(n: int, cells: int) -> tuple[Float[np.ndarray, "n cells_1"], Float[np.ndarray, "n cells_1"]]:
     """Fade weights and weighted distances of `n` points to the `cells + 1` lattice lines of one axis."""
     position = np.arange(n) * cells / n
     line = np.floor(position).astype(int)

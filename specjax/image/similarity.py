@@ -7,6 +7,7 @@ The gradient of MS-SSIM is written in closed form. Automatic differentiation of 
 writes every shift to memory; the closed form needs three adjoint filterings a scale, which fuse.
 """
 
+import functools
 from functools import partial
 from typing import NamedTuple
 
@@ -195,7 +196,8 @@ def _filter(x: Plane, kernel: tuple[float, ...]) -> Plane:
 def _shifted_sums(x: Plane, kernel: tuple[float, ...]) -> Plane:
     for axis in (0, 1):
         length = x.shape[axis] - len(kernel) + 1
-        x = sum(jax.lax.slice_in_dim(x, i, i + length, axis=axis) * tap for i, tap in enumerate(kernel))
+        shifted = [jax.lax.slice_in_dim(x, i, i + length, axis=axis) * tap for i, tap in enumerate(kernel)]
+        x = functools.reduce(jnp.add, shifted)
     return x
 
 
@@ -209,6 +211,6 @@ def _halve(x: Plane) -> Plane:
     return x[: 2 * height, : 2 * width].reshape(height, 2, width, 2).mean(axis=(1, 3))
 
 
-def _halve_adjoint(x: Plane, shape: tuple[int, int]) -> Plane:
+def _halve_adjoint(x: Plane, shape: tuple[int, ...]) -> Plane:
     spread = jnp.repeat(jnp.repeat(x * 0.25, 2, axis=0), 2, axis=1)
     return jnp.pad(spread, [(0, n - m) for n, m in zip(shape, spread.shape, strict=True)])

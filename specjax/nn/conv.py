@@ -20,7 +20,7 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 def kernel_init(init: Init) -> Callable:
-    """`torch`: PyTorch's default, uniform within 1/sqrt(fan_in); `he`: normal with variance 2/fan_in (He et al. 2015)."""
+    """`torch`: PyTorch's default, uniform within 1/sqrt(fan_in); `he`: normal of variance 2/fan_in (He et al. 2015)."""
     if init == "torch":
         return nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
     return nn.initializers.he_normal()
@@ -39,15 +39,15 @@ class Conv(nn.Module):
 
     features: int
     side: int = 3
-    init: Init = "he"
+    initialiser: Init = "he"
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height width f"]:
         fan_in = self.side**2 * x.shape[-1]
         shape = (self.side, self.side, x.shape[-1], self.features)
-        kernel = self.param("kernel", kernel_init(self.init), shape, jnp.float32)
-        bias = self.param("bias", bias_init(self.init, fan_in), (self.features,), jnp.float32)
+        kernel = self.param("kernel", kernel_init(self.initialiser), shape, jnp.float32)
+        bias = self.param("bias", bias_init(self.initialiser, fan_in), (self.features,), jnp.float32)
         return conv(x.astype(self.dtype), kernel.astype(self.dtype)) + bias.astype(self.dtype)
 
 
@@ -55,15 +55,15 @@ class UpConv(nn.Module):
     """Transposed convolution, 4x4, stride 2, padding 1: doubles both sides exactly."""
 
     features: int
-    init: Init = "he"
+    initialiser: Init = "he"
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch h2 w2 f"]:
         shape = (4, 4, x.shape[-1], self.features)
-        fan_in = 16 * (self.features if self.init == "torch" else x.shape[-1])  # PyTorch counts the output side
-        kernel = self.param("kernel", kernel_init(self.init), shape, jnp.float32)
-        bias = self.param("bias", bias_init(self.init, fan_in), (self.features,), jnp.float32)
+        fan_in = 16 * (self.features if self.initialiser == "torch" else x.shape[-1])  # PyTorch counts the output side
+        kernel = self.param("kernel", kernel_init(self.initialiser), shape, jnp.float32)
+        bias = self.param("bias", bias_init(self.initialiser, fan_in), (self.features,), jnp.float32)
         return up_conv(x.astype(self.dtype), kernel.astype(self.dtype)) + bias.astype(self.dtype)
 
 
@@ -87,10 +87,10 @@ def up_conv(
             x, flipped, (1, 1), [(2, 2), (2, 2)], lhs_dilation=(2, 2), dimension_numbers=LAYOUT
         )
     # Even outputs see the points m-1, m through taps 3, 1; odd outputs see m, m+1 through taps 2, 0.
-    place = np.zeros((2, 3, 4), np.float32)
-    place[0, [0, 1], [3, 1]] = 1
-    place[1, [1, 2], [2, 0]] = 1
-    place = jnp.asarray(place, kernel.dtype)
+    taps = np.zeros((2, 3, 4), np.float32)
+    taps[0, [0, 1], [3, 1]] = 1
+    taps[1, [1, 2], [2, 0]] = 1
+    place = jnp.asarray(taps, kernel.dtype)
     phases = jnp.einsum("pay,qbx,yxio->abipqo", place, place, kernel)
     batch, height, width, _ = x.shape
     features = kernel.shape[-1]

@@ -20,13 +20,13 @@ class UpsampledConv(nn.Module):
     """
 
     size: int
-    init: Init = "torch"
+    initialiser: Init = "torch"
 
     @nn.compact
     def __call__(self, x: Map) -> Picture:
-        _, height, width, channels = x.shape
-        kernel = self.param("kernel", kernel_init(self.init), (3, 3, channels, 1), jnp.float32)
-        bias = self.param("bias", bias_init(self.init, 9 * channels), (1,), jnp.float32)
+        channels = x.shape[-1]
+        kernel = self.param("kernel", kernel_init(self.initialiser), (3, 3, channels, 1), jnp.float32)
+        bias = self.param("bias", bias_init(self.initialiser, 9 * channels), (1,), jnp.float32)
         return upsampled_conv(x.astype(jnp.float32), kernel, self.size) + bias
 
 

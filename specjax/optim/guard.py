@@ -40,19 +40,22 @@ def update(
     Returns the new state and the norms: `grad_norm`, `param_norm`, `update_norm`; and how many were
     `skipped` so far and `skipped_in_a_row`.
     """
-    directions, optimiser = transform.update(gradients, state.optimiser, state.params)
+    with jax.numpy_dtype_promotion("standard"):  # optax raises floats to whole-number powers
+        directions, optimiser = transform.update(gradients, state.optimiser, state.params)
     updates = jax.tree.map(lambda d: -learning_rate * d, directions)
     params = optax.apply_updates(state.params, updates)
     average = jax.tree.map(lambda a, p: a + (1.0 - average_decay) * (p - a), state.average, params)
-    grad_norm = optax.global_norm(gradients)
-    update_norm = optax.global_norm(updates)
+    grad_norm = optax.tree.norm(gradients)
+    update_norm = optax.tree.norm(updates)
     healthy = jnp.isfinite(loss) & jnp.isfinite(grad_norm) & jnp.isfinite(update_norm)
-    kept = _choose(healthy, (params, optimiser, average), (state.params, state.optimiser, state.average))
+    params, optimiser, average = _choose(
+        healthy, (params, optimiser, average), (state.params, state.optimiser, state.average)
+    )
     refused = (~healthy).astype(jnp.int32)
-    new = Guarded(*kept, state.skipped + refused, (state.skipped_in_a_row + refused) * refused)
+    new = Guarded(params, optimiser, average, state.skipped + refused, (state.skipped_in_a_row + refused) * refused)
     metrics = {
         "grad_norm": grad_norm,
-        "param_norm": optax.global_norm(new.params),
+        "param_norm": optax.tree.norm(new.params),
         "update_norm": update_norm,
         "skipped": new.skipped.astype(jnp.float32),
         "skipped_in_a_row": new.skipped_in_a_row.astype(jnp.float32),

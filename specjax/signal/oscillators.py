@@ -14,9 +14,7 @@ from jaxtyping import Array, Float, UInt32
 TURN = 2**32
 
 
-def phase_increment(
-    frequencies_hz: Float[np.ndarray, " rows"], sample_rate: int
-) -> UInt32[np.ndarray, " rows"]:
+def phase_increment(frequencies_hz: Float[np.ndarray, " rows"], sample_rate: int) -> UInt32[np.ndarray, " rows"]:
     """Turns a sample, as 32-bit fractions.
 
     Raises:
@@ -45,29 +43,22 @@ def additive_synthesis(
       phases: in radians, at the start.
       samples: length of the sound.
     """
-    rows, columns = amplitudes.shape
-    frames = columns
+    frames = amplitudes.shape[1]
     width = -(-samples // frames)
     start = jnp.arange(frames, dtype=jnp.uint32) * jnp.uint32(width)
     begin = _radians(start[:, None] * increment) + phases
     advance = _radians(jnp.arange(width, dtype=jnp.uint32)[:, None] * increment)
     turn = jnp.concatenate([jnp.cos(advance), jnp.sin(advance)], axis=1).T
     first, last = _frame_edges(amplitudes, frames, width, samples)
-    wave = sum(
-        ramp * (jnp.concatenate([level * jnp.sin(begin), level * jnp.cos(begin)], axis=1) @ turn)
-        for level, ramp in zip((first, last), _ramps(width), strict=True)
-    )
-    return wave.reshape(-1)[:samples]
+    sine, cosine = jnp.sin(begin), jnp.cos(begin)
+    fading, rising = (jnp.concatenate([level * sine, level * cosine], axis=1) @ turn for level in (first, last))
+    ramp = (np.arange(width) / width).astype(np.float32)
+    return (fading * (1 - ramp) + rising * ramp).reshape(-1)[:samples]
 
 
 def _radians(turns: UInt32[Array, "..."]) -> Float[Array, "..."]:
     # As signed integers the angles lie within half a turn of zero, where float32 is finest.
     return turns.astype(jnp.int32).astype(jnp.float32) * np.float32(2 * np.pi / TURN)
-
-
-def _ramps(width: int) -> tuple[Float[np.ndarray, " width"], Float[np.ndarray, " width"]]:
-    ramp = (np.arange(width) / width).astype(np.float32)
-    return 1 - ramp, ramp
 
 
 def _frame_edges(

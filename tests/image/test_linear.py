@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import scipy.signal
-from conftest import modes
 
+from conftest import modes
 from specjax.image import linear
 
 RNG = np.random.default_rng(0)

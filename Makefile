@@ -1,0 +1,45 @@
+# make demo | make test | make bench: each makes its own environment, from nothing but Python and make.
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+READY = $(VENV)/.ready
+
+.PHONY: demo test test-long bench check format clean
+
+demo: $(READY)
+	$(RUN) -m specjax.train --config=unet:tiny --workdir=demo/run
+	$(RUN) -m specjax.export --workdir=demo/run --out=demo/bundle.new
+	rm -rf demo/bundle && mv demo/bundle.new demo/bundle
+	$(RUN) -m specjax.synth chord --bundle=demo/bundle --out=demo/chords --overwrite \
+		$(foreach d,0 1 2 3 4 5 6 7 8 9,--digit=$(d))
+	cp demo/run/samples/*/contact_sheet.png demo/contact_sheet.png
+	$(RUN) -m specjax.evaluate --workdir=demo/run
+	@echo "look at demo/contact_sheet.png and listen to demo/chords/*.wav"
+
+test: check
+	$(RUN) -m pytest
+
+test-long: $(READY)
+	$(RUN) -m pytest -m "long or not long"
+
+bench: $(READY)
+	$(RUN) -m specjax.bench --config=unet
+
+check: $(READY)
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+format: $(READY)
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+clean:
+	rm -rf demo runs bundles build dist
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet -e '.[dev]'
+	touch $(READY)

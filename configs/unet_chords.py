@@ -1,0 +1,40 @@
+"""Digits to nine chord qualities: the row-resolving U-Net is told which chord to paint.
+
+Each example draws a quality at random: major, minor, diminished, augmented, sus2, sus4, 7, maj7 or m7.
+
+Hardware: two CPU cores make about 95 digits a second, so the 5,000 updates of 24 take about twenty minutes.
+Expected: the right quality named from the painted rows for 98% of MNIST digits never seen.
+
+    python -m specjax.train --config=unet_chords --config.data.source=path/to/mnist
+"""
+
+from dataclasses import asdict
+
+from ml_collections import ConfigDict
+
+from specjax.chord.loss import mix
+from specjax.chord.model import UNetConfig
+from specjax.chord.task import AugmentConfig, ChordConfig, OptimiserConfig
+from specjax.chord.theory import QUALITY_NAMES
+from specjax.engine.loop import TrainConfig
+from specjax.optim.schedules import ScheduleSpec
+
+STEPS = 5_000
+
+CHORD = ChordConfig(
+    model=UNetConfig(widths=(32, 64, 128), head="rows", init="he", qualities=len(QUALITY_NAMES)),
+    qualities=QUALITY_NAMES,
+    weights=mix(huber=1.0, rows=0.03),
+    optimiser=OptimiserConfig(
+        learning_rate=ScheduleSpec("cosine", value=2e-3, over=STEPS, warmup=200),
+        clip=1.0,
+        average_decay=0.999,
+    ),
+    augment=AugmentConfig(max_shift=2.0, max_degrees=10.0, max_scale=0.1, max_shear=0.1),
+)
+TRAIN = TrainConfig(steps=STEPS, batch_size=24, eval_every=500, eval_examples=480, sample_every=1000)
+
+
+def get_config() -> ConfigDict:
+    """The config."""
+    return ConfigDict({"wing": "chord", **asdict(TRAIN), **asdict(CHORD)})

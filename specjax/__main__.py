@@ -1,0 +1,22 @@
+"""specjax <command> ...: the same as python -m specjax.<command> ..."""
+
+import importlib
+import sys
+
+COMMANDS = ("train", "evaluate", "export", "synth", "bench")
+
+
+def main() -> None:
+    """Run the command named by the first argument."""
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if command not in COMMANDS:
+        sys.stderr.write(f"usage: specjax {{{','.join(COMMANDS)}}} ... (each takes --help)\n")
+        sys.exit(2)
+    sys.argv = [f"specjax {command}", *sys.argv[2:]]
+    from specjax import cli
+
+    cli.run(importlib.import_module(f"specjax.{command}").main)
+
+
+if __name__ == "__main__":
+    main()

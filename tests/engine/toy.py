@@ -1,0 +1,74 @@
+"""The smallest task: a line fitted to points. Enough to drive the whole engine, and compiled in no time."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from specjax.engine.task import Part, Sample
+from specjax.optim import guard
+
+TRANSFORM = optax.adam(1.0)
+
+
+class Points(NamedTuple):
+    x: np.ndarray
+    y: np.ndarray
+
+
+@dataclass(frozen=True)
+class ToyTask:
+    """Fits y = w.x + b. `poison_after`: from that step on the loss is not a number."""
+
+    width: int = 3
+    poison_after: int = 10**9
+    rate: float = 0.05
+    name: str = "toy"
+
+    @property
+    def schedules(self) -> dict[str, Any]:
+        return {"rate": optax.linear_schedule(self.rate, 0.0, 100)}
+
+    def load(self) -> tuple[Points, Points]:
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((50, self.width)).astype(np.float32)
+        y = (x @ np.arange(1, self.width + 1) + 0.5).astype(np.float32)
+        return Points(x[:37], y[:37]), Points(x[37:], y[37:])
+
+    def init(self, key: jax.Array) -> guard.Guarded:
+        return guard.start({"w": jax.random.normal(key, (self.width,)), "b": jnp.zeros(())}, TRANSFORM)
+
+    def batch(self, examples: Points, indices: jax.Array, key: jax.Array) -> Points:
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(indices)))
+        noise = 0.01 * jax.vmap(jax.random.normal)(keys)
+        return Points(examples.x[indices], examples.y[indices] + noise)
+
+    def step(self, state, batch, knobs, key):
+        def objective(params):
+            error = batch.x @ params["w"] + params["b"] - batch.y
+            return jnp.mean(error**2)
+
+        loss, gradients = jax.value_and_grad(objective)(state.params)
+        poison = state.optimiser[0].count >= self.poison_after
+        loss = jnp.where(poison, jnp.nan, loss)
+        state, norms = guard.update(state, gradients, TRANSFORM, -knobs["rate"], jnp.float32(0.9), loss)
+        return state, {"loss": loss, **norms}
+
+    def evaluate(self, state, examples: Points):
+        error = examples.x @ state.params["w"] + state.params["b"] - examples.y
+        return {"squared_error": error**2, "one": jnp.ones_like(error)}
+
+    def summarise(self, measures):
+        return {
+            "eval/mse": float(measures["squared_error"].mean()),
+            "eval/count": float(measures["one"].sum()),
+        }
+
+    def sample(self, state, examples: Points) -> Sample:
+        return Sample({"grey": np.full((4, 4, 3), 128, np.uint8)}, {"hush": np.zeros(64, np.float32)}, 8000)
+
+    def parts(self, state) -> dict[str, Part]:
+        return {"line": Part(state.params, {"width": self.width})}
