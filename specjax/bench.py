@@ -123,7 +123,7 @@ def chord_works(values: dict[str, Any]) -> dict[str, Work]:
     size = config.conditioning.size
     pictures = jnp.asarray(rng.random((sounds, size, size)), jnp.float32)  # dense: no row may be skipped
     phases = jnp.asarray(rng.uniform(0, 2 * np.pi, (sounds, size)), jnp.float32)
-    increment = jnp.asarray(oscillators.phase_increment(np.arange(size), 44100))
+    increment = jnp.asarray(oscillators.phase_increment(np.arange(size, dtype=float), 44100))
     make_sound, sound_s = compiled(
         jax.vmap(lambda a, p: oscillators.additive_synthesis(a, increment, p, 44100)), pictures, phases
     )

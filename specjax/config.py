@@ -78,13 +78,13 @@ def load(value: str) -> Any:
 
 
 def check_overrides(argv: Sequence[str]) -> None:
-    """Refuse `--config.KEY=...` whose key the config does not have; names those it has."""
+    """Refuse a variant that a config does not have, or a `--config.KEY=...` that it does not; names those it has."""
     chosen = [argument.partition("=")[2] for argument in argv if argument.startswith("--config=")]
     keys = [a[len("--config.") :].partition("=")[0] for a in argv if a.startswith("--config.")]
-    if not keys:
-        return
     if not chosen:
-        raise Refusal(f"--config.{keys[0]} overrides nothing: name a --config first")
+        if keys:
+            raise Refusal(f"--config.{keys[0]} overrides nothing: name a --config first")
+        return
     values = load(chosen[-1])
     for key in keys:
         group, known = values, "config"

@@ -3,19 +3,23 @@
 Trains what a config describes. The same command again resumes.
 """
 
+import importlib.util
 import json
 import os
 import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 from ml_collections import config_flags
 
 from specjax import cli
 from specjax.errors import Refusal
+
+if TYPE_CHECKING:
+    from specjax.engine.task import Task
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "name, name:variant or path of a config", lock_config=True)
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run; by default runs/NAME")
@@ -46,12 +50,9 @@ def main(argv: Sequence[str]) -> None:
     clock, task = wings.build(values)
     workdir = Path(WORKDIR.value or f"runs/{_name()}")
     lock = WorkdirLock(workdir) if jax.process_index() == 0 else None
+    print(f"{task.name} on {jax.device_count()} x {jax.devices()[0].device_kind}, into {workdir}", file=sys.stderr)
     if lock:
-        (workdir / "config.json").write_text(json.dumps(values, indent=2))
-    print(
-        f"{task.name} on {jax.device_count()} x {jax.devices()[0].device_kind}, into {workdir}",
-        file=sys.stderr,
-    )
+        _write_overview(task, workdir / "parameters.txt")
     stop = StopRequest()
     run = train(task, clock, workdir, _facts(values), stop)
     if lock:
@@ -60,6 +61,19 @@ def main(argv: Sequence[str]) -> None:
         print(f"stopped at step {int(run.step)}, saved; the same command resumes", file=sys.stderr)
         sys.exit(stop.exit_status)
     print(json.dumps({"step": int(run.step), "workdir": str(workdir)}))
+
+
+def _write_overview(task: "Task", path: Path) -> None:
+    """A table of what will be learnt, where clu is installed."""
+    if importlib.util.find_spec("clu") is None:
+        return
+    import jax
+    from clu import parameter_overview
+
+    learnt = jax.eval_shape(
+        lambda key: {n: p.tensors for n, p in task.parts(task.init(key)).items()}, jax.random.key(0)
+    )
+    path.write_text(parameter_overview.get_parameter_overview(learnt, include_stats=False) + "\n")
 
 
 def _name() -> str:

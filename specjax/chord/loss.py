@@ -145,7 +145,7 @@ def _fourier_magnitude(x: Pictures) -> Float[Array, "batch size bins"]:
 def _sound(pictures: Pictures, config: LossConfig) -> Float[Array, "batch samples"]:
     """One second of each picture's sound, row r at r Hz, with fixed random phases."""
     size = pictures.shape[1]
-    increment = jnp.asarray(oscillators.phase_increment(np.arange(size), config.wave_rate))
+    increment = jnp.asarray(oscillators.phase_increment(np.arange(size, dtype=float), config.wave_rate))
     phases = jnp.asarray(np.random.default_rng(0).uniform(0, 2 * np.pi, size), jnp.float32)
     sound = partial(oscillators.additive_synthesis, increment=increment, phases=phases, samples=config.wave_rate)
     return over_pictures(sound)(pictures)

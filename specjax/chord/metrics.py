@@ -43,8 +43,8 @@ def exact_notes(profile: Profile, rows: Int[Array, " notes"]) -> Bool[Array, ""]
 def row_f1(profile: Profile, reference: Profile) -> Float[Array, ""]:
     """F1 of the rows of partials: local maxima above a fifth of the strongest, against the noise-free target's."""
     found, wanted = _partials(profile), _partials(reference)
-    hits = jnp.sum(found & wanted)
-    return 2.0 * hits / jnp.maximum(jnp.sum(found) + jnp.sum(wanted), 1)
+    hits, either = jnp.sum(found & wanted), jnp.sum(found) + jnp.sum(wanted)
+    return 2.0 * hits.astype(jnp.float32) / jnp.maximum(either, 1).astype(jnp.float32)
 
 
 def off_chord_db(picture: Picture, rows: Int[Array, " partials"]) -> Float[Array, ""]:
@@ -52,7 +52,7 @@ def off_chord_db(picture: Picture, rows: Int[Array, " partials"]) -> Float[Array
     energy = jnp.sum(jnp.clip(picture, 0.0, 1.0) ** 2, axis=1)
     distance = jnp.abs(jnp.arange(picture.shape[0])[:, None] - rows[None, :])
     near = jnp.any((distance <= GUARD_ROWS) & (rows >= 0)[None, :], axis=1)
-    off, on = jnp.sum(energy * ~near), jnp.sum(energy * near)
+    off, on = jnp.sum(jnp.where(near, 0.0, energy)), jnp.sum(jnp.where(near, energy, 0.0))
     return 10.0 * jnp.log10((off + 1e-12 * on + 1e-30) / (on + 1e-30))
 
 
@@ -111,7 +111,7 @@ def pitch_error_cents(
         peak = jnp.clip(jnp.argmax(jnp.where(within, level, -jnp.inf)), 1, level.shape[0] - 2)
         low, mid, high = level[peak - 1], level[peak], level[peak + 1]
         offset = 0.5 * (low - high) / jnp.minimum(low - 2 * mid + high, -1e-12)
-        found = (peak + jnp.clip(offset, -0.5, 0.5)) * (sample_rate / padded)
+        found = (peak.astype(jnp.float32) + jnp.clip(offset, -0.5, 0.5)) * (sample_rate / padded)
         return jnp.where(target > 0, jnp.abs(1200.0 * jnp.log2(found / jnp.maximum(target, 1e-3))), 0.0)
 
     return jnp.max(jax.vmap(deviation)(frequencies_hz))

@@ -270,7 +270,7 @@ class ChordTask:
 
     def read_chord(self, picture: Float[Array, "size size"]) -> tuple[int, int]:
         """Label and quality index named by the picture's own rows."""
-        label, quality = metrics.decode_chord(metrics.row_profile(picture), self._tables.templates)
+        label, quality = metrics.decode_chord(metrics.row_profile(picture), jnp.asarray(self._tables.templates))
         return int(label), int(quality)
 
     def sound(self, picture: Float[Array, "size size"], config: synth.SoundConfig) -> Float[np.ndarray, " samples"]:
@@ -289,7 +289,8 @@ class ChordTask:
         carried = tuning.frequencies_hz[quality] < config.sample_rate / 2
         increments = oscillators.phase_increment(tuning.frequencies_hz[quality] * carried, config.sample_rate)
         phase_row = jnp.asarray(tuning.phase_row[quality])
-        return np.asarray(synth.wave(picture * carried[:, None], jnp.asarray(increments), phase_row, config))
+        heard = jnp.where(jnp.asarray(carried)[:, None], picture, 0.0)
+        return np.asarray(synth.wave(heard, jnp.asarray(increments), phase_row, config))
 
     def parts(self, state: guard.Guarded) -> dict[str, Part]:
         """The averaged U-Net, and the configuration it paints by."""

@@ -93,7 +93,7 @@ def train(
     """Train `task` to `config.steps`, from the newest intact checkpoint in `workdir` where there is one.
 
     Args:
-      facts: what each checkpoint says of the run (config, versions).
+      facts: what each checkpoint says of the run (versions, and its `config`, which is written beside them too).
       stop: asked between dispatches; once it says so, the state is saved and training ends.
 
     Raises:
@@ -105,7 +105,11 @@ def train(
     checkpoints = Checkpoints(workdir.resolve() / "checkpoints", config.keep_checkpoints)
     with closing(checkpoints):
         run = _restore_or_init(task, config, checkpoints, mesh)
-        writer = Writer(workdir, int(run.step)) if jax.process_index() == 0 else NullWriter()
+        if jax.process_index() == 0:
+            writer = Writer(workdir, int(run.step))
+            writer.write_hparams(facts.get("config", {}))
+        else:
+            writer = NullWriter()
         with closing(writer):
             session = _Session(task, config, workdir, facts, mesh, checkpoints, writer, held_out, run)
             try:
@@ -133,6 +137,7 @@ class _Session:
         self._task, self._config, self._facts, self._mesh = task, config, facts, mesh
         self._checkpoints, self._writer, self._held_out = checkpoints, writer, held_out
         self._run, self._first_step = run, int(run.step)
+        self._saved = self._first_step if checkpoints.steps() else -1
         self._progress = Progress(config.steps, config.batch_size, self._first_step)
         self._profiler = _Profiler(config.profile, workdir / "profile")
         self._measure = jax.jit(task.evaluate, out_shardings=meshes.replicated(mesh))
@@ -158,7 +163,7 @@ class _Session:
             self._attend(step, step + n)
             step += n
         self._settle(last=True)
-        if step > self._first_step or not self._checkpoints.steps():
+        if step != self._saved:
             self._save(step)
         with self._progress.timed("save"):
             self._checkpoints.wait()
@@ -226,6 +231,7 @@ class _Session:
     def _save(self, step: int) -> None:
         with self._progress.timed("save"):
             self._checkpoints.save(step, self._run, self._facts)
+        self._saved = step
 
 
 def compile_dispatch(

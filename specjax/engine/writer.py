@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,12 @@ class Writer:
             raise Refusal(f"{self._log_path} cannot be written ({error.strerror}): make room, then resume") from error
         if self._board:
             self._board.scalars(step, scalars)
+
+    def write_hparams(self, hparams: Mapping[str, Any]) -> None:
+        """The run's settings, as `config.json`."""
+        temporary = self._workdir / "config.tmp"
+        temporary.write_text(json.dumps(hparams, indent=2), encoding="utf-8")
+        os.replace(temporary, self._workdir / "config.json")
 
     def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         """RGB pictures of bytes, as PNG files."""
@@ -90,6 +97,9 @@ class NullWriter(Writer):
         pass
 
     def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
+        pass
+
+    def write_hparams(self, hparams: Mapping[str, Any]) -> None:
         pass
 
     def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:

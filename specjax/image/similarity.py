@@ -24,6 +24,7 @@ WINDOW, SIGMA = 11, 1.5
 K1, K2 = 0.01, 0.03
 
 Plane = Float[Array, "height width"]
+Resized = Float[Array, "new_height new_width"]
 
 
 class _Moments(NamedTuple):
@@ -186,14 +187,14 @@ def _gaussian_window(window: int, sigma: float) -> tuple[float, ...]:
     return tuple((kernel / kernel.sum()).tolist())
 
 
-def _filter(x: Plane, kernel: tuple[float, ...]) -> Plane:
+def _filter(x: Plane, kernel: tuple[float, ...]) -> Resized:
     """Separable "valid" filter. Kept from fusing with its neighbours, which would be computed anew for each tap."""
     with set_xla_metadata(inlineable="false"):
         return _shifted_sums(x, kernel)
 
 
 @partial(jax.jit, static_argnums=1)
-def _shifted_sums(x: Plane, kernel: tuple[float, ...]) -> Plane:
+def _shifted_sums(x: Plane, kernel: tuple[float, ...]) -> Resized:
     for axis in (0, 1):
         length = x.shape[axis] - len(kernel) + 1
         shifted = [jax.lax.slice_in_dim(x, i, i + length, axis=axis) * tap for i, tap in enumerate(kernel)]
@@ -201,16 +202,16 @@ def _shifted_sums(x: Plane, kernel: tuple[float, ...]) -> Plane:
     return x
 
 
-def _filter_adjoint(x: Plane, kernel: tuple[float, ...]) -> Plane:
+def _filter_adjoint(x: Plane, kernel: tuple[float, ...]) -> Resized:
     return _filter(jnp.pad(x, len(kernel) - 1), kernel)  # the window is symmetric
 
 
-def _halve(x: Plane) -> Plane:
+def _halve(x: Plane) -> Resized:
     """Mean of 2 x 2 pixels; an odd last row or column is left out."""
     height, width = x.shape[0] // 2, x.shape[1] // 2
     return x[: 2 * height, : 2 * width].reshape(height, 2, width, 2).mean(axis=(1, 3))
 
 
-def _halve_adjoint(x: Plane, shape: tuple[int, ...]) -> Plane:
+def _halve_adjoint(x: Plane, shape: tuple[int, ...]) -> Resized:
     spread = jnp.repeat(jnp.repeat(x * 0.25, 2, axis=0), 2, axis=1)
     return jnp.pad(spread, [(0, n - m) for n, m in zip(shape, spread.shape, strict=True)])

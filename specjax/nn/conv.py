@@ -48,7 +48,7 @@ class Conv(nn.Module):
         shape = (self.side, self.side, x.shape[-1], self.features)
         kernel = self.param("kernel", kernel_init(self.initialiser), shape, jnp.float32)
         bias = self.param("bias", bias_init(self.initialiser, fan_in), (self.features,), jnp.float32)
-        return conv(x.astype(self.dtype), kernel.astype(self.dtype)) + bias.astype(self.dtype)
+        return conv(x.astype(self.dtype), kernel.astype(self.dtype)) + bias.astype(self.dtype).reshape(1, 1, 1, -1)
 
 
 class UpConv(nn.Module):
@@ -64,7 +64,7 @@ class UpConv(nn.Module):
         fan_in = 16 * (self.features if self.initialiser == "torch" else x.shape[-1])  # PyTorch counts the output side
         kernel = self.param("kernel", kernel_init(self.initialiser), shape, jnp.float32)
         bias = self.param("bias", bias_init(self.initialiser, fan_in), (self.features,), jnp.float32)
-        return up_conv(x.astype(self.dtype), kernel.astype(self.dtype)) + bias.astype(self.dtype)
+        return up_conv(x.astype(self.dtype), kernel.astype(self.dtype)) + bias.astype(self.dtype).reshape(1, 1, 1, -1)
 
 
 def conv(

@@ -27,7 +27,7 @@ class UpsampledConv(nn.Module):
         channels = x.shape[-1]
         kernel = self.param("kernel", kernel_init(self.initialiser), (3, 3, channels, 1), jnp.float32)
         bias = self.param("bias", bias_init(self.initialiser, 9 * channels), (1,), jnp.float32)
-        return upsampled_conv(x.astype(jnp.float32), kernel, self.size) + bias
+        return upsampled_conv(x.astype(jnp.float32), kernel, self.size) + bias.reshape(1, 1, 1)
 
 
 class RowHead(nn.Module):
@@ -48,7 +48,7 @@ class RowHead(nn.Module):
         rows = self.param("rows", lambda _: jnp.tile(jnp.asarray(bilinear), (self.channels, 1, 1)))
         bias = self.param("bias", nn.initializers.zeros, (1,), jnp.float32)
         lines = jnp.einsum("crh,bhwc->brw", rows, maps)
-        return lines @ linear.resample_matrix(width, self.size).T + bias
+        return lines @ linear.resample_matrix(width, self.size).T + bias.reshape(1, 1, 1)
 
 
 def upsampled_conv(x: Map, kernel: Float[Array, "3 3 channels 1"], size: int) -> Picture:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, UInt32
 TURN = 2**32
 
 
-def phase_increment(frequencies_hz: Float[np.ndarray, " rows"], sample_rate: int) -> UInt32[np.ndarray, " rows"]:
+def phase_increment(frequencies_hz: Float[np.ndarray, "*rows"], sample_rate: int) -> UInt32[np.ndarray, "*rows"]:
     """Turns a sample, as 32-bit fractions.
 
     Raises:
@@ -46,14 +46,15 @@ def additive_synthesis(
     frames = amplitudes.shape[1]
     width = -(-samples // frames)
     start = jnp.arange(frames, dtype=jnp.uint32) * jnp.uint32(width)
-    begin = _radians(start[:, None] * increment) + phases
+    increment = jnp.asarray(increment)[None, :]
+    begin = _radians(start[:, None] * increment) + phases[None, :]
     advance = _radians(jnp.arange(width, dtype=jnp.uint32)[:, None] * increment)
     turn = jnp.concatenate([jnp.cos(advance), jnp.sin(advance)], axis=1).T
     first, last = _frame_edges(amplitudes, frames, width, samples)
     sine, cosine = jnp.sin(begin), jnp.cos(begin)
     fading, rising = (jnp.concatenate([level * sine, level * cosine], axis=1) @ turn for level in (first, last))
     ramp = (np.arange(width) / width).astype(np.float32)
-    return (fading * (1 - ramp) + rising * ramp).reshape(-1)[:samples]
+    return (fading * (1 - ramp)[None, :] + rising * ramp[None, :]).reshape(-1)[:samples]
 
 
 def _radians(turns: UInt32[Array, "..."]) -> Float[Array, "..."]:
@@ -70,5 +71,5 @@ def _frame_edges(
     left = np.minimum(position.astype(int), max(columns - 2, 0))
     share = (position - left).astype(np.float32)
     right = np.minimum(left + 1, columns - 1)
-    edges = (amplitudes[:, left] * (1 - share) + amplitudes[:, right] * share).T
+    edges = (amplitudes[:, left] * (1 - share)[None, :] + amplitudes[:, right] * share[None, :]).T
     return edges[:-1], edges[1:]

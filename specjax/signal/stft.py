@@ -18,7 +18,7 @@ def magnitude(
         raise ValueError(f"a wave of {samples} samples is shorter than one frame of n_fft={n_fft}")
     starts = np.arange(0, samples - n_fft + 1, hop_length)
     frames = wave[..., starts[:, None] + np.arange(n_fft)]
-    spectrum = jnp.fft.rfft(frames * hann(n_fft), axis=-1)
+    spectrum = jnp.fft.rfft(frames * jnp.broadcast_to(hann(n_fft), frames.shape), axis=-1)
     return jnp.swapaxes(_safe_abs(spectrum), -1, -2)
 
 

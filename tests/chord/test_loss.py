@@ -1,5 +1,7 @@
 """Each loss against numpy; the weighted sum, its gates and importances."""
 
+from functools import lru_cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,6 +27,11 @@ def pictures():
     painted, wanted = (scipy.ndimage.gaussian_filter(rng.random((2, SIZE, SIZE)), (0, 1, 1)) for _ in range(2))
     painted[0, 3] += 0.8
     return jnp.asarray(painted, jnp.float32), jnp.asarray(wanted, jnp.float32)
+
+
+@lru_cache
+def value_and_gradient(name):
+    return jax.jit(jax.value_and_grad(lambda p, t: LOSSES[name](p, t, CONFIG).sum()))
 
 
 def float64(pictures):
@@ -118,7 +125,7 @@ def test_gradients_stay_finite_where_slopes_are_doubtful(name, case, pictures):
         "equal": (painted, painted),
         "constant": (black + 0.5, black + 0.2),
     }[case]
-    value, gradient = jax.jit(jax.value_and_grad(lambda p: LOSSES[name](p, target, CONFIG).sum()))(prediction)
+    value, gradient = value_and_gradient(name)(prediction, target)
     assert np.isfinite(value)
     assert np.all(np.isfinite(gradient))
 
@@ -130,7 +137,7 @@ def test_gradients_are_the_slopes_of_the_formula(name, pictures):
     direction = np.random.default_rng(1).standard_normal(painted.shape)
     step = 1e-2 if name == "ms_ssim" else 1e-5
     ahead, behind = (BY_HAND[name](painted + s * step * direction, wanted).sum() for s in (1, -1))
-    gradient = jax.jit(jax.grad(lambda p: LOSSES[name](p, pictures[1], CONFIG).sum()))(pictures[0])
+    _, gradient = value_and_gradient(name)(*pictures)
     np.testing.assert_allclose(np.sum(gradient * direction), (ahead - behind) / (2 * step), rtol=1e-2)
 
 

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import modes
 
+from conftest import modes
 from specjax.chord import conditioning, metrics, theory
 from specjax.chord.conditioning import Conditioning
 from specjax.data import digits
@@ -154,16 +154,18 @@ class TestLikeness:
     def test_envelope_correlation_is_pearsons(self, mode):
         rng = np.random.default_rng(0)
         picture, digit = rng.normal(0.5, 0.5, (56, 56)).astype(np.float32), rng.random((28, 28), np.float32)
-        upscale = conditioning.operators(Conditioning(size=56), 1).upscale
+        upscale = jnp.asarray(conditioning.operators(Conditioning(size=56), 1).upscale)
         rows = np.array([28, 35, 42])
-        expected = np.corrcoef(np.clip(picture, 0, 1)[rows].mean(axis=0), upscale @ digit.mean(axis=0))[0, 1]
+        expected = np.corrcoef(np.clip(picture, 0, 1)[rows].mean(axis=0), np.asarray(upscale) @ digit.mean(axis=0))[
+            0, 1
+        ]
         result = modes(lambda p, d: metrics.envelope_correlation(p, jnp.array([28, 35, 42, -1]), d, upscale))[mode](
             jnp.asarray(picture), jnp.asarray(digit)
         )
         np.testing.assert_allclose(result, expected, atol=1e-5)
 
     def test_silence_correlates_with_nothing(self):
-        upscale = conditioning.operators(Conditioning(size=56), 1).upscale
+        upscale = jnp.asarray(conditioning.operators(Conditioning(size=56), 1).upscale)
         result = metrics.envelope_correlation(jnp.zeros((56, 56)), jnp.array([28]), jnp.ones((28, 28)), upscale)
         assert float(result) == 0.0
 
@@ -211,8 +213,9 @@ def sines(*frequencies, seconds=1.0, rate=RATE):
 
 
 class TestPitch:
-    @pytest.mark.parametrize("mode", MODES)
-    @pytest.mark.parametrize("cents", [0.0, 3.0, -20.0, 38.0, 90.0])
+    @pytest.mark.parametrize(
+        ("cents", "mode"), [(3.0, "plain"), (3.0, "vmap")] + [(c, "jit") for c in (0.0, 3.0, -20.0, 38.0, 90.0)]
+    )
     def test_a_sines_detuning_is_measured_in_cents(self, cents, mode):
         wave = sines(200 * 2 ** (cents / 1200))
         function = modes(lambda w, f: metrics.pitch_error_cents(w, f, RATE))[mode]

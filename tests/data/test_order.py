@@ -41,7 +41,7 @@ def test_batch_indices_are_the_same_in_every_mode(mode, key):
     assert result.dtype == jnp.int32
 
 
-@pytest.mark.parametrize(("batch_size", "examples"), [(4, 10), (3, 7), (10, 10), (7, 3), (1, 5), (24, 100)])
+@pytest.mark.parametrize(("batch_size", "examples"), [(4, 10), (7, 3), (24, 100)])
 def test_each_epoch_visits_every_example_once_also_where_batches_straddle_epochs(batch_size, examples, key):
     epochs = batch_size  # then the last batch ends exactly with an epoch
     flat = np.asarray(steps_of(key, jnp.arange(examples), batch_size, examples)).reshape(epochs, examples)

@@ -49,7 +49,8 @@ def test_a_bundle_opens_without_the_run_on_another_number_of_devices(cache, trai
         wave, rate = soundfile.read(out / "digit_4.wav")
         assert (len(wave), rate) == (11025, 22050)
         assert np.abs(wave).max() == pytest.approx(1.0, abs=1e-3)
-        assert Image.open(out / "digit_7.png").size[0] > 500
+        with Image.open(out / "digit_7.png") as picture:
+            assert picture.size[0] > 500
     same = [(tmp_path / f"out{n}" / "digit_4.wav").read_bytes() for n in "13"]
     assert same[0] == same[1]
 

@@ -60,11 +60,12 @@ def sets(tmp):
 
 def said(done):
     """The one line of a refusal."""
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("specjax ")]
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == 2, (done.returncode, done.stderr[-2000:])
     assert "Traceback" not in done.stderr
     assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("error: ")
+    assert done.stderr.splitlines()[-1] == lines[0]
+    assert "step 1/" not in done.stderr, "nothing was trained"
     return lines[0]
 
 
@@ -98,7 +99,7 @@ def test_bad_configs(cache, tmp_path):
             (("train", "--config=no/such.py"), "no such file"),
             (("train", "--config=unet:huge"), "unet:huge is unknown"),
             ((*train, "--config.stepz=3"), "config.stepz does not exist: choose from"),
-            ((*train, "--config.model.width=3"), "config.model.width does not exist: choose from widths"),
+            ((*train, "--config.model.width=3"), "config.model.width does not exist: choose from activation"),
             ((*train, "--config.steps=1.5"), "config.steps"),
             ((*train, "--config.optimiser.clip=lots"), "config.optimiser.clip"),
             ((*train, "--config.steps=-5"), "train.steps=-5 must be at least 1"),

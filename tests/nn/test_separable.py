@@ -1,0 +1,143 @@
+"""Heads through matrices against the literal order: upsample, then convolve; and what each head can paint."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from conftest import modes
+from specjax.chord import theory
+from specjax.image import linear
+from specjax.nn import separable
+from specjax.nn.conv import LAYOUT
+from specjax.nn.separable import RowHead, UpsampledConv, upsampled_conv
+
+MODES = ["plain", "jit", "vmap"]
+RNG = np.random.default_rng(0)
+
+
+def random(*shape):
+    return jnp.asarray(RNG.standard_normal(shape), jnp.float32)
+
+
+def literal(x, kernel, size):
+    """Bilinear upsampling to size x size, then a 3x3 convolution with zero padding."""
+    large = jax.image.resize(x, (x.shape[0], size, size, x.shape[-1]), "linear", antialias=False)
+    return jax.lax.conv_general_dilated(large, kernel, (1, 1), "SAME", dimension_numbers=LAYOUT)[..., 0]
+
+
+class TestUpsampledConv:
+    @pytest.mark.parametrize("mode", MODES)
+    @pytest.mark.parametrize(("shape", "size"), [((2, 7, 7, 5), 28), ((1, 4, 6, 2), 25), ((1, 28, 28, 3), 28)])
+    def test_it_is_the_literal_order(self, shape, size, mode):
+        x, kernel = random(*shape), random(3, 3, shape[-1], 1) / 3
+        result = modes(partial(upsampled_conv, size=size))[mode](x, kernel)
+        np.testing.assert_allclose(result, literal(x, kernel, size), atol=1e-5)
+
+    def test_its_gradients_are_the_literal_orders(self):
+        x, kernel, cotangent = random(2, 7, 7, 3), random(3, 3, 3, 1), random(2, 28, 28)
+        pulled = [jax.vjp(partial(f, size=28), x, kernel)[1](cotangent) for f in (upsampled_conv, literal)]
+        for fast, plain in zip(*pulled, strict=True):
+            np.testing.assert_allclose(fast, plain, atol=1e-5 * float(jnp.abs(plain).max()))
+
+    def test_at_the_papers_size(self):
+        x, kernel = random(1, 28, 28, 4), random(3, 3, 4, 1) / 6
+        function = jax.jit(partial(upsampled_conv, size=1008))
+        np.testing.assert_allclose(function(x, kernel), jax.jit(partial(literal, size=1008))(x, kernel), atol=1e-5)
+
+    def test_the_module_adds_a_bias(self):
+        x = random(2, 7, 7, 5)
+        out, variables = UpsampledConv(28).init_with_output(jax.random.key(0), x)
+        params = variables["params"]
+        assert {name: leaf.shape for name, leaf in params.items()} == {"kernel": (3, 3, 5, 1), "bias": (1,)}
+        np.testing.assert_allclose(out, literal(x, params["kernel"], 28) + params["bias"][0], atol=1e-5)
+        assert all(float(jnp.abs(leaf).max()) <= 1 / np.sqrt(45) for leaf in params.values())
+
+
+class TestRowHead:
+    def test_it_starts_as_bilinear_upsampling_of_the_summed_maps(self):
+        x = random(2, 7, 5, 6)
+        out, variables = RowHead(28, channels=4).init_with_output(jax.random.key(0), x)
+        mix = variables["params"]["mix"]
+        summed = jnp.sum(jnp.einsum("bhwc,cd->bhwd", x, mix["kernel"]) + mix["bias"][None, None, None], axis=-1)
+        expected = jax.image.resize(summed, (2, 28, 28), "linear", antialias=False)
+        np.testing.assert_allclose(out, expected, atol=1e-5)
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_it_is_its_formula(self, mode):
+        """Y = sum_c A_c D_c B'."""
+        head = RowHead(20, channels=3)
+        x = random(2, 4, 5, 6)
+        params = jax.tree.map(lambda leaf: random(*leaf.shape), head.init(jax.random.key(0), x)["params"])
+        maps = np.asarray(x, float) @ np.asarray(params["mix"]["kernel"], float) + np.asarray(params["mix"]["bias"])
+        expected = sum(
+            np.asarray(params["rows"][c], float) @ maps[..., c] @ linear.resample_matrix(5, 20).T for c in range(3)
+        )
+        result = modes(lambda x: head.apply({"params": params}, x))[mode](x)
+        np.testing.assert_allclose(result, expected + np.asarray(params["bias"]), rtol=1e-3, atol=1e-4)
+
+    @pytest.mark.parametrize("row", [0, 1, 28, 29, 57, 111])
+    def test_it_can_place_a_maximum_in_any_row(self, row):
+        head = RowHead(112, channels=2)
+        x = jnp.ones((1, 28, 28, 1))
+        params = head.init(jax.random.key(0), x)["params"]
+        mix = {"kernel": jnp.array([[1.0, 0.0]]), "bias": jnp.zeros(2)}
+        params = params | {"rows": jnp.zeros((2, 112, 28)).at[0, row, 3].set(1.0), "mix": mix}
+        picture = head.apply({"params": params}, x)[0]
+        np.testing.assert_allclose(picture, jnp.zeros((112, 112)).at[row].set(1.0), atol=1e-6)
+
+
+class TestWhatTheHeadsCanPaint:
+    """Row profiles of the ten digits' chords at the paper's size, as well as any map and kernel can fit them."""
+
+    SIZE = 1008
+
+    def chord(self, label):
+        """The chord's three rows, smeared as in the target."""
+        return linear.gaussian_matrix(self.SIZE, 2.0)[:, theory.chord_rows(label)].sum(axis=1).astype(float)
+
+    def span(self, basis):
+        """Orthogonal directions of all that the columns of `basis` can paint."""
+        variances, directions = np.linalg.eigh(basis.T @ basis)
+        kept = variances > 1e-9 * variances[-1]
+        return basis @ (directions[:, kept] / np.sqrt(variances[kept]))
+
+    def best(self, profile, span):
+        """Least squares."""
+        return span @ (span.T @ profile)
+
+    def strongest_rows(self, profile):
+        inner = np.pad(profile, 1, constant_values=-np.inf)
+        peaks = np.flatnonzero((inner[1:-1] > inner[:-2]) & (inner[1:-1] >= inner[2:]))
+        return set(peaks[np.argsort(profile[peaks])[-3:]].tolist())
+
+    def test_the_papers_head_cannot_paint_a_single_digits_chord(self):
+        """Its profiles are combinations of the upsampling matrix as the kernel's three rows see it."""
+        span = self.span(separable._shifted(linear.resample_matrix(28, self.SIZE)).astype(float))
+        explained = []
+        for label in range(10):
+            profile = self.chord(label)
+            painted = self.best(profile, span)
+            assert self.strongest_rows(painted) != set(theory.chord_rows(label).tolist())
+            explained.append(1 - ((profile - painted) ** 2).sum() / ((profile - profile.mean()) ** 2).sum())
+        assert np.mean(explained) < 0.7
+
+    def test_learned_rows_paint_them_all(self):
+        """A channel's row matrix is free: one of its 28 columns may be any profile."""
+        for label in range(10):
+            profile = self.chord(label)
+            assert self.strongest_rows(self.best(profile, self.span(profile[:, None]))) == set(
+                theory.chord_rows(label).tolist()
+            )
+
+    def test_maxima_of_the_papers_head_stand_at_its_few_kinks(self):
+        """Whatever the map: between the points of the small map the profile is straight."""
+        basis = separable._shifted(linear.resample_matrix(28, self.SIZE)).astype(float)
+        for _ in range(20):
+            profile = basis @ RNG.standard_normal(basis.shape[1])
+            inner = np.pad(profile, 1, constant_values=-np.inf)
+            peaks = np.flatnonzero((inner[1:-1] > inner[:-2]) & (inner[1:-1] > inner[2:]))
+            inside = peaks[(peaks > 1) & (peaks < self.SIZE - 2)]
+            assert np.all(np.abs((inside - 17.5 + 18) % 36 - 18) <= 2)

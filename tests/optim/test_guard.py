@@ -1,0 +1,160 @@
+"""The guarded update: plain Adam when all is well, nothing at all when not."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from specjax.optim import guard
+
+
+def lenient(transform):
+    """Optax mixes whole and real numbers within; the guard's own arithmetic stays strict."""
+
+    def update(gradients, state, params=None):
+        with jax.numpy_dtype_promotion("standard"):
+            return transform.update(gradients, state, params)
+
+    return optax.GradientTransformation(transform.init, update)
+
+
+TRANSFORM = lenient(optax.scale_by_adam())
+RATE, DECAY = jnp.float32(0.1), jnp.float32(0.9)
+RNG = np.random.default_rng(0)
+
+
+def tree():
+    return {
+        "kernel": jnp.asarray(RNG.standard_normal((3, 4)), jnp.float32),
+        "bias": jnp.asarray(RNG.standard_normal(4), jnp.float32),
+    }
+
+
+@jax.jit
+def stepped(state, gradients, loss=1.0, decay=DECAY):
+    return guard.update(state, gradients, TRANSFORM, RATE, decay, jnp.asarray(loss, jnp.float32))
+
+
+def run(state, gradients, function=stepped):
+    for gradient in gradients:
+        state, _ = function(state, gradient)
+    return state
+
+
+def assert_same_bits(a, b):
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        assert np.asarray(x).tobytes() == np.asarray(y).tobytes()
+
+
+def assert_close(a, b, **tolerance):
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(x, y, **tolerance)
+
+
+def test_a_fresh_state_starts_its_average_at_a_copy_of_the_parameters():
+    params = tree()
+    state = guard.start(params, TRANSFORM)
+    assert_same_bits(state.average, params)
+    assert state.average["bias"] is not params["bias"]  # each buffer is given away once
+    assert (int(state.skipped), int(state.skipped_in_a_row)) == (0, 0)
+
+
+def test_healthy_updates_are_optax_adams():
+    params, gradients = tree(), [tree() for _ in range(5)]
+    state = run(guard.start(params, TRANSFORM), gradients)
+    adam = lenient(optax.adam(0.1))
+    expected, optimiser = params, adam.init(params)
+    for gradient in gradients:
+        updates, optimiser = adam.update(gradient, optimiser, expected)
+        expected = optax.apply_updates(expected, updates)
+    assert_close(state.params, expected, atol=1e-6)
+    assert_close(state.optimiser, optimiser[0], atol=1e-6)
+    assert int(state.skipped) == 0
+
+
+@pytest.mark.parametrize("mode", ["plain", "vmap"])
+def test_other_modes_are_the_jitted_ones(mode):
+    state, gradient = guard.start(tree(), TRANSFORM), tree()
+
+    def plain(state, gradient):
+        return guard.update(state, gradient, TRANSFORM, RATE, DECAY, jnp.float32(1.0))
+
+    def vmapped(*args):
+        return jax.tree.map(lambda y: y[0], jax.vmap(plain)(*jax.tree.map(lambda x: x[None], args)))
+
+    found = {"plain": plain, "vmap": vmapped}[mode](state, gradient)
+    assert_close(found, stepped(state, gradient), rtol=1e-5, atol=1e-7)
+
+
+def test_the_average_moves_by_its_formula():
+    state = guard.start(tree(), TRANSFORM)
+    expected = jax.tree.map(lambda x: np.asarray(x, float), state.params)
+    for gradient in [tree() for _ in range(4)]:
+        state, _ = stepped(state, gradient)
+        expected = jax.tree.map(lambda a, p: 0.9 * a + 0.1 * np.asarray(p, float), expected, state.params)
+    assert_close(state.average, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_without_decay_the_average_is_the_parameters():
+    state, _ = stepped(guard.start(tree(), TRANSFORM), tree(), decay=jnp.float32(0.0))
+    assert_close(state.average, state.params, rtol=1e-6)
+
+
+SICK = {
+    "nan in one gradient": lambda g: (g | {"bias": g["bias"].at[2].set(jnp.nan)}, 1.0),
+    "inf in one gradient": lambda g: (g | {"kernel": g["kernel"].at[0, 0].set(jnp.inf)}, 1.0),
+    "minus inf": lambda g: (g | {"kernel": g["kernel"].at[0, 0].set(-jnp.inf)}, 1.0),
+    "norm overflows": lambda g: (g | {"bias": jnp.full(4, 1e30)}, 1.0),
+    "nan loss": lambda g: (g, np.nan),
+    "inf loss": lambda g: (g, np.inf),
+}
+
+
+@pytest.mark.parametrize("illness", SICK)
+class TestSick:
+    def test_nothing_moves_by_a_bit_and_it_is_counted(self, illness):
+        state = run(guard.start(tree(), TRANSFORM), [tree(), tree()])
+        gradient, loss = SICK[illness](tree())
+        for count in (1, 2, 3):
+            after, metrics = stepped(state, gradient, loss)
+            assert_same_bits(
+                (after.params, after.optimiser, after.average), (state.params, state.optimiser, state.average)
+            )
+            assert (int(after.skipped), int(after.skipped_in_a_row)) == (count, count)
+            assert (float(metrics["skipped"]), float(metrics["skipped_in_a_row"])) == (count, count)
+            state = after
+
+    def test_training_goes_on_as_if_nothing_had_been(self, illness):
+        gradients = [tree() for _ in range(3)]
+        start = guard.start(tree(), TRANSFORM)
+        healthy = run(start, gradients)
+        state = run(start, gradients[:2])
+        state, _ = stepped(state, *SICK[illness](tree()))
+        state = run(state, gradients[2:])
+        assert_same_bits(
+            (state.params, state.optimiser, state.average), (healthy.params, healthy.optimiser, healthy.average)
+        )
+        assert (int(state.skipped), int(state.skipped_in_a_row)) == (1, 0)
+
+
+def test_an_update_that_overflows_is_refused_though_its_gradient_is_finite():
+    state = guard.start(tree(), TRANSFORM)
+    after, metrics = guard.update(state, tree(), TRANSFORM, jnp.float32(1e38), DECAY, jnp.float32(1.0))
+    assert not np.isfinite(metrics["update_norm"])
+    assert_same_bits(after.params, state.params)
+    assert int(after.skipped) == 1
+
+
+def test_norms_are_those_of_what_was_done():
+    state, gradient = guard.start(tree(), TRANSFORM), tree()
+    after, metrics = stepped(state, gradient)
+
+    def norm(x):
+        return np.sqrt(sum(np.sum(np.asarray(leaf, float) ** 2) for leaf in jax.tree.leaves(x)))
+
+    np.testing.assert_allclose(metrics["grad_norm"], norm(gradient), rtol=1e-5)
+    np.testing.assert_allclose(metrics["param_norm"], norm(after.params), rtol=1e-5)
+    moved = jax.tree.map(lambda a, b: a - b, after.params, state.params)
+    np.testing.assert_allclose(metrics["update_norm"], norm(moved), rtol=1e-5)

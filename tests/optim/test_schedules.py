@@ -1,0 +1,87 @@
+"""Schedules by value."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from specjax.optim.schedules import ScheduleSpec
+
+
+def values(spec, steps):
+    return [float(spec.build()(step)) for step in steps]
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (ScheduleSpec(), {0: 1.0, 10: 1.0}),
+        (ScheduleSpec("constant", 0.3), {0: 0.3, 1: 0.3, 10**6: 0.3}),
+        (ScheduleSpec("linear", 1.0, 0.2, over=4), {0: 1.0, 1: 0.8, 2: 0.6, 4: 0.2, 5: 0.2, 100: 0.2}),
+        (ScheduleSpec("linear", 0.0, 1.0, over=10), {0: 0.0, 3: 0.3, 10: 1.0, 11: 1.0}),
+        (ScheduleSpec("steps", 2.0, 0.5, over=3), {0: 2.0, 2: 2.0, 3: 0.5, 50: 0.5}),
+        (
+            ScheduleSpec("cosine", 2.0, 1.0, over=8),
+            {0: 2.0, 2: 1.5 + np.sqrt(2) / 4, 4: 1.5, 6: 1.5 - np.sqrt(2) / 4, 8: 1.0, 9: 1.0},
+        ),
+        (ScheduleSpec("cosine", 1.0, 3.0, over=4), {0: 1.0, 2: 2.0, 4: 3.0, 9: 3.0}),
+        (ScheduleSpec("cosine", 0.0, 1.0, over=4), {0: 0.0, 1: 0.5 - np.sqrt(2) / 4, 2: 0.5, 4: 1.0, 9: 1.0}),
+        (
+            ScheduleSpec("restarts", 1.0, 0.0, over=4, restart_scale=0.5, cycles=3),
+            {0: 1.0, 2: 0.5, 4: 0.5, 6: 0.25, 8: 0.25, 10: 0.125, 12: 0.0, 13: 0.0, 100: 0.0},
+        ),
+        (ScheduleSpec("restarts", 1.0, 0.2, over=2, cycles=2), {0: 1.0, 1: 0.6, 2: 1.0, 3: 0.6, 4: 0.2, 5: 0.2}),
+        (ScheduleSpec("restarts", 1.0, 0.0, over=5, cycles=1), {0: 1.0, 5: 0.0, 6: 0.0}),
+    ],
+)
+def test_values(spec, expected):
+    np.testing.assert_allclose(values(spec, expected), list(expected.values()), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (ScheduleSpec("constant", 2.0, warmup=4), {0: 0.0, 1: 0.5, 3: 1.5, 4: 2.0, 5: 2.0}),
+        (ScheduleSpec("linear", 1.0, 0.0, over=4, warmup=2), {0: 0.0, 1: 0.5, 2: 1.0, 3: 0.75, 6: 0.0}),
+        (ScheduleSpec("cosine", 1.0, 0.0, over=4, warmup=2), {0: 0.0, 2: 1.0, 4: 0.5, 6: 0.0}),
+        (ScheduleSpec("steps", 1.0, 0.1, over=3, warmup=2), {1: 0.5, 2: 1.0, 4: 1.0, 5: 0.1}),
+        (
+            ScheduleSpec("restarts", 1.0, 0.0, over=2, warmup=2, restart_scale=0.5, cycles=2),
+            {1: 0.5, 2: 1.0, 3: 0.5, 4: 0.5, 5: 0.25, 6: 0.0},
+        ),
+    ],
+)
+def test_a_warmup_rises_straight_and_puts_the_rest_off(spec, expected):
+    np.testing.assert_allclose(values(spec, expected), list(expected.values()), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["constant", "linear", "cosine", "restarts", "steps"])
+def test_every_kind_may_be_traced(kind):
+    spec = ScheduleSpec(kind, 0.7, 0.1, over=5, warmup=2, restart_scale=0.9, cycles=3)
+    steps = jnp.arange(20)
+    eager = values(spec, range(20))
+    with jax.numpy_dtype_promotion("standard"):  # optax's own schedules compare whole steps with real ones
+        np.testing.assert_allclose(jax.jit(jax.vmap(spec.build()))(steps), eager, atol=1e-6)
+        np.testing.assert_allclose([jax.jit(spec.build())(step) for step in steps[:3]], eager[:3], atol=1e-6)
+
+
+def test_specs_are_data():
+    spec = ScheduleSpec("linear", 1.0, 0.0, over=3)
+    assert spec == ScheduleSpec("linear", 1.0, 0.0, over=3)
+    assert hash(spec) == hash(ScheduleSpec("linear", 1.0, 0.0, over=3))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"over": 0}, "over=0"), ({"warmup": -1}, "warmup >= 0"), ({"cycles": 0}, "cycles=0")],
+)
+def test_numbers_that_make_no_schedule_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        ScheduleSpec(**options)
+
+
+def test_an_unknown_kind_is_refused():
+    spec = ScheduleSpec()
+    object.__setattr__(spec, "kind", "sawtooth")  # past the checked signatures of these tests
+    with pytest.raises(ValueError, match="'sawtooth' is unknown: choose one of constant, linear, cosine"):
+        spec.__post_init__()
