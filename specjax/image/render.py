@@ -28,7 +28,9 @@ def shrink(picture: Float[np.ndarray, "height width"], factor: int) -> Float[np.
     return blocks.max(axis=(1, 3))
 
 
-def tile(rows: Sequence[Sequence[Rgb]], captions: Sequence[str], titles: Sequence[str] = (), margin: int = 6) -> Rgb:
+def tile(
+    rows: Sequence[Sequence[Rgb]], captions: Sequence[str], titles: Sequence[str] = (), margin: int = 6
+) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
     """Grid of equal pictures, a caption above each column and a title before each row."""
     from PIL import Image, ImageDraw, ImageFont
 
