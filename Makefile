@@ -18,10 +18,10 @@ demo: $(READY)
 	@echo "look at demo/contact_sheet.png and listen to demo/chords/*.wav"
 
 test: check
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 test-long: $(READY)
-	$(RUN) -m pytest -m "long or not long"
+	$(RUN) -m pytest -n 2 --dist loadfile -m "long or not long"
 
 bench: $(READY)
 	$(RUN) -m specjax.bench --config=unet

@@ -4,7 +4,7 @@ Hardware: two CPU cores make about 100 digits a second, so the 15,000 updates of
 Expected: exact triads on 99.5% of MNIST digits never seen.
 
     python -m specjax.train --config=unet --config.data.source=path/to/mnist
-    python -m specjax.train --config=unet:tiny      (a narrow net on built-in digits: two minutes)
+    python -m specjax.train --config=unet:tiny      (a narrow net on built-in digits: three minutes)
 """
 
 from dataclasses import asdict, replace
@@ -40,13 +40,13 @@ def get_config(variant: str = "") -> ConfigDict:
     """The config; `tiny` is narrow and short, at full picture size."""
     chord, train = CHORD, TRAIN
     if variant == "tiny":
-        rate = ScheduleSpec("cosine", value=4e-3, over=700, warmup=50)
+        rate = ScheduleSpec("cosine", value=4e-3, over=1000, warmup=50)
         chord = replace(
             chord,
             model=replace(chord.model, widths=(16, 32, 64)),
             optimiser=replace(chord.optimiser, learning_rate=rate, average_decay=0.98),
         )
-        train = replace(train, steps=700, eval_every=350, eval_examples=0, sample_every=0)
+        train = replace(train, steps=1000, eval_every=500, eval_examples=0, sample_every=0)
     elif variant:
         raise ValueError(f"unet:{variant} is unknown: choose unet or unet:tiny")
     return ConfigDict({"wing": "chord", **asdict(train), **asdict(chord)})

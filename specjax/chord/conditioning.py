@@ -63,6 +63,10 @@ class Conditioning:
             raise ValueError(f"conditioning.carry={self.carry!r} is unknown: choose envelope or pixels")
         if self.size < DIGIT_SIZE:
             raise ValueError(f"conditioning.size={self.size}: a target is at least {DIGIT_SIZE} rows")
+        if self.base_hz <= 0 or self.epsilon <= 0:
+            raise ValueError("conditioning.base_hz and epsilon must be above 0")
+        if min(*self.noise_cells, *self.overlay_cells, self.noise_octaves) < 1:
+            raise ValueError("conditioning.noise_cells, overlay_cells and noise_octaves must be at least 1")
         if min(self.row_sigma, self.fade_sigma) <= 0:
             raise ValueError("conditioning.row_sigma and fade_sigma must be above 0")
         if min(self.smear_rows, self.smear_columns, self.smooth, self.noise_fuzz, self.overlay) < 0:

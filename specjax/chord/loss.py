@@ -39,6 +39,8 @@ class LossConfig:
     def __post_init__(self) -> None:
         if self.huber_delta <= 0:
             raise ValueError(f"loss.huber_delta={self.huber_delta} must be above 0")
+        if min(self.wave_rate, self.n_fft, self.hop_length) < 1:
+            raise ValueError("loss.wave_rate, n_fft and hop_length must be at least 1")
         if not self.ms_ssim_weights or min(self.ms_ssim_weights) <= 0:
             raise ValueError("loss.ms_ssim_weights must be a non-empty tuple of numbers above 0")
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt32
 
 from specjax.chord import metrics, theory
 from specjax.signal import oscillators
@@ -67,8 +67,8 @@ def tuning(
     frequencies, phase_rows = [], []
     for label in labels:
         for quality in qualities:
-            rows = theory.partial_rows(label, quality, partials, size, base_hz)
-            exact = exact_partials_hz(rows, label, quality, base_hz)
+            chord = theory.partials_hz(label, quality, partials, size, base_hz)
+            rows, exact = np.array(list(chord)), np.array(list(chord.values()))
             distance = np.abs(np.arange(size)[:, None] - rows[None, :])
             nearest = distance.argmin(axis=1)
             belongs = (distance.min(axis=1) <= metrics.GUARD_ROWS) & sound.exact
@@ -77,26 +77,20 @@ def tuning(
     return Tuning(np.stack(frequencies), np.stack(phase_rows))
 
 
-def exact_partials_hz(
-    rows: Int[np.ndarray, " partials"], label: int, quality: str, base_hz: float
-) -> Float[np.ndarray, " partials"]:
-    """For each row of partials, the multiple of one of the chord's exact frequencies that is nearest to it."""
-    notes = theory.exact_frequencies_hz(label, quality, base_hz)
-    multiples = (notes[:, None] * np.arange(1, rows.max() // notes[0] + 2)).ravel()
-    return multiples[np.abs(multiples[None, :] - rows[:, None]).argmin(axis=1)]
-
-
 def wave(
-    picture: Float[Array, "size size"], frequencies: Array, phase_row: Int[Array, " size"], sound: SoundConfig
+    picture: Float[Array, "size size"],
+    increment: UInt32[Array, " size"],
+    phase_row: Int[Array, " size"],
+    sound: SoundConfig,
 ) -> Float[Array, " samples"]:
     """Sound of a spectrogram, peak 1 (silence stays silence).
 
     Args:
-      frequencies: `oscillators.phase_increment` of each row's frequency.
+      increment: `oscillators.phase_increment` of each row's frequency.
       phase_row: row whose random phase each row uses.
     """
     phases = jax.random.uniform(jax.random.key(sound.seed), phase_row.shape, maxval=2 * np.pi)[phase_row]
     samples = round(sound.sample_rate * sound.duration_s)
-    heard = oscillators.additive_synthesis(jnp.clip(picture, 0.0, 1.0), frequencies, phases, samples)
+    heard = oscillators.additive_synthesis(jnp.clip(picture, 0.0, 1.0), increment, phases, samples)
     peak = jnp.max(jnp.abs(heard))
     return heard / jnp.where(peak > 0, peak, 1.0)

@@ -1,8 +1,8 @@
 """Labels to notes, notes to chords, chords to spectrogram rows.
 
 Row r of a spectrogram stands for r Hz. A chord quality is named by its just intervals: exact frequency ratios to
-the fundamental. The paper rounds f0 and floors its multiples (section 2.3), which detunes a chord by up to 38
-cents; `exact_frequencies_hz` keeps the ratios.
+the fundamental. The paper rounds f0 and floors its multiples (section 2.3), which detunes a major triad by up to 31
+cents, and its third against its root by up to 38; `exact_frequencies_hz` keeps the ratios.
 """
 
 from fractions import Fraction
@@ -55,10 +55,8 @@ def exact_frequencies_hz(label: int, quality: str = "major", base_hz: float = A0
     return fundamental_hz(label, base_hz) * np.array([float(ratio) for ratio in QUALITIES[quality]])
 
 
-def partial_rows(
-    label: int, quality: str, partials: str, size: int = 1008, base_hz: float = A0_HZ
-) -> Int[np.ndarray, " partials"]:
-    """Rows of a chord's partials below `size`, in order.
+def partials_hz(label: int, quality: str, partials: str, size: int = 1008, base_hz: float = A0_HZ) -> dict[int, float]:
+    """A chord's partials below row `size`: row -> exact frequency, rows rising.
 
     Args:
       partials: `triad`, the chord's notes alone (the paper's formula); `octaves`, the notes doubled up to the
@@ -73,28 +71,38 @@ def partial_rows(
         raise ValueError(f"partials={partials!r} is unknown: choose one of {', '.join(PARTIALS)}")
     if quality not in QUALITIES:
         raise ValueError(f"chord quality {quality!r} is unknown: choose one of {', '.join(QUALITIES)}")
-    notes = chord_rows(label, quality, base_hz)
-    if notes.max() >= size:
+    rows = chord_rows(label, quality, base_hz)
+    if rows.max() >= size:
         raise ValueError(
-            f"label {label} puts its {quality} chord at row {notes.max()}, past the last of {size} rows: "
+            f"label {label} puts its {quality} chord at row {rows.max()}, past the last of {size} rows: "
             f"leave labels above {highest_label(size, base_hz)} out"
         )
     f0 = fundamental_row(label, base_hz)
-    if partials == "triad":
-        rows = set(notes.tolist())
-    elif partials == "octaves":
-        rows = {int(note) << octave for note in notes for octave in range(size.bit_length())}
-    elif partials == "harmonics":
-        rows = {int(n * f0 * ratio) for ratio in QUALITIES[quality] for n in range(1, size // f0 + 1)}
-    else:
-        rows = {r for r in range(size) for ratio in QUALITIES[quality] if Fraction(r) % (f0 * ratio) == 0}
-    return np.array(sorted(row for row in rows if row < size))
+    found: dict[int, float] = {}
+    notes = zip(rows.tolist(), QUALITIES[quality], exact_frequencies_hz(label, quality, base_hz), strict=True)
+    for row, ratio, hz in notes:
+        if partials == "triad":
+            found.setdefault(row, hz)
+        elif partials == "octaves":
+            found |= {row << k: hz * 2**k for k in range(size.bit_length())}
+        elif partials == "harmonics":
+            found |= {int(n * f0 * ratio): n * hz for n in range(1, size // f0 + 1)} | found
+        else:
+            found |= {r: float(r / (f0 * ratio)) * hz for r in range(size) if Fraction(r) % (f0 * ratio) == 0} | found
+    return {row: float(found[row]) for row in sorted(found) if row < size}
+
+
+def partial_rows(
+    label: int, quality: str, partials: str, size: int = 1008, base_hz: float = A0_HZ
+) -> Int[np.ndarray, " partials"]:
+    """Rows of `partials_hz`."""
+    return np.array(list(partials_hz(label, quality, partials, size, base_hz)))
 
 
 def highest_label(size: int = 1008, base_hz: float = A0_HZ) -> int:
-    """Largest label whose every chord quality stays below row `size`."""
+    """Largest label whose every chord quality stays below row `size`; -1 where none does."""
     top = max(max(ratios) for ratios in QUALITIES.values())
-    label = 0
+    label = -1
     while fundamental_row(label + 1, base_hz) * top < size:
         label += 1
     return label

@@ -4,11 +4,14 @@ Every reader checks what a file claims to be and how large before it allocates, 
 """
 
 import gzip
+import io
 import os
 import stat
 import struct
+import warnings
 import zlib
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from jaxtyping import UInt8
@@ -36,13 +39,21 @@ def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
             head = file.read(header)
             shape = _idx_shape(path, head, dimensions)
             size = int(np.prod(shape, dtype=object))
-            body = file.read(size + 1)
+            body = _read_at_most(cast(io.BufferedIOBase, file), size + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise Refusal(f"{path} cannot be read ({error}): it is damaged or incomplete, fetch it again") from error
     if len(body) != size:
         what = "is truncated" if len(body) < size else "goes on past its end"
         raise Refusal(f"{path} {what}: its header promises {size} bytes for shape {shape}, fetch it again")
     return np.frombuffer(body, np.uint8).reshape(shape)
+
+
+def _read_at_most(file: io.BufferedIOBase, size: int) -> bytes:
+    """Up to `size` bytes, a block at a time: a small file that claims to be large costs no more than it holds."""
+    body = bytearray()
+    while len(body) < size and (block := file.read(min(size - len(body), 2**20))):
+        body += block
+    return bytes(body)
 
 
 def _idx_shape(path: Path, head: bytes, dimensions: int) -> tuple[int, ...]:
@@ -70,17 +81,23 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "height width"]:
     """
     from PIL import Image, UnidentifiedImageError
 
+    bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)
     check_regular_file(path)
     if path.stat().st_size > MAX_PICTURE_BYTES:
         raise Refusal(f"{path} has {path.stat().st_size} bytes: a picture here has at most {MAX_PICTURE_BYTES}")
     try:
-        with Image.open(path) as picture:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            opened = Image.open(path)
+        with opened as picture:
             if max(picture.size) > MAX_PICTURE_SIDE:
                 raise Refusal(f"{path} is {picture.size[0]} x {picture.size[1]}: sides stop at {MAX_PICTURE_SIDE}")
             if picture.mode == "F" and not np.all(np.isfinite(np.asarray(picture))):
                 raise Refusal(f"{path} holds pixels that are not finite numbers: write it anew as 8-bit greys")
+            if picture.mode.startswith("I;16"):  # conversion would clip, not scale
+                return (np.asarray(picture).astype(np.uint32) // 257).astype(np.uint8)
             return np.asarray(picture.convert("L"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, *bombs) as error:
         raise Refusal(f"{path} is not a readable picture ({error})") from error
 
 

@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 Init = Literal["torch", "he"]
@@ -40,7 +41,7 @@ class Conv(nn.Module):
     features: int
     side: int = 3
     initialiser: Init = "he"
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch height width f"]:
@@ -56,13 +57,15 @@ class UpConv(nn.Module):
 
     features: int
     initialiser: Init = "he"
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch h2 w2 f"]:
         shape = (4, 4, x.shape[-1], self.features)
         fan_in = 16 * (self.features if self.initialiser == "torch" else x.shape[-1])  # PyTorch counts the output side
-        kernel = self.param("kernel", kernel_init(self.initialiser), shape, jnp.float32)
+        # linen would take the kernel's fan-in from its input side, which PyTorch does not.
+        initialiser = bias_init("torch", fan_in) if self.initialiser == "torch" else kernel_init("he")
+        kernel = self.param("kernel", initialiser, shape, jnp.float32)
         bias = self.param("bias", bias_init(self.initialiser, fan_in), (self.features,), jnp.float32)
         return up_conv(x.astype(self.dtype), kernel.astype(self.dtype)) + bias.astype(self.dtype).reshape(1, 1, 1, -1)
 

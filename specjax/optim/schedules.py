@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
@@ -60,6 +61,8 @@ class ScheduleSpec:
 
 
 def _cosine(value: float, end: float, over: int) -> Schedule:
-    if value == 0:
-        return optax.constant_schedule(end)
-    return optax.cosine_decay_schedule(value, over, alpha=end / value)
+    def schedule(step: Any) -> Float[Array, ""]:
+        share = jnp.clip(jnp.asarray(step, jnp.float32) / over, 0.0, 1.0)
+        return end + (value - end) * 0.5 * (1.0 + jnp.cos(jnp.pi * share))
+
+    return schedule

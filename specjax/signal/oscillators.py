@@ -21,7 +21,7 @@ def phase_increment(frequencies_hz: Float[np.ndarray, "*rows"], sample_rate: int
       ValueError: a frequency is negative, or at or above half the sample rate, where it would alias.
     """
     frequencies_hz = np.asarray(frequencies_hz, np.float64)
-    if frequencies_hz.size and (frequencies_hz.min() < 0 or frequencies_hz.max() * 2 >= sample_rate):
+    if frequencies_hz.size and not (frequencies_hz.min() >= 0 and frequencies_hz.max() * 2 < sample_rate):
         raise ValueError(
             f"frequencies from {frequencies_hz.min():.1f} to {frequencies_hz.max():.1f} Hz do not fit below half the "
             f"sample rate of {sample_rate} Hz: raise the sample rate or lower the octave"
@@ -38,7 +38,8 @@ def additive_synthesis(
     """Sum over rows of `A(t) sin(2 pi f t + phase)`.
 
     Args:
-      amplitudes: level of each row at equal times over the sound, joined by straight lines.
+      amplitudes: level of each row over equal spans of time. It moves in straight lines from border to border of the
+        spans, where it is the mean of its neighbours: nothing clicks, and a lone loud column is softened to half.
       increment: `phase_increment` of the rows' frequencies.
       phases: in radians, at the start.
       samples: length of the sound.
