@@ -24,7 +24,7 @@ STEPS = 8_000
 CHORD = ChordConfig(
     data=DigitsConfig(held_out=-1),
     conditioning=Conditioning(),
-    model=UNetConfig(widths=(32, 64, 128), head="rows", init="he"),
+    model=UNetConfig(widths=(32, 64, 128), head="rows", init="he", context=True),
     weights=mix(huber=1.0, rows=0.03),
     optimiser=OptimiserConfig(
         learning_rate=ScheduleSpec("cosine", value=2e-3, over=STEPS, warmup=200),

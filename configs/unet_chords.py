@@ -22,7 +22,7 @@ from specjax.optim.schedules import ScheduleSpec
 STEPS = 5_000
 
 CHORD = ChordConfig(
-    model=UNetConfig(widths=(32, 64, 128), head="rows", init="he", qualities=len(QUALITY_NAMES)),
+    model=UNetConfig(widths=(32, 64, 128), head="rows", init="he", qualities=len(QUALITY_NAMES), context=True),
     qualities=QUALITY_NAMES,
     weights=mix(huber=1.0, rows=0.03),
     optimiser=OptimiserConfig(

@@ -24,6 +24,7 @@ class UNetConfig:
     head: `paper`, bilinear upsampling and a 3x3 convolution; `rows`, a learned row matrix.
     activation: of the last layer.
     qualities: number of chord qualities the network is told of (0: it is told none, as in the paper).
+    context: mix the bottleneck's mean over the map back into every place, so that all columns agree on one digit.
     """
 
     widths: tuple[int, int, int] = (64, 128, 256)
@@ -36,6 +37,7 @@ class UNetConfig:
     init: Init = "torch"
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
     qualities: int = 0
+    context: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in {
@@ -93,6 +95,8 @@ class UNet(nn.Module):
                 embedding = nn.Embed(c.qualities, width, dtype=x.dtype, name="quality")(quality)
                 x = x + embedding[:, None, None, :]
             x = nn.leaky_relu(x, LEAKY_SLOPE)
+            if i == 0 and c.context:
+                x = x + nn.Dense(width, dtype=x.dtype, name="context")(jnp.mean(x, axis=(1, 2), keepdims=True))
         return x
 
     def _join(self, up: Array, skip: Array) -> Array:

@@ -169,6 +169,18 @@ def test_the_quality_changes_the_picture(digits):
     assert float(jnp.abs(major - minor).max()) > 1e-3
 
 
+def test_context_lets_a_far_corner_decide(digits):
+    """With it every column of the picture depends on every pixel; the mean alone carries it."""
+    apply, params = built(SMALL(context=True, skips=False))
+    assert params["context"]["kernel"].shape == (8, 8)
+    still = jax.tree.map(jnp.zeros_like, params["context"])
+    plain, _ = built(SMALL(skips=False))
+    without = {name: leaf for name, leaf in params.items() if name != "context"}
+    np.testing.assert_allclose(apply(params | {"context": still}, digits), plain(without, digits), atol=1e-6)
+    corner = digits.at[:, 0, 0].add(1.0)
+    assert np.abs(apply(params, corner) - apply(params, digits))[:, :, -2:].max() > 1e-6
+
+
 @pytest.mark.parametrize("head", ["paper", "rows"])
 def test_bfloat16_paints_nearly_the_same_picture_in_float32(digits, head):
     apply, params = built(SMALL(head=head))
