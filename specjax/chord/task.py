@@ -367,7 +367,7 @@ def _mask_schedule(curriculum: tuple[tuple[int, tuple[int, ...]], ...], labels: 
     """Step -> which labels count (1) or not (0)."""
     if not curriculum:
         return lambda step: jnp.ones((labels,))
-    begins = jnp.array([step for step, _ in curriculum])
+    begins = jnp.array([step for step, _ in curriculum], jnp.float32)  # steps come as floats
     masks = np.zeros((len(curriculum), labels), np.float32)
     for i, (_, shown) in enumerate(curriculum):
         masks[i, list(shown)] = 1.0

@@ -148,6 +148,13 @@ def test_compiles_once_and_never_waits_for_the_devices(tmp_path, stop):
     assert jax.tree.leaves(old)[0].is_deleted(), "the state's buffers are reused"
 
 
+def test_the_profiler_traces_the_steps_it_is_asked_for(tmp_path, stop):
+    plain = train(tmp_path / "plain", stop)
+    traced = train(tmp_path / "traced", stop, profile=(3, 5))
+    assert list((tmp_path / "traced" / "profile").rglob("*.xplane.pb"))
+    assert digests(traced.state) == digests(plain.state), "looking changes nothing"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -1,0 +1,132 @@
+"""The wing as a task: batches, schedules, what is measured and what leaves the house."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from specjax.chord import conditioning
+from specjax.chord.conditioning import Conditioning
+from specjax.chord.loss import mix
+from specjax.chord.model import UNetConfig
+from specjax.chord.task import AugmentConfig, ChordConfig, ChordTask
+from specjax.optim.schedules import ScheduleSpec
+
+CONFIG = ChordConfig(
+    conditioning=Conditioning(size=112, fade_mean=56.0, fade_sigma=28.0, smear_columns=2.0),
+    model=UNetConfig(widths=(4, 4, 4), head="rows", init="he"),
+)
+
+
+@pytest.fixture(scope="module")
+def examples():
+    """Built-in digits, on the device."""
+    return jax.tree.map(jnp.asarray, ChordTask(CONFIG).load()[0])
+
+
+def batch_of(config, examples, seed=0, count=4):
+    return ChordTask(config).batch(examples, jnp.arange(count), jax.random.key(seed))
+
+
+def test_targets_are_made_from_the_digit_and_its_label(examples):
+    batch = batch_of(CONFIG, examples)
+    ops = ChordTask(CONFIG).operators
+    np.testing.assert_allclose(batch.digit, np.asarray(examples.image[:4]) / 255, atol=1e-6)
+    clean = conditioning.targets(ops, CONFIG.conditioning, batch.digit, batch.label, batch.quality, None)
+    # Noise of dilution 20 changes a level by a tenth at most.
+    np.testing.assert_allclose(batch.target, clean, atol=0.12)
+
+
+def test_a_changed_digit_gets_the_target_of_what_it_became(examples):
+    config = replace(CONFIG, augment=AugmentConfig(max_shift=3.0))
+    batch = batch_of(config, examples)
+    assert np.abs(batch.digit - np.asarray(examples.image[:4]) / 255).max() > 0.1
+    ops = ChordTask(config).operators
+    clean = conditioning.targets(ops, config.conditioning, batch.digit, batch.label, batch.quality, None)
+    np.testing.assert_allclose(batch.target, clean, atol=0.12)
+
+
+def test_batches_are_pure_and_examples_independent(examples):
+    config = replace(CONFIG, augment=AugmentConfig(max_shift=3.0))
+    one, same, other = (batch_of(config, examples, seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one.target, same.target)
+    assert np.abs(one.target - other.target).max() > 0
+    np.testing.assert_allclose(batch_of(config, examples, count=2).target, one.target[:2], atol=1e-6)
+
+
+def test_the_curriculum_counts_only_the_digits_of_its_hour():
+    config = replace(CONFIG, curriculum=((0, (3,)), (10, (3, 4)), (20, tuple(range(10)))))
+    mask = ChordTask(config).schedules["curriculum"]
+    shown = [np.flatnonzero(mask(jnp.float32(step))).tolist() for step in (0, 9, 10, 19, 20, 500)]
+    assert shown == [[3], [3], [3, 4], [3, 4], list(range(10)), list(range(10))]
+
+
+def test_a_masked_digit_teaches_nothing(examples):
+    task = ChordTask(CONFIG)
+    state = task.init(jax.random.key(0))
+    batch = task.batch(examples, jnp.arange(4), jax.random.key(0))
+    knobs = {name: jnp.asarray(f(jnp.float32(0)), jnp.float32) for name, f in task.schedules.items()}
+    step = jax.jit(task.step)
+    nobody, metrics = step(state, batch, knobs | {"curriculum": jnp.zeros(10)}, jax.random.key(0))
+    assert float(metrics["grad_norm"]) == 0
+    only = knobs | {"curriculum": jnp.zeros(10).at[batch.label[0]].set(1.0)}
+    first = step(state, batch, only, jax.random.key(0))[1]["loss"]
+    everybody = step(state, batch, knobs, jax.random.key(0))[1]["loss"]
+    alone = jax.tree.map(lambda x: x[jnp.array([0, 0, 0, 0])], batch)
+    if np.sum(np.asarray(batch.label) == int(batch.label[0])) == 1:
+        np.testing.assert_allclose(first, step(state, alone, knobs, jax.random.key(0))[1]["loss"], rtol=1e-5)
+    assert float(first) != float(everybody)
+    assert int(nobody.skipped) == 0
+
+
+def test_a_loss_that_weighs_nothing_is_left_out():
+    config = replace(CONFIG, weights=mix(huber=1.0, ms_ssim=ScheduleSpec("steps", value=0.0, end=0.1, over=5)))
+    names = {name for name in ChordTask(config).schedules if name.startswith("weight/")}
+    assert names == {"weight/huber", "weight/ms_ssim"}
+
+
+def test_a_perfect_painter_gets_full_marks(examples):
+    """Measured on its own noise-free targets, every figure is at its best."""
+    task = ChordTask(
+        replace(CONFIG, conditioning=replace(CONFIG.conditioning, size=252, fade_mean=126.0, fade_sigma=62.0))
+    )
+    count = 6
+    label = jnp.asarray(examples.label[:count])
+    digit = jnp.asarray(examples.image[:count], jnp.float32) / 255
+    zero = jnp.zeros((count,), jnp.int32)
+    perfect = conditioning.targets(task.operators, task.config.conditioning, digit, label, zero, None)
+    measures = jax.jit(jax.vmap(task._measure))(perfect, digit, label, zero)
+    summary = task.summarise({name: np.asarray(values) for name, values in measures.items()})
+    assert summary["eval/exact_notes"] == summary["eval/label_named"] == summary["eval/quality_named"] == 1
+    assert summary["eval/r_squared"] == pytest.approx(1)
+    assert summary["eval/ms_ssim"] == pytest.approx(1, abs=1e-4)
+    assert summary["eval/row_f1"] == pytest.approx(1)
+    assert summary["eval/off_chord_db"] < -50
+    assert summary["eval/pitch_error_cents"] < 5
+    assert summary["eval/envelope_correlation"] > 0.85
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weights": {"entropy": ScheduleSpec()}}, "'entropy' is no loss: choose from mse"),
+        ({"weights": mix()}, "give at least one loss"),
+        ({"qualities": ("major", "jolly")}, "'jolly' is unknown"),
+        ({"qualities": ("major", "minor")}, "must be told which"),
+        ({"curriculum": ((5, (1,)),)}, "must start at step 0"),
+        ({"curriculum": ((0, (11,)),)}, "labels below 10"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(CONFIG, **change)
+
+
+def test_parts_are_the_averaged_network_and_its_config():
+    task = ChordTask(CONFIG)
+    parts = jax.eval_shape(lambda key: task.parts(task.init(key))["unet"].tensors, jax.random.key(0))
+    assert parts["head"]["rows"].shape == (16, 112, 28)
+    state = jax.eval_shape(task.init, jax.random.key(0))
+    assert task.parts(state)["unet"].card["conditioning"]["size"] == 112
