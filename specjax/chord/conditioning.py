@@ -59,6 +59,14 @@ class Conditioning:
     epsilon: float = 1e-8  # section 2.6
 
     def __post_init__(self) -> None:
+        if self.partials not in theory.PARTIALS:
+            raise ValueError(
+                f"conditioning.partials={self.partials!r} is unknown: choose one of {', '.join(theory.PARTIALS)}"
+            )
+        if self.resampling not in linear.RESAMPLING:
+            raise ValueError(
+                f"conditioning.resampling={self.resampling!r} is unknown: choose one of {', '.join(linear.RESAMPLING)}"
+            )
         if self.carry not in ("envelope", "pixels"):
             raise ValueError(f"conditioning.carry={self.carry!r} is unknown: choose envelope or pixels")
         if self.size < DIGIT_SIZE:
