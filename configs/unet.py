@@ -1,7 +1,7 @@
 """Digits to major triads: the row-resolving U-Net.
 
-Hardware: two CPU cores make about 100 digits a second, so the 15,000 updates of 24 take about an hour.
-Expected: exact triads on 99.5% of MNIST digits never seen.
+Hardware: two CPU cores make about 95 digits a second, so the 8,000 updates of 24 take about 35 minutes.
+Expected: exact triads on 98.7% of 10,000 MNIST digits never seen (measured without `model.context`).
 
     python -m specjax.train --config=unet --config.data.source=path/to/mnist
     python -m specjax.train --config=unet:tiny      (a narrow net on built-in digits: three minutes)

@@ -3,7 +3,7 @@
 Each example draws a quality at random: major, minor, diminished, augmented, sus2, sus4, 7, maj7 or m7.
 
 Hardware: two CPU cores make about 95 digits a second, so the 5,000 updates of 24 take about twenty minutes.
-Expected: the right quality named from the painted rows for 98% of MNIST digits never seen.
+Aim: the right quality named from the painted rows for 98% of MNIST digits never seen.
 
     python -m specjax.train --config=unet_chords --config.data.source=path/to/mnist
 """

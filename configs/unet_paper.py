@@ -1,6 +1,6 @@
 """Digits to major triads as the chord paper and its authors' code do it, flaws included.
 
-Hardware: two CPU cores make about 18 digits a second: an hour is 2,700 updates of 24. The paper's "150k steps" count
+Hardware: two CPU cores make about 15 digits a second: an hour is 2,200 updates of 24. The paper's "150k steps" count
 samples, which is 6,250 updates.
 Expected: no exact triad at all. Bilinear upsampling and a 3x3 convolution cannot place a maximum in a chosen row.
 
