@@ -129,7 +129,9 @@ def weighted_sum(
     share = importance / jnp.maximum(jnp.sum(importance), 1e-8)
 
     def value(name: str) -> Float[Array, ""]:
-        compute = lambda p, t: jnp.sum(share * LOSSES[name](p, t, config))  # noqa: E731
+        def compute(prediction: Pictures, target: Pictures) -> Float[Array, ""]:
+            return jnp.sum(share * LOSSES[name](prediction, target, config))
+
         if name not in gated:
             return compute(prediction, target)
         return jax.lax.cond(weights[name] != 0, compute, lambda p, t: jnp.zeros(()), prediction, target)

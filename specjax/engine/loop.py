@@ -111,15 +111,15 @@ def train(
         else:
             writer = NullWriter()
         with closing(writer):
-            session = _Session(task, config, workdir, facts, mesh, checkpoints, writer, held_out, run)
+            host = _Host(task, config, workdir, facts, mesh, checkpoints, writer, held_out, run)
             try:
-                return session.run_to_the_end(meshes.replicate(train_examples, mesh), stop)
+                return host.run_to_the_end(meshes.replicate(train_examples, mesh), stop)
             except OSError as error:
                 message = f"workdir {workdir} cannot be written ({error}): make room, then run the same again"
                 raise Refusal(message) from error
 
 
-class _Session:
+class _Host:
     """The host's side of one training: dispatches, and what is due between them."""
 
     def __init__(
