@@ -3,12 +3,15 @@
 Phases are kept as 32-bit fractions of a turn, which wrap as phases do: a frequency is exact to
 `sample_rate / 2^32` Hz and never drifts, however long the sound.
 
-Over a short frame `sin(a + b) = sin a cos b + cos a sin b` splits a sine into its phase at the frame's start and
-its advance within the frame, which is the same in every frame. So a whole bank is one small matrix product.
+`sin(a + b) = sin a cos b + cos a sin b` splits a sine near the border of two frames into its phase there and its
+advance from there, which is the same at every border. A level that moves in straight lines from border to border is a
+sum of triangles around them. So a whole bank is one matrix product, and pieces that overlap are added.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.xla_metadata import set_xla_metadata
 from jaxtyping import Array, Float, UInt32
 
 TURN = 2**32
@@ -44,33 +47,62 @@ def additive_synthesis(
       phases: in radians, at the start.
       samples: length of the sound.
     """
-    frames = amplitudes.shape[1]
-    width = -(-samples // frames)
-    start = jnp.arange(frames, dtype=jnp.uint32) * jnp.uint32(width)
-    increment = jnp.asarray(increment)[None, :]
-    begin = _radians(start[:, None] * increment) + phases[None, :]
-    advance = _radians(jnp.arange(width, dtype=jnp.uint32)[:, None] * increment)
-    turn = jnp.concatenate([jnp.cos(advance), jnp.sin(advance)], axis=1).T
-    first, last = _frame_edges(amplitudes, frames, width, samples)
-    sine, cosine = jnp.sin(begin), jnp.cos(begin)
-    fading, rising = (jnp.concatenate([level * sine, level * cosine], axis=1) @ turn for level in (first, last))
-    ramp = (np.arange(width) / width).astype(np.float32)
-    return (fading * (1 - ramp)[None, :] + rising * ramp[None, :]).reshape(-1)[:samples]
+    width = -(-samples // amplitudes.shape[1])
+    edges = amplitudes.shape[1] + 1
+    increment = jnp.asarray(increment)
+    level = _levels_at_edges(amplitudes, width, samples)
+    sine, cosine = (wave[:edges] for wave in _waves_at_edges(edges, width, increment, phases))
+    around = jnp.concatenate([level * sine, level * cosine], axis=1) @ _triangles(width, increment)
+    return (around[:-1, width:] + around[1:, :width]).reshape(-1)[:samples]
+
+
+def _levels_at_edges(amplitudes: Float[Array, "rows columns"], width: int, samples: int) -> Float[Array, "edges rows"]:
+    """Amplitudes at the borders of frames of `width` samples, read off the columns' centres by straight lines."""
+    columns = amplitudes.shape[1]
+    position = np.clip((np.arange(columns + 1) * width / samples) * columns - 0.5, 0, columns - 1)
+    left = np.minimum(position.astype(int), max(columns - 2, 0))
+    right = np.minimum(left + 1, columns - 1)
+    share = (position - left).astype(np.float32)[:, None]
+    by_column = amplitudes.T
+    return by_column[left] * (1 - share) + by_column[right] * share
+
+
+def _waves_at_edges(
+    edges: int, width: int, increment: UInt32[Array, " rows"], phases: Float[Array, " rows"]
+) -> tuple[Float[Array, "at_least_edges rows"], Float[Array, "at_least_edges rows"]]:
+    """Sine and cosine of every row at the borders: few true ones, added up as angles to the many."""
+    fine = 32
+    steps = jnp.arange(fine, dtype=jnp.uint32) * jnp.uint32(width)
+    leaps = jnp.arange(-(-edges // fine), dtype=jnp.uint32) * jnp.uint32(fine * width)
+    sin_a, cos_a = _sin_cos(_radians(leaps[:, None] * increment[None, :]) + phases[None, :])
+    sin_b, cos_b = _sin_cos(_radians(steps[:, None] * increment[None, :]))
+    sin_a, cos_a, sin_b, cos_b = sin_a[:, None], cos_a[:, None], sin_b[None], cos_b[None]
+    rows = len(increment)
+    return (
+        (sin_a * cos_b + cos_a * sin_b).reshape(-1, rows),
+        (cos_a * cos_b - sin_a * sin_b).reshape(-1, rows),
+    )
+
+
+def _triangles(width: int, increment: UInt32[Array, " rows"]) -> Float[Array, "rows2 width2"]:
+    """How a row's cosine and sine at a border sound from one border before to one after, rising and falling."""
+    offset = jnp.arange(2 * width, dtype=jnp.uint32) - jnp.uint32(width)  # wraps, as phases do
+    sine, cosine = _sin_cos(_radians(increment[:, None] * offset[None, :]))
+    ramp = (1 - np.abs(np.arange(-width, width)) / width).astype(np.float32)
+    return jnp.concatenate([cosine, sine]) * ramp[None, :]
+
+
+def _sin_cos(angle: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """Kept from fusing into what reads it, where each would be computed anew for every element it meets."""
+    with set_xla_metadata(inlineable="false"):
+        return _sin_cos_of(angle)
+
+
+@jax.jit
+def _sin_cos_of(angle: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    return jnp.sin(angle), jnp.cos(angle)
 
 
 def _radians(turns: UInt32[Array, "..."]) -> Float[Array, "..."]:
     # As signed integers the angles lie within half a turn of zero, where float32 is finest.
     return turns.astype(jnp.int32).astype(jnp.float32) * np.float32(2 * np.pi / TURN)
-
-
-def _frame_edges(
-    amplitudes: Float[Array, "rows columns"], frames: int, width: int, samples: int
-) -> tuple[Float[Array, "frames rows"], Float[Array, "frames rows"]]:
-    """Amplitudes at both ends of each frame, read off the columns' centres by straight lines."""
-    columns = amplitudes.shape[1]
-    position = np.clip((np.arange(frames + 1) * width / samples) * columns - 0.5, 0, columns - 1)
-    left = np.minimum(position.astype(int), max(columns - 2, 0))
-    share = (position - left).astype(np.float32)
-    right = np.minimum(left + 1, columns - 1)
-    edges = (amplitudes[:, left] * (1 - share)[None, :] + amplitudes[:, right] * share[None, :]).T
-    return edges[:-1], edges[1:]
