@@ -19,21 +19,22 @@ from specjax.data.digits import DigitsConfig
 from specjax.engine.loop import TrainConfig
 from specjax.optim.schedules import ScheduleSpec
 
-STEPS = 8_000
+STEPS = 28_000
 
 CHORD = ChordConfig(
     data=DigitsConfig(held_out=-1),
     conditioning=Conditioning(),
-    model=UNetConfig(widths=(32, 64, 128), head="rows", init="he", context=True),
-    weights=mix(huber=1.0, rows=0.03),
+    model=UNetConfig(widths=(16, 64, 128), depth=2, head="rows", init="he", context=True),
+    weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=STEPS)),
     optimiser=OptimiserConfig(
         learning_rate=ScheduleSpec("cosine", value=2e-3, over=STEPS, warmup=200),
         clip=1.0,
         average_decay=0.999,
     ),
     augment=AugmentConfig(max_shift=2.0, max_degrees=10.0, max_scale=0.1, max_shear=0.1),
+    columns=126,
 )
-TRAIN = TrainConfig(steps=STEPS, batch_size=24, eval_every=500, eval_examples=480, sample_every=2000)
+TRAIN = TrainConfig(steps=STEPS, batch_size=24, eval_every=2000, eval_examples=480, sample_every=8000)
 
 
 def get_config(variant: str = "") -> ConfigDict:
@@ -43,7 +44,8 @@ def get_config(variant: str = "") -> ConfigDict:
         rate = ScheduleSpec("cosine", value=4e-3, over=1000, warmup=50)
         chord = replace(
             chord,
-            model=replace(chord.model, widths=(16, 32, 64)),
+            weights=mix(huber=1.0, rows=0.03),
+            model=replace(chord.model, widths=(16, 32, 64), depth=3),
             optimiser=replace(chord.optimiser, learning_rate=rate, average_decay=0.98),
         )
         train = replace(train, steps=1000, eval_every=500, eval_examples=0, sample_every=0)

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-COMMANDS = ("train", "evaluate", "export", "synth", "bench")
+COMMANDS = ("train", "evaluate", "export", "synth", "knobs", "bench")
 
 
 def main() -> None:

@@ -82,6 +82,7 @@ def chord_works(values: dict[str, Any]) -> dict[str, Work]:
     from specjax.chord import conditioning
     from specjax.chord.task import ChordTask
     from specjax.engine import loop, mesh
+    from specjax.engine.knobs import KnobValues
     from specjax.signal import oscillators
 
     clock, task = wings.build(values)
@@ -102,7 +103,7 @@ def chord_works(values: dict[str, Any]) -> dict[str, Work]:
     label, quality = jnp.asarray(train.label[:batch]), jnp.zeros((batch,), jnp.int32)
     keys = jax.random.split(jax.random.key(0), batch)
     make_targets, targets_s = compiled(
-        lambda *a: conditioning.targets(task.operators, config.conditioning, *a), digit, label, quality, keys
+        lambda *a: conditioning.targets(task.compared, config.conditioning, *a), digit, label, quality, keys
     )
 
     per_dispatch = clock.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 32)
@@ -110,9 +111,9 @@ def chord_works(values: dict[str, Any]) -> dict[str, Work]:
                    out_shardings=mesh.replicated(device_mesh))  # fmt: skip
     holder = [init(jax.random.key(0))]
     begin = time.perf_counter()
-    dispatch = loop.compile_dispatch(task, clock, device_mesh, holder[0], examples, per_dispatch)
+    knobs = KnobValues(task.knobs, device_mesh)(0, per_dispatch)
+    dispatch = loop.compile_dispatch(task, clock, device_mesh, holder[0], examples, knobs)
     step_s = time.perf_counter() - begin
-    knobs = loop.Knobs(task, device_mesh)(0, per_dispatch)
 
     def step() -> Any:
         holder[0], metrics = dispatch(holder[0], examples, knobs)  # the state's buffers are donated

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "specjax"
 WINGS = ("chord", "melody", "mvnet", "texture")
-MAINS = ("train", "evaluate", "export", "synth", "bench", "__main__")
+MAINS = ("train", "evaluate", "export", "synth", "knobs", "bench", "__main__")
 
 # What the modules of each room may import of this package.
 MATHS = {"image", "signal"}

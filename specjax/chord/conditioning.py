@@ -23,7 +23,7 @@ from specjax.image.batching import over_pictures
 
 DIGIT_SIZE = 28
 Digit = Float[Array, "28 28"]
-Target = Float[Array, "size size"]
+Target = Float[Array, "size columns"]
 
 
 @dataclass(frozen=True)
@@ -89,15 +89,23 @@ class Operators:
 
     spread: Float[np.ndarray, "labels qualities size partials"]
     select: Float[np.ndarray, "labels qualities partials n"]
-    time: Float[np.ndarray, "size n"]
+    time: Float[np.ndarray, "columns n"]
     upscale: Float[np.ndarray, "size 28"]
 
 
-def operators(conditioning: Conditioning, labels: int = 10, qualities: tuple[str, ...] = ("major",)) -> Operators:
+def operators(
+    conditioning: Conditioning,
+    labels: int = 10,
+    qualities: tuple[str, ...] = ("major",),
+    columns: int | None = None,
+) -> Operators:
     """Matrices of sections 2.1 to 2.4 for every chord of `labels` and `qualities`.
 
+    Args:
+      columns: of the target; None for as many as rows. Fewer, a divisor of them, are means over neighbours.
+
     Raises:
-      ValueError: a label's chord reaches past the last row, or a name is unknown.
+      ValueError: a label's chord reaches past the last row, a name is unknown, or `columns` is no divisor.
     """
     c = conditioning
     rows = {
@@ -120,7 +128,7 @@ def operators(conditioning: Conditioning, labels: int = 10, qualities: tuple[str
         spread[chord][:, : len(kept)] = smear[:, kept] * weight[kept]
         select[chord][: len(kept)] = lines[kept]
     time = _smear(c.size, c.smear_columns, c.smooth) @ (fade[:, None] * to_picture)
-    return Operators(spread, select, time, upscale)
+    return Operators(spread, select, linear.mean_pooled(time, columns or c.size), upscale)
 
 
 def smooth_spectrogram(
@@ -135,11 +143,12 @@ def smooth_spectrogram(
     return jnp.asarray(ops.spread)[label, quality] @ lines
 
 
-def noise_field(key: Key[Array, ""], conditioning: Conditioning) -> Target:
+def noise_field(key: Key[Array, ""], conditioning: Conditioning, columns: int | None = None) -> Target:
     """Section 2.5: the field multiplied in. Perlin noise lifted by the dilution, over its maximum: in (0, 1]."""
     noise_key, fuzz_key = jax.random.split(key)
     c = conditioning
-    noise = perlin.random_noise(noise_key, (c.size, c.size), c.noise_cells, octaves=c.noise_octaves)
+    shape = (c.size, columns or c.size)
+    noise = perlin.random_noise(noise_key, shape, c.noise_cells, octaves=c.noise_octaves)
     if c.noise_fuzz:
         noise = noise + c.noise_fuzz * jax.random.uniform(fuzz_key, noise.shape)
     return _diluted(noise, c.noise_dilution)
@@ -165,9 +174,9 @@ def target(
     spectrogram = smooth_spectrogram(ops, c, digit, label, quality)
     if key is not None:
         noise_key, overlay_key = jax.random.split(key)
-        spectrogram = spectrogram * noise_field(noise_key, c)
+        spectrogram = spectrogram * noise_field(noise_key, c, spectrogram.shape[1])
         if c.overlay:
-            noise = perlin.random_noise(overlay_key, (c.size, c.size), c.overlay_cells)
+            noise = perlin.random_noise(overlay_key, (c.size, spectrogram.shape[1]), c.overlay_cells)
             spectrogram = spectrogram + c.overlay * _diluted(noise, c.overlay_dilution)
     return min_max(spectrogram, c.epsilon)
 
@@ -179,7 +188,7 @@ def targets(
     labels: Int[Array, " batch"],
     qualities: Int[Array, " batch"],
     keys: Key[Array, " batch"] | None,
-) -> Float[Array, "batch size size"]:
+) -> Float[Array, "batch size columns"]:
     """`target` of each digit of a batch."""
     one = partial(target, ops, conditioning)
     if keys is None:

@@ -15,7 +15,7 @@ from specjax.image.similarity import ms_ssim
 from specjax.optim.schedules import ScheduleSpec
 from specjax.signal import oscillators, stft
 
-Pictures = Float[Array, "batch size size"]
+Pictures = Float[Array, "batch size columns"]
 PerExample = Float[Array, " batch"]
 
 AUTHORS_SCALES = (0.1, 0.15, 0.2, 0.2, 0.2)  # the authors' MS-SSIM weights, finest first

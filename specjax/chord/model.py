@@ -55,15 +55,19 @@ class UNetConfig:
 
 
 class UNet(nn.Module):
-    """`(batch, 28, 28)` digits in [0, 1] to `(batch, size, size)` spectrograms, near [0, 1]."""
+    """`(batch, 28, 28)` digits in [0, 1] to `(batch, size, columns)` spectrograms, near [0, 1].
+
+    The parameters do not depend on `columns`, which divides `size`: fewer are means over neighbours.
+    """
 
     config: UNetConfig
-    size: int = 1008
+    size: int
+    columns: int
 
     @nn.compact
     def __call__(
         self, digits: Float[Array, "batch 28 28"], quality: Int[Array, " batch"] | None = None
-    ) -> Float[Array, "batch size size"]:
+    ) -> Float[Array, "batch size columns"]:
         c = self.config
         dtype = jnp.dtype(c.compute_dtype)
         fine, middle, coarse = c.widths
@@ -76,9 +80,9 @@ class UNet(nn.Module):
         x = UpConv(fine, c.init, dtype, name="up_fine")(x)
         x = self._convs(self._join(x, skip_fine), fine, c.depth, "decode_fine")
         if c.head == "paper":
-            picture = UpsampledConv(self.size, c.init, name="head")(x)
+            picture = UpsampledConv(self.size, self.columns, c.init, name="head")(x)
         else:
-            picture = RowHead(self.size, c.head_channels, name="head")(x)
+            picture = RowHead(self.size, self.columns, c.head_channels, name="head")(x)
         return nn.sigmoid(picture) if c.activation == "sigmoid" else nn.leaky_relu(picture, 0.01)
 
     def _convs(self, x: Array, width: int, depth: int, name: str) -> Array:

@@ -12,7 +12,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from specjax.chord import conditioning, metrics, synth, theory
-from specjax.chord.conditioning import Conditioning
+from specjax.chord.conditioning import DIGIT_SIZE, Conditioning
 from specjax.chord.loss import LOSSES, LossConfig, mix, weighted_sum
 from specjax.chord.model import UNet, UNetConfig
 from specjax.data import digits
@@ -22,6 +22,7 @@ from specjax.image import augment, render
 from specjax.image.batching import over_pictures
 from specjax.image.similarity import ms_ssim
 from specjax.optim import guard
+from specjax.optim.knobs import Knob, Value, mask_of, number_from
 from specjax.optim.schedules import Schedule, ScheduleSpec
 from specjax.signal import oscillators
 
@@ -78,6 +79,9 @@ class ChordConfig:
     qualities: chord qualities; with more than one, each example draws one at random and the network is told which.
     weights: loss name -> weight by step.
     curriculum: (step, digits) pairs: from that step on only those digits count; empty counts all.
+    columns: of the pictures that losses compare, each the mean of its neighbours; 0 for all of `conditioning.size`.
+      Targets are smooth along time (a smear of 20 columns), so that fewer tell as much and cost less. Rows are never
+      thinned, and pictures are judged and exported whole.
     """
 
     data: DigitsConfig = DigitsConfig()
@@ -89,6 +93,7 @@ class ChordConfig:
     augment: AugmentConfig = AugmentConfig()
     qualities: tuple[str, ...] = ("major",)
     curriculum: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    columns: int = 0
     sound: synth.SoundConfig = synth.SoundConfig(octave=3)
 
     def __post_init__(self) -> None:
@@ -104,6 +109,11 @@ class ChordConfig:
             raise ValueError(
                 f"model.qualities={self.model.qualities} but {len(self.qualities)} chord qualities are configured: "
                 "the network must be told which of several (set both alike; 0 for a single one)"
+            )
+        if self.columns and (self.columns < DIGIT_SIZE or self.conditioning.size % self.columns):
+            raise ValueError(
+                f"columns={self.columns} must divide conditioning.size={self.conditioning.size} and be at least "
+                f"{DIGIT_SIZE}; 0 compares them all"
             )
         top = theory.highest_label(self.conditioning.size, self.conditioning.base_hz)
         if self.data.labels - 1 > top:
@@ -121,7 +131,7 @@ class Batch(NamedTuple):
     digit: Float[Array, "batch 28 28"]
     label: Int[Array, " batch"]
     quality: Int[Array, " batch"]
-    target: Float[Array, "batch size size"]
+    target: Float[Array, "batch size columns"]
 
 
 @dataclass(frozen=True)
@@ -132,30 +142,39 @@ class ChordTask:
     name: str = "chord"
 
     @cached_property
-    def schedules(self) -> dict[str, Schedule]:
-        """Learning rate, loss weights and curriculum mask, by step."""
+    def knobs(self) -> dict[str, Knob]:
+        """Learning rate, loss weights and curriculum mask, and how slowly the average forgets."""
         c = self.config
-        knobs: dict[str, Schedule] = {f"weight/{name}": c.weights[name].build() for name in self._losses}
-        knobs["learning_rate"] = c.optimiser.learning_rate.build()
-        knobs["curriculum"] = _mask_schedule(c.curriculum, c.data.labels)
+        weights = {f"loss.{name}": _weight(c.weights[name]) for name in LOSSES}
         # Early on a long average would mostly remember the random start.
-        knobs["average_decay"] = lambda step: jnp.minimum(c.optimiser.average_decay, (1 + step) / (10 + step))
-        return knobs
-
-    @cached_property
-    def model(self) -> UNet:
-        return UNet(self.config.model, self.config.conditioning.size)
+        average_decay = Knob(lambda step: jnp.minimum(c.optimiser.average_decay, (1 + step) / (10 + step)), _share)
+        return {
+            "lr": Knob(c.optimiser.learning_rate.build(), number_from(0.0), scales=True),
+            **weights,
+            "curriculum": Knob(_mask_schedule(c.curriculum, c.data.labels), mask_of(c.data.labels)),
+            "average_decay": average_decay,
+        }
 
     @cached_property
     def operators(self) -> conditioning.Operators:
-        return conditioning.operators(self.config.conditioning, self.config.data.labels, self.config.qualities)
+        """Of whole targets, which pictures are judged by."""
+        return self._operators(self.config.conditioning.size)
+
+    @cached_property
+    def compared(self) -> conditioning.Operators:
+        """Of the targets that losses compare."""
+        return self._operators(self.config.columns or self.config.conditioning.size)
+
+    def _operators(self, columns: int) -> conditioning.Operators:
+        c = self.config
+        return conditioning.operators(c.conditioning, c.data.labels, c.qualities, columns)
 
     def load(self) -> tuple[Digits, Digits]:
         return digits.load(self.config.data)
 
     def init(self, key: Key[Array, ""]) -> guard.Guarded:
         quality = jnp.zeros((1,), jnp.int32) if self.config.model.qualities else None
-        params = self.model.init(key, jnp.zeros((1, 28, 28)), quality)["params"]
+        params = self._model().init(key, jnp.zeros((1, 28, 28)), quality)["params"]
         return guard.start(params, self.config.optimiser.build())
 
     def batch(self, examples: Digits, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
@@ -168,18 +187,18 @@ class ChordTask:
         if any(bounds.values()):
             digit = jax.vmap(partial(augment.random_affine, **bounds))(augment_keys, digit)
         quality = jax.vmap(lambda k: jax.random.randint(k, (), 0, len(self.config.qualities)))(quality_keys)
-        target = conditioning.targets(self.operators, self.config.conditioning, digit, label, quality, noise_keys)
+        target = conditioning.targets(self.compared, self.config.conditioning, digit, label, quality, noise_keys)
         return Batch(digit, label, quality, target)
 
     def step(
         self, state: guard.Guarded, batch: Batch, knobs: Mapping[str, Array], key: Key[Array, ""]
     ) -> tuple[guard.Guarded, Metrics]:
-        weights = {name: knobs[f"weight/{name}"] for name in self._losses}
-        varying = [name for name in self._losses if self.config.weights[name].kind != "constant"]
+        weights = {name: knobs[f"loss.{name}"] for name in LOSSES if f"loss.{name}" in knobs}
+        varying = [name for name in weights if self.config.weights[name].kind != "constant"]
         importance = knobs["curriculum"][batch.label]
 
         def objective(params: Any) -> tuple[Float[Array, ""], Metrics]:
-            picture = self.paint(params, batch.digit, batch.quality)
+            picture = self.paint(params, batch.digit, batch.quality, batch.target.shape[2])
             return weighted_sum(picture, batch.target, weights, self.config.loss, importance, varying)
 
         (total, terms), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
@@ -187,18 +206,28 @@ class ChordTask:
             state,
             gradients,
             self.config.optimiser.build(),
-            knobs["learning_rate"],
+            knobs["lr"],
             knobs["average_decay"],
             total,
         )
         named = {f"loss/{name}": value for name, value in terms.items()}
-        return state, {"loss": total, "learning_rate": knobs["learning_rate"], **named, **norms}
+        return state, {"loss": total, "learning_rate": knobs["lr"], **named, **norms}
+
+    def _model(self, columns: int | None = None) -> UNet:
+        size = self.config.conditioning.size
+        return UNet(self.config.model, size, columns or size)
 
     def paint(
-        self, params: Any, digit: Float[Array, "batch 28 28"], quality: Int[Array, " batch"]
-    ) -> Float[Array, "batch size size"]:
-        """Spectrograms of a batch of digits."""
-        pictures = self.model.apply({"params": params}, digit, quality if self.config.model.qualities else None)
+        self,
+        params: Any,
+        digit: Float[Array, "batch 28 28"],
+        quality: Int[Array, " batch"],
+        columns: int | None = None,
+    ) -> Float[Array, "batch size columns"]:
+        """Spectrograms of a batch of digits; whole ones, unless `columns` says how many."""
+        pictures = self._model(columns).apply(
+            {"params": params}, digit, quality if self.config.model.qualities else None
+        )
         assert isinstance(pictures, jax.Array)
         return pictures
 
@@ -297,11 +326,6 @@ class ChordTask:
         return {"unet": Part(state.average, asdict(self.config))}
 
     @cached_property
-    def _losses(self) -> list[str]:
-        """Losses that ever weigh anything."""
-        return [name for name, spec in self.config.weights.items() if spec != ScheduleSpec(value=0.0)]
-
-    @cached_property
     def _tables(self) -> "_Tables":
         c, spread = self.config, self.operators.spread
         labels = spread.shape[0]
@@ -361,6 +385,17 @@ def contact_sheet(
     views = [ink, *([view(x) for x in xs] for view in (whole, zoomed) for xs in (target, picture))]
     titles = ["digit", "target", "painted", f"target\n0-{lowest} Hz", f"painted\n0-{lowest} Hz"]
     return render.tile(views, captions, titles)
+
+
+def _weight(spec: ScheduleSpec) -> Knob:
+    return Knob(spec.build(), number_from(0.0), dormant=spec == ScheduleSpec(value=0.0))
+
+
+def _share(text: str) -> Value:
+    value = number_from(0.0)(text)
+    if value >= 1:
+        raise ValueError(f"{text!r} must lie below 1")
+    return value
 
 
 def _mask_schedule(curriculum: tuple[tuple[int, tuple[int, ...]], ...], labels: int) -> Schedule:

@@ -16,20 +16,31 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Int
 
 from specjax.data import order
 from specjax.engine import mesh as meshes
+from specjax.engine.changes import Changes
 from specjax.engine.checkpoint import Checkpoints
+from specjax.engine.knobs import KnobValues
 from specjax.engine.task import Examples, Metrics, State, Task
 from specjax.engine.watch import StopRequest
 from specjax.engine.writer import NullWriter, Progress, Writer
 from specjax.errors import Refusal
+from specjax.optim.knobs import Knob, Value
 
 log = logging.getLogger("specjax")
 
-KNOB_BLOCK = 1024  # schedules are evaluated ahead for that many steps, so that the host never waits for them
+INTERVALS = ("eval_every", "sample_every", "checkpoint_every")
+
+
+def interval(text: str) -> Value:
+    """Reader of a number of steps between two events; 0 switches them off."""
+    if not text.isdecimal():
+        raise ValueError(f"{text!r} is not a number of steps from 0 up")
+    return np.asarray(int(text), np.float32)
 
 
 @dataclass(frozen=True)
@@ -140,6 +151,8 @@ class _Host:
         self._saved = self._first_step if checkpoints.steps() else -1
         self._progress = Progress(config.steps, config.batch_size, self._first_step)
         self._profiler = _Profiler(config.profile, workdir / "profile")
+        self._changes = Changes(workdir, all_knobs(task, config), config.log_every)
+        self._programs: dict[tuple[int, frozenset[str]], Callable[..., tuple[Run, Metrics]]] = {}
         self._measure = jax.jit(task.evaluate, out_shardings=meshes.replicated(mesh))
         self._pending: tuple[int, int, Metrics] | None = None
 
@@ -147,17 +160,14 @@ class _Host:
         """Dispatch until the last step or a request to stop; the state is on disk when this returns."""
         steps, step = self._config.steps, self._first_step
         per_dispatch = self._config.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 32)
-        knobs = Knobs(self._task, self._mesh)
-        with self._progress.timed("compile"):
-            dispatch = {
-                n: compile_dispatch(self._task, self._config, self._mesh, self._run, examples, n)
-                for n in _dispatch_sizes(steps - step, per_dispatch)
-            }
+        values = KnobValues(self._task.knobs, self._mesh)
         while step < steps and not stop.reached(step):
             n = per_dispatch if steps - step >= per_dispatch else 1
-            values = knobs(step, n)
+            self._changes.poll(step)
+            knobs = values(step, n, self._changes.history)
+            dispatch = self._compiled(examples, knobs, n)
             with jax.transfer_guard("disallow"), self._profiler.around(step, n):
-                self._run, metrics = dispatch[n](self._run, examples, values)
+                self._run, metrics = dispatch(self._run, examples, knobs)
             self._settle()
             self._pending = (step, step + n, metrics)
             self._attend(step, step + n)
@@ -168,6 +178,15 @@ class _Host:
         with self._progress.timed("save"):
             self._checkpoints.wait()
         return self._run
+
+    def _compiled(self, examples: Examples, knobs: Metrics, steps: int) -> Callable[..., tuple[Run, Metrics]]:
+        """The program for so many steps a call and the knobs that take part."""
+        program = (steps, frozenset(knobs))
+        if program not in self._programs:
+            with self._progress.timed("compile"):
+                compiled = compile_dispatch(self._task, self._config, self._mesh, self._run, examples, knobs)
+            self._programs[program] = compiled
+        return self._programs[program]
 
     def _settle(self, last: bool = False) -> None:
         """Log the dispatch before: by now its metrics are there, and the devices are busy with the next."""
@@ -196,9 +215,10 @@ class _Host:
     def _attend(self, before: int, step: int) -> None:
         """Whatever became due between two steps: measuring, sampling, saving."""
         config, last = self._config, step == self._config.steps
-        measuring = config.eval_every and (_due(before, step, config.eval_every) or last)
-        sampling = _due(before, step, config.sample_every) or last
-        saving = _due(before, step, config.checkpoint_every) and not last
+        every = {name: self._interval(name, before) for name in INTERVALS}
+        measuring = every["eval_every"] and (_due(before, step, every["eval_every"]) or last)
+        sampling = _due(before, step, every["sample_every"]) or last
+        saving = _due(before, step, every["checkpoint_every"]) and not last
         if measuring or sampling or saving:
             self._settle()
         if measuring:
@@ -221,6 +241,10 @@ class _Host:
         if saving:
             self._save(step)
 
+    def _interval(self, name: str, step: int) -> int:
+        changed = self._changes.current(name, step)
+        return getattr(self._config, name) if changed is None else int(changed)
+
     def _sample(self, step: int) -> None:
         state = meshes.to_host(self._run.state)
         if jax.process_index() == 0:
@@ -234,11 +258,16 @@ class _Host:
         self._saved = step
 
 
+def all_knobs(task: Task, config: TrainConfig) -> dict[str, Knob]:
+    """Whatever may be changed while `task` trains: its own knobs, and how often the host does what."""
+    intervals = {name: Knob(optax.constant_schedule(getattr(config, name)), interval) for name in INTERVALS}
+    return {**task.knobs, **intervals}
+
+
 def compile_dispatch(
-    task: Task, config: TrainConfig, mesh: Mesh, run: Run, examples: Examples, steps: int
+    task: Task, config: TrainConfig, mesh: Mesh, run: Run, examples: Examples, knobs: Metrics
 ) -> Callable[[Run, Examples, Metrics], tuple[Run, Metrics]]:
-    """`_dispatch` compiled for `steps` steps a call; its first argument's buffers are reused."""
-    knobs = Knobs(task, mesh)(0, steps)
+    """`_dispatch` compiled for as many steps a call as `knobs` has rows; its first argument's buffers are reused."""
     jitted = jax.jit(partial(_dispatch, task, config, mesh), donate_argnums=0, out_shardings=meshes.replicated(mesh))
     return jitted.lower(run, examples, knobs).compile()
 
@@ -314,31 +343,6 @@ def _restore_or_init(task: Task, config: TrainConfig, checkpoints: Checkpoints, 
     step, run, _ = restored
     log.info("resumed at step %d", step)
     return run
-
-
-class Knobs:
-    """Schedules evaluated a block of steps ahead, so that the host never waits for the devices to tell it one."""
-
-    def __init__(self, task: Task, mesh: Mesh) -> None:
-        self._mesh = mesh
-        self._evaluate = jax.jit(jax.vmap(lambda step: {k: f(step) for k, f in task.schedules.items()}))
-        self._begin = 0
-        self._block: dict[str, np.ndarray] = {}
-
-    def __call__(self, step: int, count: int) -> Metrics:
-        if not self._block or step + count > self._begin + KNOB_BLOCK:
-            self._begin = step
-            steps = np.arange(step, step + KNOB_BLOCK, dtype=np.float32)  # optax divides by whole numbers as floats
-            block = jax.device_get(self._evaluate(steps))
-            self._block = {name: np.asarray(x, np.float32) for name, x in block.items()}
-        rows = slice(step - self._begin, step - self._begin + count)
-        return meshes.replicate({name: x[rows] for name, x in self._block.items()}, self._mesh)
-
-
-def _dispatch_sizes(steps: int, per_dispatch: int) -> set[int]:
-    """Numbers of steps a dispatch will be asked for: full ones, and single ones for a remainder."""
-    sizes = {per_dispatch} if steps >= per_dispatch else set()
-    return sizes | ({1} if steps % per_dispatch else set())
 
 
 def _due(before: int, now: int, every: int) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
-from specjax.optim.schedules import Schedule
+from specjax.optim.knobs import Knob
 
 Examples = Any  # pytree of arrays with one leading axis of examples
 State = Any  # pytree of everything that must survive a restart
@@ -31,14 +31,14 @@ class Part(NamedTuple):
 
 @runtime_checkable
 class Task(Protocol):
-    """Six verbs, the schedules of what may change while training runs, and a seventh verb for leaving the house.
+    """Six verbs, the knobs of what may change while training runs, and a seventh verb for leaving the house.
 
     `init`, `batch`, `step` and `evaluate` are pure and are called under `jit`; the engine owns order, sharding,
     compilation and the clock.
     """
 
     name: str
-    schedules: Mapping[str, Schedule]  # knob -> value by step; the engine evaluates them and hands values to `step`
+    knobs: Mapping[str, Knob]  # the engine evaluates them and hands their values to `step`, but for dormant ones
 
     def load(self) -> tuple[Examples, Examples]:
         """Training and held-out examples, on the host."""

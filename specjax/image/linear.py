@@ -63,6 +63,18 @@ def normal_density(n: int, mean: float, sigma: float) -> Float[np.ndarray, " n"]
     return (np.exp(-0.5 * x**2) / (np.sqrt(2 * np.pi) * sigma)).astype(np.float32)
 
 
+def mean_pooled(matrix: Matrix, count: int) -> Float[np.ndarray, "count n_in"]:
+    """The operator followed by means over neighbouring outputs, so that `count` are left.
+
+    Raises:
+      ValueError: the outputs do not divide into `count` groups of equal size.
+    """
+    n_out, n_in = matrix.shape
+    if count < 1 or n_out % count:
+        raise ValueError(f"{n_out} points do not divide into {count} groups of equal size")
+    return matrix.reshape(count, n_out // count, n_in).mean(axis=1, dtype=np.float64).astype(np.float32)
+
+
 def separable(
     rows: Float[Array, "height n"] | Float[np.ndarray, "height n"],
     image: Float[Array, "n m"],

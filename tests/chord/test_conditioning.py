@@ -143,6 +143,24 @@ class TestAgainstScipy:
         np.testing.assert_allclose(result, normalised(scipys_spectrogram(image, c, label)), atol=2e-5)
 
 
+@pytest.mark.parametrize("columns", [SIZE // 2, SIZE // 4])
+def test_fewer_columns_are_means_of_all_of_them(digit, columns):
+    """Up to the last normalisation: means peak a little lower, and are scaled up to 1 again."""
+    c = SMALL(partials="octaves", carry="envelope")
+    whole = made(digit, c)
+    pooled = whole.reshape(SIZE, columns, -1).mean(axis=-1)
+    ops = conditioning.operators(c, 3, columns=columns)
+    few = conditioning.target(ops, c, jnp.asarray(digit), jnp.int32(1), jnp.int32(0), None)
+    assert few.shape == (SIZE, columns)
+    np.testing.assert_allclose(few, normalised(pooled), atol=2e-5)
+
+
+def test_noise_on_fewer_columns_is_the_same_field(digit, key):
+    """Perlin noise is smooth from column to column: the few lie between the many."""
+    whole, few = (np.asarray(conditioning.noise_field(key, SMALL(), n)) for n in (SIZE, SIZE // 2))
+    np.testing.assert_allclose(few, whole[:, ::2], rtol=2e-3)
+
+
 class TestNoise:
     @pytest.mark.parametrize(
         ("options", "mode"),

@@ -31,7 +31,7 @@ def built(config):
         return jnp.asarray(spread * rng.standard_normal(leaf.shape), jnp.float32)
 
     params = jax.tree.map(lively, shapes(config, SIZE))
-    model = UNet(config, SIZE)
+    model = UNet(config, SIZE, SIZE)
     return jax.jit(lambda params, x, quality=None: model.apply({"params": params}, x, quality)), params
 
 
@@ -39,13 +39,13 @@ def built(config):
 def started(config):
     """Parameters as training starts from them. This generator of random bits compiles quickly."""
     quality = jnp.zeros((1,), jnp.int32) if config.qualities else None
-    init = jax.jit(UNet(config, SIZE).init)
+    init = jax.jit(UNet(config, SIZE, SIZE).init)
     return init(jax.random.key(0, impl="rbg"), jnp.zeros((1, 28, 28)), quality)["params"]
 
 
 def shapes(config, size=1008):
     quality = jnp.zeros((1,), jnp.int32) if config.qualities else None
-    return jax.eval_shape(UNet(config, size).init, jax.random.key(0), jnp.zeros((1, 28, 28)), quality)["params"]
+    return jax.eval_shape(UNet(config, size, size).init, jax.random.key(0), jnp.zeros((1, 28, 28)), quality)["params"]
 
 
 def correlated(x, kernel, bias):
@@ -122,7 +122,7 @@ def test_variants_differ_by_so_many_parameters(options, difference):
 @pytest.mark.parametrize("head", ["paper", "rows"])
 def test_a_picture_has_the_size_that_was_asked_for(size, head):
     config = SMALL(head=head)
-    model = UNet(config, size)
+    model = UNet(config, size, size)
     variables = {"params": shapes(config, size)}
     picture = jax.eval_shape(model.apply, variables, jnp.zeros((3, 28, 28)))
     assert (picture.shape, picture.dtype) == ((3, size, size), jnp.float32)
@@ -147,7 +147,7 @@ def test_a_sigmoid_replaces_the_last_activation_alone(digits):
 def test_every_mode_paints_the_same(digits, mode):
     config = SMALL(head="rows")
     apply, params = built(config)
-    result = modes(lambda x: UNet(config, SIZE).apply({"params": params}, x))[mode](digits)
+    result = modes(lambda x: UNet(config, SIZE, SIZE).apply({"params": params}, x))[mode](digits)
     np.testing.assert_allclose(result, apply(params, digits), rtol=1e-4, atol=1e-5)
 
 

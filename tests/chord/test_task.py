@@ -9,9 +9,10 @@ import pytest
 
 from specjax.chord import conditioning
 from specjax.chord.conditioning import Conditioning
-from specjax.chord.loss import mix
+from specjax.chord.loss import LOSSES, mix
 from specjax.chord.model import UNetConfig
 from specjax.chord.task import AugmentConfig, ChordConfig, ChordTask
+from specjax.engine.knobs import initial
 from specjax.optim.schedules import ScheduleSpec
 
 CONFIG = ChordConfig(
@@ -58,7 +59,7 @@ def test_batches_are_pure_and_examples_independent(examples):
 
 def test_the_curriculum_counts_only_the_digits_of_its_hour():
     config = replace(CONFIG, curriculum=((0, (3,)), (10, (3, 4)), (20, tuple(range(10)))))
-    mask = ChordTask(config).schedules["curriculum"]
+    mask = ChordTask(config).knobs["curriculum"].schedule
     shown = [np.flatnonzero(mask(jnp.float32(step))).tolist() for step in (0, 9, 10, 19, 20, 500)]
     assert shown == [[3], [3], [3, 4], [3, 4], list(range(10)), list(range(10))]
 
@@ -67,7 +68,7 @@ def test_a_masked_digit_teaches_nothing(examples):
     task = ChordTask(CONFIG)
     state = task.init(jax.random.key(0))
     batch = task.batch(examples, jnp.arange(4), jax.random.key(0))
-    knobs = {name: jnp.asarray(f(jnp.float32(0)), jnp.float32) for name, f in task.schedules.items()}
+    knobs = initial(task.knobs)
     step = jax.jit(task.step)
     nobody, metrics = step(state, batch, knobs | {"curriculum": jnp.zeros(10)}, jax.random.key(0))
     assert float(metrics["grad_norm"]) == 0
@@ -83,8 +84,9 @@ def test_a_masked_digit_teaches_nothing(examples):
 
 def test_a_loss_that_weighs_nothing_is_left_out():
     config = replace(CONFIG, weights=mix(huber=1.0, ms_ssim=ScheduleSpec("steps", value=0.0, end=0.1, over=5)))
-    names = {name for name in ChordTask(config).schedules if name.startswith("weight/")}
-    assert names == {"weight/huber", "weight/ms_ssim"}
+    task = ChordTask(config)
+    assert {name for name in initial(task.knobs) if name.startswith("loss.")} == {"loss.huber", "loss.ms_ssim"}
+    assert {name for name in task.knobs if name.startswith("loss.")} == {f"loss.{name}" for name in LOSSES}
 
 
 def test_a_perfect_painter_gets_full_marks(examples):
@@ -108,6 +110,20 @@ def test_a_perfect_painter_gets_full_marks(examples):
     assert summary["eval/envelope_correlation"] > 0.85
 
 
+def test_losses_on_fewer_columns_train_nearly_the_same(examples):
+    """A quarter of the columns: the same parameters, nearly the same loss, whole pictures when it is judged."""
+    losses = {}
+    for columns in (0, 28):
+        task = ChordTask(replace(CONFIG, columns=columns))
+        state = task.init(jax.random.key(0))
+        batch = task.batch(examples, jnp.arange(4), jax.random.key(0))
+        assert batch.target.shape == (4, 112, columns or 112)
+        knobs = initial(task.knobs)
+        losses[columns] = float(jax.jit(task.step)(state, batch, knobs, jax.random.key(0))[1]["loss"])
+        assert task.paint(state.params, batch.digit, batch.quality).shape == (4, 112, 112)
+    assert losses[28] == pytest.approx(losses[0], rel=0.05)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -116,6 +132,8 @@ def test_a_perfect_painter_gets_full_marks(examples):
         ({"qualities": ("major", "jolly")}, "'jolly' is unknown"),
         ({"qualities": ("major", "minor")}, "must be told which"),
         ({"curriculum": ((5, (1,)),)}, "must start at step 0"),
+        ({"columns": 50}, "columns=50 must divide conditioning.size=112"),
+        ({"columns": 14}, "be at least 28"),
         ({"curriculum": ((0, (11,)),)}, "labels below 10"),
     ],
 )

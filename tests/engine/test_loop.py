@@ -11,6 +11,7 @@ import pytest
 from engine.toy import ToyTask
 from specjax.engine import loop, mesh
 from specjax.engine.checkpoint import digests
+from specjax.engine.knobs import KnobValues
 from specjax.engine.loop import TrainConfig
 from specjax.engine.watch import StopRequest
 from specjax.errors import Refusal
@@ -137,9 +138,9 @@ def test_compiles_once_and_never_waits_for_the_devices(tmp_path, stop):
     examples = mesh.replicate(task.load()[0], device_mesh)
     run = jax.jit(lambda key: loop.Run(jax.numpy.zeros((), "int32"), task.init(key)))(jax.random.key(0))
     run = jax.device_put(run, mesh.replicated(device_mesh))
-    dispatch = loop.compile_dispatch(task, config, device_mesh, run, examples, 1)
-    knobs = loop.Knobs(task, device_mesh)
+    knobs = KnobValues(task.knobs, device_mesh)
     values = [knobs(step, 1) for step in range(20)]
+    dispatch = loop.compile_dispatch(task, config, device_mesh, run, examples, values[0])
     with jax.transfer_guard("disallow"):
         for value in values:
             old = run

@@ -1,7 +1,7 @@
 """The smallest task: a line fitted to points. Enough to drive the whole engine, and compiled in no time."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ import optax
 
 from specjax.engine.task import Part, Sample
 from specjax.optim import guard
+from specjax.optim.knobs import Knob, number_from
 
 TRANSFORM = optax.adam(1.0)
 
@@ -29,8 +30,12 @@ class ToyTask:
     name: str = "toy"
 
     @property
-    def schedules(self) -> dict[str, Any]:
-        return {"rate": optax.linear_schedule(self.rate, 0.0, 100)}
+    def knobs(self) -> dict[str, Knob]:
+        number = number_from(0.0)
+        return {
+            "rate": Knob(optax.linear_schedule(self.rate, 0.0, 100), number, scales=True),
+            "decay": Knob(optax.constant_schedule(0.0), number, dormant=True),
+        }
 
     def load(self) -> tuple[Points, Points]:
         rng = np.random.default_rng(0)
@@ -49,7 +54,8 @@ class ToyTask:
     def step(self, state, batch, knobs, key):
         def objective(params):
             error = batch.x @ params["w"] + params["b"] - batch.y
-            return jnp.mean(error**2)
+            decay = jnp.sum(params["w"] ** 2) * knobs["decay"] if "decay" in knobs else 0.0
+            return jnp.mean(error**2) + decay
 
         loss, gradients = jax.value_and_grad(objective)(state.params)
         poison = state.optimiser[0].count >= self.poison_after

@@ -12,6 +12,7 @@ SMALL = (
     "--config.conditioning.fade_mean=56.0",
     "--config.conditioning.fade_sigma=28.0",
     "--config.conditioning.smear_columns=2.0",
+    "--config.columns=0",
     "--config.model.widths=(4,8,8)",
     "--config.batch_size=8",
     "--config.eval_every=0",

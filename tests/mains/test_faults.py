@@ -21,9 +21,9 @@ STEPS = 40
 ARGUMENTS = (*SMALL, f"--config.steps={STEPS}", "--config.checkpoint_every=4", "--config.sample_every=20")
 
 
-def start(cache, workdir, **extra):
+def start(cache, workdir, arguments=ARGUMENTS, **extra):
     return subprocess.Popen(
-        command("train", *ARGUMENTS, f"--workdir={workdir}"),
+        command("train", *arguments, f"--workdir={workdir}"),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -32,13 +32,13 @@ def start(cache, workdir, **extra):
     )
 
 
-def final_digests(workdir):
+def final_digests(workdir, steps=STEPS):
     """Fingerprints of everything in the newest checkpoint."""
     _, task = build(read_json(workdir / "config.json"))
     checkpoints = Checkpoints(workdir / "checkpoints")
     step, state, _ = checkpoints.restore_newest(loop.abstract_run(task, mesh.make_mesh()))
     checkpoints.close()
-    assert step == STEPS
+    assert step == steps
     return digests(state)
 
 

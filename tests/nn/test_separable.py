@@ -33,23 +33,24 @@ class TestUpsampledConv:
     @pytest.mark.parametrize(("shape", "size"), [((2, 7, 7, 5), 28), ((1, 4, 6, 2), 25), ((1, 28, 28, 3), 28)])
     def test_it_is_the_literal_order(self, shape, size, mode):
         x, kernel = random(*shape), random(3, 3, shape[-1], 1) / 3
-        result = modes(partial(upsampled_conv, size=size))[mode](x, kernel)
+        result = modes(partial(upsampled_conv, size=size, columns=size))[mode](x, kernel)
         np.testing.assert_allclose(result, literal(x, kernel, size), atol=1e-5)
 
     def test_its_gradients_are_the_literal_orders(self):
         x, kernel, cotangent = random(2, 7, 7, 3), random(3, 3, 3, 1), random(2, 28, 28)
-        pulled = [jax.vjp(partial(f, size=28), x, kernel)[1](cotangent) for f in (upsampled_conv, literal)]
+        fused = partial(upsampled_conv, size=28, columns=28)
+        pulled = [jax.vjp(f, x, kernel)[1](cotangent) for f in (fused, partial(literal, size=28))]
         for fast, plain in zip(*pulled, strict=True):
             np.testing.assert_allclose(fast, plain, atol=1e-5 * float(jnp.abs(plain).max()))
 
     def test_at_the_papers_size(self):
         x, kernel = random(1, 28, 28, 4), random(3, 3, 4, 1) / 6
-        function = jax.jit(partial(upsampled_conv, size=1008))
+        function = jax.jit(partial(upsampled_conv, size=1008, columns=1008))
         np.testing.assert_allclose(function(x, kernel), jax.jit(partial(literal, size=1008))(x, kernel), atol=1e-5)
 
     def test_the_module_adds_a_bias(self):
         x = random(2, 7, 7, 5)
-        out, variables = UpsampledConv(28).init_with_output(jax.random.key(0), x)
+        out, variables = UpsampledConv(28, 28).init_with_output(jax.random.key(0), x)
         params = variables["params"]
         assert {name: leaf.shape for name, leaf in params.items()} == {"kernel": (3, 3, 5, 1), "bias": (1,)}
         np.testing.assert_allclose(out, literal(x, params["kernel"], 28) + params["bias"][0], atol=1e-5)
@@ -59,7 +60,7 @@ class TestUpsampledConv:
 class TestRowHead:
     def test_it_starts_as_bilinear_upsampling_of_the_summed_maps(self):
         x = random(2, 7, 5, 6)
-        out, variables = RowHead(28, channels=4).init_with_output(jax.random.key(0), x)
+        out, variables = RowHead(28, 28, channels=4).init_with_output(jax.random.key(0), x)
         mix = variables["params"]["mix"]
         summed = jnp.sum(jnp.einsum("bhwc,cd->bhwd", x, mix["kernel"]) + mix["bias"][None, None, None], axis=-1)
         expected = jax.image.resize(summed, (2, 28, 28), "linear", antialias=False)
@@ -68,7 +69,7 @@ class TestRowHead:
     @pytest.mark.parametrize("mode", MODES)
     def test_it_is_its_formula(self, mode):
         """Y = sum_c A_c D_c B'."""
-        head = RowHead(20, channels=3)
+        head = RowHead(20, 20, channels=3)
         x = random(2, 4, 5, 6)
         params = jax.tree.map(lambda leaf: random(*leaf.shape), head.init(jax.random.key(0), x)["params"])
         maps = np.asarray(x, float) @ np.asarray(params["mix"]["kernel"], float) + np.asarray(params["mix"]["bias"])
@@ -80,13 +81,22 @@ class TestRowHead:
 
     @pytest.mark.parametrize("row", [0, 1, 28, 29, 57, 111])
     def test_it_can_place_a_maximum_in_any_row(self, row):
-        head = RowHead(112, channels=2)
+        head = RowHead(112, 112, channels=2)
         x = jnp.ones((1, 28, 28, 1))
         params = head.init(jax.random.key(0), x)["params"]
         mix = {"kernel": jnp.array([[1.0, 0.0]]), "bias": jnp.zeros(2)}
         params = params | {"rows": jnp.zeros((2, 112, 28)).at[0, row, 3].set(1.0), "mix": mix}
         picture = head.apply({"params": params}, x)[0]
         np.testing.assert_allclose(picture, jnp.zeros((112, 112)).at[row].set(1.0), atol=1e-6)
+
+
+@pytest.mark.parametrize("columns", [56, 28, 8, 1])
+@pytest.mark.parametrize("head", [UpsampledConv, RowHead])
+def test_fewer_columns_are_means_of_all_of_them(head, columns):
+    x = random(2, 7, 7, 3)
+    whole, variables = head(112, 112).init_with_output(jax.random.key(0), x)
+    pooled = np.asarray(whole).reshape(2, 112, columns, -1).mean(axis=-1)
+    np.testing.assert_allclose(head(112, columns).apply(variables, x), pooled, atol=1e-5)
 
 
 class TestWhatTheHeadsCanPaint:

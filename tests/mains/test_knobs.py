@@ -1,0 +1,127 @@
+"""The knobs command beside a training that runs."""
+
+import json
+import signal
+import time
+
+import pytest
+
+from mains.commands import SMALL, run
+from mains.test_faults import final_digests, log, start
+from specjax.engine import changes
+
+STEPS = 300
+ARGUMENTS = (*SMALL, f"--config.steps={STEPS}", "--config.checkpoint_every=20")
+POSTED = (
+    ("lr=0.5", "loss.huber=2"),
+    ("loss.ms_ssim=0.05", "curriculum=0,1,2,3"),
+    ("lr=config", "curriculum=5,6,7", "sample_every=100"),
+)
+
+
+def wait_until(workdir, step, process):
+    """Until the log shows that step."""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and process.poll() is None:
+        path = workdir / "metrics.jsonl"
+        if path.exists() and path.read_text().count("\n") and log_step(path) >= step:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"step {step} was not reached: {process.poll()}")
+
+
+def log_step(path):
+    whole = path.read_text().splitlines()[:-1]
+    return json.loads(whole[-1])["step"] if whole else 0
+
+
+def post(cache, workdir, *words):
+    done = run(cache, "knobs", f"--workdir={workdir}", *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_changed_three_times_and_killed_it_ends_as_the_run_that_had_them_scheduled(cache, tmp_path):
+    """Weights, learning rate and curriculum, changed while the run goes; killed after the second."""
+    live = tmp_path / "live"
+    process = start(cache, live, ARGUMENTS)
+    wait_until(live, 20, process)
+    post(cache, live, *POSTED[0])
+    wait_until(live, log_step(live / "metrics.jsonl") + 20, process)
+    post(cache, live, *POSTED[1])
+    while len(changes.read_history(live)) < 2 and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    shown = post(cache, live, *POSTED[2])
+    assert "from step" in shown
+    assert "waiting, from the next step: lr=config curriculum=5,6,7 sample_every=100" in shown
+    process = start(cache, live, ARGUMENTS)
+    assert process.wait(300) == 0, process.communicate()[1]
+    process.communicate()
+
+    history = changes.read_history(live)
+    assert [change.values for change in history] == [dict(w.split("=", 1) for w in words) for words in POSTED]
+    assert [line["step"] for line in log(live) if "train/loss" in line] == list(range(1, STEPS + 1))
+
+    scheduled = tmp_path / "scheduled"
+    first = start(cache, scheduled, (*ARGUMENTS, "--config.steps=1"))
+    assert first.wait(300) == 0, first.communicate()[1]
+    first.communicate()
+    (scheduled / "config.json").write_text((live / "config.json").read_text())
+    for change in history:
+        words = [f"{name}={text}" for name, text in change.values.items()]
+        post(cache, scheduled, f"--at_step={change.step}", *words)
+    second = start(cache, scheduled, ARGUMENTS)
+    assert second.wait(300) == 0, second.communicate()[1]
+    second.communicate()
+    assert final_digests(scheduled, STEPS) == final_digests(live, STEPS)
+
+
+@pytest.fixture(scope="module")
+def finished(cache, tmp_path_factory):
+    """A short run to try requests on."""
+    workdir = tmp_path_factory.mktemp("finished")
+    done = run(cache, "train", *SMALL, "--config.steps=2", f"--workdir={workdir}")
+    assert done.returncode == 0, done.stderr
+    return workdir
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("warp=9",), "'warp' is no knob of this run: choose from lr, loss.mse"),
+        (("lr",), "'lr' is not of the form NAME=VALUE"),
+        (("lr=fast",), "lr: 'fast' is not a finite number of at least 0"),
+        (("lr=-1",), "lr: '-1' is not a finite number"),
+        (("lr=1", "lr=2"), "lr is given twice"),
+        (("loss.ms_ssim=nan",), "loss.ms_ssim: 'nan' is not a finite number"),
+        (("curriculum=10",), "curriculum: '10' is not a list of labels from 0 to 9"),
+        (("average_decay=1",), "average_decay: '1' must lie below 1"),
+        (("sample_every=1.5",), "sample_every: '1.5' is not a number of steps"),
+        (("--at_step=1", "lr=1"), "the run is at step 2 and ends at 2"),
+        (("--at_step=5",), "--at_step changes nothing by itself"),
+        (("--at_step=-1", "lr=1"), "at_step"),
+    ],
+)
+def test_what_cannot_be_changed_is_refused(cache, finished, arguments, message):
+    done = run(cache, "knobs", f"--workdir={finished}", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert changes.read_requests(finished) == []
+
+
+def test_without_a_change_it_shows_what_there_is(cache, finished):
+    done = run(cache, "knobs", f"--workdir={finished}")
+    assert done.returncode == 0
+    assert "loss.ms_ssim" in done.stdout
+    assert "0,1,2,3,4,5,6,7,8,9" in done.stdout
+
+
+@pytest.mark.parametrize("workdir", ["", "nowhere"])
+def test_a_folder_that_is_no_run_is_refused(cache, tmp_path, workdir):
+    done = run(cache, "knobs", *([f"--workdir={tmp_path / workdir}"] if workdir else []), "lr=1")
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith("error: ")
