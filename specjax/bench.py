@@ -1,191 +1,191 @@
-"""python -m specjax.bench --config=unet [--peers_dir=DIR] [--repeats=5]
+"""python -m specjax.bench --config=unet [--peers] [--peers_dir=DIR] [--works=targets,step] [--sweep=batch:1,2,4,8]
 
-Times what a config does, on the machine at hand: making targets, the train step, and synthesis. One JSON line a work,
-then a table. With --peers_dir, programs that do the same work in PyTorch or SciPy run in the same turns, each printing
-one JSON line of its own.
+Times the works of a config on the machine at hand. Every program, ours or a peer's, is a process of its own that prints
+one JSON line, and all take turns for a few rounds: ratios are within a round, so that a busy moment meets both sides.
+Then a table, and with --plot=FILE.png a picture. --peers adds plain SciPy and PyTorch programs of the same works
+(`pip install specjax[peers]`), --peers_dir a folder of tuned ones.
+
+    python -m specjax.bench --config=unet --works=step --sweep=batch:8,24,64
+    python -m specjax.bench --config=unet --works=step --devices=1,2
 """
 
+import importlib.util
 import json
-import os
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from absl import flags
 from ml_collections import config_flags
 
 from specjax import cli
+from specjax.benchmark.report import Program, merge, plot, table, take_turns
 from specjax.errors import Refusal
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "name, name:variant or path of a config", lock_config=True)
-REPEATS = flags.DEFINE_integer("repeats", 5, "timed calls a work, after one that warms up", lower_bound=1)
-PEERS = flags.DEFINE_string("peers_dir", None, "folder of peer programs to run beside")
+WORKS = flags.DEFINE_list("works", [], "works to time; by default targets, forward, step, those of peers, and sound")
+ROUNDS = flags.DEFINE_integer("rounds", 3, "turns that every program takes", lower_bound=1)
+REPEATS = flags.DEFINE_integer("repeats", 5, "timed calls a turn, after one that warms up", lower_bound=1)
+BATCH = flags.DEFINE_integer("batch", 0, "items a call; 0 leaves it to the work", lower_bound=0)
+PEERS = flags.DEFINE_bool("peers", False, "run the plain peers of the same works beside")
+PEERS_DIR = flags.DEFINE_string("peers_dir", None, "folder of tuned peers to run beside")
+SWEEP = flags.DEFINE_string("sweep", "", "batch:N,N,... or steps_per_dispatch:N,N,... to try one after the other")
+DEVICES = flags.DEFINE_list("devices", [], "numbers of CPU devices to try; by default one")
+PLOT = flags.DEFINE_string("plot", None, "PNG to draw the table into")
+ONLY = flags.DEFINE_string("only", None, "time this one work in this process and print its line")
 
-# Work -> programs of the peers' folder that do it: the plain one first, then the best.
-PEER_PROGRAMS = {
-    "targets": [
-        ["chord_targets.py", "--batch", "8", "--variant", "scipy", "--steps", "3"],
-        ["chord_targets.py", "--batch", "8", "--variant", "fused", "--compile"],
-    ],
-    "step": [
-        ["unet_step.py", "--net", "authors", "--batch", "2", "--variant", "torch"],
-        ["unet_step.py", "--net", "authors", "--batch", "2", "--variant", "commuted", "--compile"],
-    ],
-    "sound": [
-        ["chord_audio.py", "--batch", "4", "--sr", "44100", "--variant", "numpy", "--steps", "3"],
-        ["chord_audio.py", "--batch", "4", "--sr", "44100", "--variant", "rotate"],
-    ],
+PLAIN = {
+    "targets": ("scipy", "chord_targets"),
+    "step_paper_ms_ssim": ("pytorch", "chord_unet"),
+    "sound": ("numpy", "chord_sound"),
 }
-
-
-class Work(NamedTuple):
-    """Something to time: a call without arguments, and how many items it makes."""
-
-    call: Callable[[], Any]
-    items: int
-    compile_s: float
+TUNED = {
+    "targets": ["chord_targets.py", "--batch", "8", "--variant", "fused", "--compile"],
+    "step_paper_ms_ssim": ["unet_step.py", "--net", "authors", "--batch", "2", "--variant", "commuted", "--compile"],
+    "sound": ["chord_audio.py", "--batch", "4", "--sr", "44100", "--variant", "rotate"],
+}
 
 
 def main(argv: Sequence[str]) -> None:
     del argv
     if CONFIG.value is None:
         raise Refusal("--config is missing: say --config=unet")
-    if PEERS.value is not None and not Path(PEERS.value).is_dir():
-        raise Refusal(f"--peers_dir={PEERS.value} is not a folder")
-    print("specjax bench: starting", file=sys.stderr, flush=True)
+    if ONLY.value is not None:
+        print(json.dumps(measure(ONLY.value)))
+        return
+    programs = [*_ours(), *_theirs()]
+    _check_plot()
+    print(f"specjax bench: {len(programs)} programs, {ROUNDS.value} rounds", file=sys.stderr, flush=True)
+    turns = take_turns(programs, ROUNDS.value)
+    for rows in turns:
+        print(json.dumps(merge(rows)))
+    print(table(programs, turns))
+    if PLOT.value:
+        plot(programs, turns, Path(PLOT.value))
+
+
+def measure(name: str) -> dict[str, Any]:
+    """The row of one work, timed here and now."""
+    import resource
+
+    import jax
+
     cli.use_compilation_cache()
-    peers = Path(PEERS.value) if PEERS.value else None
-    rows = []
-    works = chord_works(CONFIG.value.to_dict())
-    for name, work in works.items():
-        row = measure(name, work, REPEATS.value)
-        rows.append(row)
-        print(json.dumps(row), flush=True)
-        if peers is not None:
-            for program in PEER_PROGRAMS[name]:
-                rows.append(run_peer(name, peers, program))
-                print(json.dumps(rows[-1]), flush=True)
-    print(table(rows))
-
-
-def chord_works(values: dict[str, Any]) -> dict[str, Work]:
-    """Targets, train step and synthesis of a chord config, compiled."""
-    import jax
-    import jax.numpy as jnp
-
     from specjax import wings
-    from specjax.chord import conditioning
+    from specjax.benchmark import chord, floor
+    from specjax.benchmark.names import BATCHES
     from specjax.chord.task import ChordTask
-    from specjax.engine import loop, mesh
-    from specjax.engine.knobs import KnobValues
-    from specjax.signal import oscillators
 
-    clock, task = wings.build(values)
-    assert isinstance(task, ChordTask)
-    config = task.config
-    batch = clock.batch_size
-    device_mesh = mesh.make_mesh()
-    mesh.check_batch(device_mesh, batch)
-    train, _ = task.load()
-    examples = mesh.replicate(train, device_mesh)
-
-    def compiled(function: Callable, *args: Any) -> tuple[Callable, float]:
-        begin = time.perf_counter()
-        ready = jax.jit(function).lower(*args).compile()
-        return ready, time.perf_counter() - begin
-
-    digit = jnp.asarray(train.image[:batch], jnp.float32) / 255.0
-    label, quality = jnp.asarray(train.label[:batch]), jnp.zeros((batch,), jnp.int32)
-    keys = jax.random.split(jax.random.key(0), batch)
-    make_targets, targets_s = compiled(
-        lambda *a: conditioning.targets(task.compared, config.conditioning, *a), digit, label, quality, keys
-    )
-
-    per_dispatch = clock.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 32)
-    init = jax.jit(lambda key: loop.Run(jnp.zeros((), jnp.int32), task.init(key)),
-                   out_shardings=mesh.replicated(device_mesh))  # fmt: skip
-    holder = [init(jax.random.key(0))]
-    begin = time.perf_counter()
-    knobs = KnobValues(task.knobs, device_mesh)(0, per_dispatch)
-    dispatch = loop.compile_dispatch(task, clock, device_mesh, holder[0], examples, knobs)
-    step_s = time.perf_counter() - begin
-
-    def step() -> Any:
-        holder[0], metrics = dispatch(holder[0], examples, knobs)  # the state's buffers are donated
-        return metrics
-
-    sounds = 4
-    rng = np.random.default_rng(0)
-    size = config.conditioning.size
-    pictures = jnp.asarray(rng.random((sounds, size, size)), jnp.float32)  # dense: no row may be skipped
-    phases = jnp.asarray(rng.uniform(0, 2 * np.pi, (sounds, size)), jnp.float32)
-    increment = jnp.asarray(oscillators.phase_increment(np.arange(size, dtype=float), 44100))
-    make_sound, sound_s = compiled(
-        jax.vmap(lambda a, p: oscillators.additive_synthesis(a, increment, p, 44100)), pictures, phases
-    )
-    return {
-        "targets": Work(lambda: make_targets(digit, label, quality, keys), batch, targets_s),
-        "step": Work(step, batch * per_dispatch, step_s),
-        "sound": Work(lambda: make_sound(pictures, phases), sounds, sound_s),
-    }
-
-
-def measure(name: str, work: Work, repeats: int) -> dict[str, Any]:
-    """Median and least milliseconds of a call that waits for its result."""
-    import jax
-
+    clock, task = wings.build(CONFIG.value.to_dict())
+    if not isinstance(task, ChordTask):
+        raise Refusal(f"config of wing {task.name!r} has no works to time yet")
+    work = chord.build(name, clock, task, BATCH.value or BATCHES[name])
     jax.block_until_ready(work.call())
     times = []
-    for _ in range(repeats):
+    for _ in range(REPEATS.value):
         begin = time.perf_counter()
         jax.block_until_ready(work.call())
-        times.append(1e3 * (time.perf_counter() - begin))
-    median = statistics.median(times)
-    return {
-        "peer": "specjax",
-        "work": name,
+        times.append(time.perf_counter() - begin)
+    median, device = statistics.median(times), jax.devices()[0]
+    memory = device.memory_stats() or {}
+    peak = memory.get("peak_bytes_in_use", 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    machine = floor.measure()  # last, for its memory is not the work's
+    row = {
         "batch": work.items,
-        "ms_per_step": round(median, 3),
-        "ms_min": round(min(times), 3),
-        "items_per_s": round(1e3 * work.items / median, 2),
+        "ms_per_step": round(1e3 * median, 3),
+        "ms_min": round(1e3 * min(times), 3),
+        "items_per_s": round(work.items / median, 4),
+        "peak_mem_mb": round(peak / 2**20, 1),
         "compile_s": round(work.compile_s, 2),
-        "device": jax.devices()[0].device_kind,
+        "gflop_least": round(work.flops / 1e9, 4),
+        "gflop_compiled": round(work.compiled_flops / 1e9, 4),
+        "mb_least": round(work.moved / 1e6, 3),
+        "mb_compiled": round(work.compiled_bytes / 1e6, 3),
+        "machine_gflop_per_s": round(machine.flops_per_s / 1e9, 1),
+        "machine_gb_per_s": round(machine.bytes_per_s / 1e9, 1),
+        "share_of_floor": round(machine.seconds(work.flops, work.moved) / median, 4),
+        "steps": REPEATS.value,
+        "device": device.device_kind,
+        "devices": jax.device_count(),
         "jax": jax.__version__,
     }
+    return {name: value for name, value in row.items() if value == value}
 
 
-def run_peer(work: str, folder: Path, program: Sequence[str]) -> dict[str, Any]:
-    """The JSON line that a peer program prints; a row that says why where it does not."""
-    command = [sys.executable, str(folder / program[0]), *program[1:]]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False, env=_quiet())
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    row = json.loads(lines[-1]) if lines else {"peer": program[0], "error": done.stderr.strip()[-200:]}
-    return row | {"work": work}
+def _ours() -> list[Program]:
+    from specjax.benchmark.names import BATCHES, DEFAULT
+
+    works = WORKS.value or list(DEFAULT)
+    if unknown := [work for work in works if work not in BATCHES]:
+        raise Refusal(f"--works={unknown[0]} is unknown: choose from {', '.join(BATCHES)}")
+    parameter, values = _sweep()
+    counts = _counts(DEVICES.value, "--devices") or [0]
+    programs = []
+    for work in works:
+        for value in values:
+            for count in counts:
+                name, extra = "specjax", []
+                if parameter:
+                    name += f" {parameter}={value}"
+                    extra = [f"--batch={value}" if parameter == "batch" else f"--config.{parameter}={value}"]
+                if count:
+                    name += f" devices={count}"
+                environment = {"JAX_NUM_CPU_DEVICES": str(count)} if count else {}
+                command = [sys.executable, "-m", "specjax.bench", *_config_flags(), f"--only={work}", *extra]
+                programs.append(Program(work, name, command, None, environment))
+    return programs
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Items a second of each program, and how many times specjax's they are."""
-    ours = {row["work"]: row["items_per_s"] for row in rows if row["peer"] == "specjax"}
-    lines = [f"{'work':<10}{'program':<24}{'batch':>6}{'ms/call':>12}{'items/s':>12}{'specjax is':>14}"]
-    for row in rows:
-        if "error" in row:
-            lines.append(f"{row['work']:<10}{row['peer']:<24}did not run: {row['error']}")
-            continue
-        ratio = "" if row["peer"] == "specjax" else f"{ours[row['work']] / row['items_per_s']:.1f} x"
-        lines.append(
-            f"{row['work']:<10}{row['peer']:<24}{row['batch']:>6}{row['ms_per_step']:>12.1f}"
-            f"{row['items_per_s']:>12.1f}{ratio:>14}"
-        )
-    return "\n".join(lines)
+def _theirs() -> list[Program]:
+    ours = {program.work for program in _ours()}
+    programs = []
+    if PEERS.value:
+        if missing := [name for name in ("torch", "scipy", "pytorch_msssim") if not importlib.util.find_spec(name)]:
+            raise Refusal(f"--peers needs {', '.join(missing)}: pip install 'specjax[peers]'")
+        for work, (name, module) in PLAIN.items():
+            command = [sys.executable, "-m", f"specjax.peers.{module}", f"--repeats={min(REPEATS.value, 3)}"]
+            programs.append(Program(work, f"plain {name}", command))
+    if PEERS_DIR.value is not None:
+        folder = Path(PEERS_DIR.value)
+        if not folder.is_dir():
+            raise Refusal(f"--peers_dir={folder} is not a folder")
+        for work, words in TUNED.items():
+            programs.append(Program(work, "tuned", [sys.executable, *words], folder))
+    order = list(PLAIN)
+    return sorted((p for p in programs if p.work in ours), key=lambda p: order.index(p.work))
 
 
-def _quiet() -> dict[str, str]:
-    return os.environ | {"PYTHONWARNINGS": "ignore"}
+def _config_flags() -> list[str]:
+    """What this process was told of the config, batch and repeats, for those it starts."""
+    given = [argument for argument in sys.argv if argument.startswith("--config")]
+    return [*given, f"--repeats={REPEATS.value}", f"--batch={BATCH.value}"]
+
+
+def _sweep() -> tuple[str, list[int]]:
+    if not SWEEP.value:
+        return "", [0]
+    parameter, _, numbers = SWEEP.value.partition(":")
+    if parameter not in ("batch", "steps_per_dispatch") or not numbers:
+        raise Refusal(f"--sweep={SWEEP.value} must be batch:N,N,... or steps_per_dispatch:N,N,...")
+    return parameter, _counts(numbers.split(","), "--sweep")
+
+
+def _counts(words: Sequence[str], flag: str) -> list[int]:
+    if not all(word.isdecimal() and int(word) for word in words):
+        raise Refusal(f"{flag}={','.join(words)}: numbers from 1 up are expected")
+    return [int(word) for word in words]
+
+
+def _check_plot() -> None:
+    if PLOT.value is None:
+        return
+    if not importlib.util.find_spec("matplotlib"):
+        raise Refusal("--plot needs matplotlib: pip install 'specjax[plots]'")
+    if not PLOT.value.endswith(".png") or not Path(PLOT.value).absolute().parent.is_dir():
+        raise Refusal(f"--plot={PLOT.value} must be a .png in a folder that exists")
 
 
 if __name__ == "__main__":

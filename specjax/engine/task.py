@@ -37,8 +37,15 @@ class Task(Protocol):
     compilation and the clock.
     """
 
-    name: str
-    knobs: Mapping[str, Knob]  # the engine evaluates them and hands their values to `step`, but for dormant ones
+    @property
+    def name(self) -> str:
+        """What the wing is called."""
+        ...
+
+    @property
+    def knobs(self) -> Mapping[str, Knob]:
+        """What may change with the step: the engine evaluates them and hands their values to `step`."""
+        ...
 
     def load(self) -> tuple[Examples, Examples]:
         """Training and held-out examples, on the host."""

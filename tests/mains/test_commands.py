@@ -72,13 +72,44 @@ def test_synth_takes_pictures_of_ones_own(cache, bundle, tmp_path):
     assert {path.name for path in out.iterdir()} == {"one.wav", "one.png", "stroke.wav", "stroke.png"}
 
 
-def test_bench_prints_json_lines_and_a_table(cache):
-    done = run(cache, "bench", *SMALL, "--repeats=2")
+def test_bench_prints_json_lines_and_a_table_and_draws_it(cache, tmp_path):
+    plot = tmp_path / "bench.png"
+    works = ("targets", "forward", "step", "step_rows_sobel", "sound")
+    arguments = ("--rounds=1", "--repeats=2", f"--works={','.join(works)}", f"--plot={plot}")
+    done = run(cache, "bench", *SMALL, *arguments)
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert [row["work"] for row in rows] == ["targets", "step", "sound"]
-    assert all(row["items_per_s"] > 0 for row in rows)
+    assert [row["work"] for row in rows] == list(works)
+    assert all(row["items_per_s"] > 0 and 0 < row["share_of_floor"] < 1.5 for row in rows)
     assert "specjax is" in done.stdout
+    assert plot.stat().st_size > 1000
+
+
+def test_bench_sweeps(cache):
+    done = run(
+        cache, "bench", *SMALL, "--rounds=1", "--repeats=1", "--works=step", "--sweep=batch:4,8", "--devices=1,2"
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [(row["batch"], row["devices"]) for row in rows] == [(4, 1), (4, 2), (8, 1), (8, 2)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--works=juggling",), "--works=juggling is unknown: choose from targets"),
+        (("--sweep=warp:1,2",), "--sweep=warp:1,2 must be batch:N"),
+        (("--sweep=batch:0,2",), "numbers from 1 up are expected"),
+        (("--devices=two",), "--devices=two: numbers from 1 up"),
+        (("--peers_dir=nowhere",), "--peers_dir=nowhere is not a folder"),
+        (("--plot=nowhere/plot.png",), "must be a .png in a folder that exists"),
+    ],
+)
+def test_bench_refuses(cache, arguments, message):
+    done = run(cache, "bench", *SMALL, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("name", config_names())

@@ -1,0 +1,1 @@
+"""What is timed, and how: the works of a config, the machine's floor, turns taken fairly, tables and plots."""

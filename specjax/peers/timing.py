@@ -1,0 +1,43 @@
+"""Flags and timing that the peer programs share."""
+
+import argparse
+import json
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def arguments(description: str, batch: int) -> argparse.Namespace:
+    """Batch, repeats and threads, from the command line."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--batch", type=int, default=batch)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=0, help="of PyTorch; 0 leaves its own choice")
+    return parser.parse_args()
+
+
+def report(peer: str, work: str, call: Callable[[], Any], batch: int, repeats: int) -> None:
+    """One call that warms up, `repeats` that are timed, one JSON line."""
+    begin = time.perf_counter()
+    call()
+    warmup_s = time.perf_counter() - begin
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        call()
+        times.append(1e3 * (time.perf_counter() - begin))
+    median = statistics.median(times)
+    line = {
+        "peer": peer,
+        "work": work,
+        "batch": batch,
+        "ms_per_step": round(median, 3),
+        "ms_min": round(min(times), 3),
+        "items_per_s": round(1e3 * batch / median, 4),
+        "warmup_s": round(warmup_s, 2),
+        "peak_mem_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "steps": repeats,
+    }
+    print(json.dumps(line), flush=True)
