@@ -14,9 +14,10 @@ from ml_collections import ConfigDict
 from specjax.chord.conditioning import Conditioning
 from specjax.chord.loss import mix
 from specjax.chord.model import UNetConfig
-from specjax.chord.task import AugmentConfig, ChordConfig, OptimiserConfig
+from specjax.chord.task import AugmentConfig, ChordConfig
 from specjax.data.digits import DigitsConfig
 from specjax.engine.loop import TrainConfig
+from specjax.optim.optimiser import OptimiserConfig
 from specjax.optim.schedules import ScheduleSpec
 
 STEPS = 28_000

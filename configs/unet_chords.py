@@ -14,25 +14,27 @@ from ml_collections import ConfigDict
 
 from specjax.chord.loss import mix
 from specjax.chord.model import UNetConfig
-from specjax.chord.task import AugmentConfig, ChordConfig, OptimiserConfig
+from specjax.chord.task import AugmentConfig, ChordConfig
 from specjax.chord.theory import QUALITY_NAMES
 from specjax.engine.loop import TrainConfig
+from specjax.optim.optimiser import OptimiserConfig
 from specjax.optim.schedules import ScheduleSpec
 
-STEPS = 5_000
+STEPS = 6_000
 
 CHORD = ChordConfig(
-    model=UNetConfig(widths=(32, 64, 128), head="rows", init="he", qualities=len(QUALITY_NAMES), context=True),
+    model=UNetConfig(widths=(16, 64, 128), depth=2, head="rows", init="he", context=True, qualities=len(QUALITY_NAMES)),
     qualities=QUALITY_NAMES,
-    weights=mix(huber=1.0, rows=0.03),
+    weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=STEPS)),
     optimiser=OptimiserConfig(
         learning_rate=ScheduleSpec("cosine", value=2e-3, over=STEPS, warmup=200),
         clip=1.0,
         average_decay=0.999,
     ),
     augment=AugmentConfig(max_shift=2.0, max_degrees=10.0, max_scale=0.1, max_shear=0.1),
+    columns=126,
 )
-TRAIN = TrainConfig(steps=STEPS, batch_size=24, eval_every=500, eval_examples=480, sample_every=1000)
+TRAIN = TrainConfig(steps=STEPS, batch_size=24, eval_every=2000, eval_examples=480, sample_every=0)
 
 
 def get_config() -> ConfigDict:

@@ -15,8 +15,9 @@ from specjax.chord.conditioning import Conditioning
 from specjax.chord.loss import AUTHORS_SCALES, LossConfig, mix
 from specjax.chord.model import UNetConfig
 from specjax.chord.synth import SoundConfig
-from specjax.chord.task import ChordConfig, OptimiserConfig
+from specjax.chord.task import ChordConfig
 from specjax.engine.loop import TrainConfig
+from specjax.optim.optimiser import OptimiserConfig
 from specjax.optim.schedules import ScheduleSpec
 
 CHORD = ChordConfig(

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, Int, Key
 
 from specjax.chord import conditioning, metrics, synth, theory
@@ -21,45 +20,14 @@ from specjax.engine.task import Metrics, Part, Sample
 from specjax.image import augment, render
 from specjax.image.batching import over_pictures
 from specjax.image.similarity import ms_ssim
-from specjax.optim import guard
+from specjax.optim.guard import Guarded
 from specjax.optim.knobs import Knob, Value, mask_of, number_from
+from specjax.optim.optimiser import OptimiserConfig
 from specjax.optim.schedules import Schedule, ScheduleSpec
 from specjax.signal import oscillators
 
 # Pitch is measured on a slow version of the sound: within one second notes 6 Hz apart blur into one another.
 PITCH_SOUND = synth.SoundConfig(sample_rate=4032, duration_s=8.0)
-
-
-@dataclass(frozen=True)
-class OptimiserConfig:
-    """Adam (Kingma and Ba 2015), gradients clipped to a global norm of `clip` (0: not), decoupled weight decay.
-
-    average_decay: of the moving average of parameters that is judged and exported; 0 uses the parameters.
-    """
-
-    learning_rate: ScheduleSpec = ScheduleSpec(value=1e-4)
-    b1: float = 0.9
-    b2: float = 0.999
-    epsilon: float = 1e-8
-    clip: float = 0.0
-    weight_decay: float = 0.0
-    average_decay: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("b1", "b2", "average_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"optimiser.{name}={getattr(self, name)} must lie in [0, 1)")
-        if min(self.clip, self.weight_decay) < 0 or self.learning_rate.value < 0:
-            raise ValueError("optimiser.clip, weight_decay and learning_rate must not be negative")
-
-    def build(self) -> optax.GradientTransformation:
-        """Everything but the learning rate, which is a knob."""
-        stages = [optax.scale_by_adam(self.b1, self.b2, self.epsilon)]
-        if self.clip:
-            stages.insert(0, optax.clip_by_global_norm(self.clip))
-        if self.weight_decay:
-            stages.append(optax.add_decayed_weights(self.weight_decay))
-        return optax.chain(*stages)
 
 
 @dataclass(frozen=True)
@@ -136,7 +104,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class ChordTask:
-    """The six verbs over a `ChordConfig`. The state is a `guard.Guarded`; its average is what is judged."""
+    """The six verbs over a `ChordConfig`. The state is a `Guarded`; its average is what is judged."""
 
     config: ChordConfig
     name: str = "chord"
@@ -172,10 +140,10 @@ class ChordTask:
     def load(self) -> tuple[Digits, Digits]:
         return digits.load(self.config.data)
 
-    def init(self, key: Key[Array, ""]) -> guard.Guarded:
+    def init(self, key: Key[Array, ""]) -> Guarded:
         quality = jnp.zeros((1,), jnp.int32) if self.config.model.qualities else None
         params = self._model().init(key, jnp.zeros((1, 28, 28)), quality)["params"]
-        return guard.start(params, self.config.optimiser.build())
+        return self.config.optimiser.start(params)
 
     def batch(self, examples: Digits, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(indices)))
@@ -191,8 +159,8 @@ class ChordTask:
         return Batch(digit, label, quality, target)
 
     def step(
-        self, state: guard.Guarded, batch: Batch, knobs: Mapping[str, Array], key: Key[Array, ""]
-    ) -> tuple[guard.Guarded, Metrics]:
+        self, state: Guarded, batch: Batch, knobs: Mapping[str, Array], key: Key[Array, ""]
+    ) -> tuple[Guarded, Metrics]:
         weights = {name: knobs[f"loss.{name}"] for name in LOSSES if f"loss.{name}" in knobs}
         varying = [name for name in weights if self.config.weights[name].kind != "constant"]
         importance = knobs["curriculum"][batch.label]
@@ -202,14 +170,7 @@ class ChordTask:
             return weighted_sum(picture, batch.target, weights, self.config.loss, importance, varying)
 
         (total, terms), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
-        state, norms = guard.update(
-            state,
-            gradients,
-            self.config.optimiser.build(),
-            knobs["lr"],
-            knobs["average_decay"],
-            total,
-        )
+        state, norms = self.config.optimiser.update(state, gradients, knobs["lr"], knobs["average_decay"], total)
         named = {f"loss/{name}": value for name, value in terms.items()}
         return state, {"loss": total, "learning_rate": knobs["lr"], **named, **norms}
 
@@ -231,7 +192,7 @@ class ChordTask:
         assert isinstance(pictures, jax.Array)
         return pictures
 
-    def evaluate(self, state: guard.Guarded, examples: Digits) -> Metrics:
+    def evaluate(self, state: Guarded, examples: Digits) -> Metrics:
         digit = jnp.asarray(examples.image, jnp.float32) / 255.0
         # Every quality is met equally often, whatever the order of the examples.
         place = jnp.sum(jnp.asarray(examples.image, jnp.int32), axis=(1, 2))
@@ -278,7 +239,7 @@ class ChordTask:
             "quality_named": (named_quality == quality).astype(jnp.float32),
         }
 
-    def sample(self, state: guard.Guarded, examples: Digits) -> Sample:
+    def sample(self, state: Guarded, examples: Digits) -> Sample:
         """One held-out digit of each label: a contact sheet, and the sound of what was painted."""
         shown = [int(np.flatnonzero(examples.label == label)[0]) for label in np.unique(examples.label)]
         digit = jnp.asarray(examples.image[shown], jnp.float32) / 255.0
@@ -321,7 +282,7 @@ class ChordTask:
         heard = jnp.where(jnp.asarray(carried)[:, None], picture, 0.0)
         return np.asarray(synth.wave(heard, jnp.asarray(increments), phase_row, config))
 
-    def parts(self, state: guard.Guarded) -> dict[str, Part]:
+    def parts(self, state: Guarded) -> dict[str, Part]:
         """The averaged U-Net, and the configuration it paints by."""
         return {"unet": Part(state.average, asdict(self.config))}
 

@@ -31,18 +31,17 @@ def update(
     state: Guarded,
     gradients: Tree,
     transform: optax.GradientTransformation,
-    learning_rate: Float[Array, ""],
     average_decay: Float[Array, ""],
     loss: Float[Array, ""],
 ) -> tuple[Guarded, dict[str, Float[Array, ""]]]:
-    """One step along `-learning_rate * transform(gradients)`, or none where the loss or a gradient is not finite.
+    """One step along `transform(gradients)`, or none where the loss, a gradient or the step is not finite.
 
     Returns the new state and the norms: `grad_norm`, `param_norm`, `update_norm`; and how many were
     `skipped` so far and `skipped_in_a_row`.
     """
     with jax.numpy_dtype_promotion("standard"):  # optax raises floats to whole-number powers
-        directions, optimiser = transform.update(gradients, state.optimiser, state.params)
-    updates = jax.tree.map(lambda d: -learning_rate * d, directions)
+        transform = optax.with_extra_args_support(transform)
+        updates, optimiser = transform.update(gradients, state.optimiser, state.params, value=loss)
     params = optax.apply_updates(state.params, updates)
     average = jax.tree.map(lambda a, p: a + (1.0 - average_decay) * (p - a), state.average, params)
     grad_norm = optax.tree.norm(gradients)

@@ -60,7 +60,7 @@ class ToyTask:
         loss, gradients = jax.value_and_grad(objective)(state.params)
         poison = state.optimiser[0].count >= self.poison_after
         loss = jnp.where(poison, jnp.nan, loss)
-        state, norms = guard.update(state, gradients, TRANSFORM, -knobs["rate"], jnp.float32(0.9), loss)
+        state, norms = guard.update(state, gradients, optax.adam(knobs["rate"]), jnp.float32(0.9), loss)
         return state, {"loss": loss, **norms}
 
     def evaluate(self, state, examples: Points):

@@ -102,6 +102,7 @@ def test_bad_configs(cache, tmp_path):
             ((*train, "--config.model.width=3"), "config.model.width does not exist: choose from activation"),
             ((*train, "--config.steps=1.5"), "config.steps"),
             ((*train, "--config.optimiser.clip=lots"), "config.optimiser.clip"),
+            ((*train, "--config.optimiser.kind=sgd"), "optimiser.kind='sgd' is unknown: choose adam or schedule_free"),
             ((*train, "--config.steps=-5"), "train.steps=-5 must be at least 1"),
             ((*train, "--config.model.head=round"), "choose paper or rows"),
             ((*train, "--config.conditioning.partials=all"), "choose one of triad"),

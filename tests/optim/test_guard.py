@@ -19,8 +19,8 @@ def lenient(transform):
     return optax.GradientTransformation(transform.init, update)
 
 
-TRANSFORM = lenient(optax.scale_by_adam())
-RATE, DECAY = jnp.float32(0.1), jnp.float32(0.9)
+TRANSFORM = optax.adam(0.1)
+DECAY = jnp.float32(0.9)
 RNG = np.random.default_rng(0)
 
 
@@ -33,7 +33,7 @@ def tree():
 
 @jax.jit
 def stepped(state, gradients, loss=1.0, decay=DECAY):
-    return guard.update(state, gradients, TRANSFORM, RATE, decay, jnp.asarray(loss, jnp.float32))
+    return guard.update(state, gradients, TRANSFORM, decay, jnp.asarray(loss, jnp.float32))
 
 
 def run(state, gradients, function=stepped):
@@ -70,7 +70,7 @@ def test_healthy_updates_are_optax_adams():
         updates, optimiser = adam.update(gradient, optimiser, expected)
         expected = optax.apply_updates(expected, updates)
     assert_close(state.params, expected, atol=1e-6)
-    assert_close(state.optimiser, optimiser[0], atol=1e-6)
+    assert_close(state.optimiser, optimiser, atol=1e-6)
     assert int(state.skipped) == 0
 
 
@@ -79,7 +79,7 @@ def test_other_modes_are_the_jitted_ones(mode):
     state, gradient = guard.start(tree(), TRANSFORM), tree()
 
     def plain(state, gradient):
-        return guard.update(state, gradient, TRANSFORM, RATE, DECAY, jnp.float32(1.0))
+        return guard.update(state, gradient, TRANSFORM, DECAY, jnp.float32(1.0))
 
     def vmapped(*args):
         return jax.tree.map(lambda y: y[0], jax.vmap(plain)(*jax.tree.map(lambda x: x[None], args)))
@@ -141,7 +141,7 @@ class TestSick:
 
 def test_an_update_that_overflows_is_refused_though_its_gradient_is_finite():
     state = guard.start(tree(), TRANSFORM)
-    after, metrics = guard.update(state, tree(), TRANSFORM, jnp.float32(1e38), DECAY, jnp.float32(1.0))
+    after, metrics = guard.update(state, tree(), optax.adam(jnp.float32(1e38)), DECAY, jnp.float32(1.0))
     assert not np.isfinite(metrics["update_norm"])
     assert_same_bits(after.params, state.params)
     assert int(after.skipped) == 1
