@@ -23,7 +23,8 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     positional = getattr(sys.modules[main.__module__], "POSITIONAL", 0)
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("specjax").setLevel(logging.INFO)
-    absl_logging.set_verbosity(absl_logging.ERROR)
+    sys.unraisablehook = _complain_of_the_unexpected
+    absl_logging.set_verbosity(absl_logging.FATAL)  # what goes wrong in a library is raised too, and said in one line
     try:
         app.run(_refusing(main, positional), argv=config.resolve_argv(sys.argv), flags_parser=_parse_flags)
     except Refusal as refusal:
@@ -60,6 +61,12 @@ def _refusing(main: Callable[[Sequence[str]], None], positional: int) -> Callabl
         return 0
 
     return wrapped
+
+
+def _complain_of_the_unexpected(unraisable: "sys.UnraisableHookArgs") -> None:
+    # Orbax closes its event loop at the first array it cannot write; callbacks of the others then each say so.
+    if str(unraisable.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(unraisable)
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:

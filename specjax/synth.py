@@ -5,7 +5,7 @@ Paints the chord of each digit and writes its sound (NAME.wav) and spectrogram (
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,8 @@ def _chord() -> None:
 
     import jax
     import jax.numpy as jnp
-    import soundfile
-    from PIL import Image
 
+    from specjax.engine import files
     from specjax.image import render
 
     task, params = open_chord_bundle(Path(BUNDLE.value))
@@ -82,8 +81,8 @@ def _chord() -> None:
             rows=(0, max(task.config.conditioning.size // 10, 28)),
             title=f"{name}: {chord}, {sound.octave} octaves up",
         )
-        _write(outputs[f"{name}.wav"], lambda path, wave=wave: soundfile.write(path, wave, sound.sample_rate))
-        _write(outputs[f"{name}.png"], lambda path, shown=shown: Image.fromarray(shown).save(path))
+        _write(outputs[f"{name}.wav"], files.wav(wave, sound.sample_rate))
+        _write(outputs[f"{name}.png"], files.png(shown))
         print(f"{name}: {chord} -> {outputs[f'{name}.wav']} {outputs[f'{name}.png']}")
 
 
@@ -149,14 +148,12 @@ def _claim(folder: Path, names: Sequence[str]) -> dict[str, Path]:
     return outputs
 
 
-def _write(path: Path, write: Callable[[Path], None]) -> None:
-    """Whole or not at all: a file in the making has another name."""
-    partial = path.with_name(f".partial-{path.name}")
+def _write(path: Path, content: bytes) -> None:
+    from specjax.engine import files
+
     try:
-        write(partial)
-        partial.replace(path)
+        files.write_whole(path, content)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise Refusal(f"{path} cannot be written: {error.strerror or error}") from error
 
 

@@ -38,7 +38,7 @@ def save(folder: Path, wing: str, parts: dict[str, Part], about: dict[str, Any])
     Raises:
       Refusal: `folder` exists or cannot be written.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save as encode
 
     if folder.exists():
         raise Refusal(f"{folder} exists already: remove it or choose another --out")
@@ -49,7 +49,7 @@ def save(folder: Path, wing: str, parts: dict[str, Part], about: dict[str, Any])
         card: dict[str, Any] = {"format": FORMAT, "wing": wing, "about": about, "parts": {}}
         for name, part in parts.items():
             file = partial / f"{name}.safetensors"
-            save_file({path: np.ascontiguousarray(x) for path, x in flatten(part.tensors).items()}, file)
+            file.write_bytes(encode({path: np.ascontiguousarray(x) for path, x in flatten(part.tensors).items()}))
             card["parts"][name] = {"sha256": _sha256(file), "card": part.card}
         (partial / CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
         partial.rename(folder)

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from specjax.engine import files
 from specjax.errors import Refusal
 from specjax.optim.knobs import Knob
 
@@ -52,16 +53,10 @@ def post(workdir: Path, values: Mapping[str, str], at_step: int | None) -> Path:
     """
     folder = requests_path(workdir)
     path = folder / f"{time.time_ns()}-{os.getpid()}.json"
-    temporary = path.with_suffix(".tmp")
     try:
         folder.mkdir(exist_ok=True)
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump({"at_step": at_step, "values": dict(values)}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        files.write_whole(path, json.dumps({"at_step": at_step, "values": dict(values)}).encode())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise Refusal(f"{folder} cannot be written: {error.strerror}") from error
     return path
 
@@ -148,7 +143,7 @@ class Changes:
             check(change.values, self._knobs)
         path = history_path(self._workdir)
         if path.exists():
-            _write_durably(path, "".join(map(_line, history)), append=False)
+            files.write_whole(path, "".join(map(_line, history)).encode())
         return history
 
     def _take_up(self, step: int) -> list[Change]:
@@ -164,7 +159,7 @@ class Changes:
                 path.rename(path.with_suffix(".refused"))
                 continue
             if path.stem not in known:
-                _write_durably(history_path(self._workdir), _line(change), append=True)
+                _append_durably(history_path(self._workdir), _line(change))
                 said = ", ".join(f"{name}={text}" for name, text in values.items())
                 log.info("from step %d on: %s", change.step, said)
                 new.append(change)
@@ -209,11 +204,8 @@ def _parse(line: str, where: str) -> Change:
     return change
 
 
-def _write_durably(path: Path, text: str, *, append: bool) -> None:
-    target = path if append else path.with_suffix(".tmp")
-    with open(target, "a" if append else "w", encoding="utf-8") as file:
+def _append_durably(path: Path, text: str) -> None:
+    with open(path, "a", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    if not append:
-        os.replace(target, path)

@@ -9,6 +9,8 @@ import hashlib
 import json
 import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -65,18 +67,38 @@ class Checkpoints:
         """Start writing `state`; returns once it is copied off the device. An earlier save's error surfaces here."""
         record = {"step": step, "facts": facts, "shapes": leaf_shapes(state), "digests": digests(state)}
         record["seal"] = _seal(record)
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(record)),
-            force=True,
-        )
+        with self._refusing():
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(record)),
+                force=True,
+            )
+
+    def check(self) -> None:
+        """Refuse to go on where a save that runs beside went wrong; costs nothing where none did."""
+        with self._refusing():
+            self._manager.check_for_errors()
 
     def wait(self) -> None:
-        """Block until everything is on disk; raises what went wrong."""
-        self._manager.wait_until_finished()
+        """Block until everything is on disk; refuses where something went wrong."""
+        with self._refusing():
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
-        self._manager.close()
+        try:
+            self._manager.close()
+        except Exception as error:  # what failed was said when it failed; closing must not hide that
+            log.debug("closing %s: %s", self._folder, error)
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raise Refusal(
+                f"a checkpoint in {self._folder} could not be written ({_short(error)}): make room, then run the same "
+                "again; it resumes from the last whole one"
+            ) from error
 
     def restore_newest(self, abstract: Tree, *, mend: bool = True) -> tuple[int, Tree, dict[str, Any]] | None:
         """The newest step whose digests agree, as (step, state, facts); None where there is no checkpoint.
@@ -190,4 +212,6 @@ def _mix(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
 
 
 def _short(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}"
+    """The first line of an error; of a long one both ends, where it says what and why."""
+    line = str(error).splitlines()[0] if str(error) else ""
+    return f"{type(error).__name__}: {line if len(line) <= 240 else f'{line[:80]} ... {line[-150:]}'}"

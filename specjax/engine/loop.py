@@ -168,6 +168,7 @@ class _Host:
             dispatch = self._compiled(examples, knobs, n)
             with jax.transfer_guard("disallow"), self._profiler.around(step, n):
                 self._run, metrics = dispatch(self._run, examples, knobs)
+            self._checkpoints.check()
             self._settle()
             self._pending = (step, step + n, metrics)
             self._attend(step, step + n)

@@ -3,10 +3,12 @@
 Method names are those of `clu.metric_writers`, which needs TensorFlow, so that either can stand in for the other.
 """
 
+import errno
 import importlib.util
 import json
 import math
 import os
+import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -16,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from specjax.engine import files
 from specjax.errors import Refusal
 
 
@@ -27,7 +30,8 @@ class Writer:
         self._workdir = workdir
         self._log_path = workdir / "metrics.jsonl"
         _cut_back(self._log_path, resume_step)
-        self._log = open(self._log_path, "a", encoding="utf-8")  # noqa: SIM115 - open while the run lasts
+        # Unbuffered: what could not be written is not tried again when the file is closed.
+        self._log = open(self._log_path, "ab", buffering=0)  # noqa: SIM115 - open while the run lasts
         self._board = _TensorBoard(workdir / "tensorboard") if _tensorboard_installed() else None
 
     def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
@@ -35,8 +39,9 @@ class Writer:
         line = {"step": step, "time": round(time.time(), 3)}
         line |= {name: float(f"{value:.7g}") if math.isfinite(value) else None for name, value in scalars.items()}
         try:
-            self._log.write(json.dumps(line) + "\n")
-            self._log.flush()
+            whole = json.dumps(line).encode() + b"\n"
+            if self._log.write(whole) != len(whole):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise Refusal(f"{self._log_path} cannot be written ({error.strerror}): make room, then resume") from error
         if self._board:
@@ -44,32 +49,26 @@ class Writer:
 
     def write_hparams(self, hparams: Mapping[str, Any]) -> None:
         """The run's settings, as `config.json`."""
-        temporary = self._workdir / "config.tmp"
-        temporary.write_text(json.dumps(hparams, indent=2), encoding="utf-8")
-        os.replace(temporary, self._workdir / "config.json")
+        files.write_whole(self._workdir / "config.json", json.dumps(hparams, indent=2).encode())
 
     def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
         """RGB pictures of bytes, as PNG files."""
-        from PIL import Image
-
         for name, image in images.items():
-            Image.fromarray(image).save(self._sample_path(step, f"{name}.png"))
+            encoded = files.png(image)
+            files.write_whole(self._sample_path(step, f"{name}.png"), encoded)
             if self._board:
-                self._board.image(step, name, image)
+                self._board.image(step, name, encoded, image.shape)
 
     def write_audios(self, step: int, audios: Mapping[str, np.ndarray], *, sample_rate: int) -> None:
         """Waves in [-1, 1], as WAV files."""
-        import soundfile
-
         for name, wave in audios.items():
-            soundfile.write(self._sample_path(step, f"{name}.wav"), wave, sample_rate)
+            encoded = files.wav(wave, sample_rate)
+            files.write_whole(self._sample_path(step, f"{name}.wav"), encoded)
             if self._board:
-                self._board.audio(step, name, wave, sample_rate)
+                self._board.audio(step, name, encoded, len(wave), sample_rate)
 
     def flush(self) -> None:
-        self._log.flush()
-        if self._board:
-            self._board.flush()
+        """Nothing waits: every line is written at once."""
 
     def close(self) -> None:
         self._log.close()
@@ -168,59 +167,49 @@ class _Timer:
 
 
 class _TensorBoard:
-    """TensorBoard's own event files, without TensorFlow."""
+    """TensorBoard's own event files, without TensorFlow, and without a thread whose errors would come late."""
 
     def __init__(self, folder: Path) -> None:
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
-        self._writer = EventFileWriter(str(folder))
+        folder.mkdir(parents=True, exist_ok=True)
+        name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{os.getpid()}"
+        self._file = open(folder / name, "ab", buffering=0)  # noqa: SIM115 - open while the run lasts
+        self._writer = RecordWriter(self._file)
+        self._writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
 
     def _add(self, step: int, **value: object) -> None:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         summary = Summary(value=[Summary.Value(**value)])
-        self._writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
+        self._writer.write(Event(wall_time=time.time(), step=step, summary=summary).SerializeToString())
 
     def scalars(self, step: int, scalars: Mapping[str, float]) -> None:
         for name, value in scalars.items():
             self._add(step, tag=name, simple_value=float(value))
 
-    def image(self, step: int, name: str, image: np.ndarray) -> None:
-        import io
-
-        from PIL import Image
+    def image(self, step: int, name: str, png: bytes, shape: tuple[int, ...]) -> None:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        encoded = io.BytesIO()
-        Image.fromarray(image).save(encoded, "PNG")
-        picture = Summary.Image(
-            height=image.shape[0], width=image.shape[1], colorspace=3, encoded_image_string=encoded.getvalue()
-        )
-        self._add(step, tag=name, image=picture)
+        self._add(step, tag=name, image=Summary.Image(height=shape[0], width=shape[1], colorspace=3,
+                                                      encoded_image_string=png))  # fmt: skip
 
-    def audio(self, step: int, name: str, wave: np.ndarray, sample_rate: int) -> None:
-        import io
-
-        import soundfile
+    def audio(self, step: int, name: str, wav: bytes, samples: int, sample_rate: int) -> None:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        encoded = io.BytesIO()
-        soundfile.write(encoded, wave, sample_rate, format="WAV")
         sound = Summary.Audio(
             sample_rate=sample_rate,
             num_channels=1,
-            length_frames=len(wave),
-            encoded_audio_string=encoded.getvalue(),
+            length_frames=samples,
+            encoded_audio_string=wav,
             content_type="audio/wav",
         )
         self._add(step, tag=name, audio=sound)
 
-    def flush(self) -> None:
-        self._writer.flush()
-
     def close(self) -> None:
-        self._writer.close()
+        self._file.close()
 
 
 def _tensorboard_installed() -> bool:
