@@ -29,6 +29,7 @@ from specjax.engine.task import Examples, Metrics, State, Task
 from specjax.engine.watch import StopRequest
 from specjax.engine.writer import NullWriter, Progress, Writer
 from specjax.errors import Refusal
+from specjax.optim.guard import Guarded
 from specjax.optim.knobs import Knob, Value
 
 log = logging.getLogger("specjax")
@@ -155,12 +156,14 @@ class _Host:
         self._programs: dict[tuple[int, frozenset[str]], Callable[..., tuple[Run, Metrics]]] = {}
         self._measure = jax.jit(task.evaluate, out_shardings=meshes.replicated(mesh))
         self._pending: tuple[int, int, Metrics] | None = None
+        self._count = 0
 
     def run_to_the_end(self, examples: Examples, stop: StopRequest) -> Run:
         """Dispatch until the last step or a request to stop; the state is on disk when this returns."""
         steps, step = self._config.steps, self._first_step
         per_dispatch = self._config.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 32)
         values = KnobValues(self._task.knobs, self._mesh)
+        self._count = len(jax.tree.leaves(examples)[0])
         while step < steps and not stop.reached(step):
             n = per_dispatch if steps - step >= per_dispatch else 1
             self._changes.poll(step)
@@ -209,9 +212,20 @@ class _Host:
         if host["skipped_in_a_row"][-1] >= self._config.max_skipped:
             self._checkpoints.wait()
             raise Refusal(
-                f"the last {self._config.max_skipped} updates up to step {end} were not finite and were refused: "
-                "lower the learning rate or the loss weights; the last checkpoint is intact"
+                f"the last {self._config.max_skipped} updates up to step {end} were not finite and were refused "
+                f"({self._diagnosis(end - 1, int(host['sick_leaf'][-1]))}): lower the learning rate or the loss "
+                "weights, or look at those examples; the last checkpoint is intact"
             )
+
+    def _diagnosis(self, step: int, leaf: int) -> str:
+        """Where update `step` went wrong, in which gradient and on which examples."""
+        key = order.stream(self._config.seed, "order")
+        indices = order.batch_indices(key, jnp.int32(step), self._config.batch_size, self._count)
+        found = jax.tree.leaves(self._run.state, is_leaf=lambda x: isinstance(x, Guarded))
+        params: Any = next((x.params for x in found if isinstance(x, Guarded)), {})
+        paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_flatten_with_path(params)[0]]
+        where = f"first in the gradient of {paths[leaf]}" if 0 <= leaf < len(paths) else "in the loss or the step"
+        return f"{where}; the last on examples {', '.join(map(str, np.asarray(indices).tolist()))}"
 
     def _attend(self, before: int, step: int) -> None:
         """Whatever became due between two steps: measuring, sampling, saving."""

@@ -36,8 +36,8 @@ def update(
 ) -> tuple[Guarded, dict[str, Float[Array, ""]]]:
     """One step along `transform(gradients)`, or none where the loss, a gradient or the step is not finite.
 
-    Returns the new state and the norms: `grad_norm`, `param_norm`, `update_norm`; and how many were
-    `skipped` so far and `skipped_in_a_row`.
+    Returns the new state and the norms: `grad_norm`, `param_norm`, `update_norm`; how many were `skipped` so far and
+    `skipped_in_a_row`; and `sick_leaf`, the first gradient that is not finite as its place among the leaves, or -1.
     """
     with jax.numpy_dtype_promotion("standard"):  # optax raises floats to whole-number powers
         transform = optax.with_extra_args_support(transform)
@@ -58,8 +58,14 @@ def update(
         "update_norm": update_norm,
         "skipped": new.skipped.astype(jnp.float32),
         "skipped_in_a_row": new.skipped_in_a_row.astype(jnp.float32),
+        "sick_leaf": _first_sick_leaf(gradients),
     }
     return new, metrics
+
+
+def _first_sick_leaf(gradients: Tree) -> Float[Array, ""]:
+    sick = jnp.stack([~jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(gradients)])
+    return jnp.where(jnp.any(sick), jnp.argmax(sick), -1).astype(jnp.float32)
 
 
 def _choose(condition: Bool[Array, ""], yes: Tree, no: Tree) -> Tree:

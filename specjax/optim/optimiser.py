@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import jax
 import optax
 from jaxtyping import Array, Float
 
@@ -99,11 +100,22 @@ class OptimiserConfig:
             stages.append(optax.add_decayed_weights(self.weight_decay))
         if self.plateau.patience:
             stages.append(_reduce_on_plateau(self.plateau))
-        stages.append(optax.scale_by_learning_rate(learning_rate))
-        chain = optax.with_extra_args_support(optax.chain(*stages))
+        chain = _against(optax.with_extra_args_support(optax.chain(*stages)), learning_rate)
         if self.kind == "schedule_free":
             return optax.contrib.schedule_free(chain, learning_rate, self.b1)
         return chain
+
+
+def _against(
+    directions: optax.GradientTransformationExtraArgs, learning_rate: float | Float[Array, ""]
+) -> optax.GradientTransformationExtraArgs:
+    """Steps of `learning_rate` against the directions. A rate has no state, and leaves none in checkpoints."""
+
+    def update(gradients: Tree, state: Tree, params: Tree = None, **extra: Any) -> tuple[Tree, Tree]:
+        found, state = directions.update(gradients, state, params, **extra)
+        return jax.tree.map(lambda d: -learning_rate * d, found), state
+
+    return optax.GradientTransformationExtraArgs(directions.init, update)
 
 
 def _reduce_on_plateau(config: PlateauConfig) -> optax.GradientTransformationExtraArgs:

@@ -125,8 +125,8 @@ def test_a_changed_run_that_was_stopped_ends_as_the_one_that_knew_from_the_start
 def test_a_change_is_durable_before_it_is_used(tmp_path, monkeypatch):
     """Whatever a run has used is in the file already, flushed to the disk."""
     order = []
-    fsync = changes.os.fsync
-    monkeypatch.setattr(changes.os, "fsync", lambda fd: (order.append("durable"), fsync(fd))[1])
+    append = changes._append_durably
+    monkeypatch.setattr(changes, "_append_durably", lambda *a: (append(*a), order.append("durable"))[0])
     call = KnobValues.__call__
     monkeypatch.setattr(
         KnobValues,

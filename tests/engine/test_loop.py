@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from engine.toy import ToyTask
+from specjax.data import order
 from specjax.engine import loop, mesh
 from specjax.engine.checkpoint import digests
 from specjax.engine.knobs import KnobValues
@@ -111,8 +112,12 @@ def test_a_batch_that_does_not_divide_is_refused_before_compiling(tmp_path, stop
 
 def test_updates_that_are_not_finite_stop_the_run_and_spoil_nothing(tmp_path, stop):
     healthy = train(tmp_path / "healthy", stop, steps=7)
-    with pytest.raises(Refusal, match="last 3 updates"):
+    with pytest.raises(Refusal, match="last 3 updates up to step 10") as refused:
         train(tmp_path / "poisoned", stop, task=ToyTask(poison_after=7), max_skipped=3, checkpoint_every=1)
+    key = order.stream(CONFIG.seed, "order")
+    last = order.batch_indices(key, jax.numpy.int32(9), CONFIG.batch_size, 37)
+    assert f"the last on examples {', '.join(str(i) for i in last)})" in str(refused.value)
+    assert "first in the gradient of ['w']" in str(refused.value)
     run = train(tmp_path / "poisoned", stop, task=ToyTask(poison_after=7), steps=8)
     for a, b in zip(jax.tree.leaves(run.state.params), jax.tree.leaves(healthy.state.params), strict=True):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))

@@ -55,11 +55,10 @@ class ToyTask:
         def objective(params):
             error = batch.x @ params["w"] + params["b"] - batch.y
             decay = jnp.sum(params["w"] ** 2) * knobs["decay"] if "decay" in knobs else 0.0
-            return jnp.mean(error**2) + decay
+            poison = jnp.where(state.optimiser[0].count >= self.poison_after, jnp.nan, 0.0)
+            return jnp.mean(error**2) + decay + poison * jnp.sum(params["w"])
 
         loss, gradients = jax.value_and_grad(objective)(state.params)
-        poison = state.optimiser[0].count >= self.poison_after
-        loss = jnp.where(poison, jnp.nan, loss)
         state, norms = guard.update(state, gradients, optax.adam(knobs["rate"]), jnp.float32(0.9), loss)
         return state, {"loss": loss, **norms}
 

@@ -147,6 +147,14 @@ def test_an_update_that_overflows_is_refused_though_its_gradient_is_finite():
     assert int(after.skipped) == 1
 
 
+@pytest.mark.parametrize(("illness", "leaf"), [("nan in one gradient", 0), ("minus inf", 1), ("nan loss", -1)])
+def test_the_first_sick_gradient_is_named_by_its_place(illness, leaf):
+    """Leaves are in the order of their names: bias, kernel."""
+    gradient, loss = SICK[illness](tree())
+    _, metrics = stepped(guard.start(tree(), TRANSFORM), gradient, loss)
+    assert int(metrics["sick_leaf"]) == leaf
+
+
 def test_norms_are_those_of_what_was_done():
     state, gradient = guard.start(tree(), TRANSFORM), tree()
     after, metrics = stepped(state, gradient)
