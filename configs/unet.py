@@ -42,14 +42,18 @@ def get_config(variant: str = "") -> ConfigDict:
     """The config; `tiny` is narrow and short, at full picture size."""
     chord, train = CHORD, TRAIN
     if variant == "tiny":
-        rate = ScheduleSpec("cosine", value=4e-3, over=1000, warmup=50)
+        steps = 1500
         chord = replace(
             chord,
-            weights=mix(huber=1.0, rows=0.03),
+            weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=steps)),
             model=replace(chord.model, widths=(16, 32, 64), depth=3),
-            optimiser=replace(chord.optimiser, learning_rate=rate, average_decay=0.98),
+            optimiser=replace(
+                chord.optimiser,
+                learning_rate=ScheduleSpec("cosine", value=4e-3, over=steps, warmup=50),
+                average_decay=0.98,
+            ),
         )
-        train = replace(train, steps=1000, eval_every=500, eval_examples=0, sample_every=0)
+        train = replace(train, steps=steps, eval_every=750, eval_examples=0, sample_every=0)
     elif variant:
         raise ValueError(f"unet:{variant} is unknown: choose unet or unet:tiny")
     return ConfigDict({"wing": "chord", **asdict(train), **asdict(chord)})
