@@ -12,21 +12,21 @@ from dataclasses import asdict, replace
 from ml_collections import ConfigDict
 
 from specjax.chord.conditioning import Conditioning
+from specjax.chord.config import AugmentConfig, ChordConfig
 from specjax.chord.loss import mix
 from specjax.chord.model import UNetConfig
-from specjax.chord.task import AugmentConfig, ChordConfig
 from specjax.data.digits import DigitsConfig
-from specjax.engine.loop import TrainConfig
+from specjax.engine.clock import TrainConfig
 from specjax.optim.optimiser import OptimiserConfig
 from specjax.optim.schedules import ScheduleSpec
 
-STEPS = 28_000
+STEPS = 24_000
 
 CHORD = ChordConfig(
     data=DigitsConfig(held_out=-1),
     conditioning=Conditioning(),
-    model=UNetConfig(widths=(16, 64, 128), depth=2, head="rows", init="he", context=True),
-    weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=STEPS)),
+    model=UNetConfig(widths=(16, 64, 128), depth=2, head="rows", init="he", labels=10),
+    weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=STEPS), label=0.05),
     optimiser=OptimiserConfig(
         learning_rate=ScheduleSpec("cosine", value=2e-3, over=STEPS, warmup=200),
         clip=1.0,
@@ -45,7 +45,7 @@ def get_config(variant: str = "") -> ConfigDict:
         steps = 1500
         chord = replace(
             chord,
-            weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=steps)),
+            weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=steps), label=0.05),
             model=replace(chord.model, widths=(16, 32, 64), depth=3),
             optimiser=replace(
                 chord.optimiser,

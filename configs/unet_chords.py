@@ -13,20 +13,20 @@ from dataclasses import asdict
 
 from ml_collections import ConfigDict
 
+from specjax.chord.config import AugmentConfig, ChordConfig
 from specjax.chord.loss import mix
 from specjax.chord.model import UNetConfig
-from specjax.chord.task import AugmentConfig, ChordConfig
 from specjax.chord.theory import QUALITY_NAMES
-from specjax.engine.loop import TrainConfig
+from specjax.engine.clock import TrainConfig
 from specjax.optim.optimiser import OptimiserConfig
 from specjax.optim.schedules import ScheduleSpec
 
 STEPS = 6_000
 
 CHORD = ChordConfig(
-    model=UNetConfig(widths=(16, 64, 128), depth=2, head="rows", init="he", context=True, qualities=len(QUALITY_NAMES)),
+    model=UNetConfig(widths=(16, 64, 128), depth=2, head="rows", init="he", labels=10, qualities=len(QUALITY_NAMES)),
     qualities=QUALITY_NAMES,
-    weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=STEPS)),
+    weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=STEPS), label=0.05),
     optimiser=OptimiserConfig(
         learning_rate=ScheduleSpec("cosine", value=2e-3, over=STEPS, warmup=200),
         clip=1.0,

@@ -12,11 +12,11 @@ from dataclasses import asdict
 from ml_collections import ConfigDict
 
 from specjax.chord.conditioning import Conditioning
+from specjax.chord.config import ChordConfig
 from specjax.chord.loss import AUTHORS_SCALES, LossConfig, mix
 from specjax.chord.model import UNetConfig
 from specjax.chord.synth import SoundConfig
-from specjax.chord.task import ChordConfig
-from specjax.engine.loop import TrainConfig
+from specjax.engine.clock import TrainConfig
 from specjax.optim.optimiser import OptimiserConfig
 from specjax.optim.schedules import ScheduleSpec
 

@@ -11,10 +11,11 @@ Then a table, and with --plot=FILE.png a picture. --peers adds plain SciPy and P
 
 import importlib.util
 import json
+import math
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ def main(argv: Sequence[str]) -> None:
     if ONLY.value is not None:
         print(json.dumps(measure(ONLY.value)))
         return
-    programs = [*_ours(), *_theirs()]
+    ours = _ours()
+    programs = [*ours, *_theirs({program.work for program in ours})]
     _check_plot()
     print(f"specjax bench: {len(programs)} programs, {ROUNDS.value} rounds", file=sys.stderr, flush=True)
     turns = take_turns(programs, ROUNDS.value)
@@ -112,7 +114,7 @@ def measure(name: str) -> dict[str, Any]:
         "devices": jax.device_count(),
         "jax": jax.__version__,
     }
-    return {name: value for name, value in row.items() if value == value}
+    return {name: value for name, value in row.items() if isinstance(value, str) or math.isfinite(value)}
 
 
 def _ours() -> list[Program]:
@@ -134,13 +136,13 @@ def _ours() -> list[Program]:
                 if count:
                     name += f" devices={count}"
                 environment = {"JAX_NUM_CPU_DEVICES": str(count)} if count else {}
-                command = [sys.executable, "-m", "specjax.bench", *_config_flags(), f"--only={work}", *extra]
+                command = [sys.executable, "-m", "specjax.bench", *sys.argv[1:], f"--only={work}", *extra]
                 programs.append(Program(work, name, command, None, environment))
     return programs
 
 
-def _theirs() -> list[Program]:
-    ours = {program.work for program in _ours()}
+def _theirs(works: Set[str]) -> list[Program]:
+    """The peers of these works."""
     programs = []
     if PEERS.value:
         if missing := [name for name in ("torch", "scipy", "pytorch_msssim") if not importlib.util.find_spec(name)]:
@@ -155,13 +157,7 @@ def _theirs() -> list[Program]:
         for work, words in TUNED.items():
             programs.append(Program(work, "tuned", [sys.executable, *words], folder))
     order = list(PLAIN)
-    return sorted((p for p in programs if p.work in ours), key=lambda p: order.index(p.work))
-
-
-def _config_flags() -> list[str]:
-    """What this process was told of the config, batch and repeats, for those it starts."""
-    given = [argument for argument in sys.argv if argument.startswith("--config")]
-    return [*given, f"--repeats={REPEATS.value}", f"--batch={BATCH.value}"]
+    return sorted((p for p in programs if p.work in works), key=lambda p: order.index(p.work))
 
 
 def _sweep() -> tuple[str, list[int]]:

@@ -102,9 +102,8 @@ def to_dataclass(cls: type[T], values: Mapping[str, Any], where: str = "config")
       Refusal: an unknown key (lists the choices), a wrong type, or a value the dataclass does not accept.
     """
     hints = typing.get_type_hints(cls)
-    fields = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    if unknown := sorted(set(values) - set(fields)):
-        raise Refusal(f"{where}.{unknown[0]} does not exist: choose from {', '.join(fields)}")
+    if unknown := sorted(set(values) - set(hints)):
+        raise Refusal(f"{where}.{unknown[0]} does not exist: choose from {', '.join(hints)}")
     built = {name: _convert(hints[name], value, f"{where}.{name}") for name, value in values.items()}
     try:
         return cls(**built)

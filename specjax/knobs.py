@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> None:
     print("specjax knobs: starting", file=sys.stderr, flush=True)
     from specjax import config, wings
     from specjax.engine import changes
-    from specjax.engine.loop import all_knobs
+    from specjax.engine.knobs import all_knobs
 
     clock, task = wings.build(config.read_json(workdir / "config.json"))
     knobs = all_knobs(task, clock)
@@ -45,12 +45,14 @@ def main(argv: Sequence[str]) -> None:
         _check_step(AT_STEP.value, step, clock.steps)
         changes.post(workdir, values, AT_STEP.value)
         print(f"posted; the run in {workdir} takes it up at its next dispatch, or when it is started again")
-    print(_table(knobs, changes.read_history(workdir), step))
-    for change in changes.read_history(workdir):
+    history = changes.read_history(workdir)
+    print(_table(knobs, history, step))
+    for change in history:
         print(f"from step {change.step}: {_said(change.values)}")
-    for _, request in changes.read_requests(workdir):
-        begin = "the next step" if request.get("at_step") is None else f"step {request['at_step']}"
-        print(f"waiting, from {begin}: {_said(request.get('values', {}))}")
+    for path in changes.waiting(workdir):
+        request = changes.read_request(path)
+        begin = "the next step" if request.at_step is None else f"step {request.at_step}"
+        print(f"waiting, from {begin}: {_said(request.values)}")
 
 
 def _assignments(words: Sequence[str]) -> dict[str, str]:

@@ -7,7 +7,8 @@ from jax.sharding import Mesh
 from specjax import config, wings
 from specjax.engine import loop, mesh
 from specjax.engine.checkpoint import Checkpoints
-from specjax.engine.loop import Run, TrainConfig
+from specjax.engine.clock import TrainConfig
+from specjax.engine.loop import Run
 from specjax.engine.task import Task
 from specjax.errors import Refusal
 

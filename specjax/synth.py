@@ -94,7 +94,8 @@ def open_chord_bundle(folder: Path) -> tuple[Any, Any]:
     """
     import jax
 
-    from specjax.chord.task import ChordConfig, ChordTask
+    from specjax.chord.config import ChordConfig
+    from specjax.chord.task import ChordTask
     from specjax.config import to_dataclass
     from specjax.engine import bundle
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from specjax.chord.task import ChordConfig, ChordTask
+from specjax.chord.config import ChordConfig
+from specjax.chord.task import ChordTask
 from specjax.config import split, to_dataclass
-from specjax.engine.loop import TrainConfig
+from specjax.engine.clock import TrainConfig
 from specjax.engine.task import Task
 from specjax.errors import Refusal
 

@@ -84,7 +84,7 @@ def test_no_pickles():
         assert not any(name.split(".")[0] in ("pickle", "dill", "cloudpickle", "joblib") for name in imports(path))
 
 
-@pytest.mark.parametrize("command", ["train", "bench", "synth", "evaluate", "export"])
+@pytest.mark.parametrize("command", ["train", "bench", "synth", "evaluate", "export", "knobs"])
 def test_starting_a_command_loads_nothing_heavy(command):
     code = f"import sys, specjax.{command}, specjax.wings; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

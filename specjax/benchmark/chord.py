@@ -17,8 +17,8 @@ from specjax.chord.loss import mix
 from specjax.chord.model import UNetConfig
 from specjax.chord.task import ChordTask
 from specjax.engine import loop, mesh
+from specjax.engine.clock import TrainConfig
 from specjax.engine.knobs import KnobValues
-from specjax.engine.loop import TrainConfig
 from specjax.image.batching import over_pictures
 from specjax.signal import oscillators
 

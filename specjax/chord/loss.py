@@ -7,7 +7,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+import optax
+from jaxtyping import Array, Float, Int
 
 from specjax.image.batching import over_pictures
 from specjax.image.edges import sobel
@@ -94,6 +95,11 @@ def spectrum(prediction: Pictures, target: Pictures, config: LossConfig) -> PerE
     return jnp.mean((heard[0] - heard[1]) ** 2, axis=(1, 2))
 
 
+def reading(logits: Float[Array, "batch labels"], label: Int[Array, " batch"]) -> PerExample:
+    """Cross-entropy of the label that the bottleneck reads: deep supervision, for the picture is made from it."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits, label)
+
+
 LOSSES: dict[str, Callable[[Pictures, Pictures, LossConfig], PerExample]] = {
     "mse": mse,
     "l1": l1,
@@ -105,19 +111,18 @@ LOSSES: dict[str, Callable[[Pictures, Pictures, LossConfig], PerExample]] = {
     "waveform": waveform,
     "stft": spectrum,
 }
+NAMES = (*LOSSES, "label")  # whatever can be weighted
 
 
 def mix(**weights: float | ScheduleSpec) -> dict[str, ScheduleSpec]:
     """Weights by loss name: numbers stand for constants, and losses that are not named weigh nothing."""
     specs = {name: w if isinstance(w, ScheduleSpec) else ScheduleSpec(value=float(w)) for name, w in weights.items()}
-    return {name: ScheduleSpec(value=0.0) for name in LOSSES} | specs
+    return {name: ScheduleSpec(value=0.0) for name in NAMES} | specs
 
 
 def weighted_sum(
-    prediction: Pictures,
-    target: Pictures,
+    losses: Mapping[str, Callable[[], PerExample]],
     weights: Mapping[str, Float[Array, ""]],
-    config: LossConfig,
     importance: PerExample,
     gated: Collection[str] = (),
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
@@ -129,12 +134,12 @@ def weighted_sum(
     share = importance / jnp.maximum(jnp.sum(importance), 1e-8)
 
     def value(name: str) -> Float[Array, ""]:
-        def compute(prediction: Pictures, target: Pictures) -> Float[Array, ""]:
-            return jnp.sum(share * LOSSES[name](prediction, target, config))
+        def compute() -> Float[Array, ""]:
+            return jnp.sum(share * losses[name]())
 
         if name not in gated:
-            return compute(prediction, target)
-        return jax.lax.cond(weights[name] != 0, compute, lambda p, t: jnp.zeros(()), prediction, target)
+            return compute()
+        return jax.lax.cond(weights[name] != 0, compute, lambda: jnp.zeros(()))
 
     values = {name: value(name) for name in weights}
     return sum((weights[name] * values[name] for name in weights), jnp.zeros(())), values

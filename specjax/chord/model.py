@@ -24,7 +24,8 @@ class UNetConfig:
     head: `paper`, bilinear upsampling and a 3x3 convolution; `rows`, a learned row matrix.
     activation: of the last layer.
     qualities: number of chord qualities the network is told of (0: it is told none, as in the paper).
-    context: mix the bottleneck's mean over the map back into every place, so that all columns agree on one digit.
+    labels: number of labels the bottleneck reads the digit as (0: it does not). The reading is told to every place of
+      the map, so that all columns paint the same chord and none a blend of two.
     """
 
     widths: tuple[int, int, int] = (64, 128, 256)
@@ -37,7 +38,7 @@ class UNetConfig:
     init: Init = "torch"
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
     qualities: int = 0
-    context: bool = False
+    labels: int = 0
 
     def __post_init__(self) -> None:
         for name, choices in {
@@ -50,6 +51,8 @@ class UNetConfig:
                 raise ValueError(f"model.{name}={getattr(self, name)!r} is unknown: choose {' or '.join(choices)}")
         if len(self.widths) != 3 or min(self.widths) < 1:
             raise ValueError(f"model.widths={self.widths}: three channel counts above 0 are needed")
+        if self.labels < 0:
+            raise ValueError(f"model.labels={self.labels} must not be negative")
         if min(self.depth, self.bottleneck_depth, self.head_channels) < 1:
             raise ValueError("model.depth, bottleneck_depth and head_channels must be at least 1")
 
@@ -57,7 +60,8 @@ class UNetConfig:
 class UNet(nn.Module):
     """`(batch, 28, 28)` digits in [0, 1] to `(batch, size, columns)` spectrograms, near [0, 1].
 
-    The parameters do not depend on `columns`, which divides `size`: fewer are means over neighbours.
+    The parameters do not depend on `columns`, which divides `size`: fewer are means over neighbours. Where
+    `config.labels` is not 0, the reading, `(batch, labels)` logits, is sown as `label` of the collection `reading`.
     """
 
     config: UNetConfig
@@ -99,8 +103,10 @@ class UNet(nn.Module):
                 embedding = nn.Embed(c.qualities, width, dtype=x.dtype, name="quality")(quality)
                 x = x + embedding[:, None, None, :]
             x = nn.leaky_relu(x, LEAKY_SLOPE)
-            if i == 0 and c.context:
-                x = x + nn.Dense(width, dtype=x.dtype, name="context")(jnp.mean(x, axis=(1, 2), keepdims=True))
+        if c.labels:
+            logits = nn.Dense(c.labels, name="read")(x.reshape(x.shape[0], -1).astype(jnp.float32))
+            self.sow("reading", "label", logits)
+            x = x + nn.Dense(width, dtype=x.dtype, name="tell")(nn.softmax(logits))[:, None, None, :]
         return x
 
     def _join(self, up: Array, skip: Array) -> Array:

@@ -1,7 +1,7 @@
 """The chord wing as a task: digits in, chords out."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -11,86 +11,23 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from specjax.chord import conditioning, metrics, synth, theory
-from specjax.chord.conditioning import DIGIT_SIZE, Conditioning
-from specjax.chord.loss import LOSSES, LossConfig, mix, weighted_sum
-from specjax.chord.model import UNet, UNetConfig
+from specjax.chord.config import ChordConfig
+from specjax.chord.loss import LOSSES, NAMES, reading, weighted_sum
+from specjax.chord.model import UNet
+from specjax.chord.sheet import contact_sheet
 from specjax.data import digits
-from specjax.data.digits import Digits, DigitsConfig
+from specjax.data.digits import Digits
 from specjax.engine.task import Metrics, Part, Sample
-from specjax.image import augment, render
+from specjax.image import augment
 from specjax.image.batching import over_pictures
 from specjax.image.similarity import ms_ssim
 from specjax.optim.guard import Guarded
-from specjax.optim.knobs import Knob, Value, mask_of, number_from
-from specjax.optim.optimiser import OptimiserConfig
+from specjax.optim.knobs import Knob, mask_of, number_from
 from specjax.optim.schedules import Schedule, ScheduleSpec
 from specjax.signal import oscillators
 
 # Pitch is measured on a slow version of the sound: within one second notes 6 Hz apart blur into one another.
 PITCH_SOUND = synth.SoundConfig(sample_rate=4032, duration_s=8.0)
-
-
-@dataclass(frozen=True)
-class AugmentConfig:
-    """Random changes of the digit; its target is made from the changed digit. Pixels, degrees, shares."""
-
-    max_shift: float = 0.0
-    max_degrees: float = 0.0
-    max_scale: float = 0.0
-    max_shear: float = 0.0
-
-
-@dataclass(frozen=True)
-class ChordConfig:
-    """Everything the chord wing can be told.
-
-    qualities: chord qualities; with more than one, each example draws one at random and the network is told which.
-    weights: loss name -> weight by step.
-    curriculum: (step, digits) pairs: from that step on only those digits count; empty counts all.
-    columns: of the pictures that losses compare, each the mean of its neighbours; 0 for all of `conditioning.size`.
-      Targets are smooth along time (a smear of 20 columns), so that fewer tell as much and cost less. Rows are never
-      thinned, and pictures are judged and exported whole.
-    """
-
-    data: DigitsConfig = DigitsConfig()
-    conditioning: Conditioning = Conditioning()
-    model: UNetConfig = UNetConfig()
-    loss: LossConfig = LossConfig()
-    weights: Mapping[str, ScheduleSpec] = field(default_factory=lambda: mix(huber=1.0))
-    optimiser: OptimiserConfig = OptimiserConfig()
-    augment: AugmentConfig = AugmentConfig()
-    qualities: tuple[str, ...] = ("major",)
-    curriculum: tuple[tuple[int, tuple[int, ...]], ...] = ()
-    columns: int = 0
-    sound: synth.SoundConfig = synth.SoundConfig(octave=3)
-
-    def __post_init__(self) -> None:
-        if unknown := sorted(set(self.weights) - set(LOSSES)):
-            raise ValueError(f"weights: {unknown[0]!r} is no loss: choose from {', '.join(LOSSES)}")
-        if all(spec == ScheduleSpec(value=0.0) for spec in self.weights.values()):
-            raise ValueError(f"weights: give at least one loss of {', '.join(LOSSES)} a weight")
-        if unknown := [q for q in self.qualities if q not in theory.QUALITIES]:
-            raise ValueError(f"qualities: {unknown[0]!r} is unknown: choose from {', '.join(theory.QUALITIES)}")
-        if self.model.qualities not in (0, len(self.qualities)) or (len(self.qualities) > 1) != bool(
-            self.model.qualities
-        ):
-            raise ValueError(
-                f"model.qualities={self.model.qualities} but {len(self.qualities)} chord qualities are configured: "
-                "the network must be told which of several (set both alike; 0 for a single one)"
-            )
-        if self.columns and (self.columns < DIGIT_SIZE or self.conditioning.size % self.columns):
-            raise ValueError(
-                f"columns={self.columns} must divide conditioning.size={self.conditioning.size} and be at least "
-                f"{DIGIT_SIZE}; 0 compares them all"
-            )
-        top = theory.highest_label(self.conditioning.size, self.conditioning.base_hz)
-        if self.data.labels - 1 > top:
-            raise ValueError(f"data.labels={self.data.labels}: chords of labels above {top} pass the last row")
-        for step, shown in self.curriculum:
-            if step < 0 or not shown or not all(0 <= d < self.data.labels for d in shown):
-                raise ValueError(f"curriculum: ({step}, {shown}) needs a step >= 0 and labels below {self.data.labels}")
-        if self.curriculum and self.curriculum[0][0] != 0:
-            raise ValueError("curriculum: its first entry must start at step 0")
 
 
 class Batch(NamedTuple):
@@ -113,15 +50,22 @@ class ChordTask:
     def knobs(self) -> dict[str, Knob]:
         """Learning rate, loss weights and curriculum mask, and how slowly the average forgets."""
         c = self.config
-        weights = {f"loss.{name}": _weight(c.weights[name]) for name in LOSSES}
+        weights = {f"loss.{name}": _weight(c.weights[name]) for name in self._losses}
         # Early on a long average would mostly remember the random start.
-        average_decay = Knob(lambda step: jnp.minimum(c.optimiser.average_decay, (1 + step) / (10 + step)), _share)
+        average_decay = Knob(
+            lambda step: jnp.minimum(c.optimiser.average_decay, (1 + step) / (10 + step)), number_from(0.0, below=1.0)
+        )
         return {
             "lr": Knob(c.optimiser.learning_rate.build(), number_from(0.0), scales=True),
             **weights,
             "curriculum": Knob(_mask_schedule(c.curriculum, c.data.labels), mask_of(c.data.labels)),
             "average_decay": average_decay,
         }
+
+    @property
+    def _losses(self) -> tuple[str, ...]:
+        """Losses that this network can be trained by."""
+        return NAMES if self.config.model.labels else tuple(LOSSES)
 
     @cached_property
     def operators(self) -> conditioning.Operators:
@@ -161,13 +105,15 @@ class ChordTask:
     def step(
         self, state: Guarded, batch: Batch, knobs: Mapping[str, Array], key: Key[Array, ""]
     ) -> tuple[Guarded, Metrics]:
-        weights = {name: knobs[f"loss.{name}"] for name in LOSSES if f"loss.{name}" in knobs}
+        weights = {name: knobs[f"loss.{name}"] for name in self._losses if f"loss.{name}" in knobs}
         varying = [name for name in weights if self.config.weights[name].kind != "constant"]
         importance = knobs["curriculum"][batch.label]
 
         def objective(params: Any) -> tuple[Float[Array, ""], Metrics]:
-            picture = self.paint(params, batch.digit, batch.quality, batch.target.shape[2])
-            return weighted_sum(picture, batch.target, weights, self.config.loss, importance, varying)
+            picture, logits = self._paint_and_read(params, batch.digit, batch.quality, batch.target.shape[2])
+            of_picture = {name: partial(f, picture, batch.target, self.config.loss) for name, f in LOSSES.items()}
+            losses = {**of_picture, "label": partial(reading, logits, batch.label)}
+            return weighted_sum(losses, weights, importance, varying)
 
         (total, terms), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
         state, norms = self.config.optimiser.update(state, gradients, knobs["lr"], knobs["average_decay"], total)
@@ -186,11 +132,16 @@ class ChordTask:
         columns: int | None = None,
     ) -> Float[Array, "batch size columns"]:
         """Spectrograms of a batch of digits; whole ones, unless `columns` says how many."""
-        pictures = self._model(columns).apply(
-            {"params": params}, digit, quality if self.config.model.qualities else None
-        )
+        return self._paint_and_read(params, digit, quality, columns)[0]
+
+    def _paint_and_read(
+        self, params: Any, digit: Array, quality: Array, columns: int | None
+    ) -> tuple[Float[Array, "batch size columns"], Float[Array, "batch labels"]]:
+        """Pictures, and logits of what was read: of no labels, where the network reads nothing."""
+        told = quality if self.config.model.qualities else None
+        pictures, sown = self._model(columns).apply({"params": params}, digit, told, mutable=["reading"])
         assert isinstance(pictures, jax.Array)
-        return pictures
+        return pictures, sown["reading"]["label"][0] if self.config.model.labels else jnp.zeros((len(digit), 0))
 
     def evaluate(self, state: Guarded, examples: Digits) -> Metrics:
         digit = jnp.asarray(examples.image, jnp.float32) / 255.0
@@ -322,41 +273,8 @@ class _Tables(NamedTuple):
     phase_rows: np.ndarray
 
 
-def contact_sheet(
-    digit: Float[np.ndarray, "n 28 28"],
-    target: Float[np.ndarray, "n size size"],
-    picture: Float[np.ndarray, "n size size"],
-    captions: list[str],
-    side: int = 144,
-) -> render.Rgb:
-    """Digits, their targets and what was painted, above one another; and the rows where the chords lie, enlarged."""
-    size = target.shape[1]
-    enlarge = np.arange(side) * 28 // side
-    lowest = max(size // 12, 28)
-
-    def whole(x: np.ndarray) -> render.Rgb:
-        return render.colour(render.shrink(x, max(size // side, 1))[::-1][:side, :side])
-
-    def zoomed(x: np.ndarray) -> render.Rgb:
-        rows = np.arange(side) * lowest // side
-        columns = np.arange(side) * size // side
-        return render.colour(x[rows][:, columns][::-1])
-
-    ink = [render.colour(x[enlarge][:, enlarge]) for x in digit]
-    views = [ink, *([view(x) for x in xs] for view in (whole, zoomed) for xs in (target, picture))]
-    titles = ["digit", "target", "painted", f"target\n0-{lowest} Hz", f"painted\n0-{lowest} Hz"]
-    return render.tile(views, captions, titles)
-
-
 def _weight(spec: ScheduleSpec) -> Knob:
     return Knob(spec.build(), number_from(0.0), dormant=spec == ScheduleSpec(value=0.0))
-
-
-def _share(text: str) -> Value:
-    value = number_from(0.0)(text)
-    if value >= 1:
-        raise ValueError(f"{text!r} must lie below 1")
-    return value
 
 
 def _mask_schedule(curriculum: tuple[tuple[int, tuple[int, ...]], ...], labels: int) -> Schedule:

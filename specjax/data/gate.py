@@ -146,9 +146,14 @@ def check_regular_file(path: Path) -> None:
         raise Refusal(f"{path}: {error.strerror or error}") from error
     if not stat.S_ISREG(mode):
         raise Refusal(f"{path} is not a regular file")
-    if not os.access(path, os.R_OK):
-        raise Refusal(f"{path} is not readable by this user: change its permissions")
-    if path.stat().st_size == 0:
+    try:
+        with open(path, "rb") as file:
+            empty = not file.read(1)
+    except PermissionError as error:
+        raise Refusal(f"{path} is not readable by this user: change its permissions") from error
+    except OSError as error:
+        raise Refusal(f"{path} cannot be read: {error.strerror or error}") from error
+    if empty:
         raise Refusal(f"{path} is empty")
 
 
@@ -158,7 +163,10 @@ def check_folder(path: Path) -> None:
         raise Refusal(f"{path} does not exist: name a folder of idx files or of one folder of pictures a label")
     if not path.is_dir():
         raise Refusal(f"{path} is not a folder")
-    if not os.access(path, os.R_OK | os.X_OK):
-        raise Refusal(f"{path} is not readable by this user: change its permissions")
-    if not any(path.iterdir()):
+    try:
+        os.stat(os.path.join(path, "."))  # listing a folder is one permission, passing through it another
+        empty = not any(path.iterdir())
+    except PermissionError as error:
+        raise Refusal(f"{path} is not readable by this user: change its permissions") from error
+    if empty:
         raise Refusal(f"{path} is empty: expected idx files or one folder of pictures a label")

@@ -35,6 +35,13 @@ class Change(NamedTuple):
     request: str
 
 
+class Request(NamedTuple):
+    """Values asked for, from update `at_step` on or, if that is None, from the next dispatch on."""
+
+    at_step: int | None
+    values: dict[str, str]
+
+
 def history_path(workdir: Path) -> Path:
     """Lines of changes in the order they were taken up. Copied into a fresh workdir, it is replayed there."""
     return workdir / "knobs.jsonl"
@@ -55,7 +62,7 @@ def post(workdir: Path, values: Mapping[str, str], at_step: int | None) -> Path:
     path = folder / f"{time.time_ns()}-{os.getpid()}.json"
     try:
         folder.mkdir(exist_ok=True)
-        files.write_whole(path, json.dumps({"at_step": at_step, "values": dict(values)}).encode())
+        files.write_whole(path, json.dumps(Request(at_step, dict(values))._asdict()).encode())
     except OSError as error:
         raise Refusal(f"{folder} cannot be written: {error.strerror}") from error
     return path
@@ -92,19 +99,25 @@ def read_history(workdir: Path) -> list[Change]:
     return [_parse(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
 
 
-def read_requests(workdir: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """Requests waiting, oldest first."""
-    found = []
-    for path in sorted(requests_path(workdir).glob("*.json")):
-        try:
-            request = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(request, dict):
-                raise ValueError("no JSON object")
-        except (OSError, ValueError) as error:
-            log.warning("%s is not a request (%s): left alone", path, error)
-            continue
-        found.append((path, request))
-    return found
+def waiting(workdir: Path) -> list[Path]:
+    """Files of the requests that no run has taken up yet, oldest first."""
+    return sorted(requests_path(workdir).glob("*.json"))
+
+
+def read_request(path: Path) -> Request:
+    """What a file asks for.
+
+    Raises:
+      Refusal: it cannot be read, or nobody posted it.
+    """
+    try:
+        request = Request(**json.loads(path.read_text(encoding="utf-8")))
+        if request.at_step is not None and not _is_step(request.at_step):
+            raise ValueError(f"at_step={request.at_step!r} is not a step")
+        _check_form(request.values)
+    except (OSError, TypeError, ValueError) as error:
+        raise Refusal(f"{path} is not a request ({error})") from error
+    return request
 
 
 class Changes:
@@ -121,27 +134,24 @@ class Changes:
         self._polled = 0.0
         self.history = _shared(self._read() if self._first else [])
 
-    def poll(self, step: int) -> bool:
-        """Take up requests that arrived before update `step`; whether there were any."""
+    def poll(self, step: int) -> None:
+        """Take up requests that arrived before update `step`."""
         if jax.process_count() == 1:
             if time.monotonic() - self._polled < POLL_S:
-                return False
+                return
             self._polled = time.monotonic()
         elif step % self._share_every:
-            return False
-        new = _shared(self._take_up(step) if self._first else [])
-        self.history += new
-        return bool(new)
-
-    def current(self, name: str, step: int) -> str | None:
-        """What knob `name` was last set to before update `step` + 1; None where it follows the config."""
-        return value_at(self.history, name, step)
+            return
+        self.history += _shared(self._take_up(step) if self._first else [])
 
     def _read(self) -> list[Change]:
         history = read_history(self._workdir)
-        for change in history:
-            check(change.values, self._knobs)
         path = history_path(self._workdir)
+        for number, change in enumerate(history, 1):
+            try:
+                check(change.values, self._knobs)
+            except Refusal as error:
+                raise Refusal(f"{path}:{number}: {error}") from error
         if path.exists():
             files.write_whole(path, "".join(map(_line, history)).encode())
         return history
@@ -149,18 +159,18 @@ class Changes:
     def _take_up(self, step: int) -> list[Change]:
         known = {change.request for change in self.history}
         new = []
-        for path, request in read_requests(self._workdir):
+        for path in waiting(self._workdir):
             try:
-                values, at_step = request["values"], request["at_step"]
-                check(values, self._knobs)
-                change = Change(max(step, at_step or 0), values, path.stem)
-            except (KeyError, TypeError, AttributeError, Refusal) as error:
+                request = read_request(path)
+                check(request.values, self._knobs)
+            except Refusal as error:
                 log.warning("%s is refused: %s", path, error)
                 path.rename(path.with_suffix(".refused"))
                 continue
+            change = Change(max(step, request.at_step or 0), request.values, path.stem)
             if path.stem not in known:
                 _append_durably(history_path(self._workdir), _line(change))
-                said = ", ".join(f"{name}={text}" for name, text in values.items())
+                said = ", ".join(f"{name}={text}" for name, text in change.values.items())
                 log.info("from step %d on: %s", change.step, said)
                 new.append(change)
             path.unlink()
@@ -196,12 +206,22 @@ def _line(change: Change) -> str:
 def _parse(line: str, where: str) -> Change:
     try:
         change = Change(**json.loads(line))
-        good = isinstance(change.step, int) and change.step >= 0 and isinstance(change.request, str)
-        if not good or not all(isinstance(x, str) for pair in change.values.items() for x in pair):
-            raise ValueError("not of the form of a change")
-    except (TypeError, ValueError, AttributeError) as error:
+        if not (_is_step(change.step) and isinstance(change.request, str)):
+            raise ValueError("its step or its request is of another kind")
+        _check_form(change.values)
+    except (TypeError, ValueError) as error:
         raise Refusal(f"{where} is not a change ({error}): mend the line, or take it out") from error
     return change
+
+
+def _check_form(values: Any) -> None:
+    """ValueError unless `values` maps names to what a person types."""
+    if not isinstance(values, dict) or not all(isinstance(x, str) for pair in values.items() for x in pair):
+        raise ValueError("its values are no texts by name")
+
+
+def _is_step(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _append_durably(path: Path, text: str) -> None:

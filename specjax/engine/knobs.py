@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.sharding import Mesh
 from jaxtyping import Array
 
 from specjax.engine import mesh as meshes
 from specjax.engine.changes import Change, value_at
+from specjax.engine.clock import INTERVALS, TrainConfig, interval
+from specjax.engine.task import Task
 from specjax.optim.knobs import Knob, Value
 
 BLOCK = 1024  # steps evaluated ahead, so that the host never waits for the devices to tell it a value
@@ -53,6 +56,12 @@ def initial(knobs: Mapping[str, Knob], step: int = 0) -> dict[str, Array]:
     """Values for one update of a run that nobody changed, as `step` of a task takes them."""
     at = jnp.float32(step)
     return {name: jnp.asarray(k.schedule(at), jnp.float32) for name, k in knobs.items() if not k.dormant}
+
+
+def all_knobs(task: Task, config: TrainConfig) -> dict[str, Knob]:
+    """Whatever may be changed while `task` trains: its own knobs, and how often the host does what."""
+    intervals = {name: Knob(optax.constant_schedule(getattr(config, name)), interval) for name in INTERVALS}
+    return {**task.knobs, **intervals}
 
 
 def _changed(knob: Knob, scheduled: Value, name: str, step: int, changes: Sequence[Change]) -> Value:

@@ -6,9 +6,8 @@ and nothing else, and a resumed run ends with the same bits as one that was neve
 """
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,75 +15,24 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Int
 
 from specjax.data import order
 from specjax.engine import mesh as meshes
-from specjax.engine.changes import Changes
+from specjax.engine.changes import Changes, value_at
 from specjax.engine.checkpoint import Checkpoints
-from specjax.engine.knobs import KnobValues
+from specjax.engine.clock import INTERVALS, TrainConfig
+from specjax.engine.knobs import KnobValues, all_knobs
+from specjax.engine.profiler import Profiler
+from specjax.engine.progress import Progress
 from specjax.engine.task import Examples, Metrics, State, Task
 from specjax.engine.watch import StopRequest
-from specjax.engine.writer import NullWriter, Progress, Writer
+from specjax.engine.writer import NullWriter, Writer
 from specjax.errors import Refusal
 from specjax.optim.guard import Guarded
-from specjax.optim.knobs import Knob, Value
 
 log = logging.getLogger("specjax")
-
-INTERVALS = ("eval_every", "sample_every", "checkpoint_every")
-
-
-def interval(text: str) -> Value:
-    """Reader of a number of steps between two events; 0 switches them off."""
-    if not text.isdecimal():
-        raise ValueError(f"{text!r} is not a number of steps from 0 up")
-    return np.asarray(int(text), np.float32)
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """The clock of a run. `*_every` are in steps; 0 switches the event off.
-
-    steps_per_dispatch: steps run by one call to the devices; 0 chooses 1 on CPU (convolutions inside a loop are slow
-      there) and 32 on accelerators.
-    eval_examples: how many held-out examples are measured while training; 0 means all.
-    max_skipped: a run stops when so many updates in a row were refused as not finite.
-    profile: (first, last) step to trace with the profiler; (0, 0) is off.
-    """
-
-    steps: int = 1000
-    batch_size: int = 24
-    seed: int = 0
-    steps_per_dispatch: int = 0
-    log_every: int = 10
-    eval_every: int = 0
-    eval_examples: int = 0
-    eval_batch: int = 24
-    sample_every: int = 0
-    checkpoint_every: int = 500
-    keep_checkpoints: int = 3
-    max_skipped: int = 20
-    profile: tuple[int, int] = (0, 0)
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "log_every", "keep_checkpoints", "max_skipped", "eval_batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"train.{name}={getattr(self, name)} must be at least 1")
-        for name in (
-            "seed",
-            "steps_per_dispatch",
-            "eval_every",
-            "eval_examples",
-            "sample_every",
-            "checkpoint_every",
-        ):
-            if getattr(self, name) < 0:
-                raise ValueError(f"train.{name}={getattr(self, name)} must not be negative")
-        if self.steps * self.batch_size >= 2**32:
-            raise ValueError("train: steps * batch_size must stay below 2^32")
 
 
 class Run(NamedTuple):
@@ -123,9 +71,10 @@ def train(
         else:
             writer = NullWriter()
         with closing(writer):
-            host = _Host(task, config, workdir, facts, mesh, checkpoints, writer, held_out, run)
+            examples = meshes.replicate(train_examples, mesh)
+            host = _Host(task, config, workdir, facts, mesh, checkpoints, writer, examples, held_out, run)
             try:
-                return host.run_to_the_end(meshes.replicate(train_examples, mesh), stop)
+                return host.run_to_the_end(stop)
             except OSError as error:
                 message = f"workdir {workdir} cannot be written ({error}): make room, then run the same again"
                 raise Refusal(message) from error
@@ -143,34 +92,34 @@ class _Host:
         mesh: Mesh,
         checkpoints: Checkpoints,
         writer: Writer,
+        examples: Examples,
         held_out: Examples,
         run: Run,
     ) -> None:
         self._task, self._config, self._facts, self._mesh = task, config, facts, mesh
-        self._checkpoints, self._writer, self._held_out = checkpoints, writer, held_out
+        self._checkpoints, self._writer = checkpoints, writer
+        self._examples, self._held_out = examples, held_out
         self._run, self._first_step = run, int(run.step)
         self._saved = self._first_step if checkpoints.steps() else -1
         self._progress = Progress(config.steps, config.batch_size, self._first_step)
-        self._profiler = _Profiler(config.profile, workdir / "profile")
+        self._profiler = Profiler(config.profile, workdir / "profile")
         self._changes = Changes(workdir, all_knobs(task, config), config.log_every)
         self._programs: dict[tuple[int, frozenset[str]], Callable[..., tuple[Run, Metrics]]] = {}
         self._measure = jax.jit(task.evaluate, out_shardings=meshes.replicated(mesh))
         self._pending: tuple[int, int, Metrics] | None = None
-        self._count = 0
 
-    def run_to_the_end(self, examples: Examples, stop: StopRequest) -> Run:
+    def run_to_the_end(self, stop: StopRequest) -> Run:
         """Dispatch until the last step or a request to stop; the state is on disk when this returns."""
         steps, step = self._config.steps, self._first_step
         per_dispatch = self._config.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 32)
         values = KnobValues(self._task.knobs, self._mesh)
-        self._count = len(jax.tree.leaves(examples)[0])
         while step < steps and not stop.reached(step):
             n = per_dispatch if steps - step >= per_dispatch else 1
             self._changes.poll(step)
             knobs = values(step, n, self._changes.history)
-            dispatch = self._compiled(examples, knobs, n)
+            dispatch = self._compiled(knobs, n)
             with jax.transfer_guard("disallow"), self._profiler.around(step, n):
-                self._run, metrics = dispatch(self._run, examples, knobs)
+                self._run, metrics = dispatch(self._run, self._examples, knobs)
             self._checkpoints.check()
             self._settle()
             self._pending = (step, step + n, metrics)
@@ -183,12 +132,12 @@ class _Host:
             self._checkpoints.wait()
         return self._run
 
-    def _compiled(self, examples: Examples, knobs: Metrics, steps: int) -> Callable[..., tuple[Run, Metrics]]:
+    def _compiled(self, knobs: Metrics, steps: int) -> Callable[..., tuple[Run, Metrics]]:
         """The program for so many steps a call and the knobs that take part."""
         program = (steps, frozenset(knobs))
         if program not in self._programs:
             with self._progress.timed("compile"):
-                compiled = compile_dispatch(self._task, self._config, self._mesh, self._run, examples, knobs)
+                compiled = compile_dispatch(self._task, self._config, self._mesh, self._run, self._examples, knobs)
             self._programs[program] = compiled
         return self._programs[program]
 
@@ -220,7 +169,8 @@ class _Host:
     def _diagnosis(self, step: int, leaf: int) -> str:
         """Where update `step` went wrong, in which gradient and on which examples."""
         key = order.stream(self._config.seed, "order")
-        indices = order.batch_indices(key, jnp.int32(step), self._config.batch_size, self._count)
+        count = len(jax.tree.leaves(self._examples)[0])
+        indices = order.batch_indices(key, jnp.int32(step), self._config.batch_size, count)
         found = jax.tree.leaves(self._run.state, is_leaf=lambda x: isinstance(x, Guarded))
         params: Any = next((x.params for x in found if isinstance(x, Guarded)), {})
         paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_flatten_with_path(params)[0]]
@@ -257,7 +207,7 @@ class _Host:
             self._save(step)
 
     def _interval(self, name: str, step: int) -> int:
-        changed = self._changes.current(name, step)
+        changed = value_at(self._changes.history, name, step)
         return getattr(self._config, name) if changed is None else int(changed)
 
     def _sample(self, step: int) -> None:
@@ -271,12 +221,6 @@ class _Host:
         with self._progress.timed("save"):
             self._checkpoints.save(step, self._run, self._facts)
         self._saved = step
-
-
-def all_knobs(task: Task, config: TrainConfig) -> dict[str, Knob]:
-    """Whatever may be changed while `task` trains: its own knobs, and how often the host does what."""
-    intervals = {name: Knob(optax.constant_schedule(getattr(config, name)), interval) for name in INTERVALS}
-    return {**task.knobs, **intervals}
 
 
 def compile_dispatch(
@@ -362,26 +306,3 @@ def _restore_or_init(task: Task, config: TrainConfig, checkpoints: Checkpoints, 
 
 def _due(before: int, now: int, every: int) -> bool:
     return every > 0 and before // every < now // every
-
-
-class _Profiler:
-    """Traces the dispatches that overlap the steps `first` to `last`."""
-
-    def __init__(self, steps: tuple[int, int], folder: Path) -> None:
-        self._first, self._last = steps
-        self._folder = folder
-        self._running = False
-
-    @contextmanager
-    def around(self, step: int, count: int) -> Iterator[None]:
-        if not self._last or step > self._last or step + count <= self._first:
-            yield
-            return
-        if not self._running:
-            jax.profiler.start_trace(str(self._folder))
-            self._running = True
-        with jax.profiler.StepTraceAnnotation("train", step_num=step):
-            yield
-        if step + count > self._last:
-            jax.profiler.stop_trace()
-            self._running = False

@@ -1,6 +1,7 @@
 """Who holds a workdir, and whether someone asked the run to stop."""
 
 import fcntl
+import io
 import json
 import os
 import signal
@@ -33,21 +34,20 @@ class WorkdirLock:
         path = workdir / "lock.json"
         try:
             workdir.mkdir(parents=True, exist_ok=True)
-            self._file = open(path, "a+")  # noqa: SIM115 - the open file is the lock
+            self._file = io.FileIO(path, "a+")  # the open file is the lock
         except OSError as error:
             raise Refusal(f"workdir {workdir} cannot be written: {error.strerror}") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._file.seek(0)
-            other = self._file.read().strip() or "an unknown process"
+            other = self._file.read().decode(errors="replace").strip() or "an unknown process"
             self._file.close()
             raise Refusal(f"workdir {workdir} is in use by {other}: wait for it or name another --workdir") from error
         self._file.truncate(0)
         started = time.strftime("%Y-%m-%d %H:%M:%S")
         holder = {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
-        self._file.write(json.dumps(holder))
-        self._file.flush()
+        self._file.write(json.dumps(holder).encode())
 
     def release(self) -> None:
         self._file.close()

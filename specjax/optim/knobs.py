@@ -28,16 +28,17 @@ class Knob:
     dormant: bool = False
 
 
-def number_from(low: float) -> Callable[[str], Value]:
-    """Reader of one finite number of at least `low`."""
+def number_from(low: float, below: float = math.inf) -> Callable[[str], Value]:
+    """Reader of one finite number of at least `low`, and less than `below`."""
+    accepted = f"at least {low:g}" + (f" and below {below:g}" if below < math.inf else "")
 
     def read(text: str) -> Value:
         try:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not (math.isfinite(value) and value >= low):
-            raise ValueError(f"{text!r} is not a finite number of at least {low:g}")
+        if not (math.isfinite(value) and low <= value < below):
+            raise ValueError(f"{text!r} is not a finite number of {accepted}")
         return np.asarray(value, np.float32)
 
     return read

@@ -1,12 +1,13 @@
 """Each loss against numpy; the weighted sum, its gates and importances."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.ndimage
+import scipy.special
 
 from conftest import modes
 from specjax.chord import loss
@@ -153,10 +154,22 @@ def test_rows_hear_notes_but_not_when(pictures):
     assert float(loss.rows(painted[:, ::-1], painted, CONFIG).min()) > 1e-3
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_the_reading_is_judged_by_cross_entropy(mode):
+    rng = np.random.default_rng(0)
+    logits, label = rng.normal(0, 3, (5, 10)), rng.integers(0, 10, 5)
+    expected = scipy.special.logsumexp(logits, axis=1) - logits[np.arange(5), label]
+    result = modes(loss.reading)[mode](jnp.asarray(logits, jnp.float32), jnp.asarray(label, jnp.int32))
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
+    certain = 50.0 * jax.nn.one_hot(label, 10)
+    np.testing.assert_allclose(loss.reading(certain, jnp.asarray(label, jnp.int32)), 0.0, atol=1e-6)
+
+
 class TestWeightedSum:
     def total(self, pictures, weights, importance=(1.0, 1.0), gated=()):
         weights = {name: jnp.float32(w) for name, w in weights.items()}
-        return weighted_sum(*pictures, weights, CONFIG, jnp.asarray(importance, jnp.float32), gated)
+        losses = {name: partial(f, *pictures, CONFIG) for name, f in LOSSES.items()}
+        return weighted_sum(losses, weights, jnp.asarray(importance, jnp.float32), gated)
 
     def test_it_is_the_weighted_sum_of_means(self, pictures):
         total, values = self.total(pictures, {"huber": 0.65, "ms_ssim": 0.34, "fft": 1e-4})
@@ -168,8 +181,11 @@ class TestWeightedSum:
 
     @pytest.mark.parametrize("mode", MODES)
     def test_every_mode_agrees(self, pictures, mode):
-        function = modes(lambda p, t, w, i: weighted_sum(p, t, {"mse": w, "l1": w}, CONFIG, i, ("l1",)))[mode]
-        total, values = function(*pictures, jnp.float32(0.5), jnp.ones(2))
+        def half_of_both(painted, target, weight, importance):
+            losses = {name: partial(LOSSES[name], painted, target, CONFIG) for name in ("mse", "l1")}
+            return weighted_sum(losses, {"mse": weight, "l1": weight}, importance, ("l1",))
+
+        total, values = modes(half_of_both)[mode](*pictures, jnp.float32(0.5), jnp.ones(2))
         np.testing.assert_allclose(total, 0.5 * (values["mse"] + values["l1"]), rtol=1e-6)
         np.testing.assert_allclose(values["l1"], BY_HAND["l1"](*float64(pictures)).mean(), rtol=1e-5)
 
@@ -206,8 +222,10 @@ class TestWeightedSum:
     @pytest.mark.parametrize("weight", [0.0, 0.7])
     def test_a_gate_changes_neither_value_nor_gradient(self, pictures, weight):
         def run(gated):
-            function = lambda p: self.total((p, pictures[1]), {"mse": 1.0, "sobel": weight}, gated=gated)[0]  # noqa: E731
-            return jax.jit(jax.value_and_grad(function))(pictures[0])
+            def total(picture):
+                return self.total((picture, pictures[1]), {"mse": 1.0, "sobel": weight}, gated=gated)[0]
+
+            return jax.jit(jax.value_and_grad(total))(pictures[0])
 
         for plain, gated in zip(run(()), run(("sobel",)), strict=True):
             np.testing.assert_allclose(plain, gated, rtol=1e-5, atol=1e-9)
@@ -221,7 +239,7 @@ class TestWeightedSum:
 def test_a_mix_names_every_loss():
     ramp = ScheduleSpec("linear", 0.0, 1.0, over=10)
     weights = mix(huber=0.65, fft=ramp, mse=1.0)
-    assert set(weights) == set(LOSSES)
+    assert set(weights) == {*LOSSES, "label"}
     assert weights["huber"] == ScheduleSpec(value=0.65)
     assert weights["mse"] == ScheduleSpec(value=1.0)
     assert weights["fft"] is ramp

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import scipy.signal
+import scipy.special
 
 from conftest import modes
 from specjax.chord.model import UNet, UNetConfig, parameter_count
@@ -88,6 +89,9 @@ def unet_by_hand(params, digit, quality=None):
         if i == 0 and quality is not None:
             x = x + p["quality"]["embedding"][quality]
         x = np.where(x > 0, x, 0.2 * x)
+    if "read" in p:
+        read = scipy.special.softmax(x.ravel() @ p["read"]["kernel"] + p["read"]["bias"])
+        x = x + read @ p["tell"]["kernel"] + p["tell"]["bias"]
     x = convs(np.concatenate([transposed(x, **p["up_middle"]), middle], -1), "decode_middle")
     x = convs(np.concatenate([transposed(x, **p["up_fine"]), fine], -1), "decode_fine")
     large = scipy.ndimage.zoom(x, (SIZE / 28, SIZE / 28, 1), order=1, mode="nearest", grid_mode=True)
@@ -111,8 +115,9 @@ def test_the_row_head_trades_the_last_convolution_for_a_1x1_and_row_matrices():
         ({"bottleneck_depth": 3}, 9 * 256 * 256 + 256),
         ({"depth": 4}, 2 * (9 * 64 * 64 + 64) + 2 * (9 * 128 * 128 + 128)),
         ({"activation": "sigmoid"}, 0),
+        ({"labels": 10}, (49 * 256 + 1) * 10 + (10 + 1) * 256),
     ],
-    ids=["no skips", "qualities", "one more at the bottleneck", "one more a stage", "sigmoid"],
+    ids=["no skips", "qualities", "one more at the bottleneck", "one more a stage", "sigmoid", "a reading"],
 )
 def test_variants_differ_by_so_many_parameters(options, difference):
     assert parameter_count(shapes(UNetConfig(**options))) - 2_722_753 == difference
@@ -134,6 +139,13 @@ def test_the_network_is_the_authors_layer_by_layer(digits, quality):
     linear = unet_by_hand(params, np.asarray(digits[1], float), quality)
     result = apply(params, digits, None if quality is None else jnp.full((2,), quality))[1]
     assert linear.min() < 0 < linear.max()
+    np.testing.assert_allclose(result, np.where(linear > 0, linear, 0.01 * linear), atol=1e-5 * np.abs(linear).max())
+
+
+def test_the_reading_is_a_softmax_of_the_whole_bottleneck(digits):
+    apply, params = built(SMALL(labels=5))
+    linear = unet_by_hand(params, np.asarray(digits[1], float))
+    result = apply(params, digits)[1]
     np.testing.assert_allclose(result, np.where(linear > 0, linear, 0.01 * linear), atol=1e-5 * np.abs(linear).max())
 
 
@@ -169,16 +181,32 @@ def test_the_quality_changes_the_picture(digits):
     assert float(jnp.abs(major - minor).max()) > 1e-3
 
 
-def test_context_lets_a_far_corner_decide(digits):
-    """With it every column of the picture depends on every pixel; the mean alone carries it."""
-    apply, params = built(SMALL(context=True, skips=False))
-    assert params["context"]["kernel"].shape == (8, 8)
-    still = jax.tree.map(jnp.zeros_like, params["context"])
+def test_what_is_read_is_told_to_every_place(digits):
+    """Without skips a far corner reaches the last columns through the reading alone."""
+    apply, params = built(SMALL(labels=5, skips=False))
+    assert params["read"]["kernel"].shape == (7 * 7 * 8, 5)
+    assert params["tell"]["kernel"].shape == (5, 8)
+    silent = params | {"tell": jax.tree.map(jnp.zeros_like, params["tell"])}
     plain, _ = built(SMALL(skips=False))
-    without = {name: leaf for name, leaf in params.items() if name != "context"}
-    np.testing.assert_allclose(apply(params | {"context": still}, digits), plain(without, digits), atol=1e-6)
-    corner = digits.at[:, 0, 0].add(1.0)
-    assert np.abs(apply(params, corner) - apply(params, digits))[:, :, -2:].max() > 1e-6
+    without = {name: leaf for name, leaf in params.items() if name not in ("read", "tell")}
+    np.testing.assert_allclose(apply(silent, digits), plain(without, digits), atol=1e-6)
+    corner = digits.at[:, :4, :4].set(0.0)
+
+    def far(params):
+        return np.abs(apply(params, corner) - apply(params, digits))[:, :, -2:].max()
+
+    keen = params | {"read": jax.tree.map(lambda x: 20 * x, params["read"])}
+    assert far(keen) > 1e-4 > 10 * far(silent)
+
+
+def test_the_reading_is_sown_for_those_who_ask(digits):
+    config = SMALL(labels=5)
+    apply, params = built(config)
+    model = UNet(config, SIZE, SIZE)
+    pictures, sown = model.apply({"params": params}, digits, mutable=["reading"])
+    np.testing.assert_allclose(pictures, apply(params, digits), rtol=1e-4, atol=1e-5)
+    (logits,) = sown["reading"]["label"]
+    assert (logits.shape, logits.dtype) == ((2, 5), jnp.float32)
 
 
 @pytest.mark.parametrize("head", ["paper", "rows"])

@@ -9,9 +9,10 @@ import pytest
 
 from specjax.chord import conditioning
 from specjax.chord.conditioning import Conditioning
+from specjax.chord.config import AugmentConfig, ChordConfig
 from specjax.chord.loss import LOSSES, mix
 from specjax.chord.model import UNetConfig
-from specjax.chord.task import AugmentConfig, ChordConfig, ChordTask
+from specjax.chord.task import ChordTask
 from specjax.engine.knobs import initial
 from specjax.optim.schedules import ScheduleSpec
 
@@ -89,6 +90,26 @@ def test_a_loss_that_weighs_nothing_is_left_out():
     assert {name for name in task.knobs if name.startswith("loss.")} == {f"loss.{name}" for name in LOSSES}
 
 
+def test_the_reading_is_trained_by_the_label(examples):
+    """Its loss alone moves what reads, and nothing that paints."""
+    model = replace(CONFIG.model, labels=10)
+    task = ChordTask(replace(CONFIG, model=model, weights=mix(label=1.0)))
+    assert "loss.label" in task.knobs
+    assert "loss.label" not in ChordTask(CONFIG).knobs, "a network that reads nothing has no such loss"
+    state = task.init(jax.random.key(0))
+    batch = task.batch(examples, jnp.arange(4), jax.random.key(0))
+    knobs = initial(task.knobs)
+    step = jax.jit(task.step)
+    after, metrics = step(state, batch, knobs, jax.random.key(0))
+    moved = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), after.params, state.params)
+    assert moved["read"]["kernel"]
+    assert moved["encode_fine_0"]["kernel"]
+    assert not any(jax.tree.leaves({name: moved[name] for name in ("tell", "up_fine", "head")}))
+    for _ in range(10):
+        after, last = step(after, batch, knobs, jax.random.key(0))
+    assert float(last["loss/label"]) < float(metrics["loss/label"])
+
+
 def test_a_perfect_painter_gets_full_marks(examples):
     """Measured on its own noise-free targets, every figure is at its best."""
     task = ChordTask(
@@ -132,6 +153,8 @@ def test_losses_on_fewer_columns_train_nearly_the_same(examples):
         ({"qualities": ("major", "jolly")}, "'jolly' is unknown"),
         ({"qualities": ("major", "minor")}, "must be told which"),
         ({"curriculum": ((5, (1,)),)}, "must start at step 0"),
+        ({"model": UNetConfig(labels=9)}, "model.labels=9 with 10 labels of data"),
+        ({"weights": mix(huber=1.0, label=0.1)}, "set model.labels to data.labels, or both to 0"),
         ({"columns": 50}, "columns=50 must divide conditioning.size=112"),
         ({"columns": 14}, "be at least 28"),
         ({"curriculum": ((0, (11,)),)}, "labels below 10"),

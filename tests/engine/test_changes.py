@@ -12,8 +12,8 @@ from engine.toy import ToyTask
 from specjax.engine import changes, loop, mesh
 from specjax.engine.changes import Change, value_at
 from specjax.engine.checkpoint import digests
-from specjax.engine.knobs import KnobValues
-from specjax.engine.loop import TrainConfig
+from specjax.engine.clock import TrainConfig
+from specjax.engine.knobs import KnobValues, all_knobs
 from specjax.engine.watch import StopRequest
 from specjax.errors import Refusal
 from specjax.optim.knobs import Knob, mask_of, number_from
@@ -34,6 +34,12 @@ class StopAt(StopRequest):
 def train(workdir, stop=None, config=CONFIG):
     workdir.mkdir(exist_ok=True)
     return loop.train(ToyTask(), config, workdir, {}, stop or StopAt(config.steps))
+
+
+@pytest.fixture(scope="module")
+def four_steps(tmp_path_factory):
+    """Fingerprints of what four undisturbed steps end with."""
+    return digests(train(tmp_path_factory.mktemp("runs") / "four", StopAt(4)).state)
 
 
 def test_the_value_that_began_last_holds():
@@ -193,18 +199,34 @@ def test_a_foreign_history_is_refused_with_its_line(tmp_path, line):
         '{"values": {"rate": "1"}}',
         '{"at_step": null, "values": {"warp": "9"}}',
         '{"at_step": "x", "values": {"rate": "1"}}',
+        '{"at_step": 2.5, "values": {"rate": "1"}}',
+        '{"at_step": -1, "values": {"rate": "1"}}',
+        '{"at_step": null, "values": {"rate": 1}}',
+        '{"at_step": null, "values": ["rate"]}',
+        '{"at_step": null, "values": {"rate": "1"}, "more": 1}',
     ],
 )
-def test_a_foreign_request_changes_nothing_and_stops_nothing(tmp_path, request_text):
+def test_a_foreign_request_changes_nothing_and_stops_nothing(tmp_path, four_steps, request_text):
+    """It is set aside; a change that its history would not read again is never taken up."""
     workdir = tmp_path / "run"
-    changes.requests_path(workdir).mkdir(parents=True)
-    (changes.requests_path(workdir) / "1.json").write_text(request_text)
-    assert digests(train(workdir).state) == digests(train(tmp_path / "other").state)
+    folder = changes.requests_path(workdir)
+    folder.mkdir(parents=True)
+    (folder / "1.json").write_text(request_text)
+    assert digests(train(workdir, StopAt(4)).state) == four_steps
     assert changes.read_history(workdir) == []
+    assert [path.name for path in folder.iterdir()] == ["1.refused"]
+
+
+def test_a_history_of_another_run_is_refused_with_its_line(tmp_path):
+    workdir = tmp_path / "run"
+    workdir.mkdir()
+    changes.history_path(workdir).write_text(json.dumps(Change(1, {"warp": "9"}, "x")._asdict()) + "\n")
+    with pytest.raises(Refusal, match=r"knobs\.jsonl:1: 'warp' is no knob of this run"):
+        train(workdir)
 
 
 def test_what_does_not_exist_is_refused():
-    knobs = loop.all_knobs(ToyTask(), CONFIG)
+    knobs = all_knobs(ToyTask(), CONFIG)
     changes.check({"rate": "1", "decay": "config", "eval_every": "0"}, knobs)
     with pytest.raises(Refusal, match="'warp' is no knob of this run: choose from rate, decay, eval_every"):
         changes.check({"warp": "9"}, knobs)
@@ -227,6 +249,6 @@ def test_a_signal_and_a_change_do_not_meet(tmp_path):
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    assert len(changes.read_requests(workdir)) == 1
+    assert len(changes.waiting(workdir)) == 1
     train(workdir, StopAt(6))
     assert [change.step for change in changes.read_history(workdir)] == [3]

@@ -12,8 +12,8 @@ from engine.toy import ToyTask
 from specjax.data import order
 from specjax.engine import loop, mesh
 from specjax.engine.checkpoint import digests
+from specjax.engine.clock import TrainConfig
 from specjax.engine.knobs import KnobValues
-from specjax.engine.loop import TrainConfig
 from specjax.engine.watch import StopRequest
 from specjax.errors import Refusal
 

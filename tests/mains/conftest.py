@@ -1,14 +1,30 @@
-"""One small run, shared by the tests that only look at it."""
+"""Small runs, shared by the tests that only look at them."""
+
+import os
+import time
 
 import pytest
 
-from mains.commands import SMALL, run
+from mains.commands import SHORT_RUN, SMALL, run
 
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory):
-    """Compilation cache of the commands under test."""
-    return tmp_path_factory.mktemp("cache")
+    """Compilation cache of the commands under test, one for all workers of a test run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compiled"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def undisturbed(cache, tmp_path_factory):
+    """Workdir of the short run that was left alone, and how long it took."""
+    workdir = tmp_path_factory.mktemp("undisturbed")
+    begin = time.monotonic()
+    done = run(cache, "train", *SHORT_RUN, f"--workdir={workdir}")
+    assert done.returncode == 0, done.stderr
+    return workdir, time.monotonic() - begin
 
 
 @pytest.fixture(scope="session")

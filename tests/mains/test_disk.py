@@ -3,13 +3,11 @@
 `RLIMIT_FSIZE` fails every write past so many bytes of a file, in libraries and in ours alike.
 """
 
-import subprocess
 import sys
 
 import pytest
 
-from mains.commands import ROOT, SMALL, command, environment, run
-from mains.test_faults import final_digests, log
+from mains.commands import SMALL, command, final_digests, log, refusal, run, run_words
 
 STEPS = 24
 ARGUMENTS = (*SMALL, f"--config.steps={STEPS}", "--config.checkpoint_every=8")
@@ -17,28 +15,11 @@ ARGUMENTS = (*SMALL, f"--config.steps={STEPS}", "--config.checkpoint_every=8")
 
 def run_limited(cache, limit, name, *arguments):
     """One command whose files may not grow past `limit` bytes."""
-
     restrict = (
         "import os, resource, sys; limit = int(sys.argv[1]); "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)); os.execv(sys.argv[2], sys.argv[2:])"
     )
-    return subprocess.run(
-        [sys.executable, "-c", restrict, str(limit), *command(name, *arguments)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment(cache),
-        timeout=300,
-        check=False,
-    )
-
-
-def refused(done):
-    assert done.returncode == 2, (done.returncode, done.stderr[-3000:])
-    assert "Traceback" not in done.stderr
-    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1, done.stderr[-3000:]
-    return lines[0]
+    return run_words(cache, [sys.executable, "-c", restrict, limit, *command(name, *arguments)])
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +39,7 @@ def test_a_full_disk_stops_the_run_and_spoils_nothing(cache, undisturbed, tmp_pa
         "log": (("--config.checkpoint_every=0", "--config.sample_every=0"), 5_000),
         "samples": (("--config.checkpoint_every=0", "--config.sample_every=4"), 30_000),
     }[what]
-    said = refused(run_limited(cache, limit, "train", *ARGUMENTS, *extra, f"--workdir={workdir}"))
+    said = refusal(run_limited(cache, limit, "train", *ARGUMENTS, *extra, f"--workdir={workdir}"))
     assert "make room" in said
     resumed = run(cache, "train", *ARGUMENTS, f"--workdir={workdir}")
     assert resumed.returncode == 0, resumed.stderr
@@ -79,13 +60,13 @@ def test_a_full_disk_under_the_compilation_cache_only_costs_time(tmp_path):
 
 def test_a_full_disk_leaves_no_half_a_bundle_or_sound(cache, undisturbed, tmp_path):
     out = tmp_path / "bundle"
-    assert "cannot be written" in refused(
+    assert "cannot be written" in refusal(
         run_limited(cache, 5_000, "export", f"--workdir={undisturbed}", f"--out={out}")
     )
     assert not out.exists()
     assert run(cache, "export", f"--workdir={undisturbed}", f"--out={out}").returncode == 0
     sounds = tmp_path / "sounds"
     done = run_limited(cache, 20_000, "synth", "chord", f"--bundle={out}", "--digit=3", f"--out={sounds}")
-    assert "cannot be written" in refused(done)
+    assert "cannot be written" in refusal(done)
     assert not list(sounds.glob("*.wav"))
     assert not list(sounds.glob("*.png"))

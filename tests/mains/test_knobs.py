@@ -6,11 +6,10 @@ import time
 
 import pytest
 
-from mains.commands import SMALL, run
-from mains.test_faults import final_digests, log, start
+from mains.commands import SMALL, final_digests, finish, log, refusal, run, start
 from specjax.engine import changes
 
-STEPS = 300
+STEPS = 160
 ARGUMENTS = (*SMALL, f"--config.steps={STEPS}", "--config.checkpoint_every=20")
 POSTED = (
     ("lr=0.5", "loss.huber=2"),
@@ -57,25 +56,19 @@ def test_changed_three_times_and_killed_it_ends_as_the_run_that_had_them_schedul
     shown = post(cache, live, *POSTED[2])
     assert "from step" in shown
     assert "waiting, from the next step: lr=config curriculum=5,6,7 sample_every=100" in shown
-    process = start(cache, live, ARGUMENTS)
-    assert process.wait(300) == 0, process.communicate()[1]
-    process.communicate()
+    finish(start(cache, live, ARGUMENTS))
 
     history = changes.read_history(live)
     assert [change.values for change in history] == [dict(w.split("=", 1) for w in words) for words in POSTED]
     assert [line["step"] for line in log(live) if "train/loss" in line] == list(range(1, STEPS + 1))
 
     scheduled = tmp_path / "scheduled"
-    first = start(cache, scheduled, (*ARGUMENTS, "--config.steps=1"))
-    assert first.wait(300) == 0, first.communicate()[1]
-    first.communicate()
+    finish(start(cache, scheduled, (*ARGUMENTS, "--config.steps=1")))
     (scheduled / "config.json").write_text((live / "config.json").read_text())
     for change in history:
         words = [f"{name}={text}" for name, text in change.values.items()]
         post(cache, scheduled, f"--at_step={change.step}", *words)
-    second = start(cache, scheduled, ARGUMENTS)
-    assert second.wait(300) == 0, second.communicate()[1]
-    second.communicate()
+    finish(start(cache, scheduled, ARGUMENTS))
     assert final_digests(scheduled, STEPS) == final_digests(live, STEPS)
 
 
@@ -98,7 +91,7 @@ def finished(cache, tmp_path_factory):
         (("lr=1", "lr=2"), "lr is given twice"),
         (("loss.ms_ssim=nan",), "loss.ms_ssim: 'nan' is not a finite number"),
         (("curriculum=10",), "curriculum: '10' is not a list of labels from 0 to 9"),
-        (("average_decay=1",), "average_decay: '1' must lie below 1"),
+        (("average_decay=1",), "average_decay: '1' is not a finite number of at least 0 and below 1"),
         (("sample_every=1.5",), "sample_every: '1.5' is not a number of steps"),
         (("--at_step=1", "lr=1"), "the run is at step 2 and ends at 2"),
         (("--at_step=5",), "--at_step changes nothing by itself"),
@@ -106,11 +99,8 @@ def finished(cache, tmp_path_factory):
     ],
 )
 def test_what_cannot_be_changed_is_refused(cache, finished, arguments, message):
-    done = run(cache, "knobs", f"--workdir={finished}", *arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert changes.read_requests(finished) == []
+    assert message in refusal(run(cache, "knobs", f"--workdir={finished}", *arguments))
+    assert changes.waiting(finished) == []
 
 
 def test_without_a_change_it_shows_what_there_is(cache, finished):
@@ -122,6 +112,4 @@ def test_without_a_change_it_shows_what_there_is(cache, finished):
 
 @pytest.mark.parametrize("workdir", ["", "nowhere"])
 def test_a_folder_that_is_no_run_is_refused(cache, tmp_path, workdir):
-    done = run(cache, "knobs", *([f"--workdir={tmp_path / workdir}"] if workdir else []), "lr=1")
-    assert done.returncode == 2
-    assert done.stderr.strip().splitlines()[-1].startswith("error: ")
+    refusal(run(cache, "knobs", *([f"--workdir={tmp_path / workdir}"] if workdir else []), "lr=1"))

@@ -1,0 +1,57 @@
+"""A run spread over devices or processes trains as one on a single device."""
+
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from mains.commands import ROOT, SHORT_RUN, SMALL, log, run, run_words
+from specjax.engine import changes
+
+
+def pod(cache, workdir, *arguments):
+    """Two processes on this machine."""
+    launch = [sys.executable, ROOT / "launch" / "local_pod.py", "--processes=2", "--restarts=0", "--"]
+    return run_words(cache, [*launch, *arguments, f"--workdir={workdir}"])
+
+
+def test_two_processes_train_as_one(cache, undisturbed, tmp_path):
+    done = pod(cache, tmp_path, *SHORT_RUN)
+    assert done.returncode == 0, done.stderr
+    one, two = ([line["train/loss"] for line in log(folder)] for folder in (undisturbed[0], tmp_path))
+    np.testing.assert_allclose(two, one, rtol=1e-5)
+
+
+def test_two_processes_agree_on_a_change(cache, tmp_path):
+    """One change from the history, one request taken up by process 0; against one process with the same history."""
+    workdir = tmp_path / "pod"
+    workdir.mkdir()
+    changes.history_path(workdir).write_text('{"step": 5, "values": {"lr": "0.5"}, "request": "a"}\n')
+    changes.post(workdir, {"curriculum": "0,1,2,3,4", "loss.l1": "0.1"}, 10)
+    done = pod(cache, workdir, *SHORT_RUN)
+    assert done.returncode == 0, done.stderr
+    assert [change.step for change in changes.read_history(workdir)] == [5, 10]
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    changes.history_path(alone).write_bytes(changes.history_path(workdir).read_bytes())
+    assert run(cache, "train", *SHORT_RUN, f"--workdir={alone}").returncode == 0
+    one, two = ([line["train/loss"] for line in log(folder)] for folder in (alone, workdir))
+    np.testing.assert_allclose(two, one, rtol=1e-5)
+
+
+@pytest.mark.parametrize("devices", [2, 4])
+def test_several_devices_train_as_one(cache, undisturbed, tmp_path, devices):
+    done = run(cache, "train", *SHORT_RUN, f"--workdir={tmp_path}", JAX_NUM_CPU_DEVICES=str(devices))
+    assert done.returncode == 0, done.stderr
+    one, several = ([line["train/loss"] for line in log(folder)] for folder in (undisturbed[0], tmp_path))
+    np.testing.assert_allclose(several, one, rtol=1e-5)
+
+
+def test_saved_on_four_devices_opened_on_one(cache, tmp_path):
+    four = run(cache, "train", *SMALL, "--config.steps=4", f"--workdir={tmp_path}", JAX_NUM_CPU_DEVICES="4")
+    assert four.returncode == 0, four.stderr
+    one = run(cache, "train", *SMALL, "--config.steps=4", f"--workdir={tmp_path}", JAX_NUM_CPU_DEVICES="1")
+    assert one.returncode == 0, one.stderr
+    assert "resumed at step 4" in one.stderr
+    assert jax.device_count() == 4
