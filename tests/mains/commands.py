@@ -22,6 +22,7 @@ SMALL = (
     "--config.conditioning.smear_columns=2.0",
     "--config.columns=0",
     "--config.model.widths=(4,8,8)",
+    "--config.model.depth=1",
     "--config.batch_size=8",
     "--config.eval_every=0",
     "--config.log_every=1",

@@ -131,3 +131,13 @@ def test_a_deep_stack_of_he_layers_neither_fades_nor_explodes():
 
     out, _ = Stack().init_with_output(jax.random.key(0, impl="rbg"), random(1, 16, 16, 24))
     assert 0.05 < float(jnp.std(out)) < 5
+
+
+@pytest.mark.parametrize(
+    ("init", "linen"),
+    [("he", nn.initializers.he_normal()), ("torch", nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"))],
+)
+def test_kernels_drawn_as_matrices_are_linens_own(key, init, linen):
+    shape = (3, 3, 8, 5)
+    drawn = conv.kernel_init(init)(key, shape, jnp.float32)
+    np.testing.assert_array_equal(drawn, linen(key, shape, jnp.float32))
