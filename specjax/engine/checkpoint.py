@@ -3,6 +3,8 @@
 Orbax writes them, asynchronously and atomically; but a flipped bit in its files restores as a wrong number without
 a word. So each step also carries a digest of every leaf, taken on device, and a restore is believed only when the
 digests agree. A step that fails is set aside, with its reason, and the one before it is tried.
+
+Leaves are saved by their paths alone: a tree that holds the same arrays in other containers restores them.
 """
 
 import hashlib
@@ -39,8 +41,8 @@ def leaf_digest(x: Array) -> UInt32[Array, "2"]:
 
 def digests(tree: Tree) -> dict[str, str]:
     """Fingerprint of every leaf by its path, as hexadecimal text."""
-    flat = jax.tree_util.tree_flatten_with_path(jax.device_get(_tree_digests(tree)))[0]
-    return {jax.tree_util.keystr(path): f"{int(pair[0]):08x}{int(pair[1]):08x}" for path, pair in flat}
+    pairs = jax.device_get(_tree_digests(by_path(tree)))
+    return {path: f"{int(pair[0]):08x}{int(pair[1]):08x}" for path, pair in pairs.items()}
 
 
 class Checkpoints:
@@ -49,6 +51,7 @@ class Checkpoints:
     def __init__(self, folder: epath.PathLike, keep: int = 3) -> None:
         self._folder = epath.Path(folder)
         self._keep = keep
+        self._saving = False
         self._manager = self._open()
 
     def _open(self) -> ocp.CheckpointManager:
@@ -70,17 +73,20 @@ class Checkpoints:
         with self._refusing():
             self._manager.save(
                 step,
-                args=ocp.args.Composite(state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(record)),
+                args=ocp.args.Composite(state=ocp.args.StandardSave(by_path(state)), record=ocp.args.JsonSave(record)),
                 force=True,
             )
+        self._saving = True
 
     def check(self) -> None:
-        """Refuse to go on where a save that runs beside went wrong; costs nothing where none did."""
-        with self._refusing():
-            self._manager.check_for_errors()
+        """Refuse to go on where a save that ran beside went wrong; costs nothing where none has just ended."""
+        # `check_for_errors` never tells: Orbax's own thread has asked it before, and it answers once.
+        if self._saving and not self._manager.is_saving_in_progress():
+            self.wait()
 
     def wait(self) -> None:
         """Block until everything is on disk; refuses where something went wrong."""
+        self._saving = False
         with self._refusing():
             self._manager.wait_until_finished()
 
@@ -141,10 +147,11 @@ class Checkpoints:
         saved = record["digests"]
         self._check_architecture(step, record["shapes"], leaf_shapes(abstract))
         try:
-            args = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
-            state = self._manager.restore(step, args=args)["state"]
+            args = ocp.args.Composite(state=ocp.args.StandardRestore(by_path(abstract)))
+            leaves = self._manager.restore(step, args=args)["state"]
         except Exception as error:
             raise BadCheckpoint(f"its arrays are unreadable ({_short(error)})") from error
+        state = jax.tree.unflatten(jax.tree.structure(abstract), [leaves[path] for path in by_path(abstract)])
         found = digests(state)
         wrong = [path for path in saved if found.get(path) != saved[path]]
         if wrong:
@@ -183,10 +190,14 @@ class Checkpoints:
             )
 
 
+def by_path(tree: Tree) -> dict[str, Any]:
+    """Every leaf by its path, in the order of the tree."""
+    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
+
+
 def leaf_shapes(tree: Tree) -> dict[str, str]:
     """Type and shape of every leaf by its path, as text."""
-    flat = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {jax.tree_util.keystr(path): f"{x.dtype}{list(x.shape)}" for path, x in flat}
+    return {path: f"{x.dtype}{list(x.shape)}" for path, x in by_path(tree).items()}
 
 
 def _seal(record: dict[str, Any]) -> str:

@@ -1,11 +1,15 @@
 """Checkpoints under damage: what comes back is what was saved, or nothing."""
 
 import gc
+import resource
 import shutil
+import time
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from specjax.engine import mesh
@@ -111,6 +115,54 @@ def test_many_flips_of_the_array_files(saved, tmp_path):
         shutil.rmtree(copy)
 
 
+def test_an_error_of_the_writer_is_seen_once_and_the_next_save_works(saved):
+    """The write fails after `save` returned; the next look, as the loop takes between two dispatches, tells."""
+    checkpoints = Checkpoints(saved)
+
+    def look_until_told():
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            checkpoints.check()
+            time.sleep(0.005)
+
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    try:
+        checkpoints.save(3, tree(3), {})
+        with pytest.raises(Refusal, match="could not be written"):
+            look_until_told()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    checkpoints.check()
+    assert checkpoints.restore_newest(abstract(tree()))[0] == 2
+    checkpoints.save(3, tree(4), {})
+    checkpoints.wait()
+    checkpoints.close()
+    step, state, _ = restore(saved)
+    assert step == 3
+    assert digests(state) == digests(tree(4))
+
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def golden_tree():
+    """What each release has saved once."""
+    host = {
+        "params": {"w": np.arange(12, dtype=np.float32).reshape(3, 4) / 7, "b": np.array([1.5, -2.0], jnp.bfloat16)},
+        "count": np.array(41, np.int32),
+    }
+    return mesh.replicate(host, mesh.make_mesh())
+
+
+@pytest.mark.parametrize("release", sorted(path.name for path in GOLDEN.iterdir()))
+def test_what_a_release_saved_is_restored(tmp_path, release):
+    folder = shutil.copytree(GOLDEN / release, tmp_path / release)
+    step, state, facts = restore(folder, golden_tree())
+    assert (step, facts) == (41, {"release": release})
+    jax.tree.map(np.testing.assert_array_equal, state, golden_tree())
+
+
 def test_a_bad_step_does_not_block_later_saves(saved):
     shutil.rmtree(saved / "2" / "state" / "d")
     checkpoints = Checkpoints(saved)
@@ -143,6 +195,21 @@ def test_another_architecture_is_named_leaf_by_leaf(saved):
         Refusal, match=r"another architecture.*\['w'\]: saved float32\[40, 30\], configured float32\[40, 31\]"
     ):
         restore(saved, other)
+
+
+def test_the_containers_of_a_tree_may_change(saved):
+    """As where a chain of optimisers gets a stage without state."""
+    wrapped = {"state": (tree(), optax.EmptyState())}
+    checkpoints = Checkpoints(saved)
+    checkpoints.save(3, wrapped, {})
+    checkpoints.wait()
+    checkpoints.close()
+    step, state, _ = restore(saved, {"state": (tree(), optax.EmptyState(), ())})
+    assert step == 3
+    assert isinstance(state["state"][1], optax.EmptyState)
+    assert digests(state) == digests(wrapped)
+    with pytest.raises(Refusal, match=r"another architecture.*6 leaves differ"):
+        restore(saved, {"state": (optax.EmptyState(), tree())})
 
 
 def test_reading_without_mending_changes_nothing(saved):

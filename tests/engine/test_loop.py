@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 
 import jax
@@ -152,6 +153,24 @@ def test_compiles_once_and_never_waits_for_the_devices(tmp_path, stop):
             run, _ = dispatch(run, examples, value)
     assert int(run.step) == 20
     assert jax.tree.leaves(old)[0].is_deleted(), "the state's buffers are reused"
+
+
+def test_memory_stays_flat_for_two_hundred_steps(tmp_path):
+    """Saves, samples and measurements between them included."""
+    held, peaks = [], []
+
+    class Watching(StopRequest):
+        def __init__(self):
+            pass
+
+        def reached(self, step):
+            held.append(sum(x.nbytes for x in jax.live_arrays()))
+            peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+            return False
+
+    train(tmp_path, Watching(), steps=260, checkpoint_every=20, eval_every=20, sample_every=20)
+    assert max(held[60:]) <= max(held[:60])
+    assert peaks[-1] - peaks[60] < 20 * 1024, "KiB of the process over the last two hundred steps"
 
 
 def test_the_profiler_traces_the_steps_it_is_asked_for(tmp_path, stop):

@@ -1,8 +1,8 @@
 """A run spread over devices or processes trains as one on a single device."""
 
+import shutil
 import sys
 
-import jax
 import numpy as np
 import pytest
 
@@ -48,10 +48,23 @@ def test_several_devices_train_as_one(cache, undisturbed, tmp_path, devices):
     np.testing.assert_allclose(several, one, rtol=1e-5)
 
 
-def test_saved_on_four_devices_opened_on_one(cache, tmp_path):
-    four = run(cache, "train", *SMALL, "--config.steps=4", f"--workdir={tmp_path}", JAX_NUM_CPU_DEVICES="4")
-    assert four.returncode == 0, four.stderr
-    one = run(cache, "train", *SMALL, "--config.steps=4", f"--workdir={tmp_path}", JAX_NUM_CPU_DEVICES="1")
-    assert one.returncode == 0, one.stderr
-    assert "resumed at step 4" in one.stderr
-    assert jax.device_count() == 4
+@pytest.fixture(scope="module")
+def of_four_devices(cache, tmp_path_factory):
+    """Workdir of four steps on four devices."""
+    workdir = tmp_path_factory.mktemp("devices") / "four"
+    done = run(cache, "train", *SMALL, "--config.steps=4", f"--workdir={workdir}", JAX_NUM_CPU_DEVICES="4")
+    assert done.returncode == 0, done.stderr
+    return workdir
+
+
+@pytest.mark.parametrize("devices", [1, 2, 8])
+def test_saved_on_four_devices_goes_on_with_others(cache, of_four_devices, tmp_path, devices):
+    """Digests of every array agree as it is opened, or it would not go on."""
+    losses = []
+    for count in (4, devices):
+        workdir = shutil.copytree(of_four_devices, tmp_path / str(count))
+        done = run(cache, "train", *SMALL, "--config.steps=8", f"--workdir={workdir}", JAX_NUM_CPU_DEVICES=str(count))
+        assert done.returncode == 0, done.stderr
+        assert "resumed at step 4" in done.stderr
+        losses.append([line["train/loss"] for line in log(workdir)])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
