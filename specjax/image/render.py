@@ -1,5 +1,6 @@
 """Arrays to pictures that people look at: RGB bytes, `(height, width, 3)`, top row first."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,6 +51,15 @@ def tile(
     return np.asarray(sheet)
 
 
+def round_numbers(low: float, high: float) -> list[float]:
+    """About six round numbers from `low` to `high`: multiples of 1, 2 or 5 times a power of ten."""
+    rough = (high - low) / 6
+    magnitude = 10.0 ** math.floor(math.log10(rough))
+    step = magnitude * next(m for m in (1, 2, 5, 10) if m * magnitude >= rough)
+    first, last = math.ceil(low / step), math.floor(high / step + 1e-9)
+    return [float(f"{i * step:.12g}") for i in range(first, last + 1)]
+
+
 def spectrogram(
     levels: Float[np.ndarray, "rows columns"],
     *,
@@ -63,7 +73,7 @@ def spectrogram(
 
     Args:
       levels: in [0, 1], row r at `r * row_hz`.
-      duration_s: length of the time axis.
+      duration_s: length of the time axis, above 0.
       rows: first and last row shown; None shows all.
       size: width and height of the drawn field, in pixels.
     """
@@ -78,13 +88,15 @@ def spectrogram(
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(13)
     draw.text((left, 7), title, (0, 0, 0), font)
-    for tick in np.linspace(0, 1, 6):
-        x, y = left + tick * width, top + (1 - tick) * height
+    for second in round_numbers(0.0, duration_s):
+        x = left + second / duration_s * width
         draw.line([(x, top + height), (x, top + height + 4)], (0, 0, 0))
-        draw.text((x, top + height + 6), f"{tick * duration_s:.2g}", (0, 0, 0), font, anchor="ma")
+        draw.text((x, top + height + 6), f"{second:g}", (0, 0, 0), font, anchor="ma")
+    lowest_hz, highest_hz = (first - 0.5) * row_hz, (last - 0.5) * row_hz  # a row is drawn around its frequency
+    for hz in round_numbers(lowest_hz, highest_hz):
+        y = top + (highest_hz - hz) / (highest_hz - lowest_hz) * height
         draw.line([(left - 4, y), (left, y)], (0, 0, 0))
-        hz = (first + tick * (last - first)) * row_hz
-        draw.text((left - 8, y), f"{hz:.0f}", (0, 0, 0), font, anchor="rm")
+        draw.text((left - 8, y), f"{hz:g}", (0, 0, 0), font, anchor="rm")
     draw.text((left + width / 2, top + height + 24), "time (s)", (0, 0, 0), font, anchor="ma")
     draw.text((4, 7), "f (Hz)", (0, 0, 0), font)
     return np.asarray(canvas)

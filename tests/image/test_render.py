@@ -104,3 +104,26 @@ class TestSpectrogram:
         sheet = render.spectrogram(np.zeros((40, 40)), size=(80, 60))
         assert (sheet[:, :70] < 128).any()
         assert (sheet[-45:] < 128).any()
+
+    def test_a_line_stands_at_its_frequency(self):
+        """220 Hz, drawn: the brightest line of pixels lies where the axis has 220 between its ticks."""
+        levels = np.zeros((500, 20))
+        levels[55] = 1.0
+        field = lightness(self.field(levels, row_hz=4.0, rows=(40, 70)))
+        height_of_line = float(np.argmax(field.mean(axis=1))) + 0.5
+        lowest, highest = 39.5 * 4, 69.5 * 4
+        assert height_of_line == pytest.approx((highest - 220) / (highest - lowest) * 60, abs=1.01)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (0, 0.25, [0, 0.05, 0.1, 0.15, 0.2, 0.25]),
+        (-4, 804, [0, 200, 400, 600, 800]),
+        (158, 278, [160, 180, 200, 220, 240, 260]),
+        (0, 60, [0, 10, 20, 30, 40, 50, 60]),
+    ],
+)
+def test_axes_carry_round_numbers(low, high, expected):
+    assert render.round_numbers(float(low), float(high)) == expected
