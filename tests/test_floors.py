@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "specjax"
 WINGS = ("chord", "melody", "mvnet", "texture")
-MAINS = ("train", "evaluate", "export", "synth", "knobs", "bench", "__main__")
+MAINS = ("train", "evaluate", "export", "synth", "knobs", "bench", "study", "__main__")
 
 # What the modules of each room may import of this package.
 MATHS = {"image", "signal"}
@@ -25,6 +25,7 @@ ALLOWED = {
     **{wing: MATHS | {"nn", "optim", "measure", "data", wing} for wing in WINGS},
     "wings": {*WINGS, "engine", "config", "errors"},
     "benchmark": {"benchmark", *MATHS, *WINGS, "nn", "optim", "engine"},
+    "studies": {"studies"},
     "peers": {"peers"},  # theirs is theirs: nothing of ours speeds it up
     "runs": {"wings", "engine", "config", "errors"},
     "cli": {"config", "errors"},
@@ -84,7 +85,7 @@ def test_no_pickles():
         assert not any(name.split(".")[0] in ("pickle", "dill", "cloudpickle", "joblib") for name in imports(path))
 
 
-@pytest.mark.parametrize("command", ["train", "bench", "synth", "evaluate", "export", "knobs"])
+@pytest.mark.parametrize("command", ["train", "bench", "synth", "evaluate", "export", "knobs", "study"])
 def test_starting_a_command_loads_nothing_heavy(command):
     code = f"import sys, specjax.{command}, specjax.wings; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -182,6 +182,7 @@ class ChordTask:
             "off_chord_db": metrics.off_chord_db(picture, partials),
             "pitch_error_cents": metrics.pitch_error_cents(wave, tables.exact_hz[chord], PITCH_SOUND.sample_rate),
             "r_squared": metrics.r_squared(picture, reference),
+            "brightest": jnp.max(picture),
             "ms_ssim": ms_ssim(picture, reference),
             "envelope_correlation": metrics.envelope_correlation(
                 picture, partials, digit, jnp.asarray(self.operators.upscale)

@@ -1,0 +1,1 @@
+"""Questions that a paper leaves open, as sets of runs that answer them."""

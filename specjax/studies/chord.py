@@ -1,0 +1,89 @@
+"""What the chord paper tried or left open (sections 4 to 6), one factor at a time."""
+
+from specjax.studies.study import Measure, Study
+
+MEASURES = (
+    Measure("eval/exact_notes", "exact triads", 100.0, "{:.1f}%"),
+    Measure("eval/label_named", "named right", 100.0, "{:.1f}%"),
+    Measure("eval/off_chord_db", "off-chord, dB", 1.0, "{:.1f}"),
+    Measure("eval/r_squared", "R^2", 1.0, "{:.3f}"),
+    Measure("eval/ms_ssim", "MS-SSIM", 1.0, "{:.4f}"),
+    Measure("eval/brightest", "brightest level", 1.0, "{:.2f}"),
+)
+
+# Of the losses alone: nothing else that helps.
+_HUBER = {"weights.huber.value": 1.0, "weights.rows.value": 0.0, "weights.l1.end": 0.0, "weights.label.value": 0.0,
+          "model.labels": 0}  # fmt: skip
+_UNREAD = {"weights.label.value": 0.0, "model.labels": 0}
+
+STUDIES = {
+    "heads": Study(
+        "The paper's head against one that can place a maximum in any row, at equal updates.",
+        {
+            "paper's head": {"model.head": "paper", **_UNREAD},
+            "rows": _UNREAD,
+            "rows, and the digit read": {},
+        },
+        seeds=3,
+    ),
+    "losses": Study(
+        "Mixes of losses, those that diverged for the paper's authors among them.",
+        {
+            "Huber": _HUBER,
+            "MSE": {**_HUBER, "weights.huber.value": 0.0, "weights.mse.value": 1.0},
+            "L1": {**_HUBER, "weights.huber.value": 0.0, "weights.l1.value": 1.0, "weights.l1.end": 1.0},
+            "Huber + MS-SSIM": {**_HUBER, "weights.huber.value": 0.65, "weights.ms_ssim.value": 0.34},
+            "Huber + MS-SSIM + FFT": {
+                **_HUBER,
+                "weights.huber.value": 0.65,
+                "weights.ms_ssim.value": 0.34,
+                "weights.fft.value": 1e-4,
+            },
+            "Huber + STFT": {**_HUBER, "weights.stft.value": 0.1},
+            "Huber + waveform": {**_HUBER, "weights.waveform.value": 0.1},
+            "Huber + Sobel": {**_HUBER, "weights.sobel.value": 0.1},
+            "Huber + row sums": {**_HUBER, "weights.rows.value": 0.03},
+            "Huber + row sums + rising L1": _UNREAD,
+        },
+        seeds=10,
+    ),
+    "skips": Study(
+        "Skip connections.",
+        {"with": {}, "without": {"model.skips": False}},
+        seeds=3,
+    ),
+    "activation": Study(
+        "The last activation.",
+        {"LeakyReLU": {}, "sigmoid": {"model.activation": "sigmoid"}},
+        seeds=3,
+    ),
+    "depth": Study(
+        "Convolutions a stage.",
+        {f"{n}": {"model.depth": n} for n in (1, 2, 3, 4)},
+        seeds=3,
+    ),
+    "batch": Study(
+        "Examples an update, at equal updates.",
+        {f"{n}": {"batch_size": n} for n in (2, 4, 8, 16, 32)},
+        seeds=3,
+    ),
+    "learning_rate": Study(
+        "The learning rate at its highest.",
+        {f"{rate:g}": {"optimiser.learning_rate.value": rate} for rate in (3e-5, 1e-4, 5e-4, 2e-3, 5e-3, 1.5e-2)},
+        seeds=3,
+    ),
+    "curriculum": Study(
+        "Digits shown one after another, or all from the start.",
+        {
+            "all": {},
+            "0 and 1 first, all from a fifth on": {"curriculum": ((0, (0, 1)), (100, tuple(range(10))))},
+            "one more every 30 updates": {"curriculum": tuple((30 * i, tuple(range(i + 1))) for i in range(10))},
+        },
+        seeds=3,
+    ),
+    "precision": Study(
+        "Reduced precision of the convolutions.",
+        {"float32": {}, "bfloat16": {"model.compute_dtype": "bfloat16"}},
+        seeds=3,
+    ),
+}

@@ -1,0 +1,84 @@
+"""Questions: every variant can be trained, tables tell means, spreads and what stopped."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from specjax import wings
+from specjax.config import load
+from specjax.studies import study
+from specjax.studies.chord import MEASURES, STUDIES
+from specjax.studies.study import Measure, Study, half_width, table
+
+EXACT = Measure("eval/exact_notes", "exact", 100.0, "{:.1f}%")
+
+
+@pytest.mark.parametrize(("name", "variant"), [(name, v) for name, s in STUDIES.items() for v in s.variants])
+def test_every_variant_can_be_trained(name, variant):
+    config = load("unet:small")
+    config.update_from_flattened_dict({key: value for key, value in STUDIES[name].variants[variant].items()})
+    clock, task = wings.build(config.to_dict())
+    assert clock.steps == 500
+    assert task.config.conditioning.size == 112
+
+
+def test_the_interval_is_students():
+    values = [0.9, 0.95, 0.97, 0.91]
+    low, high = scipy.stats.t.interval(0.95, 3, loc=np.mean(values), scale=scipy.stats.sem(values))
+    assert half_width(values) == pytest.approx((high - low) / 2)
+    assert half_width([0.5, 0.5]) == 0
+    assert math.isnan(half_width([0.5]))
+
+
+def test_the_table_counts_what_stopped_and_averages_the_rest():
+    asked = Study("Which?", {"one": {}, "two": {}}, seeds=2)
+    runs = {
+        "one": [{"eval/exact_notes": 0.5}, {"eval/exact_notes": 0.7}],
+        "two": [{"stopped": "error: not finite"}, {"eval/exact_notes": 0.25}],
+    }
+    lines = table(asked, runs, [EXACT, Measure("eval/absent", "absent", 1.0, "{:.1f}")]).splitlines()
+    assert lines[0] == "Which?"
+    assert lines[2] == "| | runs that ended well | exact |"
+    assert lines[4] == f"| one | 2 of 2 | 60.0% ± {100 * half_width([0.5, 0.7]):.1f}% |"
+    assert lines[5] == "| two | 1 of 2 | 25.0% |"
+
+
+def test_a_run_that_is_finished_is_not_done_again(tmp_path, monkeypatch):
+    calls = []
+
+    class Done:
+        returncode, stdout, stderr = 0, '{"eval/exact_notes": 0.5}\n', ""
+
+        def check_returncode(self):
+            pass
+
+    def fake(name, *words):
+        calls.append((name, words))
+        (tmp_path / "one-0").mkdir(exist_ok=True)
+        return Done()
+
+    monkeypatch.setattr(study, "_specjax", fake)
+    asked = Study("Which?", {"one": {"model.skips": False}})
+    first = study.answer(asked, ["--config=unet:small"], [0], tmp_path, 8)
+    assert study.answer(asked, ["--config=unet:small"], [0], tmp_path, 8)["one"][0]["eval/exact_notes"] == 0.5
+    assert first["one"][0]["eval/exact_notes"] == 0.5
+    assert [name for name, _ in calls] == ["train", "evaluate"]
+    assert calls[0][1][:3] == ("--config=unet:small", "--config.model.skips=False", "--config.seed=0")
+    study.answer(asked, ["--config=unet:small"], [0], tmp_path, 16)
+    assert len(calls) == 4, "asked otherwise, it is measured anew"
+
+
+def test_a_training_that_stops_is_a_result(tmp_path, monkeypatch):
+    class Stopped:
+        returncode, stdout, stderr = 2, "", "step 3\nerror: the last 20 updates were not finite\n"
+
+    (tmp_path / "one-0").mkdir()
+    monkeypatch.setattr(study, "_specjax", lambda *_: Stopped())
+    (result,) = study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)["one"]
+    assert result["stopped"] == "error: the last 20 updates were not finite"
+
+
+def test_measures_are_those_of_the_wing():
+    assert all(measure.key.startswith("eval/") for measure in MEASURES)
