@@ -27,7 +27,7 @@ CHORD = ChordConfig(
     data=DigitsConfig(held_out=-1),
     conditioning=Conditioning(),
     model=UNetConfig(widths=(16, 64, 128), depth=2, head="rows", init="he", labels=10),
-    weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=STEPS), label=0.05),
+    weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=STEPS), label=1.0),
     optimiser=OptimiserConfig(
         learning_rate=ScheduleSpec("cosine", value=2e-3, over=STEPS, warmup=200),
         clip=1.0,
@@ -46,7 +46,7 @@ def get_config(variant: str = "") -> ConfigDict:
         steps = 1500
         chord = replace(
             chord,
-            weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=steps), label=0.05),
+            weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=steps), label=1.0),
             model=replace(chord.model, widths=(16, 32, 64), depth=3),
             optimiser=replace(
                 chord.optimiser,
@@ -61,7 +61,7 @@ def get_config(variant: str = "") -> ConfigDict:
             chord,
             conditioning=replace(chord.conditioning, size=112, smear_columns=2.2, fade_mean=56.0, fade_sigma=27.8),
             columns=0,
-            weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=steps), label=0.05),
+            weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=steps), label=1.0),
             optimiser=replace(
                 chord.optimiser,
                 learning_rate=ScheduleSpec("cosine", value=2e-3, over=steps, warmup=50),
