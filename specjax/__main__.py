@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-COMMANDS = ("train", "evaluate", "export", "synth", "knobs", "bench")
+COMMANDS = ("train", "evaluate", "export", "synth", "knobs", "bench", "study")
 
 
 def main() -> None:

@@ -21,6 +21,11 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 install_import_hook("specjax", "beartype.beartype")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of whole commands first: they take longest, and whoever ends last should end with something short."""
+    items.sort(key=lambda item: "mains" not in item.path.parts)
+
+
 @pytest.fixture
 def key() -> jax.Array:
     return jax.random.key(0)

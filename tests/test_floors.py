@@ -74,6 +74,14 @@ def test_a_bare_accelerator_machine_can_start(path):
         assert first in STARTING | {"specjax"} | sys.stdlib_module_names, f"{path.name} imports {name} at start"
 
 
+def test_every_main_is_a_command():
+    from specjax.__main__ import COMMANDS
+
+    assert {*COMMANDS, "__main__"} == set(MAINS)
+    with_flags = {room(path) for path in FILES if "DEFINE_" in path.read_text()}
+    assert with_flags == set(COMMANDS)
+
+
 def test_flags_live_in_mains_alone():
     for path in FILES:
         if room(path) not in (*MAINS, "cli"):
