@@ -178,8 +178,7 @@ def _counts(words: Sequence[str], flag: str) -> list[int]:
 def _check_plot() -> None:
     if PLOT.value is None:
         return
-    if not importlib.util.find_spec("matplotlib"):
-        raise Refusal("--plot needs matplotlib: pip install 'specjax[plots]'")
+    cli.need("matplotlib", "--plot", extra="plots")
     if not PLOT.value.endswith(".png") or not Path(PLOT.value).absolute().parent.is_dir():
         raise Refusal(f"--plot={PLOT.value} must be a .png in a folder that exists")
 

@@ -1,5 +1,6 @@
 """What every command shares: one clear line for a refusal, quiet libraries, the compilation cache."""
 
+import importlib.util
 import logging
 import os
 import sys
@@ -30,6 +31,12 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     except Refusal as refusal:
         _complain(refusal)
         sys.exit(USAGE)
+
+
+def need(package: str, what: str, *, extra: str) -> None:
+    """Refuse `what` where the package that it needs, one of the named extra, is absent."""
+    if not importlib.util.find_spec(package):
+        raise Refusal(f"{what} needs {package}: pip install 'specjax[{extra}]'")
 
 
 def use_compilation_cache() -> None:

@@ -1,7 +1,8 @@
 """python -m specjax.study heads --config=unet:small --config.data.source=path/to/mnist [--seeds=N] [--workdir=DIR]
 
 Answers one of the questions that a paper leaves open: trains each variant from several seeds, measures them on
-held-out examples, and prints a table with 95% intervals. Stopped, the same command goes on where it was.
+held-out examples, and prints a table with 95% intervals. `figures` draws the paper's figures instead. Stopped, the same
+command goes on where it was.
 """
 
 import sys
@@ -11,10 +12,13 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from specjax import cli
+from specjax import cli, wings
+from specjax.engine.task import Task
 from specjax.errors import Refusal
 from specjax.studies.chord import MEASURES, STUDIES
 from specjax.studies.study import answer, table
+
+FIGURES = "figures"
 
 POSITIONAL = 1
 CONFIG = config_flags.DEFINE_config_file("config", None, "what is varied, such as unet:small", lock_config=True)
@@ -24,21 +28,34 @@ EXAMPLES = flags.DEFINE_integer("examples", 1000, "how many held-out examples to
 
 
 def main(argv: Sequence[str]) -> None:
-    if len(argv) < 2 or argv[1] not in STUDIES:
-        raise Refusal(f"name a question: one of {', '.join(STUDIES)}")
+    if len(argv) < 2 or argv[1] not in (*STUDIES, FIGURES):
+        raise Refusal(f"name a question: one of {', '.join((*STUDIES, FIGURES))}")
     if CONFIG.value is None:
         raise Refusal("--config is missing: say --config=unet:small")
-    study = STUDIES[argv[1]]
+    clock, task = wings.build(CONFIG.value.to_dict())
     folder = Path(WORKDIR.value) / argv[1]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Refusal(f"--workdir={WORKDIR.value} cannot be written: {error.strerror}") from error
     config_words = [word for word in sys.argv[1:] if word.lstrip("-").startswith("config")]
+    if argv[1] == FIGURES:
+        draw_figures(task, clock.steps, config_words, folder)
+        return
+    study = STUDIES[argv[1]]
     seeds = range(SEEDS.value or study.seeds)
     print(f"specjax study: {len(study.variants)} variants, {len(seeds)} seeds", file=sys.stderr, flush=True)
     results = answer(study, config_words, seeds, folder, EXAMPLES.value)
     print(table(study, results, MEASURES))
+
+
+def draw_figures(task: Task, steps: int, config_words: Sequence[str], folder: Path) -> None:
+    from specjax.studies import figures
+
+    cli.need("matplotlib", "figures", extra="plots")
+    _, held_out = task.load()
+    for path in figures.remake(held_out, steps, config_words, folder):
+        print(path)
 
 
 if __name__ == "__main__":

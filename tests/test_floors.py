@@ -25,7 +25,7 @@ ALLOWED = {
     **{wing: MATHS | {"nn", "optim", "measure", "data", wing} for wing in WINGS},
     "wings": {*WINGS, "engine", "config", "errors"},
     "benchmark": {"benchmark", *MATHS, *WINGS, "nn", "optim", "engine"},
-    "studies": {"studies"},
+    "studies": {"studies", "image", *WINGS, "data", "engine", "errors"},
     "peers": {"peers"},  # theirs is theirs: nothing of ours speeds it up
     "runs": {"wings", "engine", "config", "errors"},
     "cli": {"config", "errors"},

@@ -47,6 +47,11 @@ STUDIES = {
         },
         seeds=10,
     ),
+    "reading": Study(
+        "The weight of the loss of the digit's reading; none, where nothing is read.",
+        {"none": _UNREAD, **{f"{w:g}": {"weights.label.value": w} for w in (0.05, 0.2, 1.0, 5.0)}},
+        seeds=3,
+    ),
     "skips": Study(
         "Skip connections.",
         {"with": {}, "without": {"model.skips": False}},

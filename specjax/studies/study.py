@@ -42,7 +42,7 @@ def answer(
         print(f"run {number}/{len(todo)}: {name}, seed {seed}", file=sys.stderr, flush=True)
         words = [*config_words, *(f"--config.{key}={value}" for key, value in study.variants[name].items())]
         workdir = folder / f"{_slug(name)}-{seed}"
-        results[name].append(_run([*words, f"--config.seed={seed}"], workdir, examples))
+        results[name].append(run([*words, f"--config.seed={seed}"], workdir, examples))
     return results
 
 
@@ -74,7 +74,7 @@ def _cell(values: Sequence[float], form: str) -> str:
     return form.format(mean) + (f" ± {form.format(spread)}" if math.isfinite(spread) else "")
 
 
-def _run(words: Sequence[str], workdir: Path, examples: int) -> Result:
+def run(words: Sequence[str], workdir: Path, examples: int) -> Result:
     """Train and measure; a training that stops by itself is a result too, with its reason under `stopped`."""
     asked = {"words": list(words), "examples": examples}
     done = workdir / RESULT
