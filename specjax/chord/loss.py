@@ -14,7 +14,8 @@ from specjax.image.batching import over_pictures
 from specjax.image.edges import sobel
 from specjax.image.similarity import ms_ssim
 from specjax.optim.schedules import ScheduleSpec
-from specjax.signal import oscillators, stft
+from specjax.signal import oscillators
+from specjax.signal.stft import Stft, magnitude
 
 Pictures = Float[Array, "batch size columns"]
 PerExample = Float[Array, " batch"]
@@ -91,7 +92,8 @@ def waveform(prediction: Pictures, target: Pictures, config: LossConfig) -> PerE
 
 def spectrum(prediction: Pictures, target: Pictures, config: LossConfig) -> PerExample:
     """Mean squared difference of STFT magnitudes of the sounds."""
-    heard = [stft.magnitude(_sound(x, config), config.n_fft, config.hop_length) for x in (prediction, target)]
+    transform = Stft(config.n_fft, config.hop_length, center=False)
+    heard = [magnitude(_sound(x, config), transform) for x in (prediction, target)]
     return jnp.mean((heard[0] - heard[1]) ** 2, axis=(1, 2))
 
 

@@ -1,0 +1,117 @@
+"""What the shape of a spectrum or of a wave tells, frame by frame (Wyse, section 1).
+
+Spectra are magnitudes, `(*batch, bins, frames)`, 0 or more; bins stand at `bin_frequencies`. A silent frame has the
+value of a spectrum of equal bins.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from specjax.signal.axes import along
+from specjax.signal.stft import Stft, frames_of
+
+Magnitude = Float[Array, "*batch bins frames"]
+ByFrame = Float[Array, "*batch frames"]
+Frequencies = Float[np.ndarray, " bins"]
+
+
+class Moments(NamedTuple):
+    """Of a spectrum taken as a distribution over frequency.
+
+    centroid_hz: its mean. bandwidth_hz: its standard deviation. skewness, kurtosis: its third and fourth standardised
+    moments; a normal distribution has 0 and 3.
+    """
+
+    centroid_hz: ByFrame
+    bandwidth_hz: ByFrame
+    skewness: ByFrame
+    kurtosis: ByFrame
+
+
+def bin_frequencies(n_fft: int, sample_rate: int) -> Frequencies:
+    """Frequencies of the bins of a frame of `n_fft` samples, in Hz, float32."""
+    return np.fft.rfftfreq(n_fft, 1 / sample_rate).astype(np.float32)
+
+
+def moments(magnitude: Magnitude, frequencies_hz: Frequencies) -> Moments:
+    """Spectral centroid, bandwidth, skewness and kurtosis."""
+    share = _share(magnitude)
+    hz = along(frequencies_hz, magnitude.ndim, -2)
+    centroid = jnp.sum(share * hz, axis=-2, keepdims=True)
+    away = hz - centroid
+    # Of nothing but one bin the deviation is 0: told apart, its root has a finite slope.
+    variance = jnp.sum(share * away**2, axis=-2, keepdims=True)
+    spread = variance > 0
+    deviation = jnp.where(spread, jnp.sqrt(jnp.where(spread, variance, 1.0)), 0.0)
+    standard = away / jnp.where(spread, deviation, 1.0)
+    return Moments(
+        centroid[..., 0, :],
+        deviation[..., 0, :],
+        jnp.sum(share * standard**3, axis=-2),
+        jnp.sum(share * standard**4, axis=-2),
+    )
+
+
+def flatness(magnitude: Magnitude, *, least: float = 1e-10) -> ByFrame:
+    """Geometric over arithmetic mean of the power, which is at least `least`: 1 where it is even, near 0 for a tone."""
+    power = jnp.maximum(magnitude**2, least)
+    return jnp.exp(jnp.mean(jnp.log(power), axis=-2)) / jnp.mean(power, axis=-2)
+
+
+def rolloff_hz(magnitude: Magnitude, frequencies_hz: Frequencies, *, share: float = 0.85) -> ByFrame:
+    """Least frequency below which lies `share` of the magnitude; 0 in silence."""
+    if not 0 < share < 1:
+        raise ValueError(f"share={share} must lie between 0 and 1")
+    total = jnp.cumsum(magnitude, axis=-2)
+    reached = total >= share * total[..., -1:, :]
+    return jnp.min(jnp.where(reached, along(frequencies_hz, magnitude.ndim, -2), jnp.inf), axis=-2)
+
+
+def rms(wave: Float[Array, "*batch samples"], transform: Stft = Stft()) -> ByFrame:
+    """Root of the mean square of each frame of `transform`, not windowed: the envelope."""
+    mean = jnp.mean(frames_of(wave, transform) ** 2, axis=-1)
+    heard = mean > 0
+    return jnp.where(heard, jnp.sqrt(jnp.where(heard, mean, 1.0)), 0.0)
+
+
+def zero_crossings(wave: Float[Array, "*batch samples"], transform: Stft = Stft(pad_mode="edge")) -> ByFrame:
+    """Share of the samples of each frame of `transform` at which the sign changes; 0 counts as positive."""
+    negative = frames_of(wave, transform) < 0
+    crossed = negative[..., 1:] != negative[..., :-1]
+    return jnp.sum(crossed, axis=-1).astype(jnp.float32) / transform.n_fft
+
+
+def log_frequency_filters(
+    n_fft: int, sample_rate: int, *, bands: int = 84, bands_per_octave: int = 12, fmin_hz: float = 32.70320
+) -> Float[np.ndarray, "bands bins"]:
+    """Filters spaced equally in log frequency, float32, to be applied as `mel_spectrogram` applies mel's.
+
+    Band b is centred on `fmin_hz 2^(b / bands_per_octave)`: a triangle from the centre below to the centre above, its
+    weights adding up to 1. Where bands lie closer than bins it reads between two bins by a straight line.
+
+    Raises:
+      ValueError: the highest band reaches half the sample rate.
+    """
+    centre_hz = fmin_hz * 2.0 ** (np.arange(-1, bands + 1) / bands_per_octave)
+    if min(bands, bands_per_octave) < 1 or fmin_hz <= 0:
+        raise ValueError(f"bands={bands}, bands_per_octave={bands_per_octave} and fmin_hz={fmin_hz} must be above 0")
+    if centre_hz[-1] > sample_rate / 2:
+        raise ValueError(
+            f"{bands} bands from {fmin_hz} Hz reach {centre_hz[-1]:.0f} Hz, above half of {sample_rate} Hz"
+        )
+    bin_hz, spacing_hz = bin_frequencies(n_fft, sample_rate).astype(float), sample_rate / n_fft
+    below = np.maximum(centre_hz[1:-1] - centre_hz[:-2], spacing_hz)[:, None]
+    above = np.maximum(centre_hz[2:] - centre_hz[1:-1], spacing_hz)[:, None]
+    away = bin_hz - centre_hz[1:-1, None]
+    triangle = np.maximum(0.0, np.minimum(1 + away / below, 1 - away / above))
+    return (triangle / triangle.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _share(magnitude: Magnitude) -> Magnitude:
+    """Each bin's part of its frame's sum."""
+    total = jnp.sum(magnitude, axis=-2, keepdims=True)
+    heard = total > 0
+    return jnp.where(heard, magnitude / jnp.where(heard, total, 1.0), 1.0 / magnitude.shape[-2])

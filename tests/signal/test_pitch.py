@@ -1,0 +1,91 @@
+"""Fundamental frequency against librosa's YIN and known tones; harmonicity of mixtures of known proportion."""
+
+import jax
+import jax.numpy as jnp
+import librosa
+import numpy as np
+import pytest
+
+from conftest import modes
+from specjax.signal.pitch import harmonicity, yin
+from specjax.signal.stft import Stft
+
+RATE = 8000
+FRAMES = Stft(1024, 256)
+RANGE = {"fmin_hz": 80.0, "fmax_hz": 800.0}
+TIME_S = np.arange(RATE) / RATE
+INNER = slice(3, -3)  # frames that hold no padding
+
+
+def tone(hz, harmonics=6):
+    return sum(np.sin(2 * np.pi * hz * k * TIME_S + k) / k for k in range(1, harmonics + 1)).astype(np.float32)
+
+
+def glide():
+    phase = 2 * np.pi * np.cumsum(120 + 300 * TIME_S) / RATE
+    noise = 0.05 * np.random.default_rng(0).standard_normal(RATE)
+    return (np.sin(phase) + 0.5 * np.sin(2 * phase) + noise).astype(np.float32)
+
+
+@pytest.mark.parametrize("mode", ["plain", "jit", "vmap"])
+def test_pitch_is_librosas(mode):
+    wave = glide()
+    result = modes(lambda w: yin(w, RATE, transform=FRAMES, **RANGE))[mode](jnp.asarray(wave))
+    expected = librosa.yin(wave.astype(float), fmin=80, fmax=800, sr=RATE, frame_length=1024, hop_length=256)
+    assert result.shape == expected.shape
+    assert np.mean(np.isclose(result, expected, rtol=1e-3)) >= 0.95, "a rare tie of two troughs may go the other way"
+    np.testing.assert_allclose(result[INNER], expected[INNER], rtol=1e-3)
+
+
+@pytest.mark.parametrize("hz", [97.3, 220.0, 415.3, 523.0])
+def test_pitch_is_the_tones(hz):
+    result = yin(jnp.asarray(tone(hz)), RATE, transform=FRAMES, **RANGE)
+    cents = 1200 * np.log2(np.asarray(result)[INNER] / hz)
+    np.testing.assert_allclose(cents, 0, atol=10)
+
+
+def test_a_tone_is_harmonic_and_noise_is_not():
+    noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
+    words = {"transform": FRAMES, **RANGE}
+    assert np.min(harmonicity(jnp.asarray(tone(220.0)), RATE, **words)[INNER]) > 0.98
+    assert np.median(harmonicity(jnp.asarray(noise), RATE, **words)[INNER]) < 0.35
+
+
+@pytest.mark.parametrize("part", [0.5, 0.8, 0.95])
+def test_harmonicity_is_the_tones_part_of_the_power(part):
+    pure = tone(220.0, 3)
+    noise = np.random.default_rng(1).standard_normal(RATE)
+    mixture = pure / pure.std() * np.sqrt(part) + noise / noise.std() * np.sqrt(1 - part)
+    measured = harmonicity(jnp.asarray(mixture, jnp.float32), RATE, transform=FRAMES, **RANGE)[INNER]
+    assert np.mean(measured) == pytest.approx(part, abs=0.06)
+
+
+@pytest.mark.parametrize("mode", ["jit", "vmap"])
+def test_harmonicity_is_the_same_in_every_mode(mode):
+    wave = jnp.asarray(glide())
+    function = modes(lambda w: harmonicity(w, RATE, transform=FRAMES, **RANGE))
+    np.testing.assert_allclose(function[mode](wave), function["plain"](wave), atol=1e-5)
+
+
+@pytest.mark.parametrize("wave", [np.zeros(4000), np.ones(4000), np.eye(1, 4000, 2000)[0]])
+def test_degenerate_waves_have_finite_values_and_gradients(wave):
+    for function in (yin, harmonicity):
+        value, gradient = jax.value_and_grad(lambda w, f=function: f(w, RATE, transform=FRAMES, **RANGE).sum())(
+            jnp.asarray(wave, jnp.float32)
+        )
+        assert np.isfinite(value)
+        assert np.all(np.isfinite(gradient))
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ((0.0, 400.0), "fmin_hz=0.0 must be above 0"),
+        ((400.0, 300.0), "fmin_hz=400.0 must be above 0 and below fmax_hz=300.0"),
+        ((100.0, 5000.0), "at most half of 8000 Hz"),
+        ((1.0, 7.5), "hold no period from 1.0 to 7.5 Hz"),
+    ],
+)
+def test_bad_ranges_are_refused(limits, message):
+    with pytest.raises(ValueError, match=message):
+        yin(jnp.zeros(4000), RATE, fmin_hz=limits[0], fmax_hz=limits[1], transform=FRAMES)
