@@ -6,6 +6,7 @@ defaults are librosa's.
 
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
@@ -203,6 +204,23 @@ def absolute(z: Complex[Array, "*shape"]) -> Float[Array, "*shape"]:
 def squared(z: Complex[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Squared magnitude."""
     return z.real**2 + z.imag**2
+
+
+def polar(magnitude: Float[Array, "*shape"], phase: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
+    """Complex numbers of given magnitudes and phases in radians."""
+    return jax.lax.complex(magnitude * jnp.cos(phase), magnitude * jnp.sin(phase))
+
+
+def scaled(z: Complex[Array, "*shape"], factor: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
+    """`z` times a real factor."""
+    return jax.lax.complex(z.real * factor, z.imag * factor)
+
+
+def unit(z: Complex[Array, "*shape"]) -> Complex[Array, "*shape"]:
+    """`z` over its magnitude; what is as good as 0 becomes 0, as no phase and no slope can be told of it."""
+    of_power = squared(z)
+    told = of_power > 1e-20
+    return scaled(z, jnp.where(told, jax.lax.rsqrt(jnp.where(told, of_power, 1.0)), 0.0))
 
 
 def _count(samples: int, length: int, hop_length: int) -> int:

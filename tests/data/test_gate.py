@@ -10,8 +10,8 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
-from powers import without_powers
 
+from powers import without_powers
 from specjax.data import gate
 from specjax.errors import Refusal
 

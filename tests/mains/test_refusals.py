@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from PIL import Image
-from powers import WITHOUT_POWERS
 from safetensors.numpy import load_file, save_file
 
 from mains.commands import SMALL, command, refusal, run_words
+from powers import WITHOUT_POWERS
 
 
 def idx(shape, body, magic=None):

@@ -1,0 +1,1 @@
+"""Phases for magnitudes that have lost theirs, so that they can be heard."""
