@@ -5,7 +5,7 @@ VENV ?= .venv
 RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-long bench check format clean
+.PHONY: demo test test-long test-worlds bench check format clean
 
 demo: $(READY)
 	$(RUN) -m specjax.train --config=unet:tiny --workdir=demo/run
@@ -22,6 +22,14 @@ test: check
 
 test-long: $(READY)
 	$(RUN) -m pytest -n 2 --dist loadfile -m "long or not long"
+
+# The suite in both version worlds (jax 0.10 on Python 3.11, newer on 3.12), where their Pythons are installed.
+test-worlds:
+	@for version in 3.11 3.12; do \
+		if python$$version -c "" 2>/dev/null; \
+		then $(MAKE) test PYTHON=python$$version VENV=.venv-$$version || exit 1; \
+		else echo "python$$version is not installed: not tested"; fi; \
+	done
 
 bench: $(READY)
 	$(RUN) -m specjax.bench --config=unet

@@ -50,8 +50,13 @@ def test_a_full_disk_stops_the_run_and_spoils_nothing(cache, undisturbed, tmp_pa
 
 def test_a_full_disk_under_the_compilation_cache_only_costs_time(tmp_path):
     cache, workdir = tmp_path / "cache", tmp_path / "run"
-    # Checkpoint, pictures and sounds fit; compiled programs do not.
-    extra = ("--config.steps=4", "--config.sound.sample_rate=4000", "--config.model.head_channels=1")
+    # Checkpoint, pictures and sounds fit; the compiled training step does not.
+    extra = (
+        "--config.steps=4",
+        "--config.sound.sample_rate=4000",
+        "--config.model.head_channels=1",
+        "--config.model.depth=2",
+    )
     done = run_limited(cache, 400_000, "train", *ARGUMENTS, *extra, f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr[-3000:]
     assert "File too large" in done.stderr
