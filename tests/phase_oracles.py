@@ -135,6 +135,39 @@ def loudest_tree(magnitude, n_fft, hop, window="hann"):
     return phase.reshape(bins, frames)
 
 
+def rtisi_la(magnitude, n_fft, hop, look_ahead=3, iterations=8):
+    """Phases told from the first samples of frames; Hann window."""
+    taper = scipy.signal.get_window("hann", n_fft)
+    bins = len(magnitude)
+    settled = -(-n_fft // hop) - 1
+    size = settled + 1 + look_ahead
+    columns = np.concatenate([magnitude, np.zeros((bins, look_ahead))], axis=1)
+    view, phases = [np.zeros(n_fft) for _ in range(size)], []
+
+    def stretch(view, position, known):
+        total = np.zeros(n_fft + hop * (size - 1))
+        weight = np.zeros_like(total)
+        for i, piece in enumerate(view):
+            total[i * hop : i * hop + n_fft] += piece
+            if i < known:
+                weight[i * hop : i * hop + n_fft] += taper**2
+        wave = total / np.maximum(weight, 1e-3 * weight.max())
+        return wave[position * hop : position * hop + n_fft]
+
+    for t in range(columns.shape[1]):
+        view = [*view[1:], np.zeros(n_fft)]
+        wanted = [columns[:, s] if s >= 0 else np.zeros(bins) for s in range(t - look_ahead, t + 1)]
+        spectra = [np.fft.rfft(stretch(view, settled + i, size - 1) * taper) for i in range(look_ahead + 1)]
+        for _ in range(iterations):
+            for i, z in enumerate(spectra):
+                told = np.abs(z) > 1e-10
+                direction = np.where(told, z / np.where(told, np.abs(z), 1), (-1.0) ** np.arange(bins))
+                view[settled + i] = np.fft.irfft(direction * wanted[i], n_fft) * taper
+            spectra = [np.fft.rfft(stretch(view, settled + i, size) * taper) for i in range(look_ahead + 1)]
+        phases.append(np.angle(spectra[0]))
+    return np.stack(phases[look_ahead:], axis=1)
+
+
 def heap_sources(before, here):
     """The bin of the frame before that the real-time heap reaches each bin of this frame from."""
     bins = len(here)
