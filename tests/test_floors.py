@@ -16,7 +16,8 @@ MATHS = {"image", "signal"}
 ALLOWED = {
     "errors": set(),
     "image": {"image"},
-    "signal": {"signal"},
+    "solve": {"solve"},
+    "signal": {"signal", "solve"},
     "nn": MATHS | {"nn"},
     "optim": MATHS | {"optim"},
     "config": {"errors"},

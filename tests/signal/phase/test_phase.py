@@ -13,6 +13,7 @@ import phase_oracles as oracles
 from conftest import modes
 from specjax.signal.phase.griffin_lim import griffin_lim, random_phase
 from specjax.signal.phase.pghi import pghi
+from specjax.signal.phase.refine import refine
 from specjax.signal.phase.rtisi import rtisi_la
 from specjax.signal.phase.rtpghi import advance, begin, rtpghi, sources
 from specjax.signal.phase.spsi import peaks, spsi
@@ -208,3 +209,13 @@ def test_the_iteration_has_a_finite_slope_at_silence():
 def test_what_makes_no_sense_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call(jnp.ones((129, 5)))
+
+
+def test_refinement_comes_nearer_than_where_it_began():
+    wanted = jnp.asarray(MAGNITUDE, jnp.float32)
+    begun = istft(polar(wanted, method("pghi")(wanted)), TRANSFORM, SAMPLES)
+    before = oracles.convergence_db(np.asarray(begun), MAGNITUDE, N_FFT, HOP)
+    found = refine(wanted, begun, TRANSFORM, steps=30)
+    after = oracles.convergence_db(np.asarray(found.best), MAGNITUDE, N_FFT, HOP)
+    assert after < before - 5
+    assert 10 * np.log10(found.value) == pytest.approx(after, abs=0.1)
