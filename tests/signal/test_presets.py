@@ -1,0 +1,98 @@
+"""Conventions against librosa, by hand, and the author's own files; the way back; refusals."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import librosa
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from conftest import modes
+from specjax.signal.mel import Mel
+from specjax.signal.presets import PRESETS, SCALES, Preset, Spectrogram, magnitudes, spectrogram
+from specjax.signal.stft import Stft, magnitude
+
+RNG = np.random.default_rng(0)
+WAVE = (0.1 * RNG.standard_normal(12000)).astype(np.float32)
+
+
+def by_hand(name):
+    if name == "librosa":
+        return librosa.feature.melspectrogram(y=WAVE, sr=22050)
+    if name == "melodygan":
+        mel = librosa.feature.melspectrogram(y=WAVE, sr=22050, htk=True, norm=None, pad_mode="reflect")
+        return np.log(1e-5 + mel)
+    if name == "mvnet":
+        return np.log(1e-5 + librosa.feature.melspectrogram(y=WAVE, sr=22050, n_fft=1024, hop_length=256))
+    if name == "ulyanov":
+        return np.log1p(np.abs(librosa.stft(WAVE)))
+    levels = np.abs(librosa.stft(WAVE, n_fft=512, hop_length=128, center=False))
+    db = np.maximum(20 * np.log10(np.maximum(levels / levels.max(), 1e-10)), -80) / 80 + 1
+    return db[::-1, : db.shape[1] // 4 * 4]
+
+
+@pytest.mark.parametrize("mode", ["plain", "jit", "vmap"])
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_what_they_are_named_after(name, mode):
+    made = modes(lambda w: spectrogram(w, PRESETS[name]))[mode](jnp.asarray(WAVE))
+    assert made.preset == PRESETS[name]
+    np.testing.assert_allclose(made.values, by_hand(name), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["AngryCrowd5.0", "roosters5.0"])
+def test_wyses_are_his_own(name, real_data):
+    wave, rate = soundfile.read(real_data / "wyse_pairs" / f"{name}.wav", dtype="float32")
+    assert rate == 22050
+    his = np.asarray(Image.open(real_data / "wyse_pairs" / f"{name}.tif"))
+    wave = np.pad(wave, (0, max(110250 - len(wave), 0)))[:110250]
+    error = np.abs(np.asarray(spectrogram(jnp.asarray(wave), PRESETS["wyse"]).values) - his)
+    # Near -80 dB the last digit of a float32 transform weighs more than 1e-5.
+    assert np.quantile(error, 0.999) < 1e-5
+    assert error.max() < 5e-5
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_scale_is_undone(scale):
+    preset = Preset(8000, Stft(256, 64), None, scale)
+    expected = np.asarray(magnitude(jnp.asarray(WAVE), preset.transform))
+    back = np.asarray(magnitudes(spectrogram(jnp.asarray(WAVE), preset), preset))
+    if scale == "peak_db":
+        expected = expected / expected.max()
+    audible = expected > 0.02 * expected.max()
+    np.testing.assert_allclose(back[audible], expected[audible], rtol=2e-3)
+
+
+def test_rows_can_be_either_way_up():
+    preset = PRESETS["wyse"]
+    made = spectrogram(jnp.asarray(WAVE), preset)
+    other = dataclasses.replace(preset, top_first=False)
+    np.testing.assert_array_equal(spectrogram(jnp.asarray(WAVE), other).values, made.values[::-1])
+    np.testing.assert_allclose(
+        magnitudes(made, preset), magnitudes(Spectrogram(made.values[::-1], other), other), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_silence_is_finite_there_and_back(name):
+    def loudness(w):
+        return jnp.sum(magnitudes(spectrogram(w, PRESETS[name]), PRESETS[name]))
+
+    value, slope = jax.value_and_grad(loudness)(jnp.zeros(6000))
+    assert np.isfinite(value)
+    assert np.all(np.isfinite(slope))
+
+
+def test_another_presets_spectrogram_is_refused():
+    made = spectrogram(jnp.asarray(WAVE), PRESETS["mvnet"])
+    with pytest.raises(ValueError, match=r"made by another preset: transform is Stft\(n_fft=1024.*; mel is .*scale="):
+        magnitudes(made, PRESETS["ulyanov"])
+
+
+def test_bad_presets_are_refused():
+    with pytest.raises(ValueError, match="scale='db' is unknown: choose one of magnitude, power"):
+        Preset(22050, Stft(), Mel(), "db")
+    with pytest.raises(ValueError, match="must be above 0"):
+        Preset(0, Stft())
