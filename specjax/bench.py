@@ -58,7 +58,8 @@ def main(argv: Sequence[str]) -> None:
         print(json.dumps(measure(ONLY.value)))
         return
     ours = _ours()
-    programs = [*ours, *_theirs({program.work for program in ours})]
+    works = list(dict.fromkeys(program.work for program in ours))
+    programs = sorted([*ours, *_theirs(set(works))], key=lambda program: works.index(program.work))
     _check_plot()
     print(f"specjax bench: {len(programs)} programs, {ROUNDS.value} rounds", file=sys.stderr, flush=True)
     turns = take_turns(programs, ROUNDS.value)
@@ -156,8 +157,7 @@ def _theirs(works: Set[str]) -> list[Program]:
             raise Refusal(f"--peers_dir={folder} is not a folder")
         for work, words in TUNED.items():
             programs.append(Program(work, "tuned", [sys.executable, *words], folder))
-    order = list(PLAIN)
-    return sorted((p for p in programs if p.work in works), key=lambda p: order.index(p.work))
+    return [program for program in programs if program.work in works]
 
 
 def _sweep() -> tuple[str, list[int]]:
