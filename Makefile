@@ -18,10 +18,10 @@ demo: $(READY)
 	@echo "look at demo/contact_sheet.png and listen to demo/chords/*.wav"
 
 test: check
-	$(RUN) -m pytest -n 2 --dist loadfile
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: $(READY)
-	$(RUN) -m pytest -n 2 --dist loadfile -m "long or not long"
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "long or not long"
 
 # The suite in both version worlds (jax 0.10 on Python 3.11, newer on 3.12), where their Pythons are installed.
 test-worlds:

@@ -263,15 +263,19 @@ class TestRefusals:
 
 
 @pytest.mark.parametrize(
-    ("noise", "one_scale", "all_scales"), [(10, 0.9324, 0.9911), (50, 0.4220, 0.8590), (100, 0.1927, 0.6850)]
+    ("noise", "one_scale", "all_scales"),
+    [(10, 0.956666, 0.994819), (50, 0.528060, 0.908830), (100, 0.251728, 0.773585)],
 )
-def test_published_figures_of_einstein(real_data, noise, one_scale, all_scales):
-    """Of pytorch-msssim: the picture against itself plus noise * U[0, 1), bytes; the noise was not seeded."""
+def test_figures_of_einstein(real_data, noise, one_scale, all_scales):
+    """What pytorch-msssim 1.0 says of the picture against itself plus noise * U[0, 1).
+
+    The figures its page prints (0.9324 and 0.9911 at 10) it does not give itself, of this file and this noise.
+    """
     from PIL import Image
 
     with Image.open(real_data / "msssim_ref" / "einstein.png") as file:
         picture = np.asarray(file.convert("L"), np.float32)
     noisy = picture + noise * np.random.default_rng(0).random(picture.shape, np.float32)
     x, y = jnp.asarray(picture), jnp.asarray(noisy)
-    np.testing.assert_allclose(jax.jit(partial(ssim, max_value=255.0))(x, y), one_scale, atol=5e-3)
-    np.testing.assert_allclose(jax.jit(partial(ms_ssim, max_value=255.0))(x, y), all_scales, atol=5e-3)
+    np.testing.assert_allclose(jax.jit(partial(ssim, max_value=255.0))(x, y), one_scale, atol=1e-4)
+    np.testing.assert_allclose(jax.jit(partial(ms_ssim, max_value=255.0))(x, y), all_scales, atol=1e-4)

@@ -93,7 +93,7 @@ def test_degenerate_spectra_have_finite_values_and_gradients():
         def everything(m):
             return sum(jnp.sum(x) for x in moments(m, HZ)) + jnp.sum(flatness(m)) + jnp.sum(rolloff_hz(m, HZ))
 
-        value, gradient = jax.value_and_grad(everything)(jnp.asarray(magnitude))
+        value, gradient = jax.jit(jax.value_and_grad(everything))(jnp.asarray(magnitude))
         assert np.isfinite(value)
         assert np.all(np.isfinite(gradient))
     alone = moments(jnp.asarray(one_bin), HZ)
@@ -102,7 +102,7 @@ def test_degenerate_spectra_have_finite_values_and_gradients():
 
 
 def test_silence_has_an_envelope_of_zero_and_a_finite_slope():
-    value, gradient = jax.value_and_grad(lambda w: rms(w).sum())(jnp.zeros(3000))
+    value, gradient = jax.jit(jax.value_and_grad(lambda w: rms(w).sum()))(jnp.zeros(3000))
     assert value == 0
     np.testing.assert_array_equal(gradient, 0)
     np.testing.assert_array_equal(zero_crossings(jnp.zeros(3000)), 0)

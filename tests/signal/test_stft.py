@@ -174,7 +174,7 @@ def test_degenerate_waves_have_finite_values_and_gradients(wave):
     def there_and_back(w):
         return magnitude(w, transform).sum() + istft(stft(w, transform), transform, len(wave)).sum()
 
-    value, gradient = jax.value_and_grad(there_and_back)(jnp.asarray(wave, jnp.float32))
+    value, gradient = jax.jit(jax.value_and_grad(there_and_back))(jnp.asarray(wave, jnp.float32))
     assert np.isfinite(value)
     assert np.all(np.isfinite(gradient))
 
