@@ -26,7 +26,7 @@ STEPS = 24_000
 CHORD = ChordConfig(
     data=DigitsConfig(held_out=-1),
     conditioning=Conditioning(),
-    model=UNetConfig(widths=(16, 64, 128), depth=2, head="rows", init="he", labels=10),
+    model=UNetConfig(widths=(16, 64, 128), depth=2, head="rows", init="he", labels=10, dropout=0.4),
     weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=STEPS), label=1.0),
     optimiser=OptimiserConfig(
         learning_rate=ScheduleSpec("cosine", value=2e-3, over=STEPS, warmup=200),

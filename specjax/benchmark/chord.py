@@ -99,8 +99,8 @@ def sound(task: ChordTask, batch: int) -> Work:
     phases = jnp.asarray(rng.uniform(0, 2 * np.pi, (batch, size)), jnp.float32)
     increment = jnp.asarray(oscillators.phase_increment(np.arange(size, dtype=float), SOUND_RATE))
     make = over_pictures(lambda a, p: oscillators.additive_synthesis(a, increment, p, SOUND_RATE))
-    # Each sample is a sum over rows of sine and cosine terms of the two borders around it.
-    return _work(make, (pictures, phases), batch, 2.0 * SOUND_RATE * 2 * size * 2, 4.0 * (size * size + SOUND_RATE))
+    # At every border a sum over rows of sines and one of cosines, for each sample of a frame.
+    return _work(make, (pictures, phases), batch, 2.0 * SOUND_RATE * size * 2, 4.0 * (size * size + SOUND_RATE))
 
 
 def step(task: ChordTask, clock: TrainConfig) -> Work:

@@ -26,6 +26,7 @@ class UNetConfig:
     qualities: number of chord qualities the network is told of (0: it is told none, as in the paper).
     labels: number of labels the bottleneck reads the digit as (0: it does not). The reading is told to every place of
       the map, so that all columns paint the same chord and none a blend of two.
+    dropout: share of the bottleneck that is hidden from the reading while training.
     """
 
     widths: tuple[int, int, int] = (64, 128, 256)
@@ -39,6 +40,7 @@ class UNetConfig:
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
     qualities: int = 0
     labels: int = 0
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         for name, choices in {
@@ -53,6 +55,11 @@ class UNetConfig:
             raise ValueError(f"model.widths={self.widths}: three channel counts above 0 are needed")
         if self.labels < 0:
             raise ValueError(f"model.labels={self.labels} must not be negative")
+        if not 0 <= self.dropout < 1 or (self.dropout and not self.labels):
+            raise ValueError(
+                f"model.dropout={self.dropout} with model.labels={self.labels}: a share below 1 of what labels are "
+                "read from is needed; 0 without labels"
+            )
         if min(self.depth, self.bottleneck_depth, self.head_channels) < 1:
             raise ValueError("model.depth, bottleneck_depth and head_channels must be at least 1")
 
@@ -61,7 +68,9 @@ class UNet(nn.Module):
     """`(batch, 28, 28)` digits in [0, 1] to `(batch, size, columns)` spectrograms, near [0, 1].
 
     The parameters do not depend on `columns`, which divides `size`: fewer are means over neighbours. Where
-    `config.labels` is not 0, the reading, `(batch, labels)` logits, is sown as `label` of the collection `reading`.
+    `config.labels` is not 0, the reading, `(batch, labels)` logits, is sown as `label` of the collection `reading`:
+    the map is told its probabilities while `training`, which also draws from the stream `dropout`, and its decision
+    otherwise, so that one doubtful digit is never painted as two chords.
     """
 
     config: UNetConfig
@@ -70,7 +79,10 @@ class UNet(nn.Module):
 
     @nn.compact
     def __call__(
-        self, digits: Float[Array, "batch 28 28"], quality: Int[Array, " batch"] | None = None
+        self,
+        digits: Float[Array, "batch 28 28"],
+        quality: Int[Array, " batch"] | None = None,
+        training: bool = False,
     ) -> Float[Array, "batch size columns"]:
         c = self.config
         dtype = jnp.dtype(c.compute_dtype)
@@ -78,7 +90,7 @@ class UNet(nn.Module):
         x = digits[..., None].astype(dtype)
         skip_fine = self._convs(x, fine, c.depth, "encode_fine")
         skip_middle = self._convs(_pool(skip_fine), middle, c.depth, "encode_middle")
-        x = self._bottleneck(_pool(skip_middle), coarse, quality)
+        x = self._bottleneck(_pool(skip_middle), coarse, quality, training)
         x = UpConv(middle, c.init, dtype, name="up_middle")(x)
         x = self._convs(self._join(x, skip_middle), middle, c.depth, "decode_middle")
         x = UpConv(fine, c.init, dtype, name="up_fine")(x)
@@ -95,7 +107,7 @@ class UNet(nn.Module):
             x = nn.relu(Conv(width, 3, c.init, jnp.dtype(c.compute_dtype), name=f"{name}_{i}")(x))
         return x
 
-    def _bottleneck(self, x: Array, width: int, quality: Array | None) -> Array:
+    def _bottleneck(self, x: Array, width: int, quality: Array | None, training: bool) -> Array:
         c = self.config
         for i in range(c.bottleneck_depth):
             x = Conv(width, 3, c.init, jnp.dtype(c.compute_dtype), name=f"bottleneck_{i}")(x)
@@ -104,9 +116,11 @@ class UNet(nn.Module):
                 x = x + embedding[:, None, None, :]
             x = nn.leaky_relu(x, LEAKY_SLOPE)
         if c.labels:
-            logits = nn.Dense(c.labels, name="read")(x.reshape(x.shape[0], -1).astype(jnp.float32))
+            seen = nn.Dropout(c.dropout, deterministic=not training)(x.reshape(x.shape[0], -1).astype(jnp.float32))
+            logits = nn.Dense(c.labels, name="read")(seen)
             self.sow("reading", "label", logits)
-            x = x + nn.Dense(width, dtype=x.dtype, name="tell")(nn.softmax(logits))[:, None, None, :]
+            told = nn.softmax(logits) if training else jax.nn.one_hot(jnp.argmax(logits, axis=-1), c.labels)
+            x = x + nn.Dense(width, dtype=x.dtype, name="tell")(told)[:, None, None, :]
         return x
 
     def _join(self, up: Array, skip: Array) -> Array:

@@ -110,7 +110,7 @@ class ChordTask:
         importance = knobs["curriculum"][batch.label]
 
         def objective(params: Any) -> tuple[Float[Array, ""], Metrics]:
-            picture, logits = self._paint_and_read(params, batch.digit, batch.quality, batch.target.shape[2])
+            picture, logits = self._paint_and_read(params, batch.digit, batch.quality, batch.target.shape[2], key)
             of_picture = {name: partial(f, picture, batch.target, self.config.loss) for name, f in LOSSES.items()}
             losses = {**of_picture, "label": partial(reading, logits, batch.label)}
             return weighted_sum(losses, weights, importance, varying)
@@ -135,11 +135,14 @@ class ChordTask:
         return self._paint_and_read(params, digit, quality, columns)[0]
 
     def _paint_and_read(
-        self, params: Any, digit: Array, quality: Array, columns: int | None
+        self, params: Any, digit: Array, quality: Array, columns: int | None, key: Key[Array, ""] | None = None
     ) -> tuple[Float[Array, "batch size columns"], Float[Array, "batch labels"]]:
-        """Pictures, and logits of what was read: of no labels, where the network reads nothing."""
+        """Pictures, and logits of what was read: of no labels, where the network reads nothing. Trains with a key."""
         told = quality if self.config.model.qualities else None
-        pictures, sown = self._model(columns).apply({"params": params}, digit, told, mutable=["reading"])
+        rngs = None if key is None else {"dropout": key}
+        pictures, sown = self._model(columns).apply(
+            {"params": params}, digit, told, key is not None, rngs=rngs, mutable=["reading"]
+        )
         assert isinstance(pictures, jax.Array)
         return pictures, sown["reading"]["label"][0] if self.config.model.labels else jnp.zeros((len(digit), 0))
 

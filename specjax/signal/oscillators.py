@@ -4,8 +4,10 @@ Phases are kept as 32-bit fractions of a turn, which wrap as phases do: a freque
 `sample_rate / 2^32` Hz and never drifts, however long the sound.
 
 `sin(a + b) = sin a cos b + cos a sin b` splits a sine near the border of two frames into its phase there and its
-advance from there, which is the same at every border. A level that moves in straight lines from border to border is a
-sum of triangles around them. So a whole bank is one matrix product, and pieces that overlap are added.
+advance from there, which is the same at every border. Cosine is even and sine odd, so that one product with each gives
+the samples after a border (their sum) and those before it (their difference). A level that moves in straight lines from
+border to border is a sum of triangles around them. So a whole bank is two matrix products, and pieces that overlap are
+added.
 """
 
 import jax
@@ -52,8 +54,13 @@ def additive_synthesis(
     increment = jnp.asarray(increment)
     level = _levels_at_edges(amplitudes, width, samples)
     sine, cosine = (wave[:edges] for wave in _waves_at_edges(edges, width, increment, phases))
-    around = jnp.concatenate([level * sine, level * cosine], axis=1) @ _triangles(width, increment)
-    return (around[:-1, width:] + around[1:, :width]).reshape(-1)[:samples]
+    advance_sine, advance_cosine = _sin_cos(_radians(increment[:, None] * jnp.arange(width, dtype=jnp.uint32)[None, :]))
+    even = (level * sine) @ advance_cosine
+    odd = (level * cosine) @ advance_sine
+    rise = (np.arange(width) / width).astype(np.float32)[None, :]
+    after = (even + odd)[:-1] * (1 - rise)
+    before = jnp.flip((even - odd)[1:, 1:], axis=1) * rise[:, 1:]
+    return after.at[:, 1:].add(before).reshape(-1)[:samples]
 
 
 def _levels_at_edges(amplitudes: Float[Array, "rows columns"], width: int, samples: int) -> Float[Array, "edges rows"]:
@@ -82,14 +89,6 @@ def _waves_at_edges(
         (sin_a * cos_b + cos_a * sin_b).reshape(-1, rows),
         (cos_a * cos_b - sin_a * sin_b).reshape(-1, rows),
     )
-
-
-def _triangles(width: int, increment: UInt32[Array, " rows"]) -> Float[Array, "rows2 width2"]:
-    """How a row's cosine and sine at a border sound from one border before to one after, rising and falling."""
-    offset = jnp.arange(2 * width, dtype=jnp.uint32) - jnp.uint32(width)  # wraps, as phases do
-    sine, cosine = _sin_cos(_radians(increment[:, None] * offset[None, :]))
-    ramp = (1 - np.abs(np.arange(-width, width)) / width).astype(np.float32)
-    return jnp.concatenate([cosine, sine]) * ramp[None, :]
 
 
 def _sin_cos(angle: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:

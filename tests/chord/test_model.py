@@ -33,7 +33,12 @@ def built(config):
 
     params = jax.tree.map(lively, shapes(config, SIZE))
     model = UNet(config, SIZE, SIZE)
-    return jax.jit(lambda params, x, quality=None: model.apply({"params": params}, x, quality)), params
+
+    @partial(jax.jit, static_argnames="training")
+    def apply(params, x, quality=None, training=False):
+        return model.apply({"params": params}, x, quality, training)
+
+    return apply, params
 
 
 @lru_cache
@@ -69,8 +74,8 @@ def transposed(x, kernel, bias):
     return canvas[1:-1, 1:-1] + bias
 
 
-def unet_by_hand(params, digit, quality=None):
-    """The authors' network, layer by layer, in float64; linear at its end."""
+def unet_by_hand(params, digit, quality=None, tell=None):
+    """The authors' network, layer by layer, in float64; linear at its end. `tell`: logits to what the map is told."""
     p = jax.tree.map(lambda x: np.asarray(x, float), params)
 
     def convs(x, name):
@@ -90,8 +95,8 @@ def unet_by_hand(params, digit, quality=None):
             x = x + p["quality"]["embedding"][quality]
         x = np.where(x > 0, x, 0.2 * x)
     if "read" in p:
-        read = scipy.special.softmax(x.ravel() @ p["read"]["kernel"] + p["read"]["bias"])
-        x = x + read @ p["tell"]["kernel"] + p["tell"]["bias"]
+        read = x.ravel() @ p["read"]["kernel"] + p["read"]["bias"]
+        x = x + tell(read) @ p["tell"]["kernel"] + p["tell"]["bias"]
     x = convs(np.concatenate([transposed(x, **p["up_middle"]), middle], -1), "decode_middle")
     x = convs(np.concatenate([transposed(x, **p["up_fine"]), fine], -1), "decode_fine")
     large = scipy.ndimage.zoom(x, (SIZE / 28, SIZE / 28, 1), order=1, mode="nearest", grid_mode=True)
@@ -142,10 +147,15 @@ def test_the_network_is_the_authors_layer_by_layer(digits, quality):
     np.testing.assert_allclose(result, np.where(linear > 0, linear, 0.01 * linear), atol=1e-5 * np.abs(linear).max())
 
 
-def test_the_reading_is_a_softmax_of_the_whole_bottleneck(digits):
+@pytest.mark.parametrize(
+    ("training", "tell"),
+    [(True, scipy.special.softmax), (False, lambda logits: np.eye(5)[logits.argmax()])],
+    ids=["probabilities", "decision"],
+)
+def test_the_whole_bottleneck_is_read_and_the_map_told(digits, training, tell):
     apply, params = built(SMALL(labels=5))
-    linear = unet_by_hand(params, np.asarray(digits[1], float))
-    result = apply(params, digits)[1]
+    linear = unet_by_hand(params, np.asarray(digits[1], float), tell=tell)
+    result = apply(params, digits, training=training)[1]
     np.testing.assert_allclose(result, np.where(linear > 0, linear, 0.01 * linear), atol=1e-5 * np.abs(linear).max())
 
 
@@ -182,7 +192,7 @@ def test_the_quality_changes_the_picture(digits):
 
 
 def test_what_is_read_is_told_to_every_place(digits):
-    """Without skips a far corner reaches the last columns through the reading alone."""
+    """Without skips a far corner reaches the last columns through the reading alone: while training, by degrees."""
     apply, params = built(SMALL(labels=5, skips=False))
     assert params["read"]["kernel"].shape == (7 * 7 * 8, 5)
     assert params["tell"]["kernel"].shape == (5, 8)
@@ -193,7 +203,8 @@ def test_what_is_read_is_told_to_every_place(digits):
     corner = digits.at[:, :4, :4].set(0.0)
 
     def far(params):
-        return np.abs(apply(params, corner) - apply(params, digits))[:, :, -2:].max()
+        near, whole = (apply(params, x, training=True) for x in (corner, digits))
+        return np.abs(near - whole)[:, :, -2:].max()
 
     keen = params | {"read": jax.tree.map(lambda x: 20 * x, params["read"])}
     assert far(keen) > 1e-4 > 10 * far(silent)
@@ -207,6 +218,37 @@ def test_the_reading_is_sown_for_those_who_ask(digits):
     np.testing.assert_allclose(pictures, apply(params, digits), rtol=1e-4, atol=1e-5)
     (logits,) = sown["reading"]["label"]
     assert (logits.shape, logits.dtype) == ((2, 5), jnp.float32)
+
+
+def test_dropout_hides_from_the_reading_while_training_alone(digits):
+    """As many logits as keys; their mean is that of the whole bottleneck, and the map itself is left whole."""
+    config = SMALL(labels=5, dropout=0.4)
+    apply, params = built(SMALL(labels=5))
+    model = UNet(config, SIZE, SIZE)
+    np.testing.assert_allclose(model.apply({"params": params}, digits), apply(params, digits), rtol=1e-4, atol=1e-5)
+
+    @jax.jit
+    def logits(key):
+        rngs = {"dropout": key}
+        return model.apply({"params": params}, digits, None, True, mutable=["reading"], rngs=rngs)[1]["reading"]
+
+    def whole():
+        return model.apply({"params": params}, digits, mutable=["reading"])[1]["reading"]["label"][0]
+
+    drawn = np.stack([logits(key)["label"][0] for key in jax.random.split(jax.random.key(0), 400)])
+    spread = drawn.std(axis=0)
+    assert spread.min() > 0
+    assert np.abs(drawn.mean(axis=0) - whole()).max() < 4 * spread.max() / np.sqrt(400)
+
+    silent = params | {"tell": jax.tree.map(jnp.zeros_like, params["tell"])}
+    pictures = model.apply({"params": silent}, digits, None, True, rngs={"dropout": jax.random.key(1)})
+    np.testing.assert_allclose(pictures, apply(silent, digits), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"dropout": 1.0, "labels": 5}, {"dropout": -0.1, "labels": 5}, {"dropout": 0.4}])
+def test_only_a_share_of_what_is_read_can_be_hidden(options):
+    with pytest.raises(ValueError, match=f"model.dropout={options['dropout']} with model.labels"):
+        UNetConfig(**options)
 
 
 @pytest.mark.parametrize("head", ["paper", "rows"])
