@@ -26,7 +26,7 @@ STEPS = 24_000
 CHORD = ChordConfig(
     data=DigitsConfig(held_out=-1),
     conditioning=Conditioning(),
-    model=UNetConfig(widths=(16, 64, 128), depth=2, head="rows", init="he", labels=10, dropout=0.4),
+    model=UNetConfig(widths=(16, 64, 128), depth=2, head="rows", init="he", labels=10, dropout=0.4, batch_norm=True),
     weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=STEPS), label=1.0),
     optimiser=OptimiserConfig(
         learning_rate=ScheduleSpec("cosine", value=2e-3, over=STEPS, warmup=200),
@@ -34,7 +34,7 @@ CHORD = ChordConfig(
         average_decay=0.999,
     ),
     augment=AugmentConfig(max_shift=2.0, max_degrees=10.0, max_scale=0.1, max_shear=0.1),
-    columns=126,
+    columns=63,
 )
 TRAIN = TrainConfig(steps=STEPS, batch_size=24, eval_every=2000, eval_examples=480, sample_every=8000)
 

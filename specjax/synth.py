@@ -104,7 +104,7 @@ def open_chord_bundle(folder: Path) -> tuple[Any, Any]:
         raise Refusal(f"{folder} is a {opened.wing!r} bundle of {sorted(opened.parts)}, expected a chord bundle")
     part = opened.parts["unet"]
     task = ChordTask(to_dataclass(ChordConfig, part.card, f"{folder}: config"))
-    abstract = jax.eval_shape(lambda key: task.init(key).average, jax.random.key(0))
+    abstract = jax.eval_shape(lambda key: task.painter(task.init(key)), jax.random.key(0))
     return task, bundle.fit(part, abstract, str(folder))
 
 

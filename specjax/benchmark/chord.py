@@ -85,7 +85,7 @@ def targets(task: ChordTask, batch: int) -> Work:
 def forward(task: ChordTask, batch: int) -> Work:
     """Whole pictures from digits."""
     digit, _, quality = _digits(task, batch)
-    params = task.init(jax.random.key(0)).params
+    params = task.painter(task.init(jax.random.key(0)))
     size = task.config.conditioning.size
     flops = floor.unet_flops(task.config.model, size, size)
     return _work(task.paint, (params, digit, quality), batch, flops, 4.0 * size * size)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from specjax.nn.conv import Conv, Init, UpConv
+from specjax.nn.norm import normalised
 from specjax.nn.separable import RowHead, UpsampledConv
 
 LEAKY_SLOPE = 0.2  # at the bottleneck; the last activation's slope is 0.01
@@ -27,6 +28,8 @@ class UNetConfig:
     labels: number of labels the bottleneck reads the digit as (0: it does not). The reading is told to every place of
       the map, so that all columns paint the same chord and none a blend of two.
     dropout: share of the bottleneck that is hidden from the reading while training.
+    batch_norm: normalise what leads to the reading, over the batch, while training. What paints has the normalisations
+      folded into its convolutions (`nn.norm.folded`).
     """
 
     widths: tuple[int, int, int] = (64, 128, 256)
@@ -41,6 +44,7 @@ class UNetConfig:
     qualities: int = 0
     labels: int = 0
     dropout: float = 0.0
+    batch_norm: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in {
@@ -88,8 +92,9 @@ class UNet(nn.Module):
         dtype = jnp.dtype(c.compute_dtype)
         fine, middle, coarse = c.widths
         x = digits[..., None].astype(dtype)
-        skip_fine = self._convs(x, fine, c.depth, "encode_fine")
-        skip_middle = self._convs(_pool(skip_fine), middle, c.depth, "encode_middle")
+        normed = training and c.batch_norm
+        skip_fine = self._convs(x, fine, c.depth, "encode_fine", normed)
+        skip_middle = self._convs(_pool(skip_fine), middle, c.depth, "encode_middle", normed)
         x = self._bottleneck(_pool(skip_middle), coarse, quality, training)
         x = UpConv(middle, c.init, dtype, name="up_middle")(x)
         x = self._convs(self._join(x, skip_middle), middle, c.depth, "decode_middle")
@@ -101,16 +106,20 @@ class UNet(nn.Module):
             picture = RowHead(self.size, self.columns, c.head_channels, name="head")(x)
         return nn.sigmoid(picture) if c.activation == "sigmoid" else nn.leaky_relu(picture, 0.01)
 
-    def _convs(self, x: Array, width: int, depth: int, name: str) -> Array:
-        c = self.config
+    def _convs(self, x: Array, width: int, depth: int, name: str, normed: bool = False) -> Array:
         for i in range(depth):
-            x = nn.relu(Conv(width, 3, c.init, jnp.dtype(c.compute_dtype), name=f"{name}_{i}")(x))
+            x = nn.relu(self._conv(x, width, f"{name}_{i}", normed))
         return x
+
+    def _conv(self, x: Array, width: int, name: str, normed: bool) -> Array:
+        dtype = jnp.dtype(self.config.compute_dtype)
+        x = Conv(width, 3, self.config.init, dtype, name=name)(x)
+        return normalised(x, name) if normed else x
 
     def _bottleneck(self, x: Array, width: int, quality: Array | None, training: bool) -> Array:
         c = self.config
         for i in range(c.bottleneck_depth):
-            x = Conv(width, 3, c.init, jnp.dtype(c.compute_dtype), name=f"bottleneck_{i}")(x)
+            x = self._conv(x, width, f"bottleneck_{i}", training and c.batch_norm)
             if i == 0 and c.qualities:
                 embedding = nn.Embed(c.qualities, width, dtype=x.dtype, name="quality")(quality)
                 x = x + embedding[:, None, None, :]

@@ -21,6 +21,7 @@ from specjax.engine.task import Metrics, Part, Sample
 from specjax.image import augment
 from specjax.image.batching import over_pictures
 from specjax.image.similarity import ms_ssim
+from specjax.nn.norm import folded
 from specjax.optim.guard import Guarded
 from specjax.optim.knobs import Knob, mask_of, number_from
 from specjax.optim.schedules import Schedule, ScheduleSpec
@@ -86,8 +87,9 @@ class ChordTask:
 
     def init(self, key: Key[Array, ""]) -> Guarded:
         quality = jnp.zeros((1,), jnp.int32) if self.config.model.qualities else None
-        params = self._model().init(key, jnp.zeros((1, 28, 28)), quality)["params"]
-        return self.config.optimiser.start(params)
+        streams = {"params": key, "dropout": key}
+        variables = self._model().init(streams, jnp.zeros((1, 28, 28)), quality, training=True)
+        return self.config.optimiser.start(variables["params"], variables.get("batch_stats", {}))
 
     def batch(self, examples: Digits, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(indices)))
@@ -109,14 +111,22 @@ class ChordTask:
         varying = [name for name in weights if self.config.weights[name].kind != "constant"]
         importance = knobs["curriculum"][batch.label]
 
-        def objective(params: Any) -> tuple[Float[Array, ""], Metrics]:
-            picture, logits = self._paint_and_read(params, batch.digit, batch.quality, batch.target.shape[2], key)
+        def objective(params: Any) -> tuple[Float[Array, ""], tuple[Metrics, Any]]:
+            variables = {"params": params, "batch_stats": state.statistics}
+            told = batch.quality if self.config.model.qualities else None
+            picture, seen = self._model(batch.target.shape[2]).apply(
+                variables, batch.digit, told, training=True, rngs={"dropout": key}, mutable=["reading", "batch_stats"]
+            )
+            logits = seen["reading"]["label"][0] if self.config.model.labels else jnp.zeros((len(batch.digit), 0))
             of_picture = {name: partial(f, picture, batch.target, self.config.loss) for name, f in LOSSES.items()}
             losses = {**of_picture, "label": partial(reading, logits, batch.label)}
-            return weighted_sum(losses, weights, importance, varying)
+            total, terms = weighted_sum(losses, weights, importance, varying)
+            return total, (terms, seen.get("batch_stats", {}))
 
-        (total, terms), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
-        state, norms = self.config.optimiser.update(state, gradients, knobs["lr"], knobs["average_decay"], total)
+        (total, (terms, statistics)), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
+        state, norms = self.config.optimiser.update(
+            state, gradients, knobs["lr"], knobs["average_decay"], total, statistics
+        )
         named = {f"loss/{name}": value for name, value in terms.items()}
         return state, {"loss": total, "learning_rate": knobs["lr"], **named, **norms}
 
@@ -132,26 +142,21 @@ class ChordTask:
         columns: int | None = None,
     ) -> Float[Array, "batch size columns"]:
         """Spectrograms of a batch of digits; whole ones, unless `columns` says how many."""
-        return self._paint_and_read(params, digit, quality, columns)[0]
-
-    def _paint_and_read(
-        self, params: Any, digit: Array, quality: Array, columns: int | None, key: Key[Array, ""] | None = None
-    ) -> tuple[Float[Array, "batch size columns"], Float[Array, "batch labels"]]:
-        """Pictures, and logits of what was read: of no labels, where the network reads nothing. Trains with a key."""
         told = quality if self.config.model.qualities else None
-        rngs = None if key is None else {"dropout": key}
-        pictures, sown = self._model(columns).apply(
-            {"params": params}, digit, told, key is not None, rngs=rngs, mutable=["reading"]
-        )
+        pictures = self._model(columns).apply({"params": params}, digit, told)
         assert isinstance(pictures, jax.Array)
-        return pictures, sown["reading"]["label"][0] if self.config.model.labels else jnp.zeros((len(digit), 0))
+        return pictures
+
+    def painter(self, state: Guarded) -> Any:
+        """Parameters to paint by: averages, normalisations folded into the convolutions."""
+        return folded(state.average, state.statistics)
 
     def evaluate(self, state: Guarded, examples: Digits) -> Metrics:
         digit = jnp.asarray(examples.image, jnp.float32) / 255.0
         # Every quality is met equally often, whatever the order of the examples.
         place = jnp.sum(jnp.asarray(examples.image, jnp.int32), axis=(1, 2))
         quality = place % len(self.config.qualities)
-        pictures = self.paint(state.average, digit, quality)
+        pictures = self.paint(self.painter(state), digit, quality)
         return over_pictures(self._measure)(pictures, digit, jnp.asarray(examples.label), quality)
 
     def summarise(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -202,7 +207,7 @@ class ChordTask:
         quality = jnp.arange(len(shown), dtype=jnp.int32) % len(self.config.qualities)
         keys = jax.random.split(jax.random.key(0), len(shown))
         targets = conditioning.targets(self.operators, self.config.conditioning, digit, label, quality, keys)
-        pictures = jax.jit(self.paint)(state.average, digit, quality)
+        pictures = jax.jit(self.paint)(self.painter(state), digit, quality)
         names = [self.chord_name(int(y), int(q)) for y, q in zip(label, quality, strict=True)]
         sounds = {f"{int(y)}_{name}": self.sound(picture, self.config.sound)
                   for y, name, picture in zip(label, names, pictures, strict=True)}  # fmt: skip
@@ -239,7 +244,7 @@ class ChordTask:
 
     def parts(self, state: Guarded) -> dict[str, Part]:
         """The averaged U-Net, and the configuration it paints by."""
-        return {"unet": Part(state.average, asdict(self.config))}
+        return {"unet": Part(self.painter(state), asdict(self.config))}
 
     @cached_property
     def _tables(self) -> "_Tables":

@@ -1,4 +1,4 @@
-"""The guarded update: nothing that is not finite ever reaches parameters, optimiser or averages."""
+"""The guarded update: nothing that is not finite ever reaches parameters, statistics, optimiser or averages."""
 
 from typing import Any, NamedTuple
 
@@ -14,17 +14,18 @@ class Guarded(NamedTuple):
     """What an optimiser carries from step to step."""
 
     params: Tree
+    statistics: Tree  # that normalisations keep of what they have seen
     optimiser: optax.OptState
     average: Tree  # exponential moving average of the parameters
     skipped: Int[Array, ""]  # updates refused so far
     skipped_in_a_row: Int[Array, ""]
 
 
-def start(params: Tree, transform: optax.GradientTransformation) -> Guarded:
+def start(params: Tree, transform: optax.GradientTransformation, statistics: Tree = None) -> Guarded:
     """Fresh state around `params`; the average starts at them."""
     zero = jnp.zeros((), jnp.int32)
     average = jax.tree.map(jnp.array, params)  # a copy: the state's buffers are donated one by one
-    return Guarded(params, transform.init(params), average, zero, zero)
+    return Guarded(params, statistics, transform.init(params), average, zero, zero)
 
 
 def update(
@@ -33,8 +34,9 @@ def update(
     transform: optax.GradientTransformation,
     average_decay: Float[Array, ""],
     loss: Float[Array, ""],
+    statistics: Tree = None,
 ) -> tuple[Guarded, dict[str, Float[Array, ""]]]:
-    """One step along `transform(gradients)`, or none where the loss, a gradient or the step is not finite.
+    """One step along `transform(gradients)`, or none where the loss, a gradient, the step or a statistic is not finite.
 
     Returns the new state and the norms: `grad_norm`, `param_norm`, `update_norm`; how many were `skipped` so far and
     `skipped_in_a_row`; and `sick_leaf`, the first gradient that is not finite as its place among the leaves, or -1.
@@ -47,11 +49,15 @@ def update(
     grad_norm = optax.tree.norm(gradients)
     update_norm = optax.tree.norm(updates)
     healthy = jnp.isfinite(loss) & jnp.isfinite(grad_norm) & jnp.isfinite(update_norm)
-    params, optimiser, average = _choose(
-        healthy, (params, optimiser, average), (state.params, state.optimiser, state.average)
+    healthy &= jnp.isfinite(optax.tree.norm(statistics))
+    params, statistics, optimiser, average = _choose(
+        healthy,
+        (params, statistics, optimiser, average),
+        (state.params, state.statistics, state.optimiser, state.average),
     )
     refused = (~healthy).astype(jnp.int32)
-    new = Guarded(params, optimiser, average, state.skipped + refused, (state.skipped_in_a_row + refused) * refused)
+    skipped_in_a_row = (state.skipped_in_a_row + refused) * refused
+    new = Guarded(params, statistics, optimiser, average, state.skipped + refused, skipped_in_a_row)
     metrics = {
         "grad_norm": grad_norm,
         "param_norm": optax.tree.norm(new.params),

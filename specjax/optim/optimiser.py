@@ -71,9 +71,9 @@ class OptimiserConfig:
                 "optimiser.kind=schedule_free keeps a mean of its own: set average_decay=0, and b1 above 0"
             )
 
-    def start(self, params: Tree) -> Guarded:
+    def start(self, params: Tree, statistics: Tree = None) -> Guarded:
         """Fresh state around `params`."""
-        return guard.start(params, self._transform(0.0))
+        return guard.start(params, self._transform(0.0), statistics)
 
     def update(
         self,
@@ -82,9 +82,10 @@ class OptimiserConfig:
         learning_rate: Float[Array, ""],
         average_decay: Float[Array, ""],
         loss: Float[Array, ""],
+        statistics: Tree = None,
     ) -> tuple[Guarded, dict[str, Float[Array, ""]]]:
         """One guarded step at `learning_rate`, and its norms; `lr_scale` too, where a plateau scales the rate."""
-        state, metrics = guard.update(state, gradients, self._transform(learning_rate), average_decay, loss)
+        state, metrics = guard.update(state, gradients, self._transform(learning_rate), average_decay, loss, statistics)
         if self.kind == "schedule_free":
             state = state._replace(average=optax.contrib.schedule_free_eval_params(state.optimiser, state.params))
         if self.plateau.patience:

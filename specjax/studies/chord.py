@@ -13,8 +13,8 @@ MEASURES = (
 
 # Of the losses alone: nothing else that helps.
 _HUBER = {"weights.huber.value": 1.0, "weights.rows.value": 0.0, "weights.l1.end": 0.0, "weights.label.value": 0.0,
-          "model.labels": 0}  # fmt: skip
-_UNREAD = {"weights.label.value": 0.0, "model.labels": 0}
+          "model.labels": 0, "model.dropout": 0.0}  # fmt: skip
+_UNREAD = {"weights.label.value": 0.0, "model.labels": 0, "model.dropout": 0.0}
 
 STUDIES = {
     "heads": Study(
@@ -48,8 +48,13 @@ STUDIES = {
         seeds=10,
     ),
     "reading": Study(
-        "The weight of the loss of the digit's reading; none, where nothing is read.",
-        {"none": _UNREAD, **{f"{w:g}": {"weights.label.value": w} for w in (0.05, 0.2, 1.0, 5.0)}},
+        "The weight of the loss of the digit's reading (none, where nothing is read), and what helps it to generalise.",
+        {
+            "none": _UNREAD,
+            **{f"{w:g}": {"weights.label.value": w} for w in (0.05, 0.2, 1.0, 5.0)},
+            "1, no dropout": {"model.dropout": 0.0},
+            "1, no normalisation": {"model.batch_norm": False},
+        },
         seeds=3,
     ),
     "skips": Study(

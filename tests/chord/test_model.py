@@ -12,6 +12,7 @@ import scipy.special
 
 from conftest import modes
 from specjax.chord.model import UNet, UNetConfig, parameter_count
+from specjax.nn import norm
 
 SMALL = partial(UNetConfig, widths=(4, 6, 8))
 SIZE = 56
@@ -120,9 +121,18 @@ def test_the_row_head_trades_the_last_convolution_for_a_1x1_and_row_matrices():
         ({"bottleneck_depth": 3}, 9 * 256 * 256 + 256),
         ({"depth": 4}, 2 * (9 * 64 * 64 + 64) + 2 * (9 * 128 * 128 + 128)),
         ({"activation": "sigmoid"}, 0),
+        ({"batch_norm": True}, 0),
         ({"labels": 10}, (49 * 256 + 1) * 10 + (10 + 1) * 256),
     ],
-    ids=["no skips", "qualities", "one more at the bottleneck", "one more a stage", "sigmoid", "a reading"],
+    ids=[
+        "no skips",
+        "qualities",
+        "one more at the bottleneck",
+        "one more a stage",
+        "sigmoid",
+        "normalised while it trains",
+        "a reading",
+    ],
 )
 def test_variants_differ_by_so_many_parameters(options, difference):
     assert parameter_count(shapes(UNetConfig(**options))) - 2_722_753 == difference
@@ -243,6 +253,28 @@ def test_dropout_hides_from_the_reading_while_training_alone(digits):
     silent = params | {"tell": jax.tree.map(jnp.zeros_like, params["tell"])}
     pictures = model.apply({"params": silent}, digits, None, True, rngs={"dropout": jax.random.key(1)})
     np.testing.assert_allclose(pictures, apply(silent, digits), rtol=1e-4, atol=1e-5)
+
+
+def test_normalisation_over_the_batch_is_folded_into_what_paints(digits):
+    """By statistics equal to the batch's own, the network without it paints what the network with it does."""
+    config = SMALL(labels=5, batch_norm=True)
+    apply, params = built(SMALL(labels=5))
+    model = UNet(config, SIZE, SIZE)
+    variables = jax.eval_shape(lambda key: model.init(key, digits, training=True), jax.random.key(0))
+    rng = np.random.default_rng(1)
+    norms = {name: {"scale": jnp.asarray(rng.uniform(0.5, 2, leaf["scale"].shape), jnp.float32),
+                    "bias": jnp.asarray(rng.standard_normal(leaf["bias"].shape), jnp.float32)}
+             for name, leaf in variables["params"].items() if name.endswith("_norm")}  # fmt: skip
+    assert sorted(norms) == sorted(f"{name}_norm" for name in params if name.startswith(("encode", "bottleneck")))
+    # Where the average forgets at once it is the batch's own.
+    forgotten = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), variables["batch_stats"])
+    pictures, seen = model.apply(
+        {"params": params | norms, "batch_stats": forgotten}, digits, training=True, mutable=["batch_stats", "reading"]
+    )
+    own = jax.tree.map(lambda x: x / (1 - norm.MOMENTUM), seen["batch_stats"])
+    paints = norm.folded(params | norms, own)
+    assert jax.tree.map(jnp.shape, paints) == jax.tree.map(jnp.shape, params)
+    np.testing.assert_allclose(apply(paints, digits, training=True), pictures, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("options", [{"dropout": 1.0, "labels": 5}, {"dropout": -0.1, "labels": 5}, {"dropout": 0.4}])

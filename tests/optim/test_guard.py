@@ -139,6 +139,21 @@ class TestSick:
         assert (int(state.skipped), int(state.skipped_in_a_row)) == (1, 0)
 
 
+def test_statistics_follow_a_healthy_update_alone():
+    seen, news = {"mean": jnp.ones(3)}, {"mean": jnp.full(3, 2.0)}
+    state = guard.start(tree(), TRANSFORM, seen)
+
+    @jax.jit
+    def step(loss, statistics):
+        return guard.update(state, state.params, TRANSFORM, DECAY, loss, statistics)[0]
+
+    assert_same_bits(step(jnp.float32(1.0), news).statistics, news)
+    for loss, statistics in ((np.nan, news), (1.0, {"mean": jnp.array([1.0, np.inf, 1.0])})):
+        after = step(jnp.float32(loss), statistics)
+        assert_same_bits((after.params, after.statistics), (state.params, seen))
+        assert int(after.skipped) == 1
+
+
 def test_an_update_that_overflows_is_refused_though_its_gradient_is_finite():
     state = guard.start(tree(), TRANSFORM)
     after, metrics = guard.update(state, tree(), optax.adam(jnp.float32(1e38)), DECAY, jnp.float32(1.0))

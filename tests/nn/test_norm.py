@@ -1,0 +1,79 @@
+"""Normalisation over the batch, and the network without it that does the same."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from specjax.nn import norm
+from specjax.nn.conv import Conv
+
+RNG = np.random.default_rng(0)
+X = jnp.asarray(RNG.normal(3.0, 2.0, (4, 6, 5, 3)), jnp.float32)
+
+
+class Net(nn.Module):
+    """A convolution whose channels are normalised while it trains, and one that is not."""
+
+    dtype: str = "float32"
+
+    @nn.compact
+    def __call__(self, x, training=False):
+        x = Conv(2, name="first", dtype=jnp.dtype(self.dtype))(x)
+        x = norm.normalised(x, "first") if training else x
+        return Conv(4, name="second")(nn.relu(x))
+
+
+def lively(tree):
+    return jax.tree.map(lambda x: jnp.asarray(RNG.uniform(0.5, 2.0, x.shape), jnp.float32), tree)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_channels_are_normal_over_the_batch(compiled):
+    class Bare(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return norm.normalised(x, "x")
+
+    params = lively(Bare().init(jax.random.key(0), X)["params"])
+    start = {"x_norm": {"mean": jnp.zeros(3), "var": jnp.ones(3)}}
+
+    def call(x):
+        return Bare().apply({"params": params, "batch_stats": start}, x, mutable=["batch_stats"])
+
+    found, seen = (jax.jit(call) if compiled else call)(X)
+    x = np.asarray(X, float)
+    mean, var = x.mean(axis=(0, 1, 2)), x.var(axis=(0, 1, 2))
+    scale, bias = (np.asarray(params["x_norm"][name], float) for name in ("scale", "bias"))
+    np.testing.assert_allclose(found, (x - mean) / np.sqrt(var + 1e-5) * scale + bias, atol=1e-4)
+    np.testing.assert_allclose(seen["batch_stats"]["x_norm"]["mean"], 0.01 * mean, rtol=1e-4)
+    np.testing.assert_allclose(seen["batch_stats"]["x_norm"]["var"], 0.99 + 0.01 * var, rtol=1e-4)
+
+
+def test_folded_it_does_the_same_without():
+    variables = Net().init(jax.random.key(0), X, True)
+    params, statistics = lively(variables["params"]), lively(variables["batch_stats"])
+    paints = norm.folded(params, statistics)
+    assert sorted(paints) == ["first", "second"]
+    hidden = Conv(2).apply({"params": params["first"]}, X)
+    seen = statistics["first_norm"]
+    normal = (hidden - seen["mean"].reshape(1, 1, 1, 2)) / jnp.sqrt(seen["var"] + 1e-5).reshape(1, 1, 1, 2)
+    normal = normal * params["first_norm"]["scale"].reshape(1, 1, 1, 2) + params["first_norm"]["bias"].reshape(
+        1, 1, 1, 2
+    )
+    expected = Conv(4).apply({"params": params["second"]}, nn.relu(normal))
+    np.testing.assert_allclose(Net().apply({"params": paints}, X), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_without_any_nothing_changes():
+    params = lively(Net().init(jax.random.key(0), X)["params"])
+    paints = norm.folded(params, {})
+    assert all(paints[name] is params[name] for name in params)
+    assert sorted(paints) == sorted(params)
+
+
+def test_statistics_are_float32_where_the_rest_is_not():
+    pictures, variables = Net("bfloat16").init_with_output(jax.random.key(0), X, True)
+    assert pictures.dtype == jnp.float32
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
