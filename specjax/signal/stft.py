@@ -88,13 +88,18 @@ class Stft:
         """The most samples that so many frames tell of: the length that `istft` returns unless told another."""
         return self.n_fft + (frames - 1) * self.hop_length - 2 * self.padding
 
+    def overlap(self) -> Float[np.ndarray, " hop_length"]:
+        """Sum of the squared windows that lie over each sample between two frames, far from the ends."""
+        hops = -(-self.n_fft // self.hop_length)
+        squares = np.pad(self.taper() ** 2, (0, hops * self.hop_length - self.n_fft))
+        return squares.reshape(hops, self.hop_length).sum(axis=0)
+
     def check_invertible(self) -> None:
         """
         Raises:
           ValueError: between frames there are samples that no window reaches, so that no inverse exists.
         """
-        hops = -(-self.n_fft // self.hop_length)
-        covered = np.pad(self.taper() ** 2, (0, hops * self.hop_length - self.n_fft)).reshape(hops, -1).sum(axis=0)
+        covered = self.overlap()
         if covered.min() <= 1e-8 * covered.max():
             raise ValueError(
                 f"a {self.window} window of {self.win_length or self.n_fft} every {self.hop_length} samples leaves "

@@ -1,0 +1,148 @@
+"""From magnitudes back to a wave: every method under one name, begun by any other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from specjax.signal.mel import mel_filters
+from specjax.signal.phase import griffin_lim as gl
+from specjax.signal.phase.pghi import pghi
+from specjax.signal.phase.refine import refine, refine_mel
+from specjax.signal.phase.rtisi import rtisi_la
+from specjax.signal.phase.rtpghi import rtpghi
+from specjax.signal.phase.spsi import spsi
+from specjax.signal.presets import Spectrogram, magnitudes
+from specjax.signal.stft import Stft, absolute, istft, polar, synthesise
+from specjax.signal.unmel import mel_to_power
+from specjax.solve import Report
+
+Magnitude = Float[Array, "bins frames"]
+Wave = Float[Array, " samples"]
+
+DIRECT: dict[str, Callable[[Magnitude, Stft], Float[Array, "bins frames"]]] = {
+    "spsi": spsi,
+    "pghi": pghi,
+    "rtpghi": rtpghi,
+    "rtisi_la": rtisi_la,
+}
+ITERATIVE = ("griffin_lim", "fast_griffin_lim", "refine")
+METHODS = (*ITERATIVE, *DIRECT)
+STARTS = ("random", "zero", *DIRECT)
+_CHUNK = 8
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """How a wave is found.
+
+    Attributes:
+      method: one of `METHODS`. `griffin_lim`, `fast_griffin_lim` and `refine` (L-BFGS) improve on phases in so many
+        iterations; the others find them in one go.
+      start: one of `STARTS`, what an iterative method begins with.
+      iterations: of an iterative method.
+      mel_steps: L-BFGS steps at the end that bring the wave's own mel spectrogram to the one given.
+      seed: of the start `random`.
+    """
+
+    method: str = "fast_griffin_lim"
+    start: str = "pghi"
+    iterations: int = 32
+    mel_steps: int = 50
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ValueError(f"method={self.method!r} is unknown: choose one of {', '.join(METHODS)}")
+        if self.start not in STARTS:
+            raise ValueError(f"start={self.start!r} is unknown: choose one of {', '.join(STARTS)}")
+        if self.iterations < 1 or self.mel_steps < 0:
+            raise ValueError(
+                f"iterations={self.iterations} must be above 0 and mel_steps={self.mel_steps} not negative"
+            )
+
+
+def invert(
+    magnitude: Magnitude,
+    transform: Stft,
+    how: Inversion = Inversion(),
+    *,
+    length: int | None = None,
+    report: Report | None = None,
+) -> Wave:
+    """A wave whose magnitudes come near to those given.
+
+    Args:
+      length: of the wave, in samples; by default `transform.samples`.
+      report: is told, as (iterations done, spectral convergence in dB), how an iterative method gets on.
+
+    Raises:
+      ValueError: the transform has no inverse, or is not for the method (PGHI needs a window near a Gaussian).
+    """
+    transform.check_invertible()
+    length = transform.samples(magnitude.shape[-1]) if length is None else length
+    first = how.method if how.method in DIRECT else how.start
+    phase = _first_phase(magnitude, transform, first, how.seed)
+    if how.method in DIRECT:
+        return jax.jit(lambda m, p: istft(polar(m, p), transform, length))(magnitude, phase)
+    if how.method == "refine":
+        wave = jax.jit(lambda m, p: istft(polar(m, p), transform, length))(magnitude, phase)
+        return refine(magnitude, wave, transform, steps=how.iterations, report=_in_db(report)).best
+    momentum = 0.99 if how.method == "fast_griffin_lim" else 0.0
+    improve = jax.jit(
+        partial(gl.improve, transform=transform, momentum=momentum, length=length), static_argnames="iterations"
+    )
+    search = gl.begin(magnitude, phase)
+    for done in range(0, how.iterations, _CHUNK):
+        search = improve(search, magnitude, iterations=min(_CHUNK, how.iterations - done))
+        if report is not None:
+            near = jnp.swapaxes(absolute(search.rebuilt), -1, -2)
+            report(min(done + _CHUNK, how.iterations), float(convergence_db(near, magnitude)))
+    return jax.jit(partial(synthesise, transform=transform, length=length))(search.spectrum)
+
+
+def to_wave(
+    of: Spectrogram, how: Inversion = Inversion(), *, length: int | None = None, report: Report | None = None
+) -> Wave:
+    """A wave of a spectrogram of any preset; of mel spectrograms too, at the sample rate of its preset.
+
+    Mel power is spread over the bins it may come from, which are inverted; the wave's own mel spectrogram is then
+    brought to the one given. What `peak_db` leaves unsaid is the loudness: it comes back with its greatest magnitude 1.
+
+    Raises:
+      ValueError: as `invert`.
+    """
+    preset = of.preset
+    levels = magnitudes(of, preset)
+    if preset.mel is None:
+        return invert(levels, preset.transform, how, length=length, report=report)
+    filters = mel_filters(preset.mel, preset.sample_rate, preset.transform.n_fft)
+    bins = jnp.sqrt(jax.jit(partial(mel_to_power, filters=filters))(levels**2))
+    wave = invert(bins, preset.transform, how, length=length, report=report)
+    if not how.mel_steps:
+        return wave
+    return refine_mel(levels, wave, preset.transform, filters, steps=how.mel_steps, report=_in_db(report)).best
+
+
+def convergence_db(found: Magnitude, wanted: Magnitude) -> Float[Array, ""]:
+    """Spectral convergence: energy of the difference of magnitudes over the energy of what is wanted, in dB."""
+    least = 1e-20
+    return 10 * jnp.log10((jnp.sum((found - wanted) ** 2) + least) / (jnp.sum(wanted**2) + least))
+
+
+def _first_phase(magnitude: Magnitude, transform: Stft, start: str, seed: int) -> Float[Array, "bins frames"]:
+    if start == "random":
+        return gl.random_phase(jax.random.key(seed), magnitude.shape)
+    if start == "zero":
+        return jnp.zeros_like(magnitude)
+    return jax.jit(DIRECT[start], static_argnums=1)(magnitude, transform)
+
+
+def _in_db(report: Report | None) -> Report | None:
+    if report is None:
+        return None
+    return lambda done, value: report(done, 10 * float(np.log10(max(value, 1e-20))))

@@ -1,0 +1,91 @@
+"""Frame in, hop out: as the whole spectrogram at once, with one frame of look-ahead and nothing that grows."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from specjax.signal.phase import streaming
+from specjax.signal.phase.rtpghi import rtpghi
+from specjax.signal.phase.spsi import spsi
+from specjax.signal.stft import Stft, istft, magnitude, polar
+
+TRANSFORM = Stft(256, 64, center=False)
+WHOLE = {"rtpghi": rtpghi, "spsi": spsi}
+RATE = 8000
+N = 64 * 60
+
+
+def clip():
+    time = np.arange(N) / RATE
+    glide = np.sin(2 * np.pi * (300 * time + 900 * time**2)) * (0.3 + 0.7 * np.sin(2 * np.pi * 2 * time) ** 2)
+    return jnp.asarray(0.5 * glide + 0.2 * np.sin(2 * np.pi * 1700 * time), jnp.float32)
+
+
+def streamed(levels, transform, method):
+    """All hops, and the state after them."""
+
+    def tick(stream, row):
+        return streaming.advance(stream, row, transform, method)
+
+    rows = jnp.moveaxis(levels, -1, 0)
+    stream, hops = jax.jit(lambda first, rest: jax.lax.scan(tick, streaming.begin(first, transform, method), rest))(
+        rows[0], rows[1:]
+    )
+    return stream, jnp.concatenate(list(hops), axis=-1)
+
+
+@pytest.mark.parametrize("method", streaming.METHODS)
+@pytest.mark.parametrize("transform", [TRANSFORM, Stft(256, 48, "hamming", center=False)], ids=["even", "odd hop"])
+def test_it_is_the_whole_at_once_hop_by_hop(method, transform):
+    levels = jax.jit(magnitude, static_argnums=1)(clip(), transform)
+    _, found = streamed(levels, transform, method)
+    whole = jax.jit(lambda m: istft(polar(m, WHOLE[method](m, transform)), transform))(levels)
+    assert len(found) == (levels.shape[-1] - 1) * transform.hop_length
+    inside = slice(transform.n_fft, len(found) - transform.n_fft)  # at the ends fewer frames lie over a sample
+    np.testing.assert_allclose(found[inside], whole[inside], atol=2e-4 * float(jnp.abs(whole).max()))
+
+
+@pytest.mark.parametrize("method", streaming.METHODS)
+def test_a_batch_is_its_clips(method):
+    levels = jnp.stack([magnitude(clip() * gain, TRANSFORM) for gain in (1.0, 0.25)])
+    _, both = streamed(levels, TRANSFORM, method)
+    for one, found in zip(levels, both, strict=True):
+        np.testing.assert_allclose(found, streamed(one, TRANSFORM, method)[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("method", streaming.METHODS)
+def test_a_hop_knows_one_frame_beyond_its_own_and_no_more(method):
+    levels = magnitude(clip(), TRANSFORM)
+    _, found = streamed(levels, TRANSFORM, method)
+    changed = levels.at[:, 30:].multiply(3.0)
+    _, other = streamed(changed, TRANSFORM, method)
+    np.testing.assert_array_equal(found[: 29 * 64], other[: 29 * 64])
+    assert np.abs(found[29 * 64 : 32 * 64] - other[29 * 64 : 32 * 64]).max() > 1e-3
+
+
+@pytest.mark.parametrize("method", streaming.METHODS)
+def test_what_is_carried_does_not_grow(method):
+    levels = magnitude(clip(), TRANSFORM)
+    start = streaming.begin(levels[:, 0], TRANSFORM, method)
+    end, _ = streamed(levels, TRANSFORM, method)
+    assert jax.tree.map(jnp.shape, start) == jax.tree.map(jnp.shape, end)
+
+
+@pytest.mark.parametrize("method", streaming.METHODS)
+def test_silence_stays_silent(method):
+    _, found = streamed(jnp.zeros((129, 12)), TRANSFORM, method)
+    np.testing.assert_array_equal(found, 0.0)
+
+
+def test_the_delay_is_a_frame_and_a_hop():
+    assert streaming.delay_samples(Stft(1024, 256)) == 1280
+
+
+@pytest.mark.parametrize(
+    ("transform", "method", "says"),
+    [(TRANSFORM, "magic", "choose rtpghi or spsi"), (Stft(256, 300), "spsi", "cannot be inverted")],
+)
+def test_what_cannot_be_streamed_is_refused(transform, method, says):
+    with pytest.raises(ValueError, match=says):
+        streaming.begin(jnp.ones(129), transform, method)
