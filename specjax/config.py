@@ -128,6 +128,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return {key: _convert(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     if origin is tuple:
         return _convert_tuple(arguments, value, where)
+    if origin is types.UnionType and len(known := [a for a in arguments if a is not types.NoneType]) == 1:
+        return None if value is None else _convert(known[0], value, where)
     if origin is typing.Literal or origin is types.UnionType:
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):

@@ -1,6 +1,11 @@
 """python -m specjax.synth chord --bundle=bundles/unet (--digit=4 | --picture=a.png,b.png) --out=FOLDER
+python -m specjax.synth spectrogram in.wav --out=spec.png|spec.npz [--preset=picture] [--plot=plot.png]
+python -m specjax.synth invert in.wav|spec.png|spec.npz --out=out.wav [--method=fast_griffin_lim] [--start=pghi]
+python -m specjax.synth stream in.wav --out=out.wav [--method=rtpghi|spsi]
+python -m specjax.synth features in.wav --out=features.npz [--plot=features.png]
 
-Paints the chord of each digit and writes its sound (NAME.wav) and spectrogram (NAME.png).
+`chord` paints the chord of each digit and writes its sound (NAME.wav) and spectrogram (NAME.png); `spectrogram` writes
+one that `invert` turns back into sound; `stream` inverts while it reads, and says how late and how fast.
 """
 
 import os
@@ -15,14 +20,14 @@ from absl import flags
 from specjax import cli
 from specjax.errors import Refusal
 
-POSITIONAL = 1  # what to synthesise
+POSITIONAL = 2  # what to synthesise, and of which file
 
 BUNDLE = flags.DEFINE_string("bundle", None, "bundle made by specjax.export")
 DIGIT = flags.DEFINE_multi_integer("digit", [], "built-in handwritten digit 0 to 9; may be given again")
 PICTURE = flags.DEFINE_list("picture", [], "28x28 pictures, ink bright on dark")
 FIT = flags.DEFINE_bool("fit", False, "bring pictures of any size or polarity to 28x28 first")
-OUT = flags.DEFINE_string("out", "out", "folder for the sounds and spectrograms")
-OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace files of the same name in --out")
+OUT = flags.DEFINE_string("out", None, "file to write; of chords, the folder for sounds and spectrograms (out)")
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace files that are there already")
 QUALITY = flags.DEFINE_string("quality", None, "chord quality, among those the bundle was trained on")
 OCTAVE = flags.DEFINE_integer("octave", 3, "octaves above the paper's pitch, where a digit's chord starts at 28 Hz")
 DURATION = flags.DEFINE_float("duration", 1.0, "length of the sound, in seconds")
@@ -30,13 +35,26 @@ SAMPLE_RATE = flags.DEFINE_integer("sample_rate", 44100, "in Hz")
 EXACT = flags.DEFINE_bool("exact", True, "exact ratios; --noexact sounds the paper's whole hertz")
 OFFSET = flags.DEFINE_float("offset_hz", 0.0, "added to the frequency of rows that are not of the chord")
 SEED = flags.DEFINE_integer("seed", 0, "of the random phases")
+PRESET = flags.DEFINE_string("preset", None, "convention of a spectrogram that does not say its own")
+METHOD = flags.DEFINE_string("method", None, "how phases are found")
+START = flags.DEFINE_string("start", "pghi", "what an iterative method begins with")
+ITERATIONS = flags.DEFINE_integer("iterations", 32, "of an iterative method")
+MEL_STEPS = flags.DEFINE_integer("mel_steps", 50, "last steps, towards a mel spectrogram itself")
+PLOT = flags.DEFINE_string("plot", None, "also draw, with axes, into this PNG")
 
 
 def main(argv: Sequence[str]) -> None:
-    kinds = {"chord": _chord}
-    if len(argv) != 2 or argv[1] not in kinds:
+    of_files = {"spectrogram": _spectrogram, "invert": _invert, "stream": _stream, "features": _features}
+    kinds = ("chord", *of_files)
+    if len(argv) < 2 or argv[1] not in kinds:
         raise Refusal(f"synth what? Say: specjax synth {{{','.join(kinds)}}} ...")
-    kinds[argv[1]]()
+    if argv[1] == "chord":
+        if len(argv) > 2:
+            raise Refusal(f"{argv[2]!r} is not understood: name pictures by --picture={argv[2]}")
+        return _chord()
+    if len(argv) < 3:
+        raise Refusal(f"{argv[1]} of what? Say: specjax synth {argv[1]} FILE --out=...")
+    of_files[argv[1]](Path(argv[2]))
 
 
 def _chord() -> None:
@@ -57,13 +75,13 @@ def _chord() -> None:
     }
     sound = to_dataclass(SoundConfig, asked, "synth")
     digits = _digits()
-    outputs = _claim(Path(OUT.value), [f"{name}.{kind}" for name in digits for kind in ("wav", "png")])
-    print("specjax synth: starting", file=sys.stderr, flush=True)
+    outputs = _claim(Path(OUT.value or "out"), [f"{name}.{kind}" for name in digits for kind in ("wav", "png")])
+    _say_starting()
 
     import jax
     import jax.numpy as jnp
 
-    from specjax.engine import files
+    from specjax import files
     from specjax.image import render
 
     task, params = open_chord_bundle(Path(BUNDLE.value))
@@ -84,6 +102,102 @@ def _chord() -> None:
         _write(outputs[f"{name}.wav"], files.wav(wave, sound.sample_rate))
         _write(outputs[f"{name}.png"], files.png(shown))
         print(f"{name}: {chord} -> {outputs[f'{name}.wav']} {outputs[f'{name}.png']}")
+
+
+def _spectrogram(path: Path) -> None:
+    out, plot = _output(".png", ".npz"), _plot()
+    _say_starting()
+    from specjax import sounds
+    from specjax.data import spectrograms
+
+    saved = sounds.read_spectrogram(path, _preset())
+    _write(out, spectrograms.png(saved) if out.suffix == ".png" else spectrograms.npz(saved))
+    rows, frames = saved.values.shape
+    print(f"{path}: {rows} rows, {frames} frames -> {out}")
+    if plot:
+        _write(plot, sounds.plotted(saved, path.name))
+
+
+def _invert(path: Path) -> None:
+    out = _output(".wav")
+    _say_starting()
+    from specjax import files, sounds
+    from specjax.config import to_dataclass
+    from specjax.signal.inversion import Inversion
+
+    asked = {"start": START.value, "iterations": ITERATIONS.value, "mel_steps": MEL_STEPS.value, "seed": SEED.value}
+    if METHOD.value is not None:
+        asked["method"] = METHOD.value
+    how = to_dataclass(Inversion, asked, "synth")
+    found = sounds.invert(path, _preset(), how, report=_progress)
+    _write(out, files.wav(found.wave, found.sample_rate))
+    seconds = len(found.wave) / found.sample_rate
+    print(f"{path}: {seconds:.2f} s, spectral convergence {found.convergence_db:.1f} dB -> {out}")
+
+
+def _stream(path: Path) -> None:
+    out = _output(".wav")
+    _say_starting()
+    from specjax import sounds
+    from specjax.signal.phase import streaming
+
+    method = METHOD.value or "rtpghi"
+    if method not in streaming.METHODS:
+        raise Refusal(f"--method={method!r}: streams know {' and '.join(streaming.METHODS)}")
+    preset = _preset() or sounds.preset_named("picture")
+    done = sounds.stream(path, out, preset.transform, method)
+    print(
+        f"{path}: {done.seconds:.1f} s, {done.delay_ms:.0f} ms late, {done.real_time_factor:.3f} of real time (slowest "
+        f"hop {done.slowest_ms:.1f} ms), memory grew by {done.memory_growth_mb:.1f} MB -> {out}"
+    )
+
+
+def _features(path: Path) -> None:
+    out, plot = _output(".npz"), _plot()
+    _say_starting()
+    from specjax import sounds
+    from specjax.data import spectrograms
+
+    found = sounds.all_features(path, SAMPLE_RATE.value if flags.FLAGS["sample_rate"].present else None)
+    _write(out, spectrograms.archive(found))
+    told = ", ".join(f"{name} {'x'.join(map(str, values.shape)) or values}" for name, values in found.items())
+    print(f"{path}: {told} -> {out}")
+    if plot:
+        _write(plot, sounds.features_plotted(found, path.name))
+
+
+def _preset() -> Any:
+    from specjax import sounds
+
+    return None if PRESET.value is None else sounds.preset_named(PRESET.value)
+
+
+def _say_starting() -> None:
+    print("specjax synth: starting", file=sys.stderr, flush=True)
+
+
+def _progress(done: int, level_db: float) -> None:
+    print(f"iteration {done}: {level_db:.1f} dB", file=sys.stderr, flush=True)
+
+
+def _output(*suffixes: str) -> Path:
+    """The file to write, known to be writable and free, before any work is done."""
+    if OUT.value is None:
+        raise Refusal(f"--out is missing: name a file that ends in {' or '.join(suffixes)}")
+    return _free_file(Path(OUT.value), "--out", suffixes)
+
+
+def _plot() -> Path | None:
+    if PLOT.value is None:
+        return None
+    cli.need("matplotlib", "--plot", extra="plots")
+    return _free_file(Path(PLOT.value), "--plot", (".png",))
+
+
+def _free_file(path: Path, flag: str, suffixes: Sequence[str]) -> Path:
+    if path.suffix not in suffixes:
+        raise Refusal(f"{flag}={path} must end in {' or '.join(suffixes)}")
+    return _claim(path.parent, [path.name], flag)[path.name]
 
 
 def open_chord_bundle(folder: Path) -> tuple[Any, Any]:
@@ -135,22 +249,22 @@ def _quality_index(qualities: Sequence[str]) -> int:
     return qualities.index(QUALITY.value)
 
 
-def _claim(folder: Path, names: Sequence[str]) -> dict[str, Path]:
+def _claim(folder: Path, names: Sequence[str], flag: str = "--out") -> dict[str, Path]:
     """Paths of the outputs, known to be writable and free, before any work is done."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Refusal(f"--out={folder} cannot be made: {error.strerror}") from error
+        raise Refusal(f"{flag}={folder} cannot be made: {error.strerror}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise Refusal(f"--out={folder} cannot be written: change its permissions or choose another")
+        raise Refusal(f"{flag}={folder} cannot be written: change its permissions or choose another")
     outputs = {name: folder / name for name in names}
     if taken := [path for path in outputs.values() if path.exists() and not OVERWRITE.value]:
-        raise Refusal(f"{taken[0]} exists already: choose another --out, or --overwrite")
+        raise Refusal(f"{taken[0]} exists already: choose another {flag}, or --overwrite")
     return outputs
 
 
 def _write(path: Path, content: bytes) -> None:
-    from specjax.engine import files
+    from specjax import files
 
     try:
         files.write_whole(path, content)

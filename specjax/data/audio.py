@@ -7,7 +7,7 @@ size, sample rate, channels and length, and the length it would have at another 
 import logging
 import os
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple
 
@@ -48,11 +48,7 @@ def read_audio(
     """
     import soundfile
 
-    check_regular_file(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise Refusal(f"{path} is no sound file by its name: expected one of {', '.join(SUFFIXES)}")
-    if path.stat().st_size > MAX_BYTES:
-        raise Refusal(f"{path} has {path.stat().st_size} bytes: a sound file here has at most {MAX_BYTES}")
+    _check_file(path)
     try:
         _check_whole(path)
         with soundfile.SoundFile(path) as file:
@@ -66,6 +62,32 @@ def read_audio(
     if sample_rate is None or sample_rate == rate:
         return wave, rate
     return resample(wave, rate, sample_rate), sample_rate
+
+
+def audio_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) -> tuple[int, Iterator[np.ndarray]]:
+    """Sample rate of a sound file in Hz, and its samples, `block` at a time and the last fewer: for what streams.
+
+    Raises:
+      Refusal: as `read_audio`; samples that are not finite or far above 1 when their block is reached.
+    """
+    import soundfile
+
+    _check_file(path)
+    try:
+        _check_whole(path)
+        file = soundfile.SoundFile(path)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise Refusal(f"{path} is not a readable sound file ({error})") from error
+    _check_claims(path, file, file.samplerate, max_duration_s)
+
+    def blocks() -> Iterator[np.ndarray]:
+        with file:
+            for samples in file.blocks(block, dtype="float32", always_2d=True):
+                mono = samples.mean(axis=1)
+                _check_levels(path, mono)
+                yield mono
+
+    return file.samplerate, blocks()
 
 
 def resample(
@@ -162,6 +184,14 @@ def audio_files(folder: Path) -> list[Path]:
     return sorted(found)
 
 
+def _check_file(path: Path) -> None:
+    check_regular_file(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise Refusal(f"{path} is no sound file by its name: expected one of {', '.join(SUFFIXES)}")
+    if path.stat().st_size > MAX_BYTES:
+        raise Refusal(f"{path} has {path.stat().st_size} bytes: a sound file here has at most {MAX_BYTES}")
+
+
 def _check_claims(path: Path, file: "SoundFile", wanted_rate: int, max_duration_s: float) -> None:
     rate, frames, channels = file.samplerate, file.frames, file.channels
     for what, value in (("its sample rate is", rate), ("a sample rate was asked for of", wanted_rate)):
@@ -184,11 +214,16 @@ def _mono(file: "SoundFile") -> Float[np.ndarray, " samples"]:
 
 
 def _check_samples(path: Path, wave: Float[np.ndarray, " samples"]) -> None:
-    if bad := int(np.sum(~np.isfinite(wave))):
-        raise Refusal(f"{path}: {bad} samples are not finite numbers: write the file anew")
+    _check_levels(path, wave)
     low, high = wave.min(), wave.max()
     if low == high:
         raise Refusal(f"{path} is {'silent' if low == 0 else f'constant at {low:.3g}'} throughout: there is no sound")
+
+
+def _check_levels(path: Path, wave: Float[np.ndarray, " samples"]) -> None:
+    if bad := int(np.sum(~np.isfinite(wave))):
+        raise Refusal(f"{path}: {bad} samples are not finite numbers: write the file anew")
+    low, high = wave.min(), wave.max()
     if max(-low, high) > MAX_LEVEL:
         raise Refusal(f"{path}: samples from {low:.3g} to {high:.3g}, expected about -1 to 1: scale them")
 

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from specjax.engine import files
+from specjax import files
 from specjax.errors import Refusal
 from specjax.optim.knobs import Knob
 

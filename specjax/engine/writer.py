@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from specjax.engine import files, tensorboard
+from specjax import files
+from specjax.engine import tensorboard
 from specjax.errors import Refusal
 
 

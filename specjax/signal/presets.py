@@ -13,6 +13,7 @@ from specjax.signal.stft import Stft, Wave, magnitude
 Values = Float[Array, "*batch rows frames"]
 
 SCALES = ("magnitude", "power", "log_power", "log1p", "peak_db")
+MAX_SAMPLE_RATE = 768_000
 _LOG_LEAST = 1e-5
 
 
@@ -42,11 +43,15 @@ class Preset:
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
             raise ValueError(f"scale={self.scale!r} is unknown: choose one of {', '.join(SCALES)}")
-        if self.sample_rate < 1 or self.range_db <= 0 or self.frames_multiple < 1:
-            raise ValueError("sample_rate, range_db and frames_multiple must be above 0")
+        if self.range_db <= 0 or self.frames_multiple < 1:
+            raise ValueError("range_db and frames_multiple must be above 0")
+        if not 1 <= self.sample_rate <= MAX_SAMPLE_RATE:
+            raise ValueError(f"sample_rate={self.sample_rate} Hz must lie between 1 and {MAX_SAMPLE_RATE}")
 
 
 PRESETS = {
+    # To look at and to invert: bins a musician can tell apart, levels down to what 16 bits of sound hold.
+    "picture": Preset(22050, Stft(1024, 256), None, "peak_db", range_db=96.0),
     "librosa": Preset(22050, Stft(), Mel()),
     # MELodyGAN, section 3.3: torchaudio's conventions.
     "melodygan": Preset(22050, Stft(2048, 512, pad_mode="reflect"), Mel(scale="htk", norm="none"), "log_power"),

@@ -14,6 +14,7 @@ from jaxtyping import Array, Complex, Float
 from specjax.signal.axes import along
 from specjax.signal.windows import window
 
+MAX_N_FFT = 2**20
 PAD_MODES = ("constant", "reflect", "edge")
 
 Wave = Float[Array, "*batch samples"]
@@ -43,8 +44,10 @@ class Stft:
     pad_mode: str = "constant"
 
     def __post_init__(self) -> None:
-        if self.n_fft < 2 or self.hop_length < 1:
-            raise ValueError(f"n_fft={self.n_fft} and hop_length={self.hop_length} must be at least 2 and 1")
+        if not 2 <= self.n_fft <= MAX_N_FFT or self.hop_length < 1:
+            raise ValueError(
+                f"n_fft={self.n_fft} and hop_length={self.hop_length} must be above 1 and 0, n_fft up to {MAX_N_FFT}"
+            )
         if not 0 <= self.win_length <= self.n_fft:
             raise ValueError(f"win_length={self.win_length} must lie between 0 and n_fft={self.n_fft}")
         if self.pad_mode not in PAD_MODES:

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from specjax import files
 from specjax.chord import conditioning, theory
 from specjax.chord.conditioning import Conditioning
 from specjax.data.digits import Digits
-from specjax.engine import files
 from specjax.errors import Refusal
 from specjax.image import render
 from specjax.studies.study import Overrides, run

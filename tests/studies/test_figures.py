@@ -8,8 +8,8 @@ import pytest
 import scipy.signal
 from PIL import Image
 
+from specjax import files
 from specjax.data import digits
-from specjax.engine import files
 from specjax.errors import Refusal
 from specjax.studies import figures
 

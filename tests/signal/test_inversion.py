@@ -1,0 +1,110 @@
+"""Any method from any start, under one name; mel spectrograms too; silence and the like."""
+
+import jax.numpy as jnp
+import librosa
+import numpy as np
+import pytest
+
+import phase_oracles as oracles
+from specjax.signal import inversion
+from specjax.signal.inversion import Inversion, invert, to_wave
+from specjax.signal.mel import Mel
+from specjax.signal.presets import Preset, spectrogram
+from specjax.signal.stft import Stft, magnitude
+
+RATE, SAMPLES = 8000, 3000
+TRANSFORM = Stft(256, 64)
+T = np.arange(SAMPLES) / RATE
+WAVE = (0.2 * sum(np.sin(2 * np.pi * (f * T + 200 * T**2)) for f in (220, 555, 1310)) * np.exp(-3 * T)).astype(
+    np.float32
+)
+WANTED = magnitude(jnp.asarray(WAVE), TRANSFORM)
+
+
+def converged_db(wave):
+    return oracles.convergence_db(np.asarray(wave), np.asarray(WANTED), 256, 64, "hann")
+
+
+@pytest.mark.parametrize("method", inversion.METHODS)
+def test_every_method_finds_a_wave_of_the_length_asked_for(method):
+    told = []
+    how = Inversion(method, iterations=10)
+    wave = invert(WANTED, TRANSFORM, how, length=SAMPLES, report=lambda *say: told.append(say))
+    assert wave.shape == (SAMPLES,)
+    assert converged_db(wave) < -10
+    assert [done for done, _ in told] == {"refine": [10], "griffin_lim": [8, 10], "fast_griffin_lim": [8, 10]}.get(
+        method, []
+    )
+
+
+@pytest.mark.parametrize("start", inversion.STARTS)
+def test_an_iteration_begins_where_it_is_told_and_ends_nearer(start):
+    def after(iterations):
+        return converged_db(invert(WANTED, TRANSFORM, Inversion("griffin_lim", start, iterations), length=SAMPLES))
+
+    assert after(16) < after(1) - 0.1
+
+
+def test_a_good_start_does_better_than_librosas_random_one_by_five_db():
+    ours = converged_db(invert(WANTED, TRANSFORM, Inversion(), length=SAMPLES))
+    theirs = librosa.griffinlim(np.asarray(WANTED), n_iter=32, hop_length=64, n_fft=256, length=SAMPLES, random_state=0)
+    assert ours < converged_db(theirs) - 5
+
+
+def test_what_is_reported_is_the_convergence():
+    told = []
+    invert(WANTED, TRANSFORM, Inversion(iterations=8), length=SAMPLES, report=lambda *say: told.append(say))
+    wave = invert(WANTED, TRANSFORM, Inversion(iterations=7), length=SAMPLES)
+    assert told[0][1] == pytest.approx(converged_db(wave), abs=0.05)
+
+
+def test_seeds_decide_where_random_begins():
+    how = [Inversion("griffin_lim", "random", 1, seed=seed) for seed in (0, 0, 1)]
+    first, again, other = (np.asarray(invert(WANTED, TRANSFORM, each)) for each in how)
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 1e-3
+
+
+class TestMel:
+    PRESET = Preset(RATE, TRANSFORM, Mel(40), "log_power")
+
+    def test_its_own_mel_spectrogram_comes_near(self):
+        """The marks of the task: -10.7 dB for the bins behind the mel spectrogram, -22 dB for itself."""
+        made = spectrogram(jnp.asarray(WAVE), self.PRESET)
+        plain = to_wave(made, Inversion(mel_steps=0), length=SAMPLES)
+        found = to_wave(made, Inversion(), length=SAMPLES)
+        roots = [np.sqrt(librosa.feature.melspectrogram(y=np.asarray(w), sr=RATE, n_fft=256, hop_length=64, n_mels=40))
+                 for w in (WAVE, plain, found)]  # fmt: skip
+
+        def apart_db(a, b):
+            return 20 * np.log10(np.linalg.norm(a - b) / np.linalg.norm(b))
+
+        assert apart_db(roots[2], roots[0]) < min(-22, apart_db(roots[1], roots[0]) - 3)
+        assert converged_db(found) < -10.7
+
+    def test_levels_relative_to_the_greatest_come_back_to_a_scale(self):
+        preset = Preset(RATE, TRANSFORM, None, "peak_db", range_db=96.0)
+        found = np.asarray(to_wave(spectrogram(jnp.asarray(WAVE), preset), Inversion(), length=SAMPLES))
+        gain = np.linalg.norm(WAVE) / np.linalg.norm(found)
+        assert converged_db(found * gain) < -20
+
+
+@pytest.mark.parametrize("method", inversion.METHODS)
+def test_silence_stays_silent(method):
+    wave = invert(jnp.zeros((129, 9)), TRANSFORM, Inversion(method, "random", 2))
+    np.testing.assert_allclose(wave, 0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [({"method": "magic"}, "choose one of griffin_lim"), ({"start": "here"}, "choose one of random"),
+     ({"iterations": 0}, "must be above 0"), ({"mel_steps": -1}, "not negative")],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused(options, says):
+    with pytest.raises(ValueError, match=says):
+        Inversion(**options)
+
+
+def test_a_transform_without_an_inverse_is_refused():
+    with pytest.raises(ValueError, match="cannot be inverted"):
+        invert(jnp.ones((129, 9)), Stft(256, 300))
