@@ -3,6 +3,10 @@
 Answers one of the questions that a paper leaves open: trains each variant from several seeds, measures them on
 held-out examples, and prints a table with 95% intervals. `figures` draws the paper's figures instead. Stopped, the same
 command goes on where it was.
+
+python -m specjax.study inversion --sounds=DIR,a.wav,...
+
+Spectral convergence of every inversion method on sounds, beside librosa's.
 """
 
 import sys
@@ -18,18 +22,22 @@ from specjax.errors import Refusal
 from specjax.studies.chord import MEASURES, STUDIES
 from specjax.studies.study import answer, table
 
-FIGURES = "figures"
+FIGURES, INVERSION = "figures", "inversion"
 
 POSITIONAL = 1
 CONFIG = config_flags.DEFINE_config_file("config", None, "what is varied, such as unet:small", lock_config=True)
 WORKDIR = flags.DEFINE_string("workdir", "runs/studies", "folder of the runs, one below it for each")
 SEEDS = flags.DEFINE_integer("seeds", 0, "seeds of every variant; 0 leaves it to the question", lower_bound=0)
+SOUNDS = flags.DEFINE_list("sounds", [], "sound files, and folders of them, to invert")
 EXAMPLES = flags.DEFINE_integer("examples", 1000, "how many held-out examples to measure; 0 means all", lower_bound=0)
 
 
 def main(argv: Sequence[str]) -> None:
-    if len(argv) < 2 or argv[1] not in (*STUDIES, FIGURES):
-        raise Refusal(f"name a question: one of {', '.join((*STUDIES, FIGURES))}")
+    questions = (*STUDIES, FIGURES, INVERSION)
+    if len(argv) < 2 or argv[1] not in questions:
+        raise Refusal(f"name a question: one of {', '.join(questions)}")
+    if argv[1] == INVERSION:
+        return compare_inversions()
     if CONFIG.value is None:
         raise Refusal("--config is missing: say --config=unet:small")
     clock, task = wings.build(CONFIG.value.to_dict())
@@ -56,6 +64,16 @@ def draw_figures(task: Task, steps: int, config_words: Sequence[str], folder: Pa
     _, held_out = task.load()
     for path in figures.remake(held_out, steps, config_words, folder):
         print(path)
+
+
+def compare_inversions() -> None:
+    from specjax.studies import inversion
+
+    places = inversion.check(SOUNDS.value)
+    cli.use_compilation_cache()
+    sounds = inversion.clips(places)
+    print(f"specjax study: {len(sounds)} sounds", file=sys.stderr, flush=True)
+    print(inversion.table(inversion.compare(sounds, lambda line: print(line, file=sys.stderr, flush=True))))
 
 
 if __name__ == "__main__":

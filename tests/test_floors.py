@@ -29,7 +29,7 @@ ALLOWED = {
     **{wing: MATHS | {"nn", "optim", "measure", "data", wing} for wing in WINGS},
     "wings": {*WINGS, "engine", "config", "errors"},
     "benchmark": {"benchmark", *MATHS, *WINGS, "nn", "optim", "engine"},
-    "studies": {"studies", "image", *WINGS, "data", "engine", "errors", "files"},
+    "studies": {"studies", *MATHS, *WINGS, "data", "engine", "errors", "files"},
     "peers": {"peers"},  # theirs is theirs: nothing of ours speeds it up
     "runs": {"wings", "engine", "config", "errors"},
     "cli": {"config", "errors"},

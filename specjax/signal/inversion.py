@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -88,21 +87,19 @@ def invert(
     first = how.method if how.method in DIRECT else how.start
     phase = _first_phase(magnitude, transform, first, how.seed)
     if how.method in DIRECT:
-        return jax.jit(lambda m, p: istft(polar(m, p), transform, length))(magnitude, phase)
+        return _sound(magnitude, phase, transform, length)
     if how.method == "refine":
-        wave = jax.jit(lambda m, p: istft(polar(m, p), transform, length))(magnitude, phase)
+        wave = _sound(magnitude, phase, transform, length)
         return refine(magnitude, wave, transform, steps=how.iterations, report=_in_db(report)).best
     momentum = 0.99 if how.method == "fast_griffin_lim" else 0.0
-    improve = jax.jit(
-        partial(gl.improve, transform=transform, momentum=momentum, length=length), static_argnames="iterations"
-    )
     search = gl.begin(magnitude, phase)
     for done in range(0, how.iterations, _CHUNK):
-        search = improve(search, magnitude, iterations=min(_CHUNK, how.iterations - done))
+        count = min(_CHUNK, how.iterations - done)
+        search = _improved(search, magnitude, transform, iterations=count, momentum=momentum, length=length)
         if report is not None:
             near = jnp.swapaxes(absolute(search.rebuilt), -1, -2)
-            report(min(done + _CHUNK, how.iterations), float(convergence_db(near, magnitude)))
-    return jax.jit(partial(synthesise, transform=transform, length=length))(search.spectrum)
+            report(done + count, float(convergence_db(near, magnitude)))
+    return _synthesised(search.spectrum, transform, length)
 
 
 def to_wave(
@@ -121,7 +118,7 @@ def to_wave(
     if preset.mel is None:
         return invert(levels, preset.transform, how, length=length, report=report)
     filters = mel_filters(preset.mel, preset.sample_rate, preset.transform.n_fft)
-    bins = jnp.sqrt(jax.jit(partial(mel_to_power, filters=filters))(levels**2))
+    bins = jnp.sqrt(mel_to_power(levels**2, filters))
     wave = invert(bins, preset.transform, how, length=length, report=report)
     if not how.mel_steps:
         return wave
@@ -139,7 +136,18 @@ def _first_phase(magnitude: Magnitude, transform: Stft, start: str, seed: int) -
         return gl.random_phase(jax.random.key(seed), magnitude.shape)
     if start == "zero":
         return jnp.zeros_like(magnitude)
-    return jax.jit(DIRECT[start], static_argnums=1)(magnitude, transform)
+    return _DIRECTLY[start](magnitude, transform)
+
+
+def _wave_of(magnitude: Magnitude, phase: Magnitude, transform: Stft, length: int) -> Wave:
+    return istft(polar(magnitude, phase), transform, length)
+
+
+# Compiled once for each shape, however often they are called.
+_sound = jax.jit(_wave_of, static_argnums=(2, 3))
+_synthesised = jax.jit(synthesise, static_argnums=(1, 2))
+_improved = jax.jit(gl.improve, static_argnums=2, static_argnames=("iterations", "momentum", "length"))
+_DIRECTLY = {name: jax.jit(phases, static_argnums=1) for name, phases in DIRECT.items()}
 
 
 def _in_db(report: Report | None) -> Report | None:

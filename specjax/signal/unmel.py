@@ -1,5 +1,7 @@
 """Spectra from mel spectra: of all that have the given energies in the filters, one that is nowhere negative."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,6 +27,17 @@ def mel_to_power(
         raise ValueError(f"a mel spectrogram of {mel_power.shape[-2]} rows is not of {n_mels} filters")
     inverse = np.linalg.pinv(filters).astype(np.float32)
     step = np.float32(1 / np.linalg.norm(filters.astype(float), 2) ** 2)
+    return _followed(mel_power, jnp.asarray(filters), jnp.asarray(inverse), step, iterations)
+
+
+@partial(jax.jit, static_argnums=4)
+def _followed(
+    mel_power: Float[Array, "*batch rows frames"],
+    filters: Float[Array, "rows bins"],
+    inverse: Float[Array, "bins rows"],
+    step: np.float32 | Float[Array, ""],
+    iterations: int,
+) -> Float[Array, "*batch bins frames"]:
     start = jnp.maximum(jnp.einsum("bm,...mt->...bt", inverse, mel_power), 0.0)
 
     def once(i: Int[Array, ""], state: tuple[Array, Array]) -> tuple[Array, Array]:
