@@ -7,6 +7,7 @@ Then a table, and with --plot=FILE.png a picture. --peers adds plain SciPy and P
 
     python -m specjax.bench --config=unet --works=step --sweep=batch:8,24,64
     python -m specjax.bench --config=unet --works=step --devices=1,2
+    python -m specjax.bench --config=signal --peers
 """
 
 import importlib.util
@@ -27,7 +28,7 @@ from specjax.benchmark.report import Program, merge, plot, table, take_turns
 from specjax.errors import Refusal
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "name, name:variant or path of a config", lock_config=True)
-WORKS = flags.DEFINE_list("works", [], "works to time; by default targets, forward, step, those of peers, and sound")
+WORKS = flags.DEFINE_list("works", [], "works to time; those of the config by default")
 ROUNDS = flags.DEFINE_integer("rounds", 3, "turns that every program takes", lower_bound=1)
 REPEATS = flags.DEFINE_integer("repeats", 5, "timed calls a turn, after one that warms up", lower_bound=1)
 BATCH = flags.DEFINE_integer("batch", 0, "items a call; 0 leaves it to the work", lower_bound=0)
@@ -39,13 +40,17 @@ PLOT = flags.DEFINE_string("plot", None, "PNG to draw the table into")
 ONLY = flags.DEFINE_string("only", None, "time this one work in this process and print its line")
 
 PLAIN = {
-    "targets": ("scipy", "chord_targets"),
-    "step_paper_ms_ssim": ("pytorch", "chord_unet"),
-    "sound": ("numpy", "chord_sound"),
+    "targets": ("scipy", ["chord_targets"]),
+    "step_paper_ms_ssim": ("pytorch", ["chord_unet"]),
+    "sound": ("numpy", ["chord_sound"]),
+    "mel": ("librosa", ["signal_mel"]),
+    **{work: ("librosa", ["signal_phase", work]) for work in ("stft", "istft", "griffin_lim")},
 }
 TUNED = {
     "targets": ["chord_targets.py", "--batch", "8", "--variant", "fused", "--compile"],
     "step_paper_ms_ssim": ["unet_step.py", "--net", "authors", "--batch", "2", "--variant", "commuted", "--compile"],
+    "mel": ["melody_mel.py", "--batch", "10", "--variant", "torch", "--log", "--compile"],
+    "griffin_lim": ["griffin_lim.py", "--batch", "4", "--variant", "tuned", "--compile"],
     "sound": ["chord_audio.py", "--batch", "4", "--sr", "44100", "--variant", "rotate"],
 }
 
@@ -77,15 +82,9 @@ def measure(name: str) -> dict[str, Any]:
     import jax
 
     cli.use_compilation_cache()
-    from specjax import wings
-    from specjax.benchmark import chord, floor
-    from specjax.benchmark.names import BATCHES
-    from specjax.chord.task import ChordTask
+    from specjax.benchmark import floor
 
-    clock, task = wings.build(CONFIG.value.to_dict())
-    if not isinstance(task, ChordTask):
-        raise Refusal(f"config of wing {task.name!r} has no works to time yet")
-    work = chord.build(name, clock, task, BATCH.value or BATCHES[name])
+    work = _work(name)
     jax.block_until_ready(work.call())
     times = []
     for _ in range(REPEATS.value):
@@ -118,12 +117,32 @@ def measure(name: str) -> dict[str, Any]:
     return {name: value for name, value in row.items() if isinstance(value, str) or math.isfinite(value)}
 
 
+def _work(name: str) -> Any:
+    from specjax import wings
+    from specjax.benchmark import chord, signal
+    from specjax.benchmark.names import BATCHES
+    from specjax.chord.task import ChordTask
+    from specjax.config import to_dataclass
+
+    values = CONFIG.value.to_dict()
+    batch = BATCH.value or BATCHES[values["wing"]][name]
+    if values["wing"] == "signal":
+        del values["wing"]
+        return signal.build(name, to_dataclass(signal.SignalConfig, values), batch)
+    clock, task = wings.build(values)
+    assert isinstance(task, ChordTask)
+    return chord.build(name, clock, task, batch)
+
+
 def _ours() -> list[Program]:
     from specjax.benchmark.names import BATCHES, DEFAULT
 
-    works = WORKS.value or list(DEFAULT)
-    if unknown := [work for work in works if work not in BATCHES]:
-        raise Refusal(f"--works={unknown[0]} is unknown: choose from {', '.join(BATCHES)}")
+    wing = CONFIG.value.get("wing")
+    if wing not in BATCHES:
+        raise Refusal(f"a config of wing {wing!r} has no works to time: choose one of wing {' or '.join(BATCHES)}")
+    works = WORKS.value or list(DEFAULT[wing])
+    if unknown := [work for work in works if work not in BATCHES[wing]]:
+        raise Refusal(f"--works={unknown[0]} is unknown: choose from {', '.join(BATCHES[wing])}")
     parameter, values = _sweep()
     counts = _counts(DEVICES.value, "--devices") or [0]
     programs = []
@@ -148,8 +167,9 @@ def _theirs(works: Set[str]) -> list[Program]:
     if PEERS.value:
         if missing := [name for name in ("torch", "scipy", "pytorch_msssim") if not importlib.util.find_spec(name)]:
             raise Refusal(f"--peers needs {', '.join(missing)}: pip install 'specjax[peers]'")
-        for work, (name, module) in PLAIN.items():
-            command = [sys.executable, "-m", f"specjax.peers.{module}", f"--repeats={min(REPEATS.value, 3)}"]
+        for work, (name, program_words) in PLAIN.items():
+            module, *words = program_words
+            command = [sys.executable, "-m", f"specjax.peers.{module}", *words, f"--repeats={min(REPEATS.value, 3)}"]
             programs.append(Program(work, f"plain {name}", command))
     if PEERS_DIR.value is not None:
         folder = Path(PEERS_DIR.value)

@@ -1,8 +1,7 @@
 """The works of the chord wing, compiled and ready to be timed."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from jaxtyping import Array
 
 from specjax.benchmark import floor
+from specjax.benchmark.work import Work, compiled, compilers_count
 from specjax.chord import conditioning
 from specjax.chord.loss import mix
 from specjax.chord.model import UNetConfig
@@ -31,26 +31,6 @@ MIXES = {
     "waveform": mix(huber=1.0, waveform=0.1),
 }
 HEADS = {"paper": UNetConfig(), "rows": UNetConfig(head="rows", init="he")}
-
-
-@dataclass(frozen=True)
-class Work:
-    """Something to time.
-
-    call: does it once and returns arrays to wait for.
-    items: how many it makes.
-    compile_s: what its compilation took.
-    flops, moved: operations and bytes of one call at least, from first principles.
-    compiled_flops, compiled_bytes: what the compiler says of the program it made; nan where it does not say.
-    """
-
-    call: Callable[[], Any]
-    items: int
-    compile_s: float
-    flops: float
-    moved: float
-    compiled_flops: float
-    compiled_bytes: float
 
 
 def build(name: str, clock: TrainConfig, task: ChordTask, batch: int) -> Work:
@@ -79,7 +59,7 @@ def targets(task: ChordTask, batch: int) -> Work:
     size, cells = config.conditioning.size, config.conditioning.noise_cells
     partials = task.operators.spread.shape[-1]
     flops = 2.0 * size * size * (partials + 2 * (cells[1] + 1)) + 2.0 * size * 28 * partials
-    return _work(make, (digit, label, quality, keys), batch, flops, 4.0 * size * size)
+    return compiled(make, (digit, label, quality, keys), batch, flops, 4.0 * size * size)
 
 
 def forward(task: ChordTask, batch: int) -> Work:
@@ -88,7 +68,7 @@ def forward(task: ChordTask, batch: int) -> Work:
     params = task.painter(task.init(jax.random.key(0)))
     size = task.config.conditioning.size
     flops = floor.unet_flops(task.config.model, size, size)
-    return _work(task.paint, (params, digit, quality), batch, flops, 4.0 * size * size)
+    return compiled(task.paint, (params, digit, quality), batch, flops, 4.0 * size * size)
 
 
 def sound(task: ChordTask, batch: int) -> Work:
@@ -100,7 +80,7 @@ def sound(task: ChordTask, batch: int) -> Work:
     increment = jnp.asarray(oscillators.phase_increment(np.arange(size, dtype=float), SOUND_RATE))
     make = over_pictures(lambda a, p: oscillators.additive_synthesis(a, increment, p, SOUND_RATE))
     # At every border a sum over rows of sines and one of cosines, for each sample of a frame.
-    return _work(make, (pictures, phases), batch, 2.0 * SOUND_RATE * size * 2, 4.0 * (size * size + SOUND_RATE))
+    return compiled(make, (pictures, phases), batch, 2.0 * SOUND_RATE * size * 2, 4.0 * (size * size + SOUND_RATE))
 
 
 def step(task: ChordTask, clock: TrainConfig) -> Work:
@@ -129,19 +109,7 @@ def step(task: ChordTask, clock: TrainConfig) -> Work:
     parameters = sum(x.size for x in jax.tree.leaves(held[0].state.params))
     # The target is written once and read by the loss; the state is read and written once an update.
     moved = items * 8.0 * size * columns + count * 32.0 * parameters
-    return Work(call, items, compile_s, items * flops, moved, *_compilers_count(dispatch))
-
-
-def _work(function: Callable[..., Any], args: tuple[Any, ...], items: int, flops: float, moved: float) -> Work:
-    begin = time.perf_counter()
-    ready = jax.jit(function).lower(*args).compile()
-    compile_s = time.perf_counter() - begin
-    return Work(lambda: ready(*args), items, compile_s, items * flops, items * moved, *_compilers_count(ready))
-
-
-def _compilers_count(compiled: Any) -> tuple[float, float]:
-    analysis = compiled.cost_analysis() or {}
-    return float(analysis.get("flops", np.nan)), float(analysis.get("bytes accessed", np.nan))
+    return Work(call, items, compile_s, items * flops, moved, *compilers_count(dispatch))
 
 
 def _digits(task: ChordTask, batch: int) -> tuple[Array, Array, Array]:

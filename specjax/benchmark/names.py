@@ -3,6 +3,13 @@
 HEADS = ("paper", "rows")
 MIXES = ("huber", "ms_ssim", "fft", "sobel", "waveform")
 
-# Work -> items a call where no number is asked for (0: the config's batch); those that peers do are of their size.
-BATCHES = {"targets": 8, "forward": 8, "step": 0, "sound": 4} | {f"step_{h}_{m}": 2 for h in HEADS for m in MIXES}
-DEFAULT = ("targets", "forward", "step", "step_paper_ms_ssim", "sound")
+# Wing -> work -> items a call where no number is asked for (0: the config's batch); those that peers do are of their
+# size.
+BATCHES = {
+    "chord": {"targets": 8, "forward": 8, "step": 0, "sound": 4} | {f"step_{h}_{m}": 2 for h in HEADS for m in MIXES},
+    "signal": {"mel": 10, "stft": 4, "istft": 4, "griffin_lim": 4, "spsi": 4, "pghi": 4, "rtpghi": 4, "rtisi_la": 4},
+}
+DEFAULT = {
+    "chord": ("targets", "forward", "step", "step_paper_ms_ssim", "sound"),
+    "signal": tuple(BATCHES["signal"]),
+}

@@ -5,13 +5,15 @@ import json
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
-def arguments(description: str, batch: int) -> argparse.Namespace:
-    """Batch, repeats and threads, from the command line."""
+def arguments(description: str, batch: int, works: Sequence[str] = ()) -> argparse.Namespace:
+    """Batch, repeats and threads, from the command line; and which of `works`, where a program does several."""
     parser = argparse.ArgumentParser(description=description)
+    if works:
+        parser.add_argument("work", choices=works)
     parser.add_argument("--batch", type=int, default=batch)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0, help="of PyTorch; 0 leaves its own choice")

@@ -7,14 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from specjax.benchmark import floor, report
+from specjax.benchmark import floor, report, signal
 from specjax.benchmark.names import BATCHES, DEFAULT
 from specjax.benchmark.report import Program
 from specjax.chord import conditioning
 from specjax.chord.conditioning import Conditioning
 from specjax.chord.model import UNet, UNetConfig
-from specjax.peers import chord_sound, chord_targets
+from specjax.peers import chord_sound, chord_targets, signal_mel, signal_phase
 from specjax.signal import oscillators
+from specjax.signal.presets import PRESETS, spectrogram
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,34 @@ def test_the_plot_is_a_picture(tmp_path):
 
 
 def test_every_default_work_has_a_name():
-    assert set(DEFAULT) <= set(BATCHES)
+    assert set(DEFAULT) == set(BATCHES)
+    assert all(set(DEFAULT[wing]) <= set(BATCHES[wing]) for wing in BATCHES)
+
+
+def test_every_work_of_the_signal_floor_is_done():
+    """Short clips: what comes out is finite and of as many clips as went in."""
+    config = signal.SignalConfig(mel_s=0.5, phase_s=0.25, iterations=2)
+    for name in BATCHES["signal"]:
+        work = signal.build(name, config, 2)
+        result = work.call()
+        assert (result.shape[0], work.items) == (2, 2), name
+        assert bool(jnp.all(jnp.isfinite(jnp.abs(result)))), name
+        assert min(work.flops, work.moved) > 0
+
+
+@pytest.mark.parametrize("name", signal_phase.WORKS)
+def test_librosas_transforms_are_the_same_work(name, monkeypatch):
+    monkeypatch.setattr(signal_phase, "DURATION_S", 1)
+    monkeypatch.setattr(signal_phase, "ITERATIONS", 2)
+    theirs = signal_phase.task(name, 2)()
+    config = signal.SignalConfig(phase_s=1.0, iterations=2)
+    assert signal.build(name, config, 2).call().shape == theirs.shape
+
+
+def test_librosas_mel_spectrogram_is_the_same_work():
+    wave = (0.1 * np.random.default_rng(0).standard_normal(22050)).astype(np.float32)
+    ours = spectrogram(jnp.asarray(wave), PRESETS["melodygan"]).values
+    np.testing.assert_allclose(ours, signal_mel.log_mel(wave), atol=2e-3)
 
 
 def test_the_plain_targets_are_the_same_work():
