@@ -1,0 +1,50 @@
+"""The inversion table: every method on every sound, beside librosa's."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from specjax.errors import Refusal
+from specjax.signal.inversion import Inversion
+from specjax.signal.stft import Stft
+from specjax.studies import inversion
+from specjax.studies.inversion import Reached
+
+
+@pytest.fixture
+def sounds(tmp_path):
+    time = np.arange(8000) / 22050
+    for name, hz in (("a.wav", 440), ("b.flac", 660)):
+        soundfile.write(tmp_path / name, 0.3 * np.sin(2 * np.pi * (hz * time + 300 * time**2)), 22050)
+    return tmp_path
+
+
+def test_every_method_is_tried_on_every_sound(sounds, monkeypatch):
+    methods = {"SPSI": Inversion("spsi"), "fast": Inversion(iterations=16), inversion.LIBROSA: None}
+    monkeypatch.setattr(inversion, "METHODS", methods)
+    monkeypatch.setattr(inversion, "TRANSFORMS", {"Hann, redundancy 4": Stft(512, 128)})
+    monkeypatch.setattr(inversion, "DURATION_S", 0.5)
+    heard = inversion.clips(inversion.check([str(sounds), str(sounds / "a.wav")]))
+    assert [len(wave) for wave in heard.values()] == [11025, 11025], "a file that is named twice counts once"
+    told = []
+    results = inversion.compare(heard, told.append)
+    assert told == [f"Hann, redundancy 4: {name}" for name in methods]
+    mean = {
+        name: np.mean([r.convergence_db for r in reached]) for name, reached in results["Hann, redundancy 4"].items()
+    }
+    assert mean["fast"] < mean[inversion.LIBROSA] - 5
+    text = inversion.table(results)
+    assert f"| fast | {mean['fast']:.1f} ± " in text
+
+
+def test_a_cell_is_mean_spread_and_share_of_real_time(monkeypatch):
+    monkeypatch.setattr(inversion, "METHODS", {"x": Inversion("spsi")})
+    text = inversion.table({"Hann": {"x": [Reached(-10.0, 0.1), Reached(-12.0, 0.3), Reached(-11.0, 0.2)]}})
+    assert text.splitlines() == ["| | Hann |", "|---|--:|", "| x | -11.0 ± 2.5 (0.200) |"]
+    assert "| x | -10.0 (0.100) |" in inversion.table({"Hann": {"x": [Reached(-10.0, 0.1)]}})
+
+
+@pytest.mark.parametrize(("places", "says"), [([], "--sounds is missing"), (["/nowhere"], "does not exist")])
+def test_sounds_must_be_named(places, says):
+    with pytest.raises(Refusal, match=says):
+        inversion.check(places)
