@@ -50,7 +50,7 @@ def use_compilation_cache() -> None:
         logging.getLogger("specjax").warning("no compilation cache: %s cannot be made (%s)", folder, error.strerror)
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def _refusing(main: Callable[[Sequence[str]], None], positional: int) -> Callable[[Sequence[str]], int]:

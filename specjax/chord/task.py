@@ -206,7 +206,8 @@ class ChordTask:
         label = jnp.asarray(examples.label[shown])
         quality = jnp.arange(len(shown), dtype=jnp.int32) % len(self.config.qualities)
         keys = jax.random.split(jax.random.key(0), len(shown))
-        targets = conditioning.targets(self.operators, self.config.conditioning, digit, label, quality, keys)
+        make = jax.jit(partial(conditioning.targets, self.operators, self.config.conditioning))
+        targets = make(digit, label, quality, keys)
         pictures = jax.jit(self.paint)(self.painter(state), digit, quality)
         names = [self.chord_name(int(y), int(q)) for y, q in zip(label, quality, strict=True)]
         sounds = {f"{int(y)}_{name}": self.sound(picture, self.config.sound)
@@ -220,7 +221,7 @@ class ChordTask:
 
     def read_chord(self, picture: Float[Array, "size size"]) -> tuple[int, int]:
         """Label and quality index named by the picture's own rows."""
-        label, quality = metrics.decode_chord(metrics.row_profile(picture), jnp.asarray(self._tables.templates))
+        label, quality = _read_chord(picture, jnp.asarray(self._tables.templates))
         return int(label), int(quality)
 
     def sound(self, picture: Float[Array, "size size"], config: synth.SoundConfig) -> Float[np.ndarray, " samples"]:
@@ -240,7 +241,7 @@ class ChordTask:
         increments = oscillators.phase_increment(tuning.frequencies_hz[quality] * carried, config.sample_rate)
         phase_row = jnp.asarray(tuning.phase_row[quality])
         heard = jnp.where(jnp.asarray(carried)[:, None], picture, 0.0)
-        return np.asarray(synth.wave(heard, jnp.asarray(increments), phase_row, config))
+        return np.asarray(_wave(heard, jnp.asarray(increments), phase_row, config))
 
     def parts(self, state: Guarded) -> dict[str, Part]:
         """The averaged U-Net, and the configuration it paints by."""
@@ -280,6 +281,14 @@ class _Tables(NamedTuple):
     exact_hz: np.ndarray
     increments: np.ndarray
     phase_rows: np.ndarray
+
+
+_wave = jax.jit(synth.wave, static_argnums=3)
+
+
+@jax.jit
+def _read_chord(picture: Array, templates: Array) -> tuple[Int[Array, ""], Int[Array, ""]]:
+    return metrics.decode_chord(metrics.row_profile(picture), templates)
 
 
 def _weight(spec: ScheduleSpec) -> Knob:
