@@ -4,6 +4,7 @@ import resource
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -195,20 +196,14 @@ def _ticks(blocks: Iterator[np.ndarray], transform: Stft, method: str) -> Iterat
         state, sound = streaming.advance(state, magnitude(heard, transform)[:, 0], transform, method)
         return heard, state, sound
 
-    first = np.zeros(n_fft, np.float32)
-    filled = 0
-    state = None
-    for block in blocks:
-        if len(block) < hop:
-            break
-        if filled < n_fft:
-            first = np.concatenate([first[hop:], block])
-            filled += hop
-            if filled >= n_fft:
-                heard = jnp.asarray(first)
-                state = streaming.begin(magnitude(heard, transform)[:, 0], transform, method)
-                jax.block_until_ready(tick(heard, state, jnp.asarray(block)))  # compiled before the clock runs
-            continue
+    whole = (block for block in blocks if len(block) == hop)  # a rest at the end is shorter than a hop
+    head = np.concatenate([np.zeros(0, np.float32), *islice(whole, -(-n_fft // hop))])
+    if len(head) < n_fft:
+        return
+    heard = jnp.asarray(head[-n_fft:])
+    state = streaming.begin(magnitude(heard, transform)[:, 0], transform, method)
+    jax.block_until_ready(tick(heard, state, jnp.zeros(hop)))  # compiled before the clock runs
+    for block in whole:
         begin = time.perf_counter()
         heard, state, sound = tick(heard, state, jnp.asarray(block))
         made = np.asarray(sound)
