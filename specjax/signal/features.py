@@ -37,7 +37,7 @@ def bin_frequencies(n_fft: int, sample_rate: int) -> Frequencies:
 
 
 def moments(magnitude: Magnitude, frequencies_hz: Frequencies) -> Moments:
-    """Spectral centroid, bandwidth, skewness and kurtosis."""
+    """Spectral centroid, bandwidth, skewness and kurtosis; of silence all are 0."""
     share = _share(magnitude)
     hz = along(frequencies_hz, magnitude.ndim, -2)
     centroid = jnp.sum(share * hz, axis=-2, keepdims=True)
@@ -111,7 +111,6 @@ def log_frequency_filters(
 
 
 def _share(magnitude: Magnitude) -> Magnitude:
-    """Each bin's part of its frame's sum."""
+    """Each bin's part of its frame's sum; none has any of silence."""
     total = jnp.sum(magnitude, axis=-2, keepdims=True)
-    heard = total > 0
-    return jnp.where(heard, magnitude / jnp.where(heard, total, 1.0), 1.0 / magnitude.shape[-2])
+    return magnitude / jnp.where(total > 0, total, 1.0)

@@ -101,6 +101,11 @@ def test_degenerate_spectra_have_finite_values_and_gradients():
     assert float(alone.bandwidth_hz[0]) == pytest.approx(0, abs=1e-2)
 
 
+def test_silence_has_neither_centre_nor_spread():
+    found = moments(jnp.zeros((9, 2)), np.arange(9, dtype=np.float32))
+    assert all(np.all(np.asarray(values) == 0) for values in found)
+
+
 def test_silence_has_an_envelope_of_zero_and_a_finite_slope():
     value, gradient = jax.jit(jax.value_and_grad(lambda w: rms(w).sum()))(jnp.zeros(3000))
     assert value == 0

@@ -1,4 +1,4 @@
-"""The inversion table: every method on every sound, beside librosa's."""
+"""Tables of sounds: every inversion method beside librosa's, every representation against librosa's."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import soundfile
 from specjax.errors import Refusal
 from specjax.signal.inversion import Inversion
 from specjax.signal.stft import Stft
-from specjax.studies import inversion
+from specjax.studies import inversion, parity
 from specjax.studies.inversion import Reached
 
 
@@ -48,3 +48,16 @@ def test_a_cell_is_mean_spread_and_share_of_real_time(monkeypatch):
 def test_sounds_must_be_named(places, says):
     with pytest.raises(Refusal, match=says):
         inversion.check(places)
+
+
+def test_every_representation_is_librosas():
+    time = np.arange(22050) / 22050
+    wave = 0.3 * np.sin(2 * np.pi * (440 * time + 300 * time**2)) + 0.01 * np.random.default_rng(0).standard_normal(
+        22050
+    )
+    found = parity.errors({"tone": wave.astype(np.float32)})
+    assert max(max(errors) for name, errors in found.items()) < 1e-2, found
+    assert max(max(found[name]) for name in ("STFT", "inverse STFT", "MFCC", "centroid", "RMS")) < 1e-5
+    rows = parity.table(found).splitlines()
+    assert len(rows) == 2 + len(found)
+    assert rows[2].startswith("| STFT | ")
