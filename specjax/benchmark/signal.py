@@ -54,8 +54,7 @@ def build(name: str, config: SignalConfig, batch: int) -> Work:
         flops = (2 * config.iterations + 1) * once
         return compiled(whole, (wanted, phase), batch, flops, 4.0 * samples + spectrum)
     # A phase for every place, once each; the arithmetic is a few operations a place.
-    find = jax.vmap(lambda levels: DIRECT[name](levels, transform))
-    return compiled(find, (wanted,), batch, 10.0 * frames * bins, spectrum)
+    return compiled(lambda levels: DIRECT[name](levels, transform), (wanted,), batch, 10.0 * frames * bins, spectrum)
 
 
 def mel(config: SignalConfig, batch: int) -> Work:

@@ -20,10 +20,11 @@ from specjax.signal.stft import Stft, absolute, istft, polar, synthesise
 from specjax.signal.unmel import mel_to_power
 from specjax.solve import Report
 
-Magnitude = Float[Array, "bins frames"]
-Wave = Float[Array, " samples"]
+Magnitude = Float[Array, "*batch bins frames"]
+Phase = Float[Array, "*batch bins frames"]
+Wave = Float[Array, "*batch samples"]
 
-DIRECT: dict[str, Callable[[Magnitude, Stft], Float[Array, "bins frames"]]] = {
+DIRECT: dict[str, Callable[[Magnitude, Stft], Phase]] = {
     "spsi": spsi,
     "pghi": pghi,
     "rtpghi": rtpghi,
@@ -73,7 +74,7 @@ def invert(
     length: int | None = None,
     report: Report | None = None,
 ) -> Wave:
-    """A wave whose magnitudes come near to those given.
+    """A wave whose magnitudes come near to those given; many at once, where there are axes before.
 
     Args:
       length: of the wave, in samples; by default `transform.samples`.
@@ -131,7 +132,7 @@ def convergence_db(found: Magnitude, wanted: Magnitude) -> Float[Array, ""]:
     return 10 * jnp.log10((jnp.sum((found - wanted) ** 2) + least) / (jnp.sum(wanted**2) + least))
 
 
-def _first_phase(magnitude: Magnitude, transform: Stft, start: str, seed: int) -> Float[Array, "bins frames"]:
+def _first_phase(magnitude: Magnitude, transform: Stft, start: str, seed: int) -> Phase:
     if start == "random":
         return gl.random_phase(jax.random.key(seed), magnitude.shape)
     if start == "zero":
@@ -139,7 +140,7 @@ def _first_phase(magnitude: Magnitude, transform: Stft, start: str, seed: int) -
     return _DIRECTLY[start](magnitude, transform)
 
 
-def _wave_of(magnitude: Magnitude, phase: Magnitude, transform: Stft, length: int) -> Wave:
+def _wave_of(magnitude: Magnitude, phase: Phase, transform: Stft, length: int) -> Wave:
     return istft(polar(magnitude, phase), transform, length)
 
 

@@ -65,6 +65,14 @@ def test_seeds_decide_where_random_begins():
     assert np.abs(first - other).max() > 1e-3
 
 
+@pytest.mark.parametrize("method", [name for name in inversion.METHODS if name != "refine"])
+def test_many_at_once_are_each_alone(method):
+    how = Inversion(method, iterations=3)
+    both = invert(jnp.stack([WANTED, 0.3 * WANTED[:, ::-1]]), TRANSFORM, how, length=SAMPLES)
+    assert both.shape == (2, SAMPLES)
+    np.testing.assert_allclose(both[0], invert(WANTED, TRANSFORM, how, length=SAMPLES), atol=1e-3)
+
+
 class TestMel:
     PRESET = Preset(RATE, TRANSFORM, Mel(40), "log_power")
 

@@ -28,8 +28,8 @@ class Regions(NamedTuple):
 
 
 def pghi(
-    magnitude: Float[Array, "bins frames"], transform: Stft, *, first: float = 1e-1, least: float = 1e-10
-) -> Float[Array, "bins frames"]:
+    magnitude: Float[Array, "*batch bins frames"], transform: Stft, *, first: float = 1e-1, least: float = 1e-10
+) -> Float[Array, "*batch bins frames"]:
     """Phases in radians for magnitudes, 0 or more.
 
     Args:
@@ -40,6 +40,13 @@ def pghi(
     Raises:
       ValueError: no Gaussian is near to the transform's window.
     """
+    one = jnp.vectorize(lambda clip: _phase(clip, transform, first, least), signature="(b,t)->(b,t)")
+    return one(magnitude)
+
+
+def _phase(
+    magnitude: Float[Array, "bins frames"], transform: Stft, first: float, least: float
+) -> Float[Array, "bins frames"]:
     greatest = jnp.max(magnitude, keepdims=True)
     log = log_magnitude(magnitude, greatest)
     padded = jnp.pad(log, [(0, 0), (1, 1)], mode="edge")
