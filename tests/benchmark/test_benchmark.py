@@ -7,12 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from specjax.benchmark import floor, report, signal
-from specjax.benchmark.names import BATCHES, DEFAULT
+from specjax import wings
+from specjax.benchmark import chord, floor, report, signal
+from specjax.benchmark.names import BATCHES, DEFAULT, HEADS, MIXES
 from specjax.benchmark.report import Program
+from specjax.benchmark.work import Work
 from specjax.chord import conditioning
 from specjax.chord.conditioning import Conditioning
 from specjax.chord.model import UNet, UNetConfig
+from specjax.config import load
 from specjax.peers import chord_sound, chord_targets, signal_mel, signal_phase
 from specjax.signal import oscillators
 from specjax.signal.presets import PRESETS, spectrogram
@@ -96,6 +99,18 @@ def test_the_plot_is_a_picture(tmp_path):
 def test_every_default_work_has_a_name():
     assert set(DEFAULT) == set(BATCHES)
     assert all(set(DEFAULT[wing]) <= set(BATCHES[wing]) for wing in BATCHES)
+
+
+def test_a_step_is_of_the_head_and_losses_that_its_name_says(monkeypatch):
+    asked, nothing = [], Work(lambda: None, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    monkeypatch.setattr(chord, "step", lambda task, clock: asked.append((task.config, clock)) or nothing)
+    clock, task = wings.build(load("unet:small").to_dict())
+    for head in HEADS:
+        for losses in MIXES:
+            chord.build(f"step_{head}_{losses}", clock, task, 2)
+            config, timed = asked.pop()
+            assert (config.model.head, config.weights, config.columns) == (head, chord.MIXES[losses], 0)
+            assert (timed.batch_size, timed.steps_per_dispatch) == (2, 1)
 
 
 def test_every_work_of_the_signal_floor_is_done():

@@ -92,7 +92,7 @@ def test_bad_configs(cache, tmp_path):
         cache,
         [
             (("train",), "--config is missing"),
-            (("train", "--config=unett"), "choose one of unet, unet_chords, unet_paper"),
+            (("train", "--config=unett"), "choose one of signal, unet, unet_chords, unet_paper"),
             (("train", "--config=no/such.py"), "no such file"),
             (("train", "--config=unet:huge"), "unet:huge is unknown"),
             ((*train, "--config.stepz=3"), "config.stepz does not exist: choose from"),
