@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from specjax.batching import over_examples
 from specjax.benchmark import floor
 from specjax.benchmark.work import Work, compiled, compilers_count
 from specjax.chord import conditioning
@@ -19,7 +20,6 @@ from specjax.chord.task import ChordTask
 from specjax.engine import loop, mesh
 from specjax.engine.clock import TrainConfig
 from specjax.engine.knobs import KnobValues
-from specjax.image.batching import over_pictures
 from specjax.signal import oscillators
 
 SOUND_RATE = 44100
@@ -78,7 +78,7 @@ def sound(task: ChordTask, batch: int) -> Work:
     pictures = jnp.asarray(rng.random((batch, size, size)), jnp.float32)
     phases = jnp.asarray(rng.uniform(0, 2 * np.pi, (batch, size)), jnp.float32)
     increment = jnp.asarray(oscillators.phase_increment(np.arange(size, dtype=float), SOUND_RATE))
-    make = over_pictures(lambda a, p: oscillators.additive_synthesis(a, increment, p, SOUND_RATE))
+    make = over_examples(lambda a, p: oscillators.additive_synthesis(a, increment, p, SOUND_RATE))
     # At every border a sum over rows of sines and one of cosines, for each sample of a frame.
     return compiled(make, (pictures, phases), batch, 2.0 * SOUND_RATE * size * 2, 4.0 * (size * size + SOUND_RATE))
 

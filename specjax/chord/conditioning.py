@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from specjax.batching import over_examples
 from specjax.chord import theory
 from specjax.image import linear, perlin
-from specjax.image.batching import over_pictures
 
 DIGIT_SIZE = 28
 Digit = Float[Array, "28 28"]
@@ -192,8 +192,8 @@ def targets(
     """`target` of each digit of a batch."""
     one = partial(target, ops, conditioning)
     if keys is None:
-        return over_pictures(lambda d, y, q: one(d, y, q, None))(digits, labels, qualities)
-    return over_pictures(one)(digits, labels, qualities, keys)
+        return over_examples(lambda d, y, q: one(d, y, q, None))(digits, labels, qualities)
+    return over_examples(one)(digits, labels, qualities, keys)
 
 
 def min_max(x: Target, epsilon: float = 1e-8) -> Target:

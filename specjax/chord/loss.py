@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from specjax.image.batching import over_pictures
+from specjax.batching import over_examples
 from specjax.image.edges import sobel
 from specjax.image.similarity import ms_ssim
 from specjax.optim.schedules import ScheduleSpec
@@ -77,7 +77,7 @@ def fft(prediction: Pictures, target: Pictures, _: LossConfig) -> PerExample:
 
 def edges(prediction: Pictures, target: Pictures, _: LossConfig) -> PerExample:
     """Mean squared difference of Sobel slopes: the frequency alignment the paper names as future work."""
-    return over_pictures(lambda error: jnp.mean(sobel(error) ** 2))(prediction - target)
+    return over_examples(lambda error: jnp.mean(sobel(error) ** 2))(prediction - target)
 
 
 def rows(prediction: Pictures, target: Pictures, _: LossConfig) -> PerExample:
@@ -159,4 +159,4 @@ def _sound(pictures: Pictures, config: LossConfig) -> Float[Array, "batch sample
     increment = jnp.asarray(oscillators.phase_increment(np.arange(size, dtype=float), config.wave_rate))
     phases = jnp.asarray(np.random.default_rng(0).uniform(0, 2 * np.pi, size), jnp.float32)
     sound = partial(oscillators.additive_synthesis, increment=increment, phases=phases, samples=config.wave_rate)
-    return over_pictures(sound)(pictures)
+    return over_examples(sound)(pictures)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from specjax.batching import over_examples
 from specjax.chord import conditioning, metrics, synth, theory
 from specjax.chord.config import ChordConfig
 from specjax.chord.loss import LOSSES, NAMES, reading, weighted_sum
@@ -19,7 +20,6 @@ from specjax.data import digits
 from specjax.data.digits import Digits
 from specjax.engine.task import Metrics, Part, Sample
 from specjax.image import augment
-from specjax.image.batching import over_pictures
 from specjax.image.similarity import ms_ssim
 from specjax.nn.norm import folded
 from specjax.optim.guard import Guarded
@@ -157,7 +157,7 @@ class ChordTask:
         place = jnp.sum(jnp.asarray(examples.image, jnp.int32), axis=(1, 2))
         quality = place % len(self.config.qualities)
         pictures = self.paint(self.painter(state), digit, quality)
-        return over_pictures(self._measure)(pictures, digit, jnp.asarray(examples.label), quality)
+        return over_examples(self._measure)(pictures, digit, jnp.asarray(examples.label), quality)
 
     def summarise(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
         label = measures["label"]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from specjax.signal import stft
 from specjax.signal.mel import mel_filters
 from specjax.signal.phase import griffin_lim as gl
 from specjax.signal.phase.pghi import pghi
@@ -16,7 +17,7 @@ from specjax.signal.phase.rtisi import rtisi_la
 from specjax.signal.phase.rtpghi import rtpghi
 from specjax.signal.phase.spsi import spsi
 from specjax.signal.presets import Spectrogram, magnitudes
-from specjax.signal.stft import Stft, absolute, istft, polar, synthesise
+from specjax.signal.stft import Stft, istft, polar
 from specjax.signal.unmel import mel_to_power
 from specjax.solve import Report
 
@@ -93,14 +94,13 @@ def invert(
         wave = _sound(magnitude, phase, transform, length)
         return refine(magnitude, wave, transform, steps=how.iterations, report=_in_db(report)).best
     momentum = 0.99 if how.method == "fast_griffin_lim" else 0.0
-    search = gl.begin(magnitude, phase)
+    search = _begun(magnitude, phase, transform, length)
     for done in range(0, how.iterations, _CHUNK):
         count = min(_CHUNK, how.iterations - done)
-        search = _improved(search, magnitude, transform, iterations=count, momentum=momentum, length=length)
+        search = _improved(search, magnitude, transform, iterations=count, momentum=momentum)
         if report is not None:
-            near = jnp.swapaxes(absolute(search.rebuilt), -1, -2)
-            report(done + count, float(convergence_db(near, magnitude)))
-    return _synthesised(search.spectrum, transform, length)
+            report(done + count, float(_convergence_db(search.wave, magnitude, transform)))
+    return search.wave
 
 
 def to_wave(
@@ -146,8 +146,9 @@ def _wave_of(magnitude: Magnitude, phase: Phase, transform: Stft, length: int) -
 
 # Compiled once for each shape, however often they are called.
 _sound = jax.jit(_wave_of, static_argnums=(2, 3))
-_synthesised = jax.jit(synthesise, static_argnums=(1, 2))
-_improved = jax.jit(gl.improve, static_argnums=2, static_argnames=("iterations", "momentum", "length"))
+_begun = jax.jit(gl.begin, static_argnums=(2, 3))
+_improved = jax.jit(gl.improve, static_argnums=2, static_argnames=("iterations", "momentum"))
+_convergence_db = jax.jit(lambda w, wanted, of: convergence_db(stft.magnitude(w, of), wanted), static_argnums=2)
 _DIRECTLY = {name: jax.jit(phases, static_argnums=1) for name, phases in DIRECT.items()}
 
 

@@ -10,7 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from specjax.batching import over_examples
+from specjax.signal import folded
 from specjax.signal.level import power_to_db
+from specjax.signal.stft import Stft, Wave, squared
 
 SCALES = ("slaney", "htk")
 NORMS = ("slaney", "none")
@@ -93,6 +96,24 @@ def mel_spectrogram(
 ) -> Float[Array, "*batch n_mels frames"]:
     """Energy in each of `mel_filters`, of a power spectrogram."""
     return jnp.einsum("mb,...bt->...mt", filters, power)
+
+
+def mel_of_wave(
+    wave: Wave, transform: Stft, filters: Float[np.ndarray, "n_mels bins"]
+) -> Float[Array, "*batch n_mels frames"]:
+    """`mel_spectrogram` of a wave's power: what a filter gathers needs no order of bins.
+
+    Raises:
+      ValueError: the wave is shorter than one frame.
+    """
+    weights = [filters[:, group] for group in folded.bins(transform.n_fft)]
+
+    def of_one(one: Float[Array, " samples"]) -> Float[Array, "n_mels frames"]:
+        groups = zip(weights, folded.analyse(one, transform), strict=True)
+        gathered = [jnp.einsum("mb,tb->mt", weight, squared(group)) for weight, group in groups]
+        return sum(gathered[1:], gathered[0])
+
+    return over_examples(of_one)(wave.reshape(-1, wave.shape[-1])).reshape(*wave.shape[:-1], len(filters), -1)
 
 
 def mfcc(

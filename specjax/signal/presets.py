@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from specjax.signal.level import amplitude_to_db, db_to_amplitude
-from specjax.signal.mel import Mel, mel_filters, mel_spectrogram
+from specjax.signal.mel import Mel, mel_filters, mel_of_wave
 from specjax.signal.stft import Stft, Wave, magnitude
 
 Values = Float[Array, "*batch rows frames"]
@@ -79,13 +79,12 @@ def spectrogram(wave: Wave, preset: Preset) -> Spectrogram:
     Raises:
       ValueError: the wave is shorter than a frame.
     """
-    values = magnitude(wave, preset.transform)
-    values = values[..., : values.shape[-1] // preset.frames_multiple * preset.frames_multiple]
     if preset.mel:
         filters = mel_filters(preset.mel, preset.sample_rate, preset.transform.n_fft)
-        power = mel_spectrogram(values**2, filters)
-        heard = power > 0
-        values = jnp.where(heard, jnp.sqrt(jnp.where(heard, power, 1.0)), 0.0)
+        values = _root(mel_of_wave(wave, preset.transform, filters))
+    else:
+        values = magnitude(wave, preset.transform)
+    values = values[..., : values.shape[-1] // preset.frames_multiple * preset.frames_multiple]
     values = _scaled(values, preset)
     return Spectrogram(values[..., ::-1, :] if preset.top_first else values, preset)
 
@@ -105,8 +104,7 @@ def magnitudes(of: Spectrogram, preset: Preset) -> Values:
     if preset.scale == "peak_db":
         return jnp.where(values > 0, db_to_amplitude((values - 1) * preset.range_db), 0.0)
     power = jnp.maximum(jnp.exp(values) - _LOG_LEAST if preset.scale == "log_power" else values, 0.0)
-    heard = power > 0
-    return jnp.where(heard, jnp.sqrt(jnp.where(heard, power, 1.0)), 0.0)
+    return _root(power)
 
 
 def check_made_by(of: Spectrogram, preset: Preset) -> None:
@@ -118,6 +116,12 @@ def check_made_by(of: Spectrogram, preset: Preset) -> None:
     if differing := [f.name for f in fields(Preset) if getattr(ours, f.name) != getattr(theirs, f.name)]:
         what = "; ".join(f"{name} is {getattr(ours, name)}, not {getattr(theirs, name)}" for name in differing)
         raise ValueError(f"the spectrogram was made by another preset: {what}")
+
+
+def _root(power: Values) -> Values:
+    """Square root whose gradient at zero is zero."""
+    heard = power > 0
+    return jnp.where(heard, jnp.sqrt(jnp.where(heard, power, 1.0)), 0.0)
 
 
 def _scaled(values: Values, preset: Preset) -> Values:

@@ -154,17 +154,11 @@ def synthesise(
     spectrum: Complex[Array, "*batch frames bins"], transform: Stft, length: int | None = None
 ) -> Float[Array, "*batch samples"]:
     """`istft` of spectra with a frame's bins side by side."""
-    transform.check_invertible()
-    frames, bins = spectrum.shape[-2:]
+    bins = spectrum.shape[-1]
     if bins != transform.bins:
         raise ValueError(f"a spectrum of {bins} bins is not of n_fft={transform.n_fft}, which has {transform.bins}")
-    taper = transform.taper()
     framed = jnp.fft.irfft(spectrum, transform.n_fft)
-    summed = overlap_add(framed * along(taper, framed.ndim, -1), transform.hop_length)
-    wave = summed / along(_overlapped(taper**2, frames, transform.hop_length), summed.ndim, -1)
-    length = transform.samples(frames) if length is None else length
-    wave = wave[..., transform.padding : transform.padding + length]
-    return jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, length - wave.shape[-1])])
+    return joined(framed * along(transform.taper(), framed.ndim, -1), transform, length)
 
 
 def frames_of(wave: Wave, transform: Stft) -> Float[Array, "*batch frames n_fft"]:
@@ -176,6 +170,22 @@ def frames_of(wave: Wave, transform: Stft) -> Float[Array, "*batch frames n_fft"
     transform.frames(wave.shape[-1])
     ends = [(0, 0)] * (wave.ndim - 1) + [(transform.padding, transform.padding)]
     return frame(jnp.pad(wave, ends, mode=transform.pad_mode), transform.n_fft, transform.hop_length)
+
+
+def joined(windowed: Float[Array, "*batch frames n_fft"], transform: Stft, length: int | None = None) -> Wave:
+    """Wave whose frames are nearest to those that were `windowed` (Griffin and Lim 1984, eq. 6); see `istft`.
+
+    Raises:
+      ValueError: the transform has no inverse.
+    """
+    transform.check_invertible()
+    frames = windowed.shape[-2]
+    weight = _overlapped(transform.taper() ** 2, frames, transform.hop_length)
+    summed = overlap_add(windowed, transform.hop_length)
+    wave = summed / along(weight, summed.ndim, -1)
+    length = transform.samples(frames) if length is None else length
+    wave = wave[..., transform.padding : transform.padding + length]
+    return jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, length - wave.shape[-1])])
 
 
 def frame(wave: Wave, length: int, hop_length: int) -> Float[Array, "*batch frames length"]:
@@ -196,8 +206,8 @@ def overlap_add(frames: Float[Array, "*batch frames length"], hop_length: int) -
     hops = -(-length // hop_length)
     before = [(0, 0)] * (frames.ndim - 2)
     fitted = jnp.pad(frames, [*before, (0, 0), (0, hops * hop_length - length)])
-    pieces = fitted.reshape(*fitted.shape[:-1], hops, hop_length)
-    laid = [jnp.pad(pieces[..., i, :], [*before, (i, hops - 1 - i), (0, 0)]) for i in range(hops)]
+    pieces = [fitted[..., i * hop_length : (i + 1) * hop_length] for i in range(hops)]
+    laid = [jnp.pad(piece, [*before, (i, hops - 1 - i), (0, 0)]) for i, piece in enumerate(pieces)]
     total = sum(laid[1:], laid[0])
     return total.reshape(*total.shape[:-2], -1)[..., : (count - 1) * hop_length + length]
 

@@ -11,11 +11,12 @@ import scipy.signal
 import scipy.stats
 
 from conftest import modes
+from specjax import batching
 from specjax.chord import conditioning, theory
 from specjax.chord.conditioning import Conditioning
 from specjax.data import digits
 from specjax.data.digits import DigitsConfig
-from specjax.image import batching, perlin
+from specjax.image import perlin
 
 SIZE = 252
 # The paper's numbers brought to a quarter of its side.

@@ -10,9 +10,9 @@ import scipy.ndimage
 import scipy.special
 
 from conftest import modes
+from specjax import batching
 from specjax.chord import loss
 from specjax.chord.loss import LOSSES, LossConfig, mix, weighted_sum
-from specjax.image import batching
 from specjax.image.similarity import ms_ssim
 from specjax.optim.schedules import ScheduleSpec
 

@@ -10,7 +10,8 @@ import pytest
 import scipy.signal
 
 from conftest import modes
-from specjax.image import batching, similarity
+from specjax import batching
+from specjax.image import similarity
 from specjax.image.similarity import ms_ssim, ssim
 
 MODES = ["plain", "jit", "vmap"]

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
-from specjax.signal.stft import Stft, analyse, polar, scaled, synthesise, unit
+from specjax.signal.folded import analyse, fold, synthesise
+from specjax.signal.stft import Stft, istft, polar, scaled, unit
 
 Magnitude = Float[Array, "*batch bins frames"]
 Phase = Float[Array, "*batch bins frames"]
@@ -14,10 +15,13 @@ Wave = Float[Array, "*batch samples"]
 
 
 class Search(NamedTuple):
-    """Where an iteration stands: the magnitudes wanted with the phases so far, and what came back of the last wave."""
+    """Where an iteration stands: the wave found, and the one before, from which momentum steps on.
 
-    spectrum: Complex[Array, "*batch frames bins"]
-    rebuilt: Complex[Array, "*batch frames bins"]
+    Spectra need not be kept: they are linear in the wave.
+    """
+
+    wave: Wave
+    before: Wave
 
 
 def griffin_lim(
@@ -41,21 +45,21 @@ def griffin_lim(
       ValueError: the transform has no inverse, or a number is out of range.
     """
     length = transform.samples(magnitude.shape[-1]) if length is None else length
-    search = improve(
-        begin(magnitude, phase), magnitude, transform, iterations=iterations, momentum=momentum, length=length
-    )
-    return synthesise(search.spectrum, transform, length)
+    start = begin(magnitude, phase, transform, length)
+    return improve(start, magnitude, transform, iterations=iterations, momentum=momentum).wave
 
 
-def begin(magnitude: Magnitude, phase: Phase) -> Search:
-    """Before the first iteration."""
-    spectrum = polar(jnp.swapaxes(magnitude, -1, -2), jnp.swapaxes(phase, -1, -2))
-    return Search(spectrum, jnp.zeros_like(spectrum))
+def begin(magnitude: Magnitude, phase: Phase, transform: Stft, length: int) -> Search:
+    """Before the first iteration.
+
+    Raises:
+      ValueError: the transform has no inverse.
+    """
+    wave = istft(polar(magnitude, phase), transform, length)
+    return Search(wave, jnp.zeros_like(wave))
 
 
-def improve(
-    search: Search, magnitude: Magnitude, transform: Stft, *, iterations: int, momentum: float, length: int
-) -> Search:
+def improve(search: Search, magnitude: Magnitude, transform: Stft, *, iterations: int, momentum: float) -> Search:
     """So many iterations further.
 
     Raises:
@@ -63,12 +67,13 @@ def improve(
     """
     if iterations < 0 or not 0 <= momentum < 1:
         raise ValueError(f"iterations={iterations} must be 0 or more, momentum={momentum} from 0 to below 1")
-    wanted = jnp.swapaxes(magnitude, -1, -2)
+    wanted = fold(magnitude, transform.n_fft)
     share = momentum / (1 + momentum)
 
     def once(_: Int[Array, ""], now: Search) -> Search:
-        rebuilt = analyse(synthesise(now.spectrum, transform, length), transform)
-        return Search(scaled(unit(rebuilt - share * now.rebuilt), wanted), rebuilt)
+        stepped = analyse(now.wave - share * now.before, transform)
+        projected = tuple(scaled(unit(group), level) for group, level in zip(stepped, wanted, strict=True))
+        return Search(synthesise(projected, transform, now.wave.shape[-1]), now.wave)
 
     return jax.lax.fori_loop(0, iterations, once, search)
 

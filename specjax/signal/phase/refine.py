@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from specjax.signal.mel import mel_spectrogram
-from specjax.signal.stft import Stft, magnitude, power
+from specjax.signal.mel import mel_of_wave
+from specjax.signal.stft import Stft, magnitude
 from specjax.solve import Report, Solution, minimise
 
 Wave = Float[Array, "*batch samples"]
@@ -37,9 +37,7 @@ def refine_mel(
     """
     least = 1e-10 * jnp.maximum(jnp.max(wanted) ** 2, 1e-20)  # a root has no slope at 0
     floored = jnp.sqrt(wanted**2 + least)
-    return _refined(
-        floored, wave, lambda x: jnp.sqrt(mel_spectrogram(power(x, transform), filters) + least), steps, report
-    )
+    return _refined(floored, wave, lambda x: jnp.sqrt(mel_of_wave(x, transform, filters) + least), steps, report)
 
 
 def _refined(wanted: Rows, wave: Wave, seen: Callable[[Wave], Rows], steps: int, report: Report | None) -> Solution:

@@ -1,4 +1,4 @@
-"""How a function of one large picture is applied to a batch of them."""
+"""How a function of one large example, a picture or a wave, is applied to a batch of them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import jax
 
 
-def over_pictures(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`jax.vmap`, or one picture at a time on a single CPU, where several would fall out of its caches.
+def over_examples(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`jax.vmap`, or one example at a time on a single CPU, where several would fall out of its caches.
 
     Spread over several devices a loop along the batch would make every device do all of it, so there it is `vmap`.
     """
