@@ -8,16 +8,14 @@ python -m specjax.synth features in.wav --out=features.npz [--plot=features.png]
 one that `invert` turns back into sound; `stream` inverts while it reads, and says how late and how fast.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from absl import flags
 
-from specjax import cli
+from specjax import cli, outputs
 from specjax.errors import Refusal
 
 POSITIONAL = 2  # what to synthesise, and of which file
@@ -74,34 +72,23 @@ def _chord() -> None:
         "seed": SEED.value,
     }
     sound = to_dataclass(SoundConfig, asked, "synth")
-    digits = _digits()
-    outputs = _claim(Path(OUT.value or "out"), [f"{name}.{kind}" for name in digits for kind in ("wav", "png")])
+    if wrong := [d for d in DIGIT.value if not 0 <= d <= 9]:
+        raise Refusal(f"--digit={wrong[0]} is not a digit 0 to 9")
     _say_starting()
-
-    import jax
-    import jax.numpy as jnp
-
     from specjax import files
-    from specjax.image import render
+    from specjax.chord import playing
 
-    task, params = open_chord_bundle(Path(BUNDLE.value))
-    quality = _quality_index(task.config.qualities)
-    stack = jnp.asarray(np.stack(list(digits.values())), jnp.float32) / 255.0
-    pictures = jax.jit(task.paint)(params, stack, jnp.full((len(digits),), quality, jnp.int32))
-    for name, picture in zip(digits, np.asarray(pictures), strict=True):
-        label, heard = task.read_chord(jnp.asarray(picture))
-        chord = task.chord_name(label, heard).replace("_", " ")
-        wave = task.sound(jnp.asarray(picture), sound)
-        shown = render.spectrogram(
-            picture,
-            duration_s=sound.duration_s,
-            row_hz=2.0**sound.octave,
-            rows=(0, max(task.config.conditioning.size // 10, 28)),
-            title=f"{name}: {chord}, {sound.octave} octaves up",
-        )
-        _write(outputs[f"{name}.wav"], files.wav(wave, sound.sample_rate))
-        _write(outputs[f"{name}.png"], files.png(shown))
-        print(f"{name}: {chord} -> {outputs[f'{name}.wav']} {outputs[f'{name}.png']}")
+    digits = (
+        playing.built_in(DIGIT.value) if DIGIT.value else playing.of_pictures(list(map(Path, PICTURE.value)), FIT.value)
+    )
+    names = [f"{name}.{kind}" for name in digits for kind in ("wav", "png")]
+    paths = outputs.claim(Path(OUT.value or "out"), names, overwrite=OVERWRITE.value)
+    task, params = playing.open_bundle(Path(BUNDLE.value))
+    for played in playing.play(task, params, digits, QUALITY.value, sound):
+        wav, png = paths[f"{played.name}.wav"], paths[f"{played.name}.png"]
+        outputs.write(wav, files.wav(played.wave, sound.sample_rate))
+        outputs.write(png, files.png(played.shown))
+        print(f"{played.name}: {played.chord} -> {wav} {png}")
 
 
 def _spectrogram(path: Path) -> None:
@@ -111,11 +98,11 @@ def _spectrogram(path: Path) -> None:
     from specjax.data import spectrograms
 
     saved = sounds.read_spectrogram(path, _preset())
-    _write(out, spectrograms.png(saved) if out.suffix == ".png" else spectrograms.npz(saved))
+    outputs.write(out, spectrograms.png(saved) if out.suffix == ".png" else spectrograms.npz(saved))
     rows, frames = saved.values.shape
     print(f"{path}: {rows} rows, {frames} frames -> {out}")
     if plot:
-        _write(plot, sounds.plotted(saved, path.name))
+        outputs.write(plot, sounds.plotted(saved, path.name))
 
 
 def _invert(path: Path) -> None:
@@ -130,7 +117,7 @@ def _invert(path: Path) -> None:
         asked["method"] = METHOD.value
     how = to_dataclass(Inversion, asked, "synth")
     found = sounds.invert(path, _preset(), how, report=_progress)
-    _write(out, files.wav(found.wave, found.sample_rate))
+    outputs.write(out, files.wav(found.wave, found.sample_rate))
     seconds = len(found.wave) / found.sample_rate
     print(f"{path}: {seconds:.2f} s, spectral convergence {found.convergence_db:.1f} dB -> {out}")
 
@@ -138,14 +125,14 @@ def _invert(path: Path) -> None:
 def _stream(path: Path) -> None:
     out = _output(".wav")
     _say_starting()
-    from specjax import sounds
+    from specjax import sounds, streams
     from specjax.signal.phase import streaming
 
     method = METHOD.value or "rtpghi"
     if method not in streaming.METHODS:
         raise Refusal(f"--method={method!r}: streams know {' and '.join(streaming.METHODS)}")
     preset = _preset() or sounds.preset_named("picture")
-    done = sounds.stream(path, out, preset.transform, method)
+    done = streams.stream(path, out, preset.transform, method)
     print(
         f"{path}: {done.seconds:.1f} s, {done.delay_ms:.0f} ms late, {done.real_time_factor:.3f} of real time (slowest "
         f"hop {done.slowest_ms:.1f} ms), memory grew by {done.memory_growth_mb:.1f} MB -> {out}"
@@ -159,11 +146,11 @@ def _features(path: Path) -> None:
     from specjax.data import spectrograms
 
     found = sounds.all_features(path, SAMPLE_RATE.value if flags.FLAGS["sample_rate"].present else None)
-    _write(out, spectrograms.archive(found))
+    outputs.write(out, spectrograms.archive(found))
     told = ", ".join(f"{name} {'x'.join(map(str, values.shape)) or values}" for name, values in found.items())
     print(f"{path}: {told} -> {out}")
     if plot:
-        _write(plot, sounds.features_plotted(found, path.name))
+        outputs.write(plot, sounds.features_plotted(found, path.name))
 
 
 def _preset() -> Any:
@@ -184,92 +171,14 @@ def _output(*suffixes: str) -> Path:
     """The file to write, known to be writable and free, before any work is done."""
     if OUT.value is None:
         raise Refusal(f"--out is missing: name a file that ends in {' or '.join(suffixes)}")
-    return _free_file(Path(OUT.value), "--out", suffixes)
+    return outputs.claim_file(Path(OUT.value), suffixes, overwrite=OVERWRITE.value)
 
 
 def _plot() -> Path | None:
     if PLOT.value is None:
         return None
     cli.need("matplotlib", "--plot", extra="plots")
-    return _free_file(Path(PLOT.value), "--plot", (".png",))
-
-
-def _free_file(path: Path, flag: str, suffixes: Sequence[str]) -> Path:
-    if path.suffix not in suffixes:
-        raise Refusal(f"{flag}={path} must end in {' or '.join(suffixes)}")
-    return _claim(path.parent, [path.name], flag)[path.name]
-
-
-def open_chord_bundle(folder: Path) -> tuple[Any, Any]:
-    """Task and parameters of a chord bundle.
-
-    Raises:
-      Refusal: damaged, foreign, or of another wing.
-    """
-    import jax
-
-    from specjax.chord.config import ChordConfig
-    from specjax.chord.task import ChordTask
-    from specjax.config import to_dataclass
-    from specjax.engine import bundle
-
-    opened = bundle.load(folder)
-    if opened.wing != "chord" or set(opened.parts) != {"unet"}:
-        raise Refusal(f"{folder} is a {opened.wing!r} bundle of {sorted(opened.parts)}, expected a chord bundle")
-    part = opened.parts["unet"]
-    task = ChordTask(to_dataclass(ChordConfig, part.card, f"{folder}: config"))
-    abstract = jax.eval_shape(lambda key: task.painter(task.init(key)), jax.random.key(0))
-    return task, bundle.fit(part, abstract, str(folder))
-
-
-def _digits() -> dict[str, np.ndarray]:
-    """Grey pictures by name, 28x28."""
-    from specjax.data import gate
-    from specjax.data.digits import DigitsConfig, fit_digit, load
-
-    if DIGIT.value:
-        if wrong := [d for d in DIGIT.value if not 0 <= d <= 9]:
-            raise Refusal(f"--digit={wrong[0]} is not a digit 0 to 9")
-        _, held_out = load(DigitsConfig())
-        return {f"digit_{d}": held_out.image[int(np.flatnonzero(held_out.label == d)[0])] for d in DIGIT.value}
-    found = {}
-    for path in map(Path, PICTURE.value):
-        picture = gate.read_picture(path)
-        if path.stem in found:
-            raise Refusal(f"two pictures are named {path.stem}: their outputs would have one name")
-        found[path.stem] = fit_digit(picture, path) if FIT.value else gate.check_digits(picture[None], path)[0]
-    return found
-
-
-def _quality_index(qualities: Sequence[str]) -> int:
-    if QUALITY.value is None:
-        return 0
-    if QUALITY.value not in qualities:
-        raise Refusal(f"--quality={QUALITY.value!r}: this bundle plays {', '.join(qualities)}")
-    return qualities.index(QUALITY.value)
-
-
-def _claim(folder: Path, names: Sequence[str], flag: str = "--out") -> dict[str, Path]:
-    """Paths of the outputs, known to be writable and free, before any work is done."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Refusal(f"{flag}={folder} cannot be made: {error.strerror}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise Refusal(f"{flag}={folder} cannot be written: change its permissions or choose another")
-    outputs = {name: folder / name for name in names}
-    if taken := [path for path in outputs.values() if path.exists() and not OVERWRITE.value]:
-        raise Refusal(f"{taken[0]} exists already: choose another {flag}, or --overwrite")
-    return outputs
-
-
-def _write(path: Path, content: bytes) -> None:
-    from specjax import files
-
-    try:
-        files.write_whole(path, content)
-    except OSError as error:
-        raise Refusal(f"{path} cannot be written: {error.strerror or error}") from error
+    return outputs.claim_file(Path(PLOT.value), (".png",), overwrite=OVERWRITE.value, flag="--plot")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from specjax.data import audio
+from specjax.data.clips import audio_files
 from specjax.errors import Refusal
 from specjax.signal.inversion import Inversion, convergence_db, invert
 from specjax.signal.stft import Stft, magnitude
@@ -53,7 +54,7 @@ def clips(places: Sequence[Path]) -> dict[str, Wave]:
     Raises:
       Refusal: a file or folder is refused by its gate.
     """
-    paths = [path for place in places for path in (audio.audio_files(place) if place.is_dir() else [place])]
+    paths = [path for place in places for path in (audio_files(place) if place.is_dir() else [place])]
     samples = round(DURATION_S * SAMPLE_RATE)
     return {str(path): audio.fit_length(audio.read_audio(path, SAMPLE_RATE)[0], samples, short="pad") for path in paths}
 

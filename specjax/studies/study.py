@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from specjax.errors import Refusal
+
 Overrides = Mapping[str, Any]
 Result = dict[str, Any]
 RESULT = "result.json"
@@ -75,7 +77,11 @@ def _cell(values: Sequence[float], form: str) -> str:
 
 
 def run(words: Sequence[str], workdir: Path, examples: int) -> Result:
-    """Train and measure; a training that stops by itself is a result too, with its reason under `stopped`."""
+    """Train and measure; a training that stops by itself is a result too, with its reason under `stopped`.
+
+    Raises:
+      Refusal: the training did not even begin.
+    """
     asked = {"words": list(words), "examples": examples}
     done = workdir / RESULT
     if done.exists():
@@ -84,7 +90,10 @@ def run(words: Sequence[str], workdir: Path, examples: int) -> Result:
             return known
     trained = _specjax("train", *words, f"--workdir={workdir}")
     if trained.returncode:
-        result: Result = {"stopped": (trained.stderr.strip().splitlines() or ["no reason given"])[-1]}
+        reason = (trained.stderr.strip().splitlines() or ["no reason given"])[-1]
+        if not workdir.exists():
+            raise Refusal(f"the training for {workdir} was refused: {reason.removeprefix('error: ')}")
+        result: Result = {"stopped": reason}
     else:
         measured = _specjax("evaluate", f"--workdir={workdir}", f"--examples={examples}")
         measured.check_returncode()

@@ -85,13 +85,15 @@ def test_the_inverse_is_matlabs(real_data):
 
 
 @pytest.mark.parametrize("center", [True, False])
-@pytest.mark.parametrize("name", WINDOWS)
 @pytest.mark.parametrize(
-    ("n_fft", "hop", "win"), [(128, 32, 0), (128, 50, 0), (100, 30, 80), (101, 25, 0), (64, 64, 0)]
+    ("n_fft", "hop", "win", "name"),
+    [
+        *((*sizes, name) for sizes in [(128, 32, 0), (128, 50, 0), (100, 30, 80), (101, 25, 0)] for name in WINDOWS),
+        # Frames that only touch: for windows that are not zero at their border.
+        *((64, 64, 0, name) for name in WINDOWS if name not in ("hann", "blackman")),
+    ],
 )
 def test_the_inverse_gives_the_wave_back(n_fft, hop, win, name, center):
-    if hop == 64 and name in ("hann", "blackman"):
-        pytest.skip("these windows are zero at their border")
     transform = Stft(n_fft, hop, name, win, center)
     back = np.asarray(istft(stft(jnp.asarray(WAVE), transform), transform, 1000))
     told = transform.samples(transform.frames(1000))

@@ -61,5 +61,5 @@ def test_a_target_has_the_harmonics_of_its_chord(held_out):
 
 def test_a_training_that_stopped_has_no_figure(tmp_path, monkeypatch, held_out):
     monkeypatch.setattr(figures, "run", lambda *_: {"stopped": "not finite"})
-    with pytest.raises(Refusal, match=r"rising stopped: not finite"):
+    with pytest.raises(Refusal, match=r"huber stopped: not finite"):
         figures.remake(held_out, STEPS, [], tmp_path)

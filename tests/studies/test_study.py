@@ -8,17 +8,22 @@ import scipy.stats
 
 from specjax import wings
 from specjax.config import load
+from specjax.errors import Refusal
 from specjax.studies import study
 from specjax.studies.chord import MEASURES, STUDIES
+from specjax.studies.figures import trainings
 from specjax.studies.study import Measure, Study, half_width, table
 
 EXACT = Measure("eval/exact_notes", "exact", 100.0, "{:.1f}%")
 
 
-@pytest.mark.parametrize(("name", "variant"), [(name, v) for name, s in STUDIES.items() for v in s.variants])
-def test_every_variant_can_be_trained(name, variant):
+VARIANTS = {f"{name}: {v}": words for name, s in STUDIES.items() for v, words in s.variants.items()}
+
+
+@pytest.mark.parametrize("overrides", [*VARIANTS.values(), *trainings(500).values()])
+def test_every_variant_can_be_trained(overrides):
     config = load("unet:small")
-    config.update_from_flattened_dict({key: value for key, value in STUDIES[name].variants[variant].items()})
+    config.update_from_flattened_dict(dict(overrides))
     clock, task = wings.build(config.to_dict())
     assert clock.steps == 500
     assert task.config.conditioning.size == 112
@@ -78,6 +83,15 @@ def test_a_training_that_stops_is_a_result(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "_specjax", lambda *_: Stopped())
     (result,) = study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)["one"]
     assert result["stopped"] == "error: the last 20 updates were not finite"
+
+
+def test_a_training_that_is_refused_is_none(tmp_path, monkeypatch):
+    class Refused:
+        returncode, stdout, stderr = 2, "", "error: model.labels=-1 must be 0 or more\n"
+
+    monkeypatch.setattr(study, "_specjax", lambda *_: Refused())
+    with pytest.raises(Refusal, match=r"one-0 was refused: model.labels=-1"):
+        study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)
 
 
 def test_measures_are_those_of_the_wing():
