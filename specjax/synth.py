@@ -75,16 +75,15 @@ def _chord() -> None:
     if wrong := [d for d in DIGIT.value if not 0 <= d <= 9]:
         raise Refusal(f"--digit={wrong[0]} is not a digit 0 to 9")
     _say_starting()
-    from specjax import files
-    from specjax.chord import playing
+    from specjax import chords, files
 
     digits = (
-        playing.built_in(DIGIT.value) if DIGIT.value else playing.of_pictures(list(map(Path, PICTURE.value)), FIT.value)
+        chords.built_in(DIGIT.value) if DIGIT.value else chords.of_pictures(list(map(Path, PICTURE.value)), FIT.value)
     )
     names = [f"{name}.{kind}" for name in digits for kind in ("wav", "png")]
     paths = outputs.claim(Path(OUT.value or "out"), names, overwrite=OVERWRITE.value)
-    task, params = playing.open_bundle(Path(BUNDLE.value))
-    for played in playing.play(task, params, digits, QUALITY.value, sound):
+    task, params = chords.open_bundle(Path(BUNDLE.value))
+    for played in chords.play(task, params, digits, QUALITY.value, sound):
         wav, png = paths[f"{played.name}.wav"], paths[f"{played.name}.png"]
         outputs.write(wav, files.wav(played.wave, sound.sample_rate))
         outputs.write(png, files.png(played.shown))

@@ -12,12 +12,13 @@ WINGS = ("chord", "melody", "mvnet", "texture")
 MAINS = ("train", "evaluate", "export", "synth", "knobs", "bench", "study", "__main__")
 
 # What the modules of each room may import of this package.
-MATHS = {"image", "signal"}
+MATHS = {"image", "signal", "batching"}
 ALLOWED = {
     "errors": set(),
-    "image": {"image"},
+    "batching": set(),
+    "image": {"image", "batching"},
     "solve": {"solve"},
-    "signal": {"signal", "solve"},
+    "signal": {"signal", "solve", "batching"},
     "nn": MATHS | {"nn"},
     "optim": MATHS | {"optim"},
     "config": {"errors"},
@@ -26,6 +27,9 @@ ALLOWED = {
     "engine": {"engine", "data", "optim", "errors", "config", "files"},
     "plots": set(),
     "sounds": MATHS | {"data", "plots", "solve", "errors"},
+    "streams": MATHS | {"data", "errors"},
+    "chords": {"chord", "image", "data", "engine", "config", "errors"},
+    "outputs": {"files", "errors"},
     **{wing: MATHS | {"nn", "optim", "measure", "data", wing} for wing in WINGS},
     "wings": {*WINGS, "engine", "config", "errors"},
     "benchmark": {"benchmark", *MATHS, *WINGS, "nn", "optim", "engine"},
