@@ -4,10 +4,10 @@ Answers one of the questions that a paper leaves open: trains each variant from 
 held-out examples, and prints a table with 95% intervals. `figures` draws the paper's figures instead. Stopped, the same
 command goes on where it was.
 
-python -m specjax.study inversion|parity --sounds=DIR,a.wav,...
+python -m specjax.study inversion|mel|parity --sounds=DIR,a.wav,...
 
-Spectral convergence of every inversion method on sounds, beside librosa's; or how far every representation is from
-librosa's.
+Spectral convergence of every inversion method on sounds, beside librosa's; of sounds made again of their mel
+spectrograms; or how far every representation is from librosa's.
 """
 
 import sys
@@ -23,7 +23,7 @@ from specjax.errors import Refusal
 from specjax.studies.chord import MEASURES, STUDIES
 from specjax.studies.study import answer, table
 
-FIGURES, INVERSION, PARITY = "figures", "inversion", "parity"
+FIGURES, INVERSION, MEL, PARITY = "figures", "inversion", "mel", "parity"
 
 POSITIONAL = 1
 CONFIG = config_flags.DEFINE_config_file("config", None, "what is varied, such as unet:small", lock_config=True)
@@ -34,10 +34,10 @@ EXAMPLES = flags.DEFINE_integer("examples", 1000, "how many held-out examples to
 
 
 def main(argv: Sequence[str]) -> None:
-    questions = (*STUDIES, FIGURES, INVERSION, PARITY)
+    questions = (*STUDIES, FIGURES, INVERSION, MEL, PARITY)
     if len(argv) < 2 or argv[1] not in questions:
         raise Refusal(f"name a question: one of {', '.join(questions)}")
-    if argv[1] in (INVERSION, PARITY):
+    if argv[1] in (INVERSION, MEL, PARITY):
         return listen(argv[1])
     if CONFIG.value is None:
         raise Refusal("--config is missing: say --config=unet:small")
@@ -68,7 +68,10 @@ def draw_figures(task: Task, steps: int, config_words: Sequence[str], folder: Pa
 
 
 def listen(question: str) -> None:
-    from specjax.studies import inversion, parity
+    from specjax.studies import from_mel, inversion, parity
+
+    def report(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
 
     places = inversion.check(SOUNDS.value)
     cli.use_compilation_cache()
@@ -76,8 +79,9 @@ def listen(question: str) -> None:
     print(f"specjax study: {len(sounds)} sounds", file=sys.stderr, flush=True)
     if question == PARITY:
         print(parity.table(parity.errors(sounds)))
-    else:
-        print(inversion.table(inversion.compare(sounds, lambda line: print(line, file=sys.stderr, flush=True))))
+        return
+    about = from_mel if question == MEL else inversion
+    print(about.table(about.compare(sounds, report)))
 
 
 if __name__ == "__main__":

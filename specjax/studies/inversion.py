@@ -15,7 +15,7 @@ from specjax.data.clips import audio_files
 from specjax.errors import Refusal
 from specjax.signal.inversion import Inversion, convergence_db, invert
 from specjax.signal.stft import Stft, magnitude
-from specjax.studies.study import half_width
+from specjax.studies.study import interval
 
 SAMPLE_RATE = 22050
 DURATION_S = 5.0
@@ -80,9 +80,8 @@ def table(results: Mapping[str, Mapping[str, Sequence[Reached]]]) -> str:
         cells = []
         for setting in settings:
             reached = results[setting][name]
-            levels = [r.convergence_db for r in reached]
-            spread = f" ± {half_width(levels):.1f}" if len(levels) > 1 else ""
-            cells.append(f"{np.mean(levels):.1f}{spread} ({np.median([r.real_time_factor for r in reached]):.3f})")
+            levels = interval([r.convergence_db for r in reached], "{:.1f}")
+            cells.append(f"{levels} ({np.median([r.real_time_factor for r in reached]):.3f})")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -55,7 +55,7 @@ def table(study: Study, results: Mapping[str, Sequence[Result]], measures: Seque
     lines.append("|---|--:|" + "--:|" * len(shown))
     for name, runs in results.items():
         good = [run for run in runs if "stopped" not in run]
-        cells = [_cell([m.scale * run[m.key] for run in good], m.form) for m in shown]
+        cells = [interval([m.scale * run[m.key] for run in good], m.form) for m in shown]
         lines.append(f"| {name} | {len(good)} of {len(runs)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -69,7 +69,8 @@ def half_width(values: Sequence[float]) -> float:
     return float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
 
 
-def _cell(values: Sequence[float], form: str) -> str:
+def interval(values: Sequence[float], form: str) -> str:
+    """Mean, and the half-width of its 95% interval where there are several; empty of none."""
     if not values:
         return ""
     mean, spread = sum(values) / len(values), half_width(values)

@@ -7,7 +7,7 @@ import soundfile
 from specjax.errors import Refusal
 from specjax.signal.inversion import Inversion
 from specjax.signal.stft import Stft
-from specjax.studies import inversion, parity
+from specjax.studies import from_mel, inversion, parity
 from specjax.studies.inversion import Reached
 
 
@@ -42,6 +42,21 @@ def test_a_cell_is_mean_spread_and_share_of_real_time(monkeypatch):
     text = inversion.table({"Hann": {"x": [Reached(-10.0, 0.1), Reached(-12.0, 0.3), Reached(-11.0, 0.2)]}})
     assert text.splitlines() == ["| | Hann |", "|---|--:|", "| x | -11.0 ± 2.5 (0.200) |"]
     assert "| x | -10.0 (0.100) |" in inversion.table({"Hann": {"x": [Reached(-10.0, 0.1)]}})
+
+
+def test_sounds_of_mel_spectrograms_are_held_to_the_sounds(sounds, monkeypatch):
+    methods = {name: from_mel.METHODS[name] for name in list(from_mel.METHODS)[:3]}
+    monkeypatch.setattr(from_mel, "METHODS", methods)
+    monkeypatch.setattr(from_mel, "CONVENTIONS", ("mvnet",))
+    monkeypatch.setattr(inversion, "DURATION_S", 0.5)
+    results = from_mel.compare(inversion.clips([sounds / "a.wav"]), lambda line: None)
+    (floor,), (sound,), (refined,) = results["mvnet"].values()
+    assert floor.mel_db < -40, "the energies in the filters are all there"
+    assert refined.mel_db < sound.mel_db - 5
+    assert floor.linear_db < 0
+    text = from_mel.table(results).splitlines()
+    assert text[0] == "| | mvnet, linear | mvnet, mel |"
+    assert text[2] == f"| {from_mel.FLOOR} | {floor.linear_db:.1f} | {floor.mel_db:.1f} |"
 
 
 @pytest.mark.parametrize(("places", "says"), [([], "--sounds is missing"), (["/nowhere"], "does not exist")])
