@@ -32,7 +32,7 @@ def pairs() -> dict[str, Pair]:
     words: dict[str, Any] = {"sr": SAMPLE_RATE, **_SIZES}
 
     def of_mel(w: jax.Array) -> jax.Array:
-        return mel.mel_spectrogram(magnitude(w, transform) ** 2, filters)
+        return mel.mel_of_wave(w, transform, filters)
 
     def theirs(w: Wave, **changes: Any) -> np.ndarray:
         return feature.melspectrogram(y=w, **words | changes)
