@@ -84,11 +84,11 @@ def gradients(magnitude, n_fft, hop, window="hann"):
     return in_time, -ratio * (on[:, 2:] - on[:, :-2]) / 2
 
 
-def pghi(magnitude, n_fft, hop, window="hann", first=1e-1, least=1e-10):
-    """Algorithm 1 of the paper, run once for each tolerance."""
+def pghi(magnitude, n_fft, hop, window="hann", tolerances=(1e-10,)):
+    """Algorithm 1 of the paper, run once for each tolerance; its authors' program takes 1e-1 and 1e-10."""
     in_time, in_frequency = gradients(magnitude, n_fft, hop, window)
     phase, done = np.zeros(magnitude.shape), np.zeros(magnitude.shape, bool)
-    for tolerance in (first, least):
+    for tolerance in tolerances:
         allowed = magnitude >= tolerance * magnitude.max()
         heap = [(-magnitude[place], place) for place in zip(*np.nonzero(done), strict=True)]
         heapq.heapify(heap)

@@ -37,7 +37,8 @@ METHODS: Mapping[str, Inversion | None] = {
 TRANSFORMS = {
     "Hann, redundancy 4": Stft(1024, 256),
     "Hann, redundancy 8": Stft(1024, 128),
-    "Gauss, redundancy 32": Stft(1024, 32, "gauss"),
+    # A window whose extents in time and in frequency are sampled equally densely: .1705 876^2 = 64 * 2048.
+    "Gauss, redundancy 32": Stft(2048, 64, "gauss", 876),
 }
 
 

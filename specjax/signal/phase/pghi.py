@@ -28,25 +28,25 @@ class Regions(NamedTuple):
 
 
 def pghi(
-    magnitude: Float[Array, "*batch bins frames"], transform: Stft, *, first: float = 1e-1, least: float = 1e-10
+    magnitude: Float[Array, "*batch bins frames"], transform: Stft, *, tolerance: float = 1e-10
 ) -> Float[Array, "*batch bins frames"]:
     """Phases in radians for magnitudes, 0 or more.
 
+    The authors' program integrates all above a tenth of the greatest magnitude first, and the rest after it. Loud
+    regions that fainter places part then keep phases of their own, which costs half a decibel to ten: here the one
+    tree goes on through the faint.
+
     Args:
-      first: what is louder than this part of the greatest magnitude is integrated first: its regions, where fainter
-        places part them, keep phases of their own.
-      least: what is fainter than this part is not integrated.
+      tolerance: what is fainter than this part of the greatest magnitude is not integrated.
 
     Raises:
       ValueError: no Gaussian is near to the transform's window.
     """
-    one = jnp.vectorize(lambda clip: _phase(clip, transform, first, least), signature="(b,t)->(b,t)")
+    one = jnp.vectorize(lambda clip: _phase(clip, transform, tolerance), signature="(b,t)->(b,t)")
     return one(magnitude)
 
 
-def _phase(
-    magnitude: Float[Array, "bins frames"], transform: Stft, first: float, least: float
-) -> Float[Array, "bins frames"]:
+def _phase(magnitude: Float[Array, "bins frames"], transform: Stft, tolerance: float) -> Float[Array, "bins frames"]:
     greatest = jnp.max(magnitude, keepdims=True)
     log = log_magnitude(magnitude, greatest)
     padded = jnp.pad(log, [(0, 0), (1, 1)], mode="edge")
@@ -56,13 +56,8 @@ def _phase(
     along_frequency = (in_frequency[:-1] + in_frequency[1:]) / 2
 
     edges = _edges(log, along_time, along_frequency)
-    loud = (magnitude >= first * greatest).reshape(-1)
-    heard = (magnitude >= least * greatest).reshape(-1)
-    nothing = jnp.arange(magnitude.size)
-    regions = Regions(nothing, jnp.zeros(magnitude.size))
-    regions = _joined(regions, edges, loud, jnp.zeros_like(loud))
-    regions = _joined(regions, edges, heard, loud)
-    phase = regions.phase.reshape(magnitude.shape)
+    heard = (magnitude >= tolerance * greatest).reshape(-1)
+    phase = _joined(edges, heard).phase.reshape(magnitude.shape)
     return wrapped(phase + from_centre(transform)[:, None])
 
 
@@ -113,18 +108,15 @@ def _edges(
     return _Edges(neighbour, jnp.where(neighbour >= 0, rank, -1), wrapped(jnp.stack([t.reshape(-1) for t in turns])))
 
 
-def _joined(
-    regions: Regions, edges: _Edges, allowed: Bool[Array, " places"], anchored: Bool[Array, " places"]
-) -> Regions:
-    """Regions joined across borders between allowed places, until none is left; those with an anchored root stay."""
+def _joined(edges: _Edges, allowed: Bool[Array, " places"]) -> Regions:
+    """Single places joined to regions across borders between allowed ones, until no such border is left."""
     places = len(allowed)
     rank = jnp.where(allowed[None] & allowed[edges.neighbour], edges.rank, -1)
     itself = jnp.arange(places)
 
     def once(state: tuple[Regions, Bool[Array, ""]]) -> tuple[Regions, Bool[Array, ""]]:
         (root, phase), _ = state
-        free = ~anchored[root][None]
-        outward = jnp.where(free & (root[edges.neighbour] != root[None]), rank, -1)
+        outward = jnp.where(root[edges.neighbour] != root[None], rank, -1)
         mine = jnp.max(outward, axis=0)
         best = jnp.full(places, -1).at[root].max(mine)
         # The place at which its region's best crossing begins, and where that leads.
@@ -146,5 +138,6 @@ def _joined(
         parent, turn = jax.lax.while_loop(lambda links: jnp.any(links[0] != links[0][links[0]]), climb, (parent, turn))
         return Regions(parent[root], wrapped(phase + turn[root])), jnp.any(chosen)
 
-    regions, _ = jax.lax.while_loop(lambda state: state[1], once, (regions, jnp.array(True)))
+    alone = Regions(itself, jnp.zeros(places))
+    regions, _ = jax.lax.while_loop(lambda state: state[1], once, (alone, jnp.array(True)))
     return regions

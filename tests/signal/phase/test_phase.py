@@ -104,12 +104,17 @@ def test_two_scans_find_what_the_heap_finds(seed):
 
 
 def test_the_tree_is_that_of_the_loudest_crossings():
-    """One tolerance, so that there is one tree: the same phases, but for where it begins."""
+    """The same phases, but for where the tree begins."""
     wanted = MAGNITUDE.astype(np.float32)
-    ours = np.asarray(jax.jit(partial(pghi, transform=TRANSFORM, first=1e-10))(jnp.asarray(wanted)))
+    ours = np.asarray(jax.jit(partial(pghi, transform=TRANSFORM))(jnp.asarray(wanted)))
     theirs = oracles.told_from_start(oracles.loudest_tree(wanted.astype(float), N_FFT, HOP), N_FFT)
     turned = np.exp(1j * (ours - theirs))[wanted > 1e-3 * wanted.max()]
     np.testing.assert_allclose(np.abs(np.mean(turned)), 1, atol=1e-3)
+
+
+def test_one_tolerance_is_not_worse_than_the_published_two():
+    theirs = oracles.told_from_start(oracles.pghi(MAGNITUDE, N_FFT, HOP, tolerances=(1e-1, 1e-10)), N_FFT)
+    assert converged_db(method("pghi")(jnp.asarray(MAGNITUDE, jnp.float32))) <= reference_db(theirs)
 
 
 def test_peaks_share_out_the_bins():
@@ -176,7 +181,7 @@ def test_the_published_mark_on_greasy(real_data):
     transform = Stft(1024, 128, "blackman")
     wanted = np.abs(oracles.spectrum(wave, 1024, 128, "blackman"))
     phase = jax.jit(partial(pghi, transform=transform))(jnp.asarray(wanted, jnp.float32))
-    assert converged_db(phase, transform, wanted, len(wave)) <= -20
+    assert converged_db(phase, transform, wanted, len(wave)) <= -28  # the mark is -20
 
 
 @pytest.mark.parametrize("name", METHODS)
