@@ -74,7 +74,7 @@ def test_synth_takes_pictures_of_ones_own(cache, bundle, tmp_path):
 
 def test_bench_prints_json_lines_and_a_table_and_draws_it(cache, tmp_path):
     plot = tmp_path / "bench.png"
-    works = ("targets", "forward", "step", "sound")
+    works = ("targets", "step")
     arguments = ("--rounds=1", "--repeats=2", f"--works={','.join(works)}", f"--plot={plot}")
     done = run(cache, "bench", *SMALL, *arguments)
     assert done.returncode == 0, done.stderr
@@ -87,11 +87,11 @@ def test_bench_prints_json_lines_and_a_table_and_draws_it(cache, tmp_path):
 
 def test_bench_sweeps(cache):
     done = run(
-        cache, "bench", *SMALL, "--rounds=1", "--repeats=1", "--works=targets", "--sweep=batch:4,8", "--devices=1,2"
+        cache, "bench", *SMALL, "--rounds=1", "--repeats=1", "--works=targets", "--sweep=batch:4,8", "--devices=2"
     )
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert [(row["batch"], row["devices"]) for row in rows] == [(4, 1), (4, 2), (8, 1), (8, 2)]
+    assert [(row["batch"], row["devices"]) for row in rows] == [(4, 2), (8, 2)]
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ def test_two_processes_train_as_one(cache, undisturbed, tmp_path):
     np.testing.assert_allclose(two, one, rtol=1e-5)
 
 
+@pytest.mark.long
 def test_two_processes_agree_on_a_change(cache, tmp_path):
     """One change from the history, one request taken up by process 0; against one process with the same history."""
     workdir = tmp_path / "pod"
@@ -40,7 +41,7 @@ def test_two_processes_agree_on_a_change(cache, tmp_path):
     np.testing.assert_allclose(two, one, rtol=1e-5)
 
 
-@pytest.mark.parametrize("devices", [2, 4])
+@pytest.mark.parametrize("devices", [pytest.param(2, marks=pytest.mark.long), 4])
 def test_several_devices_train_as_one(cache, undisturbed, tmp_path, devices):
     done = run(cache, "train", *SHORT_RUN, f"--workdir={tmp_path}", JAX_NUM_CPU_DEVICES=str(devices))
     assert done.returncode == 0, done.stderr
@@ -57,7 +58,7 @@ def of_four_devices(cache, tmp_path_factory):
     return workdir
 
 
-@pytest.mark.parametrize("devices", [1, 2, 8])
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.long), 8])
 def test_saved_on_four_devices_goes_on_with_others(cache, of_four_devices, tmp_path, devices):
     """Digests of every array agree as it is opened, or it would not go on."""
     losses = []
