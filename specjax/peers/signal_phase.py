@@ -23,10 +23,7 @@ def task(work: str, batch: int) -> Callable[[], np.ndarray]:
     if work == "istft":
         return lambda: np.stack([librosa.istft(z, n_fft=N_FFT, hop_length=HOP_LENGTH, length=length) for z in spectra])
     return lambda: np.stack(
-        [
-            librosa.griffinlim(m, n_iter=ITERATIONS, n_fft=N_FFT, hop_length=HOP_LENGTH, length=length, random_state=0)
-            for m in levels
-        ]
+        [librosa.griffinlim(m, n_iter=ITERATIONS, n_fft=N_FFT, hop_length=HOP_LENGTH, length=length) for m in levels]
     )
 
 

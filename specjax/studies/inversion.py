@@ -109,7 +109,7 @@ def _theirs(transform: Stft) -> Attempt:
     def attempt(wanted: Float[jax.Array, "bins frames"], length: int) -> Float[jax.Array, " samples"]:
         found = librosa.griffinlim(
             np.asarray(wanted), n_iter=32, hop_length=transform.hop_length, n_fft=transform.n_fft,
-            window=transform.taper(), length=length, random_state=0,
+            window=transform.taper(), length=length,
         )  # fmt: skip
         return jnp.asarray(found)
 

@@ -45,9 +45,9 @@ def test_an_iteration_begins_where_it_is_told_and_ends_nearer(start):
     assert after(16) < after(1) - 0.1
 
 
-def test_a_good_start_does_better_than_librosas_random_one_by_five_db():
+def test_a_good_start_does_better_than_librosas_by_five_db():
     ours = converged_db(invert(WANTED, TRANSFORM, Inversion(), length=SAMPLES))
-    theirs = librosa.griffinlim(np.asarray(WANTED), n_iter=32, hop_length=64, n_fft=256, length=SAMPLES, random_state=0)
+    theirs = librosa.griffinlim(np.asarray(WANTED), n_iter=32, hop_length=64, n_fft=256, length=SAMPLES, init=None)
     assert ours < converged_db(theirs) - 5
 
 
