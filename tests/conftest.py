@@ -33,7 +33,7 @@ def key() -> jax.Array:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Folder of real sets named by SPECJAX_DATA."""
+    """Folder of real sets named by SPECJAX_DATA: their licences and sizes keep them out of the project."""
     folder = os.environ.get("SPECJAX_DATA")
     if not folder:
         pytest.skip("SPECJAX_DATA does not name a folder of real data")

@@ -118,8 +118,8 @@ def _of_npz(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
                 raise Refusal(f"{path} holds {', '.join(arrays.files) or 'nothing'}: expected an array named values")
             values = arrays["values" if "values" in arrays.files else arrays.files[0]]
             about = _parsed(path, str(arrays["about"])) if "about" in arrays.files else {}
-    # What zipfile, zlib and numpy raise, each in its own way, of bytes that are damaged or of another kind.
-    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, NotImplementedError) as error:
+    # No archive; damaged inside; unreadable; no arrays, or of objects; cut short; encrypted, or packed unknowably.
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, RuntimeError) as error:
         raise Refusal(f"{path} is not a readable archive of arrays ({error})") from error
     if not (np.issubdtype(values.dtype, np.floating) or np.issubdtype(values.dtype, np.integer)):
         raise Refusal(f"{path} holds values of type {values.dtype}, expected numbers")

@@ -26,6 +26,17 @@ def saved(preset=LEVELS, samples=330):
     return Saved(RNG.uniform(0, 1, (rows, 21)).astype(np.float32), preset, samples)
 
 
+def encrypted(content):
+    """The archive with every member's flag of encryption set, in its own header and in the directory."""
+    content = bytearray(content)
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = content.find(signature)
+        while start >= 0:
+            content[start + flags] |= 1
+            start = content.find(signature, start + 4)
+    return bytes(content)
+
+
 def written(path, content):
     path.write_bytes(content)
     return path
@@ -112,6 +123,7 @@ BAD = {
     "junk": ("a.npz", lambda: RNG.bytes(999), "not a readable archive"),
     "junk picture": ("a.png", lambda: RNG.bytes(999), "not a readable picture"),
     "cut": ("a.npz", lambda: spectrograms.npz(saved())[:-300], "not a readable archive"),
+    "encrypted": ("a.npz", lambda: encrypted(spectrograms.npz(saved())), "not a readable archive"),
     "pickle": ("a.npz", lambda: archive(values=np.array([{}], object)), "not a readable archive"),
     "several": ("a.npz", lambda: archive(a=VALUES, b=VALUES), "expected an array named values"),
     "text": ("a.npz", lambda: archive(values=np.array("x")), "expected numbers"),

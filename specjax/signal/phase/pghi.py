@@ -33,8 +33,8 @@ def pghi(
     """Phases in radians for magnitudes, 0 or more.
 
     The authors' program integrates all above a tenth of the greatest magnitude first, and the rest after it. Loud
-    regions that fainter places part then keep phases of their own, which costs half a decibel at redundancy 4 and ten
-    at 32: here the one tree goes on through the faint.
+    regions that fainter places part then keep phases of their own, which costs the more, the more redundant the
+    transform is: here the one tree goes on through the faint.
 
     Args:
       tolerance: what is fainter than this part of the greatest magnitude is not integrated.
