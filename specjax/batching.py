@@ -1,16 +1,35 @@
-"""How a function of one large example, a picture or a wave, is applied to a batch of them."""
+"""How a function is applied to a batch: every device does its own share of the examples, in the form that suits it."""
 
 from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax.sharding import PartitionSpec as P
+
+
+def over_devices(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` of batches, of whose leading axes every device does the part that lies on it.
+
+    Before a Fourier transform, or a loop along the batch, XLA would gather the whole of it on every device. The devices
+    are those along `data` in the mesh in force (`jax.set_mesh`). Without such a mesh, within a share already, or where
+    the batch does not divide, it is `function` itself.
+    """
+
+    def shared(*args: Any) -> Any:
+        mesh = jax.sharding.get_abstract_mesh()
+        devices = 1 if "data" in mesh.manual_axes else dict(mesh.shape).get("data", 1)
+        if devices == 1 or any(x.shape[0] % devices for x in jax.tree.leaves(args)):
+            return function(*args)
+        return jax.shard_map(function, in_specs=P("data"), out_specs=P("data"), check_vma=False)(*args)
+
+    return shared
 
 
 def over_examples(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`jax.vmap`, or one example at a time on a single CPU, where several would fall out of its caches.
+    """`jax.vmap`, or on a CPU one example at a time: several large ones would fall out of its caches.
 
-    Spread over several devices a loop along the batch would make every device do all of it, so there it is `vmap`.
+    Every device does its own examples (see `over_devices`).
     """
-    if jax.default_backend() == "cpu" and jax.device_count() == 1:
-        return lambda *args: jax.lax.map(lambda one: function(*one), args)
-    return jax.vmap(function)
+    if jax.default_backend() == "cpu":
+        return over_devices(lambda *args: jax.lax.map(lambda one: function(*one), args))
+    return over_devices(jax.vmap(function))

@@ -4,6 +4,7 @@ Shapes and types in signatures are checked by beartype as the package is importe
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -38,6 +39,22 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("SPECJAX_DATA does not name a folder of real data")
     return Path(folder)
+
+
+@pytest.fixture
+def mesh() -> Iterator[jax.sharding.Mesh]:
+    """All devices along `data`, in force."""
+    from specjax.engine.mesh import make_mesh
+
+    devices = make_mesh()
+    with jax.set_mesh(devices):
+        yield devices
+
+
+def exchanged(compiled: jax.stages.Compiled) -> set[str]:
+    """How a program moves whole arrays between devices; sums over them, which training needs, are not counted."""
+    text = compiled.as_text()
+    return {name for name in ("all-gather", "all-to-all", "collective-permute") if f" {name}(" in text}
 
 
 def modes(function):

@@ -1,6 +1,7 @@
 """The works of the signal floor: spectrograms of noise and tones, and their inversion."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from specjax.benchmark.work import Work, compiled
+from specjax.engine import mesh as meshes
 from specjax.signal.inversion import DIRECT
 from specjax.signal.phase.griffin_lim import griffin_lim, random_phase
 from specjax.signal.presets import PRESETS, spectrogram
@@ -29,11 +31,22 @@ class SignalConfig:
 
 
 def build(name: str, config: SignalConfig, batch: int) -> Work:
-    """The work of that name, for `batch` clips a call."""
+    """The work of that name, for `batch` clips a call, every device doing its share.
+
+    Raises:
+      Refusal: the clips do not divide over the devices.
+    """
+    mesh = meshes.make_mesh()
+    meshes.check_batch(mesh, batch)
+    with jax.set_mesh(mesh):
+        return _work(name, config, batch, partial(jax.device_put, device=meshes.by_example(mesh)))
+
+
+def _work(name: str, config: SignalConfig, batch: int, spread: Callable[[Array], Array]) -> Work:
     if name == "mel":
-        return mel(config, batch)
+        return mel(config, batch, spread)
     transform = Stft(config.n_fft, config.hop_length)
-    wave = tones(batch, config.phase_s, config.sample_rate)
+    wave = spread(tones(batch, config.phase_s, config.sample_rate))
     samples = wave.shape[1]
     wanted = jax.jit(partial(magnitude, transform=transform))(wave)
     frames, bins = wanted.shape[-1], transform.bins
@@ -45,7 +58,7 @@ def build(name: str, config: SignalConfig, batch: int) -> Work:
         back = partial(istft, transform=transform, length=samples)
         return compiled(back, (spectra,), batch, once, 4.0 * samples + spectrum)
     if name == "griffin_lim":
-        phase = random_phase(jax.random.key(0), wanted.shape)
+        phase = spread(random_phase(jax.random.key(0), wanted.shape))
 
         def whole(wanted: Array, phase: Array) -> Float[Array, "batch samples"]:
             return griffin_lim(wanted, transform, phase, iterations=config.iterations, length=samples)
@@ -57,12 +70,12 @@ def build(name: str, config: SignalConfig, batch: int) -> Work:
     return compiled(lambda levels: DIRECT[name](levels, transform), (wanted,), batch, 10.0 * frames * bins, spectrum)
 
 
-def mel(config: SignalConfig, batch: int) -> Work:
+def mel(config: SignalConfig, batch: int, spread: Callable[[Array], Array]) -> Work:
     """MELodyGAN's mel spectrograms, section 3.3."""
     preset = PRESETS["melodygan"]
     rng = np.random.default_rng(0)
     samples = round(config.mel_s * config.sample_rate)
-    wave = jnp.asarray(0.1 * rng.standard_normal((batch, samples)), jnp.float32)
+    wave = spread(jnp.asarray(0.1 * rng.standard_normal((batch, samples)), jnp.float32))
     frames, n_mels = preset.transform.frames(samples), preset.mel.n_mels if preset.mel else 0
     # A bin lies in two filters at most.
     flops = frames * (fft_flops(preset.transform.n_fft) + 2.0 * 2 * preset.transform.bins)

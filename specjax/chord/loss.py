@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from specjax.batching import over_examples
+from specjax.batching import over_devices, over_examples
 from specjax.image.edges import sobel
 from specjax.image.similarity import ms_ssim
 from specjax.optim.schedules import ScheduleSpec
@@ -148,7 +148,7 @@ def weighted_sum(
 
 
 def _fourier_magnitude(x: Pictures) -> Float[Array, "batch size bins"]:
-    spectrum = jnp.fft.rfft2(x)
+    spectrum = over_devices(jnp.fft.rfft2)(x)
     power = spectrum.real**2 + spectrum.imag**2
     return jnp.sqrt(power + 1e-12)  # the slope of a bare magnitude is not a number at zero
 

@@ -228,7 +228,8 @@ def compile_dispatch(
 ) -> Callable[[Run, Examples, Metrics], tuple[Run, Metrics]]:
     """`_dispatch` compiled for as many steps a call as `knobs` has rows; its first argument's buffers are reused."""
     jitted = jax.jit(partial(_dispatch, task, config, mesh), donate_argnums=0, out_shardings=meshes.replicated(mesh))
-    return jitted.lower(run, examples, knobs).compile()
+    with jax.set_mesh(mesh):
+        return jitted.lower(run, examples, knobs).compile()
 
 
 def _dispatch(
@@ -273,7 +274,9 @@ def evaluate(
             ),
             examples,
         )
-        for name, values in meshes.to_host(evaluate_batch(state, part)).items():
+        with jax.set_mesh(mesh):
+            measured = evaluate_batch(state, part)
+        for name, values in meshes.to_host(measured).items():
             measures.setdefault(name, []).append(values[: count - start])
     return task.summarise({name: np.concatenate(parts) for name, parts in measures.items()})
 

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
 from specjax.signal.axes import along
+from specjax.signal.fourier import fft, ifft, irfft, rfft
 from specjax.signal.stft import Levels, Stft, Wave, frames_of, joined
 
 Group = Complex[Array, "*batch frames _"]
@@ -50,14 +51,14 @@ def analyse(wave: Wave, transform: Stft) -> Folded:
     framed = frames_of(wave, transform)
     n_fft, taper = transform.n_fft, along(transform.taper(), framed.ndim, -1)
     if not _folds(n_fft):
-        return (jnp.fft.rfft(framed * taper),)
+        return (rfft(framed * taper),)
     x0, x1, x2, x3 = (x * w for x, w in zip(_parts(framed, 4), _parts(taper, 4), strict=True))
     even0, even1 = x0 + x2, x1 + x3
     y0, y1 = _parts(even0 - even1, 2)
     return (
-        jnp.fft.fft(_turned(x0 - x2, x1 - x3, n_fft)),
-        jnp.fft.fft(_turned(y0, y1, n_fft // 2)),
-        jnp.fft.rfft(even0 + even1),
+        fft(_turned(x0 - x2, x1 - x3, n_fft)),
+        fft(_turned(y0, y1, n_fft // 2)),
+        rfft(even0 + even1),
     )
 
 
@@ -69,11 +70,11 @@ def synthesise(folded: Folded, transform: Stft, length: int | None = None) -> Wa
     """
     n_fft, taper = transform.n_fft, along(transform.taper(), folded[0].ndim, -1)
     if not _folds(n_fft):
-        return joined(jnp.fft.irfft(folded[0], n_fft) * taper, transform, length)
+        return joined(irfft(folded[0], n_fft) * taper, transform, length)
     once, twice, rest = folded
-    odd0, odd1 = _turned_back(jnp.fft.ifft(once), n_fft)
-    y = jnp.concatenate(_turned_back(jnp.fft.ifft(twice), n_fft // 2), axis=-1)
-    sums = jnp.fft.irfft(rest, n_fft // 4)
+    odd0, odd1 = _turned_back(ifft(once), n_fft)
+    y = jnp.concatenate(_turned_back(ifft(twice), n_fft // 2), axis=-1)
+    sums = irfft(rest, n_fft // 4)
     even0, even1 = (sums + y) / 2, (sums - y) / 2
     quarters = even0 + odd0, even1 + odd1, even0 - odd0, even1 - odd1
     windowed = [x * (w / 2) for x, w in zip(quarters, _parts(taper, 4), strict=True)]

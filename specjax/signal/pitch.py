@@ -5,6 +5,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from specjax.signal.axes import along
+from specjax.signal.fourier import irfft, rfft
 from specjax.signal.stft import Stft, frames_of, squared
 from specjax.signal.windows import window
 
@@ -96,5 +97,5 @@ def _difference(frames: Float[Array, "*batch n"], longest: int) -> Float[Array, 
 def _autocorrelation(frames: Float[Array, "*batch n"], longest: int) -> Float[Array, "*batch lags"]:
     """Lags 0 to `longest`, zeros following the frame."""
     padded = 2 ** int(np.ceil(np.log2(frames.shape[-1] + longest)))
-    spectrum = squared(jnp.fft.rfft(frames, padded))
-    return jnp.fft.irfft(spectrum.astype(jnp.complex64), padded)[..., : longest + 1]
+    spectrum = squared(rfft(frames, padded))
+    return irfft(spectrum.astype(jnp.complex64), padded)[..., : longest + 1]

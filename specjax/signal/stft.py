@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from specjax.signal.axes import along
+from specjax.signal.fourier import irfft, rfft
 from specjax.signal.windows import window
 
 MAX_N_FFT = 2**20
@@ -147,7 +148,7 @@ def power(wave: Wave, transform: Stft = Stft()) -> Levels:
 def analyse(wave: Wave, transform: Stft) -> Complex[Array, "*batch frames bins"]:
     """`stft` with a frame's bins side by side, as they are computed."""
     framed = frames_of(wave, transform)
-    return jnp.fft.rfft(framed * along(transform.taper(), framed.ndim, -1))
+    return rfft(framed * along(transform.taper(), framed.ndim, -1))
 
 
 def synthesise(
@@ -157,7 +158,7 @@ def synthesise(
     bins = spectrum.shape[-1]
     if bins != transform.bins:
         raise ValueError(f"a spectrum of {bins} bins is not of n_fft={transform.n_fft}, which has {transform.bins}")
-    framed = jnp.fft.irfft(spectrum, transform.n_fft)
+    framed = irfft(spectrum, transform.n_fft)
     return joined(framed * along(transform.taper(), framed.ndim, -1), transform, length)
 
 

@@ -117,9 +117,9 @@ def test_every_work_of_the_signal_floor_is_done():
     """Short clips: what comes out is finite and of as many clips as went in."""
     config = signal.SignalConfig(mel_s=0.5, phase_s=0.25, iterations=2)
     for name in BATCHES["signal"]:
-        work = signal.build(name, config, 2)
+        work = signal.build(name, config, 4)
         result = work.call()
-        assert (result.shape[0], work.items) == (2, 2), name
+        assert (result.shape[0], work.items) == (4, 4), name
         assert bool(jnp.all(jnp.isfinite(jnp.abs(result)))), name
         assert min(work.flops, work.moved) > 0
 
@@ -128,9 +128,9 @@ def test_every_work_of_the_signal_floor_is_done():
 def test_librosas_transforms_are_the_same_work(name, monkeypatch):
     monkeypatch.setattr(signal_phase, "DURATION_S", 1)
     monkeypatch.setattr(signal_phase, "ITERATIONS", 2)
-    theirs = signal_phase.task(name, 2)()
+    theirs = signal_phase.task(name, 4)()
     config = signal.SignalConfig(phase_s=1.0, iterations=2)
-    assert signal.build(name, config, 2).call().shape == theirs.shape
+    assert signal.build(name, config, 4).call().shape == theirs.shape
 
 
 def test_librosas_mel_spectrogram_is_the_same_work():

@@ -103,10 +103,10 @@ def test_each_loss_is_its_formula(name, mode, pictures):
 
 
 @pytest.mark.parametrize("name", ["ms_ssim", "sobel", "waveform", "stft"])
-def test_one_picture_at_a_time_is_the_same(name, pictures, monkeypatch):
-    """The form of a single CPU device."""
+def test_all_pictures_at_once_are_the_same(name, pictures, monkeypatch):
+    """The form of accelerators."""
     expected = jax.jit(lambda p, t: LOSSES[name](p, t, CONFIG))(*pictures)
-    monkeypatch.setattr(batching.jax, "device_count", lambda: 1)
+    monkeypatch.setattr(batching.jax, "default_backend", lambda: "gpu")
     result = jax.jit(lambda p, t: LOSSES[name](p, t, CONFIG))(*pictures)
     np.testing.assert_allclose(result, expected, rtol=1e-5)
 

@@ -7,13 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from conftest import exchanged
 from specjax.chord import conditioning
 from specjax.chord.conditioning import Conditioning
 from specjax.chord.config import AugmentConfig, ChordConfig
 from specjax.chord.loss import LOSSES, mix
 from specjax.chord.model import UNetConfig
 from specjax.chord.task import ChordTask
-from specjax.engine.knobs import initial
+from specjax.engine import loop
+from specjax.engine import mesh as meshes
+from specjax.engine.clock import TrainConfig
+from specjax.engine.knobs import KnobValues, initial
 from specjax.optim.schedules import ScheduleSpec
 
 CONFIG = ChordConfig(
@@ -129,6 +133,22 @@ def test_a_perfect_painter_gets_full_marks(examples):
     assert summary["eval/off_chord_db"] < -50
     assert summary["eval/pitch_error_cents"] < 5
     assert summary["eval/envelope_correlation"] > 0.85
+
+
+def test_pictures_stay_on_their_devices(mesh):
+    """Training by every loss there is, and measuring: devices exchange sums, never examples."""
+    task = ChordTask(replace(CONFIG, weights=mix(**dict.fromkeys(LOSSES, 1.0))))
+    clock = TrainConfig(batch_size=mesh.size, steps_per_dispatch=1)
+    train, held_out = task.load()
+    examples = meshes.replicate(train, mesh)
+    init = jax.jit(
+        lambda key: loop.Run(jnp.zeros((), jnp.int32), task.init(key)), out_shardings=meshes.replicated(mesh)
+    )
+    run = init(jax.random.key(0))
+    knobs = KnobValues(task.knobs, mesh)(0, 1)
+    assert not exchanged(loop.compile_dispatch(task, clock, mesh, run, examples, knobs))
+    some = jax.device_put(loop.take(held_out, mesh.size), meshes.by_example(mesh))
+    assert not exchanged(jax.jit(task.evaluate).lower(run.state, some).compile())
 
 
 def test_losses_on_fewer_columns_train_nearly_the_same(examples):

@@ -1,11 +1,15 @@
 """Any method from any start, under one name; mel spectrograms too; silence and the like."""
 
+import jax
 import jax.numpy as jnp
 import librosa
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
 
 import phase_oracles as oracles
+from conftest import exchanged
 from specjax.signal import inversion
 from specjax.signal.inversion import Inversion, invert, to_wave
 from specjax.signal.mel import Mel
@@ -71,6 +75,28 @@ def test_many_at_once_are_each_alone(method):
     both = invert(jnp.stack([WANTED, 0.3 * WANTED[:, ::-1]]), TRANSFORM, how, length=SAMPLES)
     assert both.shape == (2, SAMPLES)
     np.testing.assert_allclose(both[0], invert(WANTED, TRANSFORM, how, length=SAMPLES), atol=1e-3)
+
+
+def spread_clips(mesh):
+    """The same clip at four levels, one on every device."""
+    clips = jnp.stack([WANTED * level for level in (1.0, 0.9, 0.8, 0.7)])
+    return jax.device_put(clips, NamedSharding(mesh, P("data")))
+
+
+@pytest.mark.parametrize("method", [name for name in inversion.METHODS if name != "refine"])
+def test_clips_stay_on_their_devices(method, mesh):
+    how = Inversion(method, iterations=3)
+    whole = jax.jit(lambda clips: invert(clips, TRANSFORM, how, length=SAMPLES))
+    found = whole.lower(spread_clips(mesh)).compile()
+    assert not exchanged(found)
+    alone = invert(WANTED, TRANSFORM, how, length=SAMPLES)
+    np.testing.assert_allclose(found(spread_clips(mesh))[0], alone, atol=1e-3)
+
+
+def test_clips_refined_together_stay_on_their_devices(mesh):
+    found = invert(spread_clips(mesh), TRANSFORM, Inversion("refine", iterations=10), length=SAMPLES)
+    assert found.sharding.spec[0] == "data"
+    assert all(converged_db(wave / level) < -10 for wave, level in zip(found, (1.0, 0.9, 0.8, 0.7), strict=True))
 
 
 class TestMel:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from specjax.signal.axes import along
+from specjax.signal.fourier import irfft, rfft
 from specjax.signal.phase.spsi import from_centre
 from specjax.signal.stft import Stft, frame, overlap_add, polar, scaled, unit
 
@@ -67,7 +68,7 @@ def advance(view: View, newest: Bins, transform: Stft, iterations: int) -> tuple
     taper = along(transform.taper(), frames.ndim, -1)
     # The newest frame, of which nothing is known yet, adds nothing to the first average.
     first = _averaged(frames, transform, known=frames.shape[-2] - 1)
-    spectrum = jnp.fft.rfft(first[..., still:, :] * taper)
+    spectrum = rfft(first[..., still:, :] * taper)
 
     # Where no phase is told yet, as at the very beginning, a frame is an impulse at its centre.
     impulse = along(polar(jnp.ones(transform.bins), jnp.asarray(from_centre(transform))), wanted.ndim, -1)
@@ -76,10 +77,10 @@ def advance(view: View, newest: Bins, transform: Stft, iterations: int) -> tuple
         frames, spectrum = state
         direction = unit(spectrum)
         direction = jnp.where(direction == 0, impulse, direction)
-        moved = jnp.fft.irfft(scaled(direction, wanted), transform.n_fft) * taper
+        moved = irfft(scaled(direction, wanted), transform.n_fft) * taper
         frames = jnp.concatenate([frames[..., :still, :], moved], axis=-2)
         again = _averaged(frames, transform, known=frames.shape[-2])
-        return frames, jnp.fft.rfft(again[..., still:, :] * taper)
+        return frames, rfft(again[..., still:, :] * taper)
 
     frames, spectrum = jax.lax.fori_loop(0, iterations, once, (frames, spectrum))
     return View(frames, wanted), jnp.angle(spectrum[..., 0, :])

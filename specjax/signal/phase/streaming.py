@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from specjax.signal.axes import along
+from specjax.signal.fourier import irfft
 from specjax.signal.phase import rtpghi
 from specjax.signal.phase.spsi import from_centre, next_phase
 from specjax.signal.stft import Stft, polar
@@ -50,7 +51,7 @@ def advance(
         else (next_phase(stream.past, stream.held, transform),) * 2
     )
     spectrum = polar(stream.held, phase + along(from_centre(transform), phase.ndim, -1))
-    sound = jnp.fft.irfft(spectrum, transform.n_fft) * along(transform.taper(), phase.ndim, -1)
+    sound = irfft(spectrum, transform.n_fft) * along(transform.taper(), phase.ndim, -1)
     summed = stream.tail + sound
     hop = transform.hop_length
     done = summed[..., :hop] / along(transform.overlap(), phase.ndim, -1)
