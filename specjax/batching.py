@@ -25,11 +25,12 @@ def over_devices(function: Callable[..., Any]) -> Callable[..., Any]:
     return shared
 
 
-def over_examples(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`jax.vmap`, or on a CPU one example at a time: several large ones would fall out of its caches.
+def over_examples(function: Callable[..., Any], together: int = 1) -> Callable[..., Any]:
+    """`jax.vmap`, or on a CPU so many examples at a time: more of them would fall out of its caches.
 
     Every device does its own examples (see `over_devices`).
     """
     if jax.default_backend() == "cpu":
-        return over_devices(lambda *args: jax.lax.map(lambda one: function(*one), args))
+        size = together if together > 1 else None
+        return over_devices(lambda *args: jax.lax.map(lambda one: function(*one), args, batch_size=size))
     return over_devices(jax.vmap(function))

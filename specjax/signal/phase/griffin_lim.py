@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from specjax.batching import over_examples
 from specjax.signal.folded import analyse, fold, synthesise
 from specjax.signal.stft import Stft, istft, polar, scaled, unit
 
@@ -67,15 +68,22 @@ def improve(search: Search, magnitude: Magnitude, transform: Stft, *, iterations
     """
     if iterations < 0 or not 0 <= momentum < 1:
         raise ValueError(f"iterations={iterations} must be 0 or more, momentum={momentum} from 0 to below 1")
-    wanted = fold(magnitude, transform.n_fft)
     share = momentum / (1 + momentum)
 
-    def once(_: Int[Array, ""], now: Search) -> Search:
-        stepped = analyse(now.wave - share * now.before, transform)
-        projected = tuple(scaled(unit(group), level) for group, level in zip(stepped, wanted, strict=True))
-        return Search(synthesise(projected, transform, now.wave.shape[-1]), now.wave)
+    def of_one(search: Search, magnitude: Magnitude) -> Search:
+        wanted = fold(magnitude, transform.n_fft)
 
-    return jax.lax.fori_loop(0, iterations, once, search)
+        def once(_: Int[Array, ""], now: Search) -> Search:
+            stepped = analyse(now.wave - share * now.before, transform)
+            projected = tuple(scaled(unit(group), level) for group, level in zip(stepped, wanted, strict=True))
+            return Search(synthesise(projected, transform, now.wave.shape[-1]), now.wave)
+
+        return jax.lax.fori_loop(0, iterations, once, search)
+
+    batch = magnitude.shape[:-2]
+    clips = jax.tree.map(lambda x: x.reshape(-1, *x.shape[len(batch) :]), (search, magnitude))
+    found = over_examples(of_one, together=4)(*clips)
+    return jax.tree.map(lambda x: x.reshape(*batch, -1), found)
 
 
 def random_phase(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
