@@ -85,7 +85,7 @@ def measure(name: str) -> dict[str, Any]:
     from specjax.benchmark import floor
 
     work = _work(name)
-    jax.block_until_ready(work.call())
+    result = jax.block_until_ready(work.call())
     times = []
     for _ in range(REPEATS.value):
         begin = time.perf_counter()
@@ -110,6 +110,8 @@ def measure(name: str) -> dict[str, Any]:
         "machine_gb_per_s": round(machine.bytes_per_s / 1e9, 1),
         "share_of_floor": round(machine.seconds(work.flops, work.moved) / median, 4),
         "steps": REPEATS.value,
+        "audio_s_per_s": round(work.items * work.audio_s / median, 2),
+        "convergence_db": round(work.convergence_db(result), 2) if work.convergence_db else math.nan,
         "device": device.device_kind,
         "devices": jax.device_count(),
         "jax": jax.__version__,

@@ -32,7 +32,7 @@ ALLOWED = {
     "outputs": {"files", "errors"},
     **{wing: MATHS | {"nn", "optim", "measure", "data", wing} for wing in WINGS},
     "wings": {*WINGS, "engine", "config", "errors"},
-    "benchmark": {"benchmark", *MATHS, *WINGS, "nn", "optim", "engine"},
+    "benchmark": {"benchmark", "peers", *MATHS, *WINGS, "nn", "optim", "engine"},
     "studies": {"studies", *MATHS, *WINGS, "data", "engine", "errors", "files"},
     "peers": {"peers"},  # theirs is theirs: nothing of ours speeds it up
     "runs": {"wings", "engine", "config", "errors"},

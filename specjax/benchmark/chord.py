@@ -80,7 +80,8 @@ def sound(task: ChordTask, batch: int) -> Work:
     increment = jnp.asarray(oscillators.phase_increment(np.arange(size, dtype=float), SOUND_RATE))
     make = over_examples(lambda a, p: oscillators.additive_synthesis(a, increment, p, SOUND_RATE))
     # At every border a sum over rows of sines and one of cosines, for each sample of a frame.
-    return compiled(make, (pictures, phases), batch, 2.0 * SOUND_RATE * size * 2, 4.0 * (size * size + SOUND_RATE))
+    work = compiled(make, (pictures, phases), batch, 2.0 * SOUND_RATE * size * 2, 4.0 * (size * size + SOUND_RATE))
+    return replace(work, audio_s=1.0)
 
 
 def step(task: ChordTask, clock: TrainConfig) -> Work:

@@ -7,7 +7,8 @@ MIXES = ("huber", "ms_ssim", "fft", "sobel", "waveform")
 # size.
 BATCHES = {
     "chord": {"targets": 8, "forward": 8, "step": 0, "sound": 4} | {f"step_{h}_{m}": 2 for h in HEADS for m in MIXES},
-    "signal": {"mel": 10, "stft": 4, "istft": 4, "griffin_lim": 4, "spsi": 4, "pghi": 4, "rtpghi": 4, "rtisi_la": 4},
+    "signal": {"mel": 10}
+    | dict.fromkeys(("stft", "istft", "griffin_lim", "spsi", "rtisi_la", "rtpghi", "pghi", "invert", "refine"), 4),
 }
 DEFAULT = {
     "chord": ("targets", "forward", "step", "step_paper_ms_ssim", "sound"),

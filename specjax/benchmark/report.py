@@ -73,10 +73,15 @@ def ratios(ours: Sequence[Row], theirs: Sequence[Row]) -> tuple[float, float, fl
 
 
 def table(programs: Sequence[Program], turns: Sequence[Sequence[Row]]) -> str:
-    """One line a program: time an item, speed, memory, compilation, share of the floor, and how specjax compares."""
+    """One line a program: time an item, speed, memory, compilation, share of the floor, and how specjax compares.
+
+    Where the items are sounds, seconds of them a second as well, and how near they come to what they were made from.
+    """
     first = {program.work: turns[i] for i, program in reversed(list(enumerate(programs)))}
+    audible = any("audio_s_per_s" in row for rows in turns for row in rows)
     head = f"{'work':<20}{'program':<22}{'batch':>6}{'ms/item':>10}{'low-high':>17}{'items/s':>10}"
-    lines = [head + f"{'MB':>7}{'compile s':>11}{'of floor':>10}{'specjax is':>22}"]
+    heard = f"{'audio s/s':>11}{'near dB':>9}" if audible else ""
+    lines = [head + heard + f"{'MB':>7}{'compile s':>11}{'of floor':>10}{'specjax is':>22}"]
     for program, rows in zip(programs, turns, strict=True):
         row = merge(rows)
         if "error" in row:
@@ -85,7 +90,13 @@ def table(programs: Sequence[Program], turns: Sequence[Sequence[Row]]) -> str:
         batch = row["batch"]
         spread = f"{row['ms_low'] / batch:.4g}-{row['ms_high'] / batch:.4g}"
         line = f"{program.work:<20}{program.name:<22}{batch:>6}{row['ms_per_step'] / batch:>10.4g}{spread:>17}"
-        line += f"{row['items_per_s']:>10.4g}{row.get('peak_mem_mb', math.nan):>7.0f}"
+        line += f"{row['items_per_s']:>10.4g}"
+        if audible:
+            ours = merge(first[program.work])
+            audio_s = ours["audio_s_per_s"] / ours["items_per_s"] if "audio_s_per_s" in ours else math.nan
+            line += f"{row['items_per_s'] * audio_s:>11.4g}"
+            line += f"{row['convergence_db']:>9.1f}" if "convergence_db" in row else f"{'':>9}"
+        line += f"{row.get('peak_mem_mb', math.nan):>7.0f}"
         line += f"{row['compile_s']:>11.2f}" if "compile_s" in row else f"{'':>11}"
         line += f"{100 * row['share_of_floor']:>9.0f}%" if "share_of_floor" in row else f"{'':>10}"
         if rows is not first[program.work] and (found := ratios(first[program.work], rows)):

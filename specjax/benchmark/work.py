@@ -18,6 +18,8 @@ class Work:
     compile_s: what its compilation took.
     flops, moved: operations and bytes of one call at least, from first principles.
     compiled_flops, compiled_bytes: what the compiler says of the program it made; nan where it does not say.
+    audio_s: seconds of sound that an item is; nan where it is none.
+    convergence_db: how near the sounds of a call come to the magnitudes they were made from.
     """
 
     call: Callable[[], Any]
@@ -27,6 +29,8 @@ class Work:
     moved: float
     compiled_flops: float
     compiled_bytes: float
+    audio_s: float = np.nan
+    convergence_db: Callable[[Any], float] | None = None
 
 
 def compiled(function: Callable[..., Any], args: tuple[Any, ...], items: int, flops: float, moved: float) -> Work:
@@ -35,6 +39,13 @@ def compiled(function: Callable[..., Any], args: tuple[Any, ...], items: int, fl
     ready = jax.jit(function).lower(*args).compile()
     compile_s = time.perf_counter() - begin
     return Work(lambda: ready(*args), items, compile_s, items * flops, items * moved, *compilers_count(ready))
+
+
+def called(function: Callable[[], Any], items: int, flops: float, moved: float) -> Work:
+    """The work of calling what compiles its parts by itself, ready once it was called."""
+    begin = time.perf_counter()
+    jax.block_until_ready(function())
+    return Work(function, items, time.perf_counter() - begin, items * flops, items * moved, np.nan, np.nan)
 
 
 def compilers_count(compiled: Any) -> tuple[float, float]:

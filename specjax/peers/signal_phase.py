@@ -1,35 +1,51 @@
 """python -m specjax.peers.signal_phase WORK: transforms and Griffin-Lim, clip by clip, with librosa."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from specjax.peers import timing
+from specjax.peers.clips import tones
 
-SAMPLE_RATE, DURATION_S, N_FFT, HOP_LENGTH, ITERATIONS = 22050, 5, 1024, 256, 100
+SAMPLE_RATE, DURATION_S, N_FFT, HOP_LENGTH, ITERATIONS = 22050, 5.0, 1024, 256, 100
 WORKS = ("stft", "istft", "griffin_lim")
 
 
-def task(work: str, batch: int) -> Callable[[], np.ndarray]:
-    """The work on `batch` clips, to be called."""
+def levels(waves: np.ndarray) -> list[np.ndarray]:
+    """Magnitudes of each clip."""
     import librosa
 
-    rng = np.random.default_rng(0)
-    waves = (0.1 * rng.standard_normal((batch, SAMPLE_RATE * DURATION_S))).astype(np.float32)
-    spectra = [librosa.stft(wave, n_fft=N_FFT, hop_length=HOP_LENGTH) for wave in waves]
-    levels, length = [np.abs(spectrum) for spectrum in spectra], waves.shape[1]
+    return [np.abs(librosa.stft(wave, n_fft=N_FFT, hop_length=HOP_LENGTH)) for wave in waves]
+
+
+def convergence_db(found: np.ndarray, waves: np.ndarray) -> float:
+    """Energy of the difference of magnitudes over that of what was wanted, in dB."""
+    wanted, reached = np.stack(levels(waves)), np.stack(levels(found))
+    return float(10 * np.log10(np.sum((reached - wanted) ** 2) / np.sum(wanted**2)))
+
+
+def task(work: str, waves: np.ndarray) -> Callable[[], np.ndarray]:
+    """The work on a batch of clips, to be called."""
+    import librosa
+
+    length = waves.shape[1]
     if work == "stft":
         return lambda: np.stack([librosa.stft(wave, n_fft=N_FFT, hop_length=HOP_LENGTH) for wave in waves])
     if work == "istft":
+        spectra = [librosa.stft(wave, n_fft=N_FFT, hop_length=HOP_LENGTH) for wave in waves]
         return lambda: np.stack([librosa.istft(z, n_fft=N_FFT, hop_length=HOP_LENGTH, length=length) for z in spectra])
+    wanted = levels(waves)
     return lambda: np.stack(
-        [librosa.griffinlim(m, n_iter=ITERATIONS, n_fft=N_FFT, hop_length=HOP_LENGTH, length=length) for m in levels]
+        [librosa.griffinlim(m, n_iter=ITERATIONS, n_fft=N_FFT, hop_length=HOP_LENGTH, length=length) for m in wanted]
     )
 
 
 def main() -> None:
     args = timing.arguments("transforms and Griffin-Lim with librosa", batch=4, works=WORKS)
-    timing.report("librosa", args.work, task(args.work, args.batch), args.batch, args.repeats)
+    waves = tones(args.batch, DURATION_S, SAMPLE_RATE)
+    judged = None if args.work == "stft" else partial(convergence_db, waves=waves)
+    timing.report("librosa", args.work, task(args.work, waves), args.batch, args.repeats, judged)
 
 
 if __name__ == "__main__":

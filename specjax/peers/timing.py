@@ -20,10 +20,17 @@ def arguments(description: str, batch: int, works: Sequence[str] = ()) -> argpar
     return parser.parse_args()
 
 
-def report(peer: str, work: str, call: Callable[[], Any], batch: int, repeats: int) -> None:
-    """One call that warms up, `repeats` that are timed, one JSON line."""
+def report(
+    peer: str,
+    work: str,
+    call: Callable[[], Any],
+    batch: int,
+    repeats: int,
+    convergence_db: Callable[[Any], float] | None = None,
+) -> None:
+    """One call that warms up, `repeats` that are timed, one JSON line; with what is said of the sounds it made."""
     begin = time.perf_counter()
-    call()
+    result = call()
     warmup_s = time.perf_counter() - begin
     times = []
     for _ in range(repeats):
@@ -42,4 +49,6 @@ def report(peer: str, work: str, call: Callable[[], Any], batch: int, repeats: i
         "peak_mem_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "steps": repeats,
     }
+    if convergence_db is not None:
+        line["convergence_db"] = round(convergence_db(result), 2)
     print(json.dumps(line), flush=True)

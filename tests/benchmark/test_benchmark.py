@@ -17,6 +17,7 @@ from specjax.chord.conditioning import Conditioning
 from specjax.chord.model import UNet, UNetConfig
 from specjax.config import load
 from specjax.peers import chord_sound, chord_targets, signal_mel, signal_phase
+from specjax.peers.clips import tones
 from specjax.signal import oscillators
 from specjax.signal.presets import PRESETS, spectrogram
 
@@ -72,6 +73,12 @@ def test_a_table_tells_of_every_program():
     turns = [rows(1.0, 2.0), rows(10.0, 10.0), [{"error": "no such module"}] * 2]
     text = report.table(programs, turns)
     assert "7.5x (5-10)" in text
+    assert "audio" not in text
+    sounding = [[{**row, "audio_s_per_s": 5 * row["items_per_s"], "convergence_db": -31.25} for row in turns[0]]]
+    heard = report.table(programs[:2], [*sounding, turns[1]]).splitlines()
+    assert "near dB" in heard[0]
+    assert " -31.2 " in heard[1]
+    assert " 1000 " in heard[2], "seconds of theirs: 200 items of 5 s"
     assert "did not run: no such module" in text
 
 
@@ -115,22 +122,27 @@ def test_a_step_is_of_the_head_and_losses_that_its_name_says(monkeypatch):
 
 def test_every_work_of_the_signal_floor_is_done():
     """Short clips: what comes out is finite and of as many clips as went in."""
-    config = signal.SignalConfig(mel_s=0.5, phase_s=0.25, iterations=2)
+    config = signal.SignalConfig(mel_s=0.5, phase_s=0.25, iterations=2, refinements=2)
     for name in BATCHES["signal"]:
         work = signal.build(name, config, 4)
         result = work.call()
         assert (result.shape[0], work.items) == (4, 4), name
         assert bool(jnp.all(jnp.isfinite(jnp.abs(result)))), name
-        assert min(work.flops, work.moved) > 0
+        assert min(work.flops, work.moved, work.audio_s) > 0
+        assert (work.convergence_db is None) == (name in ("mel", "stft"))
+        assert work.convergence_db is None or work.convergence_db(result) < -5, name
 
 
 @pytest.mark.parametrize("name", signal_phase.WORKS)
 def test_librosas_transforms_are_the_same_work(name, monkeypatch):
-    monkeypatch.setattr(signal_phase, "DURATION_S", 1)
     monkeypatch.setattr(signal_phase, "ITERATIONS", 2)
-    theirs = signal_phase.task(name, 4)()
-    config = signal.SignalConfig(phase_s=1.0, iterations=2)
-    assert signal.build(name, config, 4).call().shape == theirs.shape
+    waves = tones(4, 1.0, 22050)
+    theirs = signal_phase.task(name, waves)()
+    work = signal.build(name, signal.SignalConfig(phase_s=1.0, iterations=2), 4)
+    assert work.call().shape == theirs.shape
+    if work.convergence_db:
+        ours, of_theirs = work.convergence_db(jnp.asarray(theirs)), signal_phase.convergence_db(theirs, waves)
+        assert max(ours, -80) == pytest.approx(max(of_theirs, -80), abs=0.01)
 
 
 def test_librosas_mel_spectrogram_is_the_same_work():
