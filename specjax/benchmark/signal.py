@@ -45,7 +45,13 @@ def build(name: str, config: SignalConfig, batch: int) -> Work:
     mesh = meshes.make_mesh()
     meshes.check_batch(mesh, batch)
     with jax.set_mesh(mesh):
-        return _work(name, config, batch, partial(jax.device_put, device=meshes.by_example(mesh)))
+        work = _work(name, config, batch, partial(jax.device_put, device=meshes.by_example(mesh)))
+
+    def call() -> Any:
+        with jax.set_mesh(mesh):
+            return work.call()
+
+    return replace(work, call=call)
 
 
 def _work(name: str, config: SignalConfig, batch: int, spread: Callable[[Any], Array]) -> Work:
