@@ -34,6 +34,7 @@ DIRECT: dict[str, Callable[[Magnitude, Stft], Phase]] = {
 ITERATIVE = ("griffin_lim", "fast_griffin_lim", "refine")
 METHODS = (*ITERATIVE, *DIRECT)
 STARTS = ("random", "zero", *DIRECT)
+_MOMENTUM = {"griffin_lim": 0.0, "fast_griffin_lim": 0.99}
 _CHUNK = 8
 
 
@@ -44,14 +45,15 @@ class Inversion:
     Attributes:
       method: one of `METHODS`. `griffin_lim`, `fast_griffin_lim` and `refine` (L-BFGS) improve on phases in so many
         iterations; the others find them in one go.
-      start: one of `STARTS`, what an iterative method begins with.
-      iterations: of an iterative method.
+      start: what an iterative method begins with: one of `STARTS`, and after it any iterative methods, each of which
+        begins with what the one before it has found.
+      iterations: of each iterative method.
       mel_steps: L-BFGS steps at the end that bring the wave's own mel spectrogram to the one given.
       seed: of the start `random`.
     """
 
     method: str = "fast_griffin_lim"
-    start: str = "pghi"
+    start: tuple[str, ...] = ("pghi",)
     iterations: int = 32
     mel_steps: int = 50
     seed: int = 0
@@ -59,8 +61,10 @@ class Inversion:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"method={self.method!r} is unknown: choose one of {', '.join(METHODS)}")
-        if self.start not in STARTS:
-            raise ValueError(f"start={self.start!r} is unknown: choose one of {', '.join(STARTS)}")
+        if not self.start or self.start[0] not in STARTS:
+            raise ValueError(f"start={self.start!r} is unknown: begin with one of {', '.join(STARTS)}")
+        if other := [name for name in self.start[1:] if name not in ITERATIVE]:
+            raise ValueError(f"start={self.start!r}: {other[0]!r} cannot follow, only {', '.join(ITERATIVE)} can")
         if self.iterations < 1 or self.mel_steps < 0:
             raise ValueError(
                 f"iterations={self.iterations} must be above 0 and mel_steps={self.mel_steps} not negative"
@@ -86,21 +90,14 @@ def invert(
     """
     transform.check_invertible()
     length = transform.samples(magnitude.shape[-1]) if length is None else length
-    first = how.method if how.method in DIRECT else how.start
-    phase = _first_phase(magnitude, transform, first, how.seed)
-    if how.method in DIRECT:
-        return _sound(magnitude, phase, transform, length)
-    if how.method == "refine":
-        wave = _sound(magnitude, phase, transform, length)
-        return refine(magnitude, wave, transform, steps=how.iterations, report=_in_db(report)).best
-    momentum = 0.99 if how.method == "fast_griffin_lim" else 0.0
-    search = _begun(magnitude, phase, transform, length)
-    for done in range(0, how.iterations, _CHUNK):
-        count = min(_CHUNK, how.iterations - done)
-        search = _improved(search, magnitude, transform, iterations=count, momentum=momentum)
-        if report is not None:
-            report(done + count, float(_convergence_db(search.wave, magnitude, transform)))
-    return search.wave
+    first, *then = (how.method,) if how.method in DIRECT else (*how.start, how.method)
+    wave = _sound(magnitude, _first_phase(magnitude, transform, first, how.seed), transform, length)
+    for name in then:
+        if name == "refine":
+            wave = refine(magnitude, wave, transform, steps=how.iterations, report=_in_db(report))
+        else:
+            wave = _iterated(magnitude, wave, transform, how.iterations, _MOMENTUM[name], report)
+    return wave
 
 
 def to_wave(
@@ -118,12 +115,13 @@ def to_wave(
     levels = magnitudes(of, preset)
     if preset.mel is None:
         return invert(levels, preset.transform, how, length=length, report=report)
-    filters = mel_filters(preset.mel, preset.sample_rate, preset.transform.n_fft)
-    bins = jnp.sqrt(mel_to_power(levels**2, filters))
+    bins = jnp.sqrt(mel_to_power(levels**2, mel_filters(preset.mel, preset.sample_rate, preset.transform.n_fft)))
     wave = invert(bins, preset.transform, how, length=length, report=report)
     if not how.mel_steps:
         return wave
-    return refine_mel(levels, wave, preset.transform, filters, steps=how.mel_steps, report=_in_db(report)).best
+    return refine_mel(
+        levels, wave, preset.transform, preset.mel, preset.sample_rate, steps=how.mel_steps, report=_in_db(report)
+    )
 
 
 def convergence_db(found: Magnitude, wanted: Magnitude) -> Float[Array, ""]:
@@ -140,13 +138,24 @@ def _first_phase(magnitude: Magnitude, transform: Stft, start: str, seed: int) -
     return _DIRECTLY[start](magnitude, transform)
 
 
+def _iterated(
+    magnitude: Magnitude, wave: Wave, transform: Stft, iterations: int, momentum: float, report: Report | None
+) -> Wave:
+    search = gl.begin(wave)
+    for done in range(0, iterations, _CHUNK):
+        count = min(_CHUNK, iterations - done)
+        search = _improved(search, magnitude, transform, iterations=count, momentum=momentum)
+        if report is not None:
+            report(done + count, float(_convergence_db(search.wave, magnitude, transform)))
+    return search.wave
+
+
 def _wave_of(magnitude: Magnitude, phase: Phase, transform: Stft, length: int) -> Wave:
     return istft(polar(magnitude, phase), transform, length)
 
 
 # Compiled once for each shape, however often they are called.
 _sound = jax.jit(_wave_of, static_argnums=(2, 3))
-_begun = jax.jit(gl.begin, static_argnums=(2, 3))
 _improved = jax.jit(gl.improve, static_argnums=2, static_argnames=("iterations", "momentum"))
 _convergence_db = jax.jit(lambda w, wanted, of: convergence_db(stft.magnitude(w, of), wanted), static_argnums=2)
 _DIRECTLY = {name: jax.jit(phases, static_argnums=1) for name, phases in DIRECT.items()}

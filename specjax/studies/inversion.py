@@ -28,11 +28,11 @@ METHODS: Mapping[str, Inversion | None] = {
     "RTISI-LA, 3 frames ahead": Inversion("rtisi_la"),
     "RTPGHI": Inversion("rtpghi"),
     "PGHI": Inversion("pghi"),
-    "Griffin-Lim, 32": Inversion("griffin_lim", "random", 32),
-    "fast Griffin-Lim, 32": Inversion("fast_griffin_lim", "random", 32),
+    "Griffin-Lim, 32": Inversion("griffin_lim", ("random",)),
+    "fast Griffin-Lim, 32": Inversion("fast_griffin_lim", ("random",)),
     LIBROSA: None,
-    "PGHI + fast Griffin-Lim, 32": Inversion("fast_griffin_lim", "pghi", 32),
-    "PGHI + L-BFGS, 32": Inversion("refine", "pghi", 32),
+    "PGHI + fast Griffin-Lim, 32": Inversion("fast_griffin_lim"),
+    "PGHI + L-BFGS, 32": Inversion("refine"),
 }
 TRANSFORMS = {
     "Hann, redundancy 4": Stft(1024, 256),

@@ -44,9 +44,17 @@ def test_every_method_finds_a_wave_of_the_length_asked_for(method):
 @pytest.mark.parametrize("start", inversion.STARTS)
 def test_an_iteration_begins_where_it_is_told_and_ends_nearer(start):
     def after(iterations):
-        return converged_db(invert(WANTED, TRANSFORM, Inversion("griffin_lim", start, iterations), length=SAMPLES))
+        return converged_db(invert(WANTED, TRANSFORM, Inversion("griffin_lim", (start,), iterations), length=SAMPLES))
 
     assert after(16) < after(1) - 0.1
+
+
+@pytest.mark.parametrize("start", inversion.ITERATIVE)
+@pytest.mark.parametrize("method", inversion.ITERATIVE)
+def test_an_iteration_goes_on_from_any_other(method, start):
+    alone = converged_db(invert(WANTED, TRANSFORM, Inversion(start, ("spsi",), 6), length=SAMPLES))
+    both = converged_db(invert(WANTED, TRANSFORM, Inversion(method, ("spsi", start), 6), length=SAMPLES))
+    assert both < alone - 0.1
 
 
 def test_a_good_start_does_better_than_librosas_by_five_db():
@@ -63,13 +71,13 @@ def test_what_is_reported_is_the_convergence():
 
 
 def test_seeds_decide_where_random_begins():
-    how = [Inversion("griffin_lim", "random", 1, seed=seed) for seed in (0, 0, 1)]
+    how = [Inversion("griffin_lim", ("random",), 1, seed=seed) for seed in (0, 0, 1)]
     first, again, other = (np.asarray(invert(WANTED, TRANSFORM, each)) for each in how)
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 1e-3
 
 
-@pytest.mark.parametrize("method", [name for name in inversion.METHODS if name != "refine"])
+@pytest.mark.parametrize("method", inversion.METHODS)
 def test_many_at_once_are_each_alone(method):
     how = Inversion(method, iterations=3)
     both = invert(jnp.stack([WANTED, 0.3 * WANTED[:, ::-1]]), TRANSFORM, how, length=SAMPLES)
@@ -125,13 +133,15 @@ class TestMel:
 
 @pytest.mark.parametrize("method", inversion.METHODS)
 def test_silence_stays_silent(method):
-    wave = invert(jnp.zeros((129, 9)), TRANSFORM, Inversion(method, "random", 2))
+    wave = invert(jnp.zeros((129, 9)), TRANSFORM, Inversion(method, ("random",), 2))
     np.testing.assert_allclose(wave, 0.0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [({"method": "magic"}, "choose one of griffin_lim"), ({"start": "here"}, "choose one of random"),
+    [({"method": "magic"}, "choose one of griffin_lim"), ({"start": ("here",)}, "begin with one of random"),
+     ({"start": ()}, "begin with one of random"), ({"start": ("refine",)}, "begin with one of random"),
+     ({"start": ("spsi", "pghi")}, "'pghi' cannot follow"),
      ({"iterations": 0}, "must be above 0"), ({"mel_steps": -1}, "not negative")],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(options, says):

@@ -46,17 +46,12 @@ def griffin_lim(
       ValueError: the transform has no inverse, or a number is out of range.
     """
     length = transform.samples(magnitude.shape[-1]) if length is None else length
-    start = begin(magnitude, phase, transform, length)
+    start = begin(istft(polar(magnitude, phase), transform, length))
     return improve(start, magnitude, transform, iterations=iterations, momentum=momentum).wave
 
 
-def begin(magnitude: Magnitude, phase: Phase, transform: Stft, length: int) -> Search:
-    """Before the first iteration.
-
-    Raises:
-      ValueError: the transform has no inverse.
-    """
-    wave = istft(polar(magnitude, phase), transform, length)
+def begin(wave: Wave) -> Search:
+    """Before the first iteration, which improves on `wave`."""
     return Search(wave, jnp.zeros_like(wave))
 
 
