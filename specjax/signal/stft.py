@@ -30,7 +30,7 @@ class Stft:
     Attributes:
       n_fft: length of a frame, in samples.
       hop_length: from one frame to the next, in samples.
-      window: one of `windows.WINDOWS`.
+      window: one of `windows.WINDOWS`, or of scipy's by its name.
       win_length: length of the window, in samples, centred in the frame; 0: as long as the frame.
       center: frame t is centred on sample `t * hop_length`, the wave being padded by half a frame on both sides;
         otherwise it begins there, and there is no padding.

@@ -8,8 +8,8 @@ from specjax.signal.windows import WINDOWS, window
 
 
 @pytest.mark.parametrize("length", [2, 63, 64, 1000])
-@pytest.mark.parametrize("name", ["hann", "hamming", "blackman", "boxcar"])
-def test_cosine_windows_are_scipys(name, length):
+@pytest.mark.parametrize("name", ["hann", "hamming", "blackman", "boxcar", "nuttall", "tukey", "triang"])
+def test_windows_are_scipys(name, length):
     np.testing.assert_allclose(window(name, length), scipy.signal.get_window(name, length), atol=1e-7)
 
 
@@ -33,7 +33,10 @@ def test_windows_are_even_about_their_middle(name):
 
 
 def test_bad_windows_are_refused():
-    with pytest.raises(ValueError, match="window 'han' is unknown: choose one of hann, hamming"):
-        window("han", 8)
+    for name in ("hanning-ish", "kaiser"):  # Kaiser's needs a number beside its name
+        with pytest.raises(
+            ValueError, match=f"window '{name}' is unknown: choose one of hann, hamming, .* or of scipy's"
+        ):
+            window(name, 8)
     with pytest.raises(ValueError, match="a window of 1 samples: at least 2"):
         window("hann", 1)
