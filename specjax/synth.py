@@ -1,13 +1,14 @@
 """python -m specjax.synth chord --bundle=bundles/unet (--digit=4 | --picture=a.png,b.png) --out=FOLDER
 python -m specjax.synth spectrogram in.wav --out=spec.png|spec.npz [--preset=picture] [--plot=plot.png]
 python -m specjax.synth invert in.wav|spec.png|spec.npz --out=out.wav [--method=fast_griffin_lim] [--start=pghi]
-python -m specjax.synth stream in.wav --out=out.wav [--method=rtpghi|spsi]
+python -m specjax.synth stream in.wav --out=out.wav [--method=rtpghi|spsi|rtisi_la]
 python -m specjax.synth features in.wav --out=features.npz [--plot=features.png]
 
 `chord` paints the chord of each digit and writes its sound (NAME.wav) and spectrogram (NAME.png); `spectrogram` writes
 one that `invert` turns back into sound; `stream` inverts while it reads, and says how late and how fast.
 """
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ OFFSET = flags.DEFINE_float("offset_hz", 0.0, "added to the frequency of rows th
 SEED = flags.DEFINE_integer("seed", 0, "of the random phases")
 PRESET = flags.DEFINE_string("preset", None, "convention of a spectrogram that does not say its own")
 METHOD = flags.DEFINE_string("method", None, "how phases are found")
-START = flags.DEFINE_string("start", "pghi", "what an iterative method begins with")
+START = flags.DEFINE_list("start", ["pghi"], "what an iterative method begins with; several go one after the other")
 ITERATIONS = flags.DEFINE_integer("iterations", 32, "of an iterative method")
 MEL_STEPS = flags.DEFINE_integer("mel_steps", 50, "last steps, towards a mel spectrogram itself")
 PLOT = flags.DEFINE_string("plot", None, "also draw, with axes, into this PNG")
@@ -74,7 +75,7 @@ def _chord() -> None:
     sound = to_dataclass(SoundConfig, asked, "synth")
     if wrong := [d for d in DIGIT.value if not 0 <= d <= 9]:
         raise Refusal(f"--digit={wrong[0]} is not a digit 0 to 9")
-    _say_starting()
+    _say("specjax synth: starting")
     from specjax import chords, files
 
     digits = (
@@ -92,7 +93,7 @@ def _chord() -> None:
 
 def _spectrogram(path: Path) -> None:
     out, plot = _output(".png", ".npz"), _plot()
-    _say_starting()
+    _say("specjax synth: starting")
     from specjax import sounds
     from specjax.data import spectrograms
 
@@ -106,7 +107,7 @@ def _spectrogram(path: Path) -> None:
 
 def _invert(path: Path) -> None:
     out = _output(".wav")
-    _say_starting()
+    _say("specjax synth: starting")
     from specjax import files, sounds
     from specjax.config import to_dataclass
     from specjax.signal.inversion import Inversion
@@ -123,24 +124,25 @@ def _invert(path: Path) -> None:
 
 def _stream(path: Path) -> None:
     out = _output(".wav")
-    _say_starting()
+    _say("specjax synth: starting")
     from specjax import sounds, streams
     from specjax.signal.phase import streaming
 
     method = METHOD.value or "rtpghi"
     if method not in streaming.METHODS:
-        raise Refusal(f"--method={method!r}: streams know {' and '.join(streaming.METHODS)}")
+        raise Refusal(f"--method={method!r}: streams know {', '.join(streaming.METHODS)}")
     preset = _preset() or sounds.preset_named("picture")
-    done = streams.stream(path, out, preset.transform, method)
+    done = streams.stream(path, out, preset.transform, method, lambda seconds: _say(f"{seconds:.0f} s done"))
+    grown = f", memory grew by {done.memory_growth_mb:.1f} MB" if math.isfinite(done.memory_growth_mb) else ""
     print(
         f"{path}: {done.seconds:.1f} s, {done.delay_ms:.0f} ms late, {done.real_time_factor:.3f} of real time (slowest "
-        f"hop {done.slowest_ms:.1f} ms), memory grew by {done.memory_growth_mb:.1f} MB -> {out}"
+        f"hop {done.slowest_ms:.1f} ms){grown} -> {out}"
     )
 
 
 def _features(path: Path) -> None:
     out, plot = _output(".npz"), _plot()
-    _say_starting()
+    _say("specjax synth: starting")
     from specjax import sounds
     from specjax.data import spectrograms
 
@@ -158,12 +160,12 @@ def _preset() -> Any:
     return None if PRESET.value is None else sounds.preset_named(PRESET.value)
 
 
-def _say_starting() -> None:
-    print("specjax synth: starting", file=sys.stderr, flush=True)
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _progress(done: int, level_db: float) -> None:
-    print(f"iteration {done}: {level_db:.1f} dB", file=sys.stderr, flush=True)
+    _say(f"iteration {done}: {level_db:.1f} dB")
 
 
 def _output(*suffixes: str) -> Path:

@@ -136,12 +136,12 @@ def loudest_tree(magnitude, n_fft, hop, window="hann"):
 
 
 def rtisi_la(magnitude, n_fft, hop, look_ahead=3, iterations=8):
-    """Phases told from the first samples of frames; Hann window."""
+    """Phases told from the first samples of frames; Hann window; after the last frame it is taken to go on."""
     taper = scipy.signal.get_window("hann", n_fft)
     bins = len(magnitude)
     settled = -(-n_fft // hop) - 1
     size = settled + 1 + look_ahead
-    columns = np.concatenate([magnitude, np.zeros((bins, look_ahead))], axis=1)
+    columns = np.concatenate([magnitude, magnitude[:, -1:].repeat(look_ahead, axis=1)], axis=1)
     view, phases = [np.zeros(n_fft) for _ in range(size)], []
 
     def stretch(view, position, known):
@@ -184,13 +184,14 @@ def heap_sources(before, here):
 
 
 def rtpghi(magnitude, n_fft, hop, window="hann"):
-    """Frame by frame, with the next frame known."""
+    """Frame by frame, with the next frame known; the first frame is taken to have been there once before."""
+    magnitude = np.concatenate([magnitude[:, :1], magnitude], axis=1)
     in_time, in_frequency = gradients(magnitude, n_fft, hop, window)
     phase = np.zeros(magnitude.shape)
     for t in range(magnitude.shape[1]):
         level = np.concatenate([[0], np.cumsum((in_frequency[1:, t] + in_frequency[:-1, t]) / 2)])
         p = max(t - 1, 0)
         source = heap_sources(magnitude[:, p], magnitude[:, t])
-        arrived = (phase[:, p] if t else 0) + (in_time[:, p] + in_time[:, t]) / 2
+        arrived = phase[:, p] + (in_time[:, p] + in_time[:, t]) / 2
         phase[:, t] = arrived[source] + level - level[source]
-    return phase
+    return phase[:, 1:]

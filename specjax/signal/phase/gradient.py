@@ -50,9 +50,3 @@ def per_frame(log: Bins, transform: Stft) -> Bins:
 def per_bin(before: Bins, after: Bins, transform: Stft) -> Bins:
     """Radians that the phase turns from one bin to the next, by the frames before and after: their equation 11."""
     return -gamma(transform) / (transform.hop_length * transform.n_fft) * (after - before) / 2
-
-
-def wrapped(phase: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The same phase, within half a turn of 0: where float32 is finest."""
-    turns = phase / (2 * jnp.pi)
-    return (turns - jnp.round(turns)) * (2 * jnp.pi)

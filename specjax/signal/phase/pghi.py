@@ -4,140 +4,124 @@ The heap walks from the loudest place of a spectrogram to its neighbours, always
 reached so far: it follows a spanning tree, and of all such trees the one whose faintest crossings are the loudest. That
 tree does not depend on who looks for it. Boruvka's algorithm (1926) finds it everywhere at once: in each round every
 region joins a neighbour across its loudest border, and turns its phases by what the crossing asks for. Regions at least
-halve in number, so twenty rounds of plain array operations do what takes a heap one step a place.
+halve in number, so some ten rounds of plain array operations do what takes a heap one step a place.
 """
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
-from specjax.signal.phase.gradient import log_magnitude, per_bin, per_frame, wrapped
-from specjax.signal.phase.spsi import from_centre
+from specjax.batching import over_examples
+from specjax.signal.phase.angle import from_centre, wrapped
+from specjax.signal.phase.gradient import log_magnitude, per_bin, per_frame
 from specjax.signal.stft import Stft
 
-Places = Float[Array, " places"]
+Plane = Float[Array, "bins frames"]
+Both = Float[Array, "2 bins frames"]
+
+# Regions are few after some rounds: what is kept of each need not be as large as the plane any more.
+_SHRINK, _FEW = 8, 4096
 
 
 class Regions(NamedTuple):
-    """A partition of the places: each carries the number of its region's root, and its phase from there."""
+    """A partition of the places: the region of each, its phase as the region tells it, and how many there are."""
 
-    root: Int[Array, " places"]
-    phase: Places
+    label: Int[Array, "bins frames"]
+    phase: Plane
+    count: Int[Array, ""]
 
 
-def pghi(
-    magnitude: Float[Array, "*batch bins frames"], transform: Stft, *, tolerance: float = 1e-10
-) -> Float[Array, "*batch bins frames"]:
+def pghi(magnitude: Float[Array, "*batch bins frames"], transform: Stft) -> Float[Array, "*batch bins frames"]:
     """Phases in radians for magnitudes, 0 or more.
 
     The authors' program integrates all above a tenth of the greatest magnitude first, and the rest after it. Loud
     regions that fainter places part then keep phases of their own, which costs the more, the more redundant the
     transform is: here the one tree goes on through the faint.
 
-    Args:
-      tolerance: what is fainter than this part of the greatest magnitude is not integrated.
-
     Raises:
       ValueError: no Gaussian is near to the transform's window.
     """
-    one = jnp.vectorize(lambda clip: _phase(clip, transform, tolerance), signature="(b,t)->(b,t)")
-    return one(magnitude)
+    clips = magnitude.reshape(-1, *magnitude.shape[-2:])
+    return over_examples(lambda clip: _phase(clip, transform))(clips).reshape(magnitude.shape)
 
 
-def _phase(magnitude: Float[Array, "bins frames"], transform: Stft, tolerance: float) -> Float[Array, "bins frames"]:
-    greatest = jnp.max(magnitude, keepdims=True)
-    log = log_magnitude(magnitude, greatest)
+def _phase(magnitude: Plane, transform: Stft) -> Plane:
+    log = log_magnitude(magnitude, jnp.max(magnitude, keepdims=True))
     padded = jnp.pad(log, [(0, 0), (1, 1)], mode="edge")
     in_time = per_frame(log.T, transform).T
     in_frequency = per_bin(padded[:, :-2], padded[:, 2:], transform)
-    along_time = (in_time[:, :-1] + in_time[:, 1:]) / 2
-    along_frequency = (in_frequency[:-1] + in_frequency[1:]) / 2
-
-    edges = _edges(log, along_time, along_frequency)
-    heard = (magnitude >= tolerance * greatest).reshape(-1)
-    phase = _joined(edges, heard).phase.reshape(magnitude.shape)
-    return wrapped(phase + from_centre(transform)[:, None])
+    # From every place to the next frame, and to the next bin.
+    turn = jnp.stack([(x + _moved(x, *way, 0.0)) / 2 for x, way in ((in_time, (0, 1)), (in_frequency, (1, 0)))])
+    return wrapped(_joined(log, wrapped(turn)).phase + from_centre(transform)[:, None])
 
 
-class _Edges(NamedTuple):
-    """For each place and each of its four neighbours: who it is, how loud the crossing is, how the phase turns.
-
-    rank: unique, greater for louder crossings, -1 where there is no neighbour.
-    """
-
-    neighbour: Int[Array, "4 places"]
-    rank: Int[Array, "4 places"]
-    turn: Float[Array, "4 places"]
-
-
-def _edges(
-    log: Float[Array, "bins frames"],
-    along_time: Float[Array, "bins frames_1"],
-    along_frequency: Float[Array, "bins_1 frames"],
-) -> _Edges:
-    bins, frames = log.shape
-    places = log.size
-    index = jnp.arange(places).reshape(bins, frames)
-    order = jnp.argsort(log.reshape(-1))
-    loudness = jnp.zeros(places, jnp.int32).at[order].set(jnp.arange(places)).reshape(bins, frames)
-
-    def shifted(x: Array, bin_step: int, frame_step: int, fill: int) -> Array:
-        """`x` of the neighbour so many bins and frames on."""
-        spans = [(max(bin_step, 0), max(-bin_step, 0)), (max(frame_step, 0), max(-frame_step, 0))]
-        padded = jnp.pad(x, [(a[1], a[0]) for a in spans], constant_values=fill)
-        return padded[spans[0][0] : spans[0][0] + bins, spans[1][0] : spans[1][0] + frames]
-
-    steps = ((0, 1), (0, -1), (1, 0), (-1, 0))
-    turns = (
-        jnp.pad(along_time, [(0, 0), (0, 1)]),
-        -jnp.pad(along_time, [(0, 0), (1, 0)]),
-        jnp.pad(along_frequency, [(0, 1), (0, 0)]),
-        -jnp.pad(along_frequency, [(1, 0), (0, 0)]),
-    )
-    neighbour = jnp.stack([shifted(index, *step, -1).reshape(-1) for step in steps])
-    other = jnp.stack([shifted(loudness, *step, -1).reshape(-1) for step in steps])
-    mine = jnp.broadcast_to(loudness.reshape(-1), other.shape)
-    # A crossing is as loud as its fainter side; of those that share it, the louder other side goes first.
-    uphill = other > mine
-    towards = jnp.argsort(jnp.argsort(jnp.where(uphill, other, -1), axis=0), axis=0)
-    theirs = [towards[opposite].reshape(bins, frames) for opposite in (1, 0, 3, 2)]
-    back = jnp.stack([shifted(t, *step, -1).reshape(-1) for t, step in zip(theirs, steps, strict=True)])
-    rank = 4 * jnp.minimum(mine, other) + jnp.where(uphill, towards, back)
-    return _Edges(neighbour, jnp.where(neighbour >= 0, rank, -1), wrapped(jnp.stack([t.reshape(-1) for t in turns])))
-
-
-def _joined(edges: _Edges, allowed: Bool[Array, " places"]) -> Regions:
-    """Single places joined to regions across borders between allowed ones, until no such border is left."""
-    places = len(allowed)
-    rank = jnp.where(allowed[None] & allowed[edges.neighbour], edges.rank, -1)
-    itself = jnp.arange(places)
-
-    def once(state: tuple[Regions, Bool[Array, ""]]) -> tuple[Regions, Bool[Array, ""]]:
-        (root, phase), _ = state
-        outward = jnp.where(root[edges.neighbour] != root[None], rank, -1)
-        mine = jnp.max(outward, axis=0)
-        best = jnp.full(places, -1).at[root].max(mine)
-        # The place at which its region's best crossing begins, and where that leads.
-        chosen = (mine == best[root]) & (mine >= 0)
-        way = jnp.argmax(outward, axis=0)
-        goal = edges.neighbour[way, itself]
-        offset = phase[goal] - edges.turn[way, itself] - phase
-        seat = jnp.where(chosen, root, places)
-        parent = itself.at[seat].set(root[goal], mode="drop")
-        turn = jnp.zeros(places).at[seat].set(wrapped(offset), mode="drop")
-        # Two regions may have chosen each other; then one of them stays.
-        stays = (parent[parent] == itself) & (itself < parent)
-        parent, turn = jnp.where(stays, itself, parent), jnp.where(stays, 0.0, turn)
-
-        def climb(links: tuple[Array, Array]) -> tuple[Array, Array]:
-            up, total = links
-            return up[up], wrapped(total + total[up])
-
-        parent, turn = jax.lax.while_loop(lambda links: jnp.any(links[0] != links[0][links[0]]), climb, (parent, turn))
-        return Regions(parent[root], wrapped(phase + turn[root])), jnp.any(chosen)
-
-    alone = Regions(itself, jnp.zeros(places))
-    regions, _ = jax.lax.while_loop(lambda state: state[1], once, (alone, jnp.array(True)))
+def _joined(log: Plane, turn: Both) -> Regions:
+    """Single places joined to regions, and regions to larger ones, until there is one."""
+    label = jnp.arange(log.size, dtype=jnp.int32).reshape(log.shape)
+    regions = Regions(label, jnp.zeros_like(log), jnp.int32(log.size))
+    most = log.size
+    while most > 1:
+        fewer = most // _SHRINK if most > _FEW else 1
+        regions = jax.lax.while_loop(
+            lambda now, fewer=fewer: now.count > fewer, lambda now, most=most: _round(now, log, turn, most), regions
+        )
+        most = fewer
     return regions
+
+
+def _round(regions: Regions, log: Plane, turn: Both, most: int) -> Regions:
+    """Every region, of which there are at most so many, joined to the one across its loudest border."""
+    label, phase, count = regions
+    crossing = _loudest_borders(label, log, most)
+    labels, phases, itself = label.reshape(-1), phase.reshape(-1), jnp.arange(most, dtype=jnp.int32)
+    here, axis = crossing // 2, crossing % 2
+    there = here + jnp.where(axis == 0, 1, log.shape[1])
+    within = labels[here] == itself  # or else it is the place there that lies in the region
+    rise = phases[there] - turn.reshape(2, -1)[axis, here] - phases[here]
+    joins = crossing >= 0
+    parent = jnp.where(joins, jnp.where(within, labels[there], labels[here]), itself)
+    offset = jnp.where(joins, wrapped(jnp.where(within, rise, -rise)), 0.0)
+    # Two regions may have chosen each other; then one of them stays.
+    stays = (parent[parent] == itself) & (itself < parent)
+    links = jnp.where(stays, itself, parent), jnp.where(stays, 0.0, offset)
+
+    def climb(links: tuple[Array, Array]) -> tuple[Array, Array]:
+        up, total = links
+        return up[up], wrapped(total + total[up])
+
+    top, offset = jax.lax.while_loop(lambda links: jnp.any(links[0] != links[0][links[0]]), climb, links)
+    kept = (top == itself) & (itself < count)
+    number = jnp.cumsum(kept, dtype=jnp.int32) - 1
+    return Regions(
+        number[top[labels]].reshape(label.shape),
+        wrapped(phases + offset[labels]).reshape(label.shape),
+        jnp.sum(kept, dtype=jnp.int32),
+    )
+
+
+def _loudest_borders(label: Int[Array, "bins frames"], log: Plane, most: int) -> Int[Array, " most"]:
+    """The crossing at which each region's border is loudest; -1 where there is none.
+
+    A crossing is as loud as its fainter side. Of several that share that side the heap goes over the one whose other
+    side is louder; of equals, over the last. They are numbered `2 place + axis`, from a place to the next frame or bin.
+    """
+    place = jnp.arange(log.size, dtype=jnp.int32).reshape(log.shape)
+    ways = ((0, 1), (0, -1), (1, 0), (-1, 0))
+    other = jnp.stack([_moved(log, *way, -jnp.inf) for way in ways])
+    number = jnp.stack([2 * (place + min(x, 0) * log.shape[1] + min(t, 0)) + abs(x) for x, t in ways])
+    border = jnp.stack([_moved(label, *way, -1) for way in ways]) != label[None]
+    for loudness in (jnp.minimum(log[None], other), jnp.maximum(log[None], other)):
+        outward = jnp.where(border, loudness, -jnp.inf)
+        loudest = jnp.full(most, -jnp.inf).at[label].max(jnp.max(outward, axis=0))
+        border &= outward == loudest[label][None]
+    last = jnp.max(jnp.where(border & (other > -jnp.inf), number, -1), axis=0)
+    return jnp.full(most, -1, jnp.int32).at[label].max(last)
+
+
+def _moved(x: Array, bins: int, frames: int, fill: int | float) -> Array:
+    """`x` of the place that lies so many bins and frames on."""
+    spans = [(max(step, 0), max(-step, 0)) for step in (bins, frames)]
+    padded = jnp.pad(x, [(after, before) for before, after in spans], constant_values=fill)
+    return padded[spans[0][0] : spans[0][0] + x.shape[0], spans[1][0] : spans[1][0] + x.shape[1]]

@@ -5,6 +5,7 @@ frame about to leave and those after it are still improved. Overlapping frames a
 there already, which does for the newest frame what the paper's asymmetric window does.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -14,8 +15,11 @@ from jaxtyping import Array, Float, Int
 
 from specjax.signal.axes import along
 from specjax.signal.fourier import irfft, rfft
-from specjax.signal.phase.spsi import from_centre
+from specjax.signal.phase.angle import from_centre
+from specjax.signal.phase.online import Online, phases
 from specjax.signal.stft import Stft, frame, overlap_add, polar, scaled, unit
+
+LOOK_AHEAD, ITERATIONS = 3, 8
 
 Bins = Float[Array, "*batch bins"]
 Frames = Float[Array, "*batch view n_fft"]
@@ -29,7 +33,11 @@ class View(NamedTuple):
 
 
 def rtisi_la(
-    magnitude: Float[Array, "*batch bins frames"], transform: Stft, *, look_ahead: int = 3, iterations: int = 8
+    magnitude: Float[Array, "*batch bins frames"],
+    transform: Stft,
+    *,
+    look_ahead: int = LOOK_AHEAD,
+    iterations: int = ITERATIONS,
 ) -> Float[Array, "*batch bins frames"]:
     """Phases in radians for magnitudes, 0 or more.
 
@@ -43,24 +51,25 @@ def rtisi_la(
     if look_ahead < 0 or iterations < 1:
         raise ValueError(f"look_ahead={look_ahead} must be 0 or more and iterations={iterations} at least 1")
     transform.check_invertible()
-    rows = jnp.moveaxis(magnitude, -1, 0)
-    rows = jnp.concatenate([rows, jnp.zeros_like(rows[:1]).repeat(look_ahead, axis=0)])
-    view = begin(rows[0], transform, look_ahead)
-    _, phase = jax.lax.scan(lambda v, row: advance(v, row, transform, iterations), view, rows)
-    return jnp.moveaxis(phase[look_ahead:], 0, -1)
+    return phases(magnitude, transform, online(look_ahead, iterations))
 
 
-def begin(like: Bins, transform: Stft, look_ahead: int) -> View:
-    """Silence in sight; `like` gives the batch."""
+def online(look_ahead: int = LOOK_AHEAD, iterations: int = ITERATIONS) -> Online:
+    """The method with these settings."""
+    return Online(look_ahead, partial(begin, look_ahead=look_ahead), partial(advance, iterations=iterations))
+
+
+def begin(before: Bins, transform: Stft, *, look_ahead: int) -> View:
+    """Silence in sight, whatever was before."""
     settled = -(-transform.n_fft // transform.hop_length) - 1
-    batch = like.shape[:-1]
+    batch = before.shape[:-1]
     return View(
         jnp.zeros((*batch, settled + 1 + look_ahead, transform.n_fft)),
         jnp.zeros((*batch, 1 + look_ahead, transform.bins)),
     )
 
 
-def advance(view: View, newest: Bins, transform: Stft, iterations: int) -> tuple[View, Bins]:
+def advance(view: View, newest: Bins, transform: Stft, *, iterations: int) -> tuple[View, Bins]:
     """One more frame comes into sight and one is settled, of which these are the phases in radians."""
     wanted = jnp.concatenate([view.magnitude[..., 1:, :], newest[..., None, :]], axis=-2)
     frames = jnp.concatenate([view.frames[..., 1:, :], jnp.zeros_like(view.frames[..., :1, :])], axis=-2)

@@ -15,17 +15,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from specjax.signal.axes import along
-from specjax.signal.phase.gradient import log_magnitude, per_bin, per_frame, wrapped
-from specjax.signal.phase.spsi import from_centre
+from specjax.signal.phase.angle import from_centre, wrapped
+from specjax.signal.phase.gradient import log_magnitude, per_bin, per_frame
+from specjax.signal.phase.online import Online, phases
 from specjax.signal.stft import Stft
 
 Bins = Float[Array, "*batch bins"]
 
 
 class Past(NamedTuple):
-    """What the frames so far leave behind: log-magnitudes of the last two, phase of the last but one.
+    """What the frames so far leave behind: magnitudes of the last two, phase of the last but one.
 
-    Phases are in radians, told from the centres of frames.
+    Phases are in radians, told from the centres of frames; `greatest` is the greatest magnitude so far.
     """
 
     before: Bins
@@ -40,30 +41,27 @@ def rtpghi(magnitude: Float[Array, "*batch bins frames"], transform: Stft) -> Fl
     Raises:
       ValueError: no Gaussian is near to the transform's window.
     """
-    rows = jnp.moveaxis(magnitude, -1, 0)
-    follows = jnp.concatenate([rows[1:], rows[-1:]])
-    _, phase = jax.lax.scan(lambda past, row: advance(past, row, transform), begin(rows[0]), follows)
-    return jnp.moveaxis(phase, 0, -1) + along(from_centre(transform), magnitude.ndim, -2)
+    return phases(magnitude, transform, ONLINE)
 
 
-def begin(magnitude: Bins) -> Past:
-    """Before anything but the first frame, of which these are the magnitudes, is known."""
-    greatest = jnp.max(magnitude, axis=-1, keepdims=True)
-    log = log_magnitude(magnitude, greatest)
-    return Past(log, log, jnp.zeros_like(log), greatest)
+def begin(before: Bins, transform: Stft) -> Past:
+    """Before the first frame, when nothing is known but the magnitudes of what was before."""
+    del transform
+    return Past(before, before, jnp.zeros_like(before), jnp.max(before, axis=-1, keepdims=True))
 
 
 def advance(past: Past, following: Bins, transform: Stft) -> tuple[Past, Bins]:
     """Phases of the last frame, by the magnitudes of the one that follows it: one frame of look-ahead."""
     greatest = jnp.maximum(past.greatest, jnp.max(following, axis=-1, keepdims=True))
-    after = log_magnitude(following, greatest)
-    in_time = (per_frame(past.before, transform) + per_frame(past.here, transform)) / 2
-    in_frequency = per_bin(past.before, after, transform)
+    before, here, after = (log_magnitude(x, greatest) for x in (past.before, past.here, following))
+    in_time = (per_frame(before, transform) + per_frame(here, transform)) / 2
+    in_frequency = per_bin(before, after, transform)
     crossing = (in_frequency[..., 1:] + in_frequency[..., :-1]) / 2
     level = jnp.pad(jnp.cumsum(crossing, axis=-1), [(0, 0)] * (crossing.ndim - 1) + [(1, 0)])
     arrived = past.phase + in_time - level
-    phase = wrapped(jnp.take_along_axis(arrived, sources(past.before, past.here), axis=-1) + level)
-    return Past(past.here, after, phase, greatest), phase
+    phase = wrapped(jnp.take_along_axis(arrived, sources(before, here), axis=-1) + level)
+    told = phase + along(from_centre(transform), phase.ndim, -1)
+    return Past(past.here, following, phase, greatest), told
 
 
 def sources(before: Bins, here: Bins) -> Int[Array, "*batch bins"]:
@@ -101,3 +99,6 @@ def _widest(before: Bins, here: Bins, *, reverse: bool) -> Bins:
         return low, top
 
     return jax.lax.associative_scan(then, (before, high), axis=last, reverse=reverse)[0]
+
+
+ONLINE = Online(1, begin, advance)

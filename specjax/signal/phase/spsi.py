@@ -6,34 +6,39 @@ goes on from the frame before, and the bins around it, down to the troughs, shar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int
 
 from specjax.signal.axes import along
+from specjax.signal.phase.angle import from_centre, wrapped
+from specjax.signal.phase.online import Online, phases
 from specjax.signal.stft import Stft
+
+Bins = Float[Array, "*batch bins"]
 
 
 def spsi(magnitude: Float[Array, "*batch bins frames"], transform: Stft) -> Float[Array, "*batch bins frames"]:
     """Phases in radians for magnitudes, 0 or more."""
-    rows = jnp.moveaxis(magnitude, -1, 0)
-    start = jnp.zeros_like(rows[0])
-    _, phase = jax.lax.scan(lambda last, row: (next_phase(last, row, transform),) * 2, start, rows)
-    return jnp.moveaxis(phase, 0, -1) + along(from_centre(transform), magnitude.ndim, -2)
+    return phases(magnitude, transform, ONLINE)
 
 
-def next_phase(
-    last: Float[Array, "*batch bins"], magnitude: Float[Array, "*batch bins"], transform: Stft
-) -> Float[Array, "*batch bins"]:
-    """Phases of a frame, told from its centre, by those of the frame before."""
+def begin(before: Bins, transform: Stft) -> Bins:
+    """Phases of 0, told from the centre of a frame."""
+    del transform
+    return jnp.zeros_like(before)
+
+
+def advance(last: Bins, magnitude: Bins, transform: Stft) -> tuple[Bins, Bins]:
+    """A frame's phases by those of the frame before: told from the frames' centres, and from its first sample."""
     owner, offset = peaks(magnitude)
     bins = jnp.arange(magnitude.shape[-1], dtype=jnp.float32)
     turns = transform.hop_length / transform.n_fft * (along(bins, offset.ndim, -1) + offset)
     advanced = last + 2 * jnp.pi * (turns - jnp.round(turns))
-    return jnp.take_along_axis(advanced, owner, axis=-1)
+    phase = wrapped(jnp.take_along_axis(advanced, owner, axis=-1))
+    return phase, phase + along(from_centre(transform), phase.ndim, -1)
 
 
 def peaks(
-    magnitude: Float[Array, "*batch bins"],
+    magnitude: Bins,
 ) -> tuple[Int[Array, "*batch bins"], Float[Array, "*batch bins"]]:
     """Bin of the peak that every bin belongs to, and how far a parabola moves each bin's own peak, in bins.
 
@@ -55,7 +60,4 @@ def peaks(
     return jnp.clip(owner, 0, bins - 1), jnp.clip(offset, -0.5, 0.5)
 
 
-def from_centre(transform: Stft) -> Float[np.ndarray, " bins"]:
-    """What turns phases told from a frame's centre into those of `stft`, told from its first sample."""
-    turns = np.arange(transform.bins) * (transform.n_fft // 2) / transform.n_fft
-    return (-2 * np.pi * (turns - np.round(turns))).astype(np.float32)
+ONLINE = Online(0, begin, advance)

@@ -1,7 +1,8 @@
-"""Magnitudes in, sound out, frame by frame: what `spsi` and `rtpghi` do for whole spectrograms, as it comes.
+"""Magnitudes in, sound out, frame by frame: what the methods do for whole spectrograms, as it comes.
 
-A frame is turned into sound when the one after it is known. The delay is that one frame, on top of the frame length
-that overlapping and adding takes in any case; what is carried is a pytree of fixed size.
+A frame is turned into sound once the method knows so many frames after it as it looks ahead. That is the delay, on top
+of the frame length that overlapping and adding takes in any case; what is carried is a pytree of fixed size. As many
+hops of silence come out first, and as many frames of silence at the end bring out the last.
 """
 
 from typing import Any, NamedTuple
@@ -11,54 +12,58 @@ from jaxtyping import Array, Float
 
 from specjax.signal.axes import along
 from specjax.signal.fourier import irfft
-from specjax.signal.phase import rtpghi
-from specjax.signal.phase.spsi import from_centre, next_phase
+from specjax.signal.phase import rtisi, rtpghi, spsi
+from specjax.signal.phase.online import Online
 from specjax.signal.stft import Stft, polar
-
-METHODS = ("rtpghi", "spsi")
 
 Bins = Float[Array, "*batch bins"]
 
 
+METHODS = {"spsi": spsi.ONLINE, "rtpghi": rtpghi.ONLINE, "rtisi_la": rtisi.online()}
+
+
 class Stream(NamedTuple):
-    """What is carried from frame to frame: what the method knows, the last magnitudes, and sound not yet complete."""
+    """What is carried from frame to frame: what the method knows, frames that wait for it, sound not yet complete."""
 
     past: Any
-    held: Bins
+    held: Float[Array, "*batch look_ahead bins"]
     tail: Float[Array, "*batch n_fft"]
 
 
-def begin(first: Bins, transform: Stft, method: str = "rtpghi") -> Stream:
-    """Before anything but the magnitudes of the first frame is known.
+def begin(before: Bins, transform: Stft, method: str = "rtpghi") -> Stream:
+    """Before the first frame.
+
+    Args:
+      before: magnitudes of what is taken to have been before it: silence, or the first frame itself.
 
     Raises:
       ValueError: an unknown method, a transform without an inverse, or one that the method is not for.
     """
-    if method not in METHODS:
-        raise ValueError(f"method={method!r} is unknown: choose {' or '.join(METHODS)}")
+    how, batch = _method(method), before.shape[:-1]
     transform.check_invertible()
-    past = rtpghi.begin(first) if method == "rtpghi" else jnp.zeros_like(first)
-    return Stream(past, first, jnp.zeros((*first.shape[:-1], transform.n_fft)))
+    held = jnp.zeros((*batch, how.look_ahead, before.shape[-1]))
+    return Stream(how.begin(before, transform), held, jnp.zeros((*batch, transform.n_fft)))
 
 
 def advance(
-    stream: Stream, following: Bins, transform: Stft, method: str = "rtpghi"
+    stream: Stream, newest: Bins, transform: Stft, method: str = "rtpghi"
 ) -> tuple[Stream, Float[Array, "*batch hop_length"]]:
-    """The next frame's magnitudes, for the samples that the frame before it completes: one hop of sound."""
-    past, phase = (
-        rtpghi.advance(stream.past, following, transform)
-        if method == "rtpghi"
-        else (next_phase(stream.past, stream.held, transform),) * 2
-    )
-    spectrum = polar(stream.held, phase + along(from_centre(transform), phase.ndim, -1))
-    sound = irfft(spectrum, transform.n_fft) * along(transform.taper(), phase.ndim, -1)
-    summed = stream.tail + sound
-    hop = transform.hop_length
+    """One more frame's magnitudes, for one hop of sound: the one at which the frame `look_ahead` earlier begins."""
+    past, phase = _method(method).advance(stream.past, newest, transform)
+    known = jnp.concatenate([stream.held, newest[..., None, :]], axis=-2)
+    sound = irfft(polar(known[..., 0, :], phase), transform.n_fft) * along(transform.taper(), phase.ndim, -1)
+    summed, hop = stream.tail + sound, transform.hop_length
     done = summed[..., :hop] / along(transform.overlap(), phase.ndim, -1)
     tail = jnp.concatenate([summed[..., hop:], jnp.zeros_like(summed[..., :hop])], axis=-1)
-    return Stream(past, following, tail), done
+    return Stream(past, known[..., 1:, :], tail), done
 
 
-def delay_samples(transform: Stft) -> int:
-    """From a sample's arrival, at worst, to the sound made of it: a frame's length and one hop of look-ahead."""
-    return transform.n_fft + transform.hop_length
+def delay_samples(transform: Stft, method: str = "rtpghi") -> int:
+    """From a sample's arrival, at worst, to the sound made of it: a frame's length and a hop for each frame ahead."""
+    return transform.n_fft + _method(method).look_ahead * transform.hop_length
+
+
+def _method(name: str) -> Online:
+    if name not in METHODS:
+        raise ValueError(f"method={name!r} is unknown: choose one of {', '.join(METHODS)}")
+    return METHODS[name]
