@@ -51,15 +51,17 @@ def minimise(
       memory: how many past steps tell of the curvature.
 
     Raises:
-      ValueError: a number below 1, or a start whose loss is not finite.
+      ValueError: a number below 1, or a start whose loss is not finite, telling of which example.
     """
     if min(steps, chunk, memory) < 1:
         raise ValueError(f"steps={steps}, chunk={chunk} and memory={memory} must be at least 1")
     # optax adds up steps and values of unlike types.
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         search = _begun(loss, start, given, memory=memory)
-        if not np.all(np.isfinite(search.least)):
-            raise ValueError(f"the loss at the start is {np.asarray(search.least)}")
+        if (bad := np.flatnonzero(~np.isfinite(search.least))).size:
+            raise ValueError(
+                f"the loss at the start is {search.least[bad[0]]} in example {bad[0]} of {len(search.least)}"
+            )
         history = []
         for done in range(0, steps, chunk):
             search, values = _advanced(loss, search, given, memory=memory, steps=min(chunk, steps - done))

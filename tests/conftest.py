@@ -10,6 +10,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import jax
+import jax.numpy as jnp
 import pytest
 from jaxtyping import install_import_hook
 
@@ -58,9 +59,18 @@ def exchanged(compiled: jax.stages.Compiled) -> set[str]:
 
 
 def modes(function):
-    """The function plain, jitted, and vmapped over a leading axis of one."""
+    """The function plain, jitted, vmapped, and, for those that take batches, of a batch.
 
-    def vmapped(*args):
-        return jax.tree.map(lambda y: y[0], jax.vmap(function)(*(x[None] for x in args)))
+    Beside the example lies one that is unlike it, faint and the other way round: it must not matter.
+    """
 
-    return {"plain": function, "jit": jax.jit(function), "vmap": vmapped}
+    def unlike(x):
+        return jnp.flip(x) * jnp.asarray(1e-3, x.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
+
+    def beside(apply):
+        def second(*args):
+            return jax.tree.map(lambda y: y[1], apply(*(jnp.stack([unlike(x), x]) for x in args)))
+
+        return second
+
+    return {"plain": function, "jit": jax.jit(function), "vmap": beside(jax.vmap(function)), "batch": beside(function)}

@@ -15,8 +15,9 @@ from specjax.engine import mesh as meshes
 from specjax.peers.clips import tones
 from specjax.signal.inversion import DIRECT, Inversion, convergence_db, invert
 from specjax.signal.phase.griffin_lim import griffin_lim, random_phase
+from specjax.signal.polar import polar
 from specjax.signal.presets import PRESETS, spectrogram
-from specjax.signal.stft import Stft, istft, magnitude, polar, stft
+from specjax.signal.stft import Stft, istft, magnitude, stft
 
 
 @dataclass(frozen=True)

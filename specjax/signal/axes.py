@@ -1,5 +1,6 @@
-"""Vectors along one axis of arrays of any rank."""
+"""What is done along one axis of arrays of any rank."""
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Shaped
 
@@ -11,3 +12,12 @@ def along(vector: Vector, ndim: int, axis: int) -> Shaped[Array, "..."] | Shaped
     shape = [1] * ndim
     shape[axis] = len(vector)
     return vector.reshape(shape)
+
+
+def padded(
+    x: Shaped[Array, "..."], before: int, after: int, *, axis: int = -1, mode: str = "constant", fill: float = 0.0
+) -> Shaped[Array, "..."]:
+    """`numpy.pad` of one axis; `fill` is the constant."""
+    widths = [(0, 0)] * x.ndim
+    widths[axis] = (before, after)
+    return jnp.pad(x, widths, constant_values=fill) if mode == "constant" else jnp.pad(x, widths, mode=mode)

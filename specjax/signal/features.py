@@ -1,20 +1,20 @@
 """What the shape of a spectrum or of a wave tells, frame by frame (Wyse, section 1).
 
-Spectra are magnitudes, `(*batch, bins, frames)`, 0 or more; bins stand at `bin_frequencies`. A silent frame has the
-value of a spectrum of equal bins.
+Spectra are magnitudes, `(*batch, bins, frames)`, 0 or more, whose bins stand at `bin_frequencies`. Of a silent frame
+`flatness` is 1 and all else is 0.
 """
 
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from specjax.signal import safe
 from specjax.signal.axes import along
+from specjax.signal.shapes import ByFrame, Magnitude, Wave
 from specjax.signal.stft import Stft, frames_of
 
-Magnitude = Float[Array, "*batch bins frames"]
-ByFrame = Float[Array, "*batch frames"]
 Frequencies = Float[np.ndarray, " bins"]
 
 
@@ -39,14 +39,11 @@ def bin_frequencies(n_fft: int, sample_rate: int) -> Frequencies:
 def moments(magnitude: Magnitude, frequencies_hz: Frequencies) -> Moments:
     """Spectral centroid, bandwidth, skewness and kurtosis; of silence all are 0."""
     share = _share(magnitude)
-    hz = along(frequencies_hz, magnitude.ndim, -2)
+    hz = jnp.asarray(along(frequencies_hz, magnitude.ndim, -2))
     centroid = jnp.sum(share * hz, axis=-2, keepdims=True)
     away = hz - centroid
-    # Of nothing but one bin the deviation is 0: told apart, its root has a finite slope.
-    variance = jnp.sum(share * away**2, axis=-2, keepdims=True)
-    spread = variance > 0
-    deviation = jnp.where(spread, jnp.sqrt(jnp.where(spread, variance, 1.0)), 0.0)
-    standard = away / jnp.where(spread, deviation, 1.0)
+    deviation = safe.sqrt(jnp.sum(share * away**2, axis=-2, keepdims=True))
+    standard = safe.divide(away, deviation)
     return Moments(
         centroid[..., 0, :],
         deviation[..., 0, :],
@@ -56,13 +53,21 @@ def moments(magnitude: Magnitude, frequencies_hz: Frequencies) -> Moments:
 
 
 def flatness(magnitude: Magnitude, *, least: float = 1e-10) -> ByFrame:
-    """Geometric over arithmetic mean of the power, which is at least `least`: 1 where it is even, near 0 for a tone."""
+    """Geometric over arithmetic mean of the power, in (0, 1]: 1 where it is even, near 0 for a tone.
+
+    Args:
+      least: powers below count as this, above 0.
+    """
     power = jnp.maximum(magnitude**2, least)
     return jnp.exp(jnp.mean(jnp.log(power), axis=-2)) / jnp.mean(power, axis=-2)
 
 
 def rolloff_hz(magnitude: Magnitude, frequencies_hz: Frequencies, *, share: float = 0.85) -> ByFrame:
-    """Least frequency below which lies `share` of the magnitude; 0 in silence."""
+    """Least frequency, in Hz, below which lies `share` of the magnitude.
+
+    Raises:
+      ValueError: the share is not between 0 and 1.
+    """
     if not 0 < share < 1:
         raise ValueError(f"share={share} must lie between 0 and 1")
     total = jnp.cumsum(magnitude, axis=-2)
@@ -70,16 +75,25 @@ def rolloff_hz(magnitude: Magnitude, frequencies_hz: Frequencies, *, share: floa
     return jnp.min(jnp.where(reached, along(frequencies_hz, magnitude.ndim, -2), jnp.inf), axis=-2)
 
 
-def rms(wave: Float[Array, "*batch samples"], transform: Stft = Stft()) -> ByFrame:
-    """Root of the mean square of each frame of `transform`, not windowed: the envelope."""
-    mean = jnp.mean(frames_of(wave, transform) ** 2, axis=-1)
-    heard = mean > 0
-    return jnp.where(heard, jnp.sqrt(jnp.where(heard, mean, 1.0)), 0.0)
+def rms(wave: Wave, transform: Stft = Stft()) -> ByFrame:
+    """Root of the mean square of each frame of `transform`, not windowed: the envelope.
+
+    Raises:
+      ValueError: the wave is shorter than a frame.
+    """
+    return safe.sqrt(jnp.mean(frames_of(wave, transform) ** 2, axis=-1))
 
 
-def zero_crossings(wave: Float[Array, "*batch samples"], transform: Stft = Stft(pad_mode="edge")) -> ByFrame:
-    """Share of the samples of each frame of `transform` at which the sign changes; 0 counts as positive."""
-    negative = frames_of(wave, transform) < 0
+def zero_crossings(wave: Wave, transform: Stft = Stft(pad_mode="edge"), *, threshold: float = 1e-10) -> ByFrame:
+    """Share of the samples of each frame of `transform`, in [0, 1], at which the sign changes.
+
+    Args:
+      threshold: down to its negative, samples count as positive.
+
+    Raises:
+      ValueError: the wave is shorter than a frame.
+    """
+    negative = frames_of(wave, transform) < -threshold
     crossed = negative[..., 1:] != negative[..., :-1]
     return jnp.sum(crossed, axis=-1).astype(jnp.float32) / transform.n_fft
 
@@ -93,7 +107,7 @@ def log_frequency_filters(
     weights adding up to 1. Where bands lie closer than bins it reads between two bins by a straight line.
 
     Raises:
-      ValueError: the highest band reaches half the sample rate.
+      ValueError: the highest band reaches half the sample rate, or a number is not above 0.
     """
     centre_hz = fmin_hz * 2.0 ** (np.arange(-1, bands + 1) / bands_per_octave)
     if min(bands, bands_per_octave) < 1 or fmin_hz <= 0:
@@ -112,5 +126,4 @@ def log_frequency_filters(
 
 def _share(magnitude: Magnitude) -> Magnitude:
     """Each bin's part of its frame's sum; none has any of silence."""
-    total = jnp.sum(magnitude, axis=-2, keepdims=True)
-    return magnitude / jnp.where(total > 0, total, 1.0)
+    return safe.divide(magnitude, jnp.sum(magnitude, axis=-2, keepdims=True))

@@ -20,7 +20,8 @@ from jaxtyping import Array, Complex, Float, Int
 
 from specjax.signal.axes import along
 from specjax.signal.fourier import fft, ifft, irfft, rfft
-from specjax.signal.stft import Levels, Stft, Wave, frames_of, joined
+from specjax.signal.shapes import Magnitude, Wave
+from specjax.signal.stft import Stft, frames_of, joined
 
 Group = Complex[Array, "*batch frames _"]
 Folded = tuple[Group, ...]
@@ -36,8 +37,13 @@ def bins(n_fft: int) -> tuple[Int[np.ndarray, " _"], ...]:
     return (*(np.minimum(k, n_fft - k) for k in around), 4 * np.arange(eighth + 1))
 
 
-def fold(levels: Levels, n_fft: int) -> tuple[Float[Array, "*batch frames _"], ...]:
-    """Levels of bins, such as magnitudes, as the groups have them."""
+def fold(levels: Magnitude, n_fft: int) -> tuple[Float[Array, "*batch frames _"], ...]:
+    """Levels of bins, such as magnitudes, as the groups have them.
+
+    Raises:
+      ValueError: another number of bins.
+    """
+    Stft(n_fft).check_bins(levels)
     by_frame = jnp.swapaxes(levels, -1, -2)
     return tuple(by_frame[..., group] for group in bins(n_fft))
 
@@ -62,23 +68,22 @@ def analyse(wave: Wave, transform: Stft) -> Folded:
     )
 
 
-def synthesise(folded: Folded, transform: Stft, length: int | None = None) -> Wave:
+def synthesise(folded: Folded, transform: Stft, length: int | None = None, *, least: float = 1e-8) -> Wave:
     """`stft.istft` of bins in groups.
 
     Raises:
       ValueError: the transform has no inverse.
     """
-    n_fft, taper = transform.n_fft, along(transform.taper(), folded[0].ndim, -1)
+    n_fft = transform.n_fft
     if not _folds(n_fft):
-        return joined(irfft(folded[0], n_fft) * taper, transform, length)
+        return joined(irfft(folded[0], n_fft), transform, length, least=least)
     once, twice, rest = folded
     odd0, odd1 = _turned_back(ifft(once), n_fft)
     y = jnp.concatenate(_turned_back(ifft(twice), n_fft // 2), axis=-1)
     sums = irfft(rest, n_fft // 4)
     even0, even1 = (sums + y) / 2, (sums - y) / 2
-    quarters = even0 + odd0, even1 + odd1, even0 - odd0, even1 - odd1
-    windowed = [x * (w / 2) for x, w in zip(quarters, _parts(taper, 4), strict=True)]
-    return joined(jnp.concatenate(windowed, axis=-1), transform, length)
+    quarters = [even0 + odd0, even1 + odd1, even0 - odd0, even1 - odd1]
+    return joined(jnp.concatenate(quarters, axis=-1) / 2, transform, length, least=least)
 
 
 def _folds(n_fft: int) -> bool:

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from specjax.signal import stft
+from specjax.signal import safe, stft
+from specjax.signal.axes import padded
 from specjax.signal.mel import mel_filters
 from specjax.signal.phase import griffin_lim as gl
 from specjax.signal.phase.pghi import pghi
@@ -16,14 +18,12 @@ from specjax.signal.phase.refine import refine, refine_mel
 from specjax.signal.phase.rtisi import rtisi_la
 from specjax.signal.phase.rtpghi import rtpghi
 from specjax.signal.phase.spsi import spsi
+from specjax.signal.polar import polar
 from specjax.signal.presets import Spectrogram, magnitudes
-from specjax.signal.stft import Stft, istft, polar
+from specjax.signal.shapes import Magnitude, Phase, Rows, Wave
+from specjax.signal.stft import Stft, istft
 from specjax.signal.unmel import mel_to_power
 from specjax.solve import Report
-
-Magnitude = Float[Array, "*batch bins frames"]
-Phase = Float[Array, "*batch bins frames"]
-Wave = Float[Array, "*batch samples"]
 
 DIRECT: dict[str, Callable[[Magnitude, Stft], Phase]] = {
     "spsi": spsi,
@@ -81,23 +81,36 @@ def invert(
 ) -> Wave:
     """A wave whose magnitudes come near to those given; many at once, where there are axes before.
 
+    Derivatives pass through all but the choice of the first phases, and `refine`, which the host leads.
+
     Args:
-      length: of the wave, in samples; by default `transform.samples`.
+      magnitude: 0 or more, of any scale.
+      length: of the wave, in samples, which is cut or filled up with zeros; by default `transform.samples`.
       report: is told, as (iterations done, spectral convergence in dB), how an iterative method gets on.
 
     Raises:
-      ValueError: the transform has no inverse, or is not for the method (PGHI needs a window near a Gaussian).
+      ValueError: the transform has no inverse, or another number of bins, or is not for the method (PGHI needs a window
+        near a Gaussian); the frames are too few to tell of a single sample.
     """
     transform.check_invertible()
-    length = transform.samples(magnitude.shape[-1]) if length is None else length
+    transform.check_bins(magnitude)
+    frames = magnitude.shape[-1]
+    told = transform.samples(frames)
+    if told < 1 and length is None:
+        raise ValueError(f"{frames} frames of {transform.n_fft} samples tell of no sample: say a length")
+    length = told if length is None else length
+    # Iterations go there and back: to as many frames.
+    inner = length if transform.has_frames(length, frames) else told
     first, *then = (how.method,) if how.method in DIRECT else (*how.start, how.method)
-    wave = _sound(magnitude, _first_phase(magnitude, transform, first, how.seed), transform, length)
+    level = jnp.max(magnitude, axis=(-2, -1), keepdims=True)
+    wanted = safe.divide(magnitude, level)
+    wave = _wave_of(wanted, _first_phase(wanted, transform, first, how.seed), transform, inner)
     for name in then:
         if name == "refine":
-            wave = refine(magnitude, wave, transform, steps=how.iterations, report=_in_db(report))
+            wave = refine(wanted, wave, transform, steps=how.iterations, report=_in_db(report))
         else:
-            wave = _iterated(magnitude, wave, transform, how.iterations, _MOMENTUM[name], report)
-    return wave
+            wave = _iterated(wanted, wave, transform, how.iterations, _MOMENTUM[name], report)
+    return padded(wave[..., :length] * level[..., 0], 0, max(length - inner, 0))
 
 
 def to_wave(
@@ -115,8 +128,8 @@ def to_wave(
     levels = magnitudes(of, preset)
     if preset.mel is None:
         return invert(levels, preset.transform, how, length=length, report=report)
-    bins = jnp.sqrt(mel_to_power(levels**2, mel_filters(preset.mel, preset.sample_rate, preset.transform.n_fft)))
-    wave = invert(bins, preset.transform, how, length=length, report=report)
+    power = mel_to_power(levels**2, mel_filters(preset.mel, preset.sample_rate, preset.transform.n_fft))
+    wave = invert(safe.sqrt(power), preset.transform, how, length=length, report=report)
     if not how.mel_steps:
         return wave
     return refine_mel(
@@ -124,10 +137,14 @@ def to_wave(
     )
 
 
-def convergence_db(found: Magnitude, wanted: Magnitude) -> Float[Array, ""]:
-    """Spectral convergence: energy of the difference of magnitudes over the energy of what is wanted, in dB."""
+def convergence_db(found: Rows, wanted: Rows) -> Float[Array, ""]:
+    """Spectral convergence: energy of the difference of magnitudes over the energy of what is wanted, in dB.
+
+    Of a batch it is that of all its clips together. Where nothing is wanted and nothing found it is -200 dB.
+    """
+    level = jnp.maximum(jnp.max(wanted), 1e-30)
     least = 1e-20
-    return 10 * jnp.log10((jnp.sum((found - wanted) ** 2) + least) / (jnp.sum(wanted**2) + least))
+    return 10 * jnp.log10((jnp.sum(((found - wanted) / level) ** 2) + least) / (jnp.sum((wanted / level) ** 2) + least))
 
 
 def _first_phase(magnitude: Magnitude, transform: Stft, start: str, seed: int) -> Phase:
@@ -135,30 +152,30 @@ def _first_phase(magnitude: Magnitude, transform: Stft, start: str, seed: int) -
         return gl.random_phase(jax.random.key(seed), magnitude.shape)
     if start == "zero":
         return jnp.zeros_like(magnitude)
-    return _DIRECTLY[start](magnitude, transform)
+    return DIRECT[start](jax.lax.stop_gradient(magnitude), transform)
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _wave_of(magnitude: Magnitude, phase: Phase, transform: Stft, length: int) -> Wave:
+    return istft(polar(magnitude, phase), transform, length, least=gl.LEAST_OVERLAP)
 
 
 def _iterated(
-    magnitude: Magnitude, wave: Wave, transform: Stft, iterations: int, momentum: float, report: Report | None
+    wanted: Magnitude, wave: Wave, transform: Stft, iterations: int, momentum: float, report: Report | None
 ) -> Wave:
-    search = gl.begin(wave)
-    for done in range(0, iterations, _CHUNK):
-        count = min(_CHUNK, iterations - done)
-        search = _improved(search, magnitude, transform, iterations=count, momentum=momentum)
+    """Griffin and Lim's iteration; some at a time, where somebody listens."""
+    search, chunk = gl.begin(wave), iterations if report is None else _CHUNK
+    for done in range(0, iterations, chunk):
+        count = min(chunk, iterations - done)
+        search = gl.improve(search, wanted, transform, iterations=count, momentum=momentum)
         if report is not None:
-            report(done + count, float(_convergence_db(search.wave, magnitude, transform)))
+            report(done + count, float(_convergence_db(search.wave, wanted, transform)))
     return search.wave
 
 
-def _wave_of(magnitude: Magnitude, phase: Phase, transform: Stft, length: int) -> Wave:
-    return istft(polar(magnitude, phase), transform, length)
-
-
-# Compiled once for each shape, however often they are called.
-_sound = jax.jit(_wave_of, static_argnums=(2, 3))
-_improved = jax.jit(gl.improve, static_argnums=2, static_argnames=("iterations", "momentum"))
-_convergence_db = jax.jit(lambda w, wanted, of: convergence_db(stft.magnitude(w, of), wanted), static_argnums=2)
-_DIRECTLY = {name: jax.jit(phases, static_argnums=1) for name, phases in DIRECT.items()}
+@partial(jax.jit, static_argnums=2)
+def _convergence_db(wave: Wave, wanted: Magnitude, transform: Stft) -> Float[Array, ""]:
+    return convergence_db(stft.magnitude(wave, transform), wanted)
 
 
 def _in_db(report: Report | None) -> Report | None:

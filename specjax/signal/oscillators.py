@@ -10,6 +10,8 @@ border to border is a sum of triangles around them. So a whole bank is two matri
 added.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,16 +49,26 @@ def additive_synthesis(
         spans, where it is the mean of its neighbours: nothing clicks, and a lone loud column is softened to half.
       increment: `phase_increment` of the rows' frequencies.
       phases: in radians, at the start.
-      samples: length of the sound.
+      samples: length of the sound, above 0.
+
+    Raises:
+      ValueError: no columns or samples, or other numbers of rows.
     """
-    width = -(-samples // amplitudes.shape[1])
-    edges = amplitudes.shape[1] + 1
+    rows, columns = amplitudes.shape
+    if not columns or samples < 1:
+        raise ValueError(f"{columns} columns of amplitudes for {samples} samples: there must be at least one of both")
+    if len(increment) != rows or len(phases) != rows:
+        raise ValueError(
+            f"{rows} rows of amplitudes, {len(increment)} increments and {len(phases)} phases: not the same"
+        )
+    width, edges = -(-samples // columns), columns + 1
     increment = jnp.asarray(increment)
     level = _levels_at_edges(amplitudes, width, samples)
     sine, cosine = (wave[:edges] for wave in _waves_at_edges(edges, width, increment, phases))
     advance_sine, advance_cosine = _sin_cos(_radians(increment[:, None] * jnp.arange(width, dtype=jnp.uint32)[None, :]))
-    even = (level * sine) @ advance_cosine
-    odd = (level * cosine) @ advance_sine
+    # An accelerator would round what it multiplies to ten bits or eight, and hiss.
+    product = partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+    even, odd = product(level * sine, advance_cosine), product(level * cosine, advance_sine)
     rise = (np.arange(width) / width).astype(np.float32)[None, :]
     after = (even + odd)[:-1] * (1 - rise)
     before = jnp.flip((even - odd)[1:, 1:], axis=1) * rise[:, 1:]

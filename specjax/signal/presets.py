@@ -1,20 +1,51 @@
 """Spectrograms that know what they were made by: named conventions, and their way back to magnitudes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
+from specjax.signal import safe
 from specjax.signal.level import amplitude_to_db, db_to_amplitude
 from specjax.signal.mel import Mel, mel_filters, mel_of_wave
-from specjax.signal.stft import Stft, Wave, magnitude
+from specjax.signal.shapes import Rows, Wave
+from specjax.signal.stft import Stft, magnitude
 
-Values = Float[Array, "*batch rows frames"]
-
-SCALES = ("magnitude", "power", "log_power", "log1p", "peak_db")
 MAX_SAMPLE_RATE = 768_000
+MAX_RANGE_DB = 200.0  # what float32 can tell from silence
 _LOG_LEAST = 1e-5
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How magnitudes become values, and values magnitudes. `most`: no sound has values above; None: no bound."""
+
+    of: Callable[[Rows, "Preset"], Rows]
+    back: Callable[[Rows, "Preset"], Rows]
+    most: float | None = None
+
+
+def _peak_db(levels: Rows, preset: "Preset") -> Rows:
+    relative = safe.divide(levels, jnp.max(levels, axis=(-2, -1), keepdims=True))
+    return amplitude_to_db(relative, least=10 ** (-preset.range_db / 20)) / preset.range_db + 1
+
+
+SCALES = {
+    "magnitude": Scale(lambda levels, _: levels, lambda values, _: values),
+    "power": Scale(lambda levels, _: levels**2, lambda values, _: safe.sqrt(values)),
+    "log_power": Scale(
+        lambda levels, _: jnp.log(_LOG_LEAST + levels**2),
+        lambda values, _: safe.sqrt(jnp.exp(values) - _LOG_LEAST),
+        most=40.0,
+    ),
+    "log1p": Scale(lambda levels, _: jnp.log1p(levels), lambda values, _: jnp.expm1(values), most=20.0),
+    "peak_db": Scale(
+        _peak_db,
+        lambda values, preset: jnp.where(values > 0, db_to_amplitude((values - 1) * preset.range_db), 0.0),
+        most=1.01,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -43,8 +74,11 @@ class Preset:
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
             raise ValueError(f"scale={self.scale!r} is unknown: choose one of {', '.join(SCALES)}")
-        if self.range_db <= 0 or self.frames_multiple < 1:
-            raise ValueError("range_db and frames_multiple must be above 0")
+        if not 0 < self.range_db <= MAX_RANGE_DB or self.frames_multiple < 1:
+            raise ValueError(
+                f"range_db={self.range_db} must be above 0 and at most {MAX_RANGE_DB:g}, "
+                f"frames_multiple={self.frames_multiple} above 0"
+            )
         if not 1 <= self.sample_rate <= MAX_SAMPLE_RATE:
             raise ValueError(f"sample_rate={self.sample_rate} Hz must lie between 1 and {MAX_SAMPLE_RATE}")
 
@@ -65,11 +99,11 @@ PRESETS = {
 
 
 @jax.tree_util.register_dataclass
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spectrogram:
     """Values and the convention they follow."""
 
-    values: Values
+    values: Rows
     preset: Preset = field(metadata={"static": True})
 
 
@@ -77,19 +111,21 @@ def spectrogram(wave: Wave, preset: Preset) -> Spectrogram:
     """Spectrogram of a wave whose sample rate is the preset's.
 
     Raises:
-      ValueError: the wave is shorter than a frame.
+      ValueError: the wave is shorter than a frame, or than as many as the preset has at least.
     """
+    kept = preset.transform.frames(wave.shape[-1]) // preset.frames_multiple * preset.frames_multiple
+    if not kept:
+        raise ValueError(f"a wave of {wave.shape[-1]} samples has fewer than {preset.frames_multiple} frames")
     if preset.mel:
         filters = mel_filters(preset.mel, preset.sample_rate, preset.transform.n_fft)
-        values = _root(mel_of_wave(wave, preset.transform, filters))
+        levels = safe.sqrt(mel_of_wave(wave, preset.transform, filters))
     else:
-        values = magnitude(wave, preset.transform)
-    values = values[..., : values.shape[-1] // preset.frames_multiple * preset.frames_multiple]
-    values = _scaled(values, preset)
+        levels = magnitude(wave, preset.transform)
+    values = SCALES[preset.scale].of(levels[..., :kept], preset)
     return Spectrogram(values[..., ::-1, :] if preset.top_first else values, preset)
 
 
-def magnitudes(of: Spectrogram, preset: Preset) -> Values:
+def magnitudes(of: Spectrogram, preset: Preset) -> Rows:
     """Magnitudes again, lowest row first: the inverse of the scale. Those of `peak_db` have their greatest at 1.
 
     Raises:
@@ -97,14 +133,7 @@ def magnitudes(of: Spectrogram, preset: Preset) -> Values:
     """
     check_made_by(of, preset)
     values = of.values[..., ::-1, :] if preset.top_first else of.values
-    if preset.scale == "magnitude":
-        return jnp.maximum(values, 0.0)
-    if preset.scale == "log1p":
-        return jnp.maximum(jnp.expm1(values), 0.0)
-    if preset.scale == "peak_db":
-        return jnp.where(values > 0, db_to_amplitude((values - 1) * preset.range_db), 0.0)
-    power = jnp.maximum(jnp.exp(values) - _LOG_LEAST if preset.scale == "log_power" else values, 0.0)
-    return _root(power)
+    return jnp.maximum(SCALES[preset.scale].back(values, preset), 0.0)
 
 
 def check_made_by(of: Spectrogram, preset: Preset) -> None:
@@ -116,24 +145,3 @@ def check_made_by(of: Spectrogram, preset: Preset) -> None:
     if differing := [f.name for f in fields(Preset) if getattr(ours, f.name) != getattr(theirs, f.name)]:
         what = "; ".join(f"{name} is {getattr(ours, name)}, not {getattr(theirs, name)}" for name in differing)
         raise ValueError(f"the spectrogram was made by another preset: {what}")
-
-
-def _root(power: Values) -> Values:
-    """Square root whose gradient at zero is zero."""
-    heard = power > 0
-    return jnp.where(heard, jnp.sqrt(jnp.where(heard, power, 1.0)), 0.0)
-
-
-def _scaled(values: Values, preset: Preset) -> Values:
-    if preset.scale == "power":
-        return values**2
-    if preset.scale == "log_power":
-        return jnp.log(_LOG_LEAST + values**2)
-    if preset.scale == "log1p":
-        return jnp.log1p(values)
-    if preset.scale == "peak_db":
-        peak = jnp.max(values, axis=(-2, -1), keepdims=True)
-        relative = values / jnp.where(peak > 0, peak, 1.0)
-        least = 10 ** (-preset.range_db / 20)
-        return amplitude_to_db(relative, least=least) / preset.range_db + 1
-    return values

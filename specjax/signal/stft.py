@@ -5,22 +5,21 @@ defaults are librosa's.
 """
 
 from dataclasses import dataclass
+from numbers import Integral
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Shaped
 
-from specjax.signal.axes import along
+from specjax.signal.axes import along, padded
 from specjax.signal.fourier import irfft, rfft
+from specjax.signal.framing import frame, overlap_average, steady_squares
+from specjax.signal.polar import absolute, squared
+from specjax.signal.shapes import Magnitude, Spectrum, Wave
 from specjax.signal.windows import window
 
 MAX_N_FFT = 2**20
 PAD_MODES = ("constant", "reflect", "edge")
-
-Wave = Float[Array, "*batch samples"]
-Spectrum = Complex[Array, "*batch bins frames"]
-Levels = Float[Array, "*batch bins frames"]
 
 
 @dataclass(frozen=True)
@@ -45,9 +44,12 @@ class Stft:
     pad_mode: str = "constant"
 
     def __post_init__(self) -> None:
-        if not 2 <= self.n_fft <= MAX_N_FFT or self.hop_length < 1:
+        sizes = (self.n_fft, self.hop_length, self.win_length)
+        if not all(isinstance(size, Integral) for size in sizes):
+            raise ValueError(f"n_fft, hop_length and win_length must be whole numbers, not {sizes}")
+        if not 2 <= self.n_fft <= MAX_N_FFT or not 1 <= self.hop_length <= MAX_N_FFT:
             raise ValueError(
-                f"n_fft={self.n_fft} and hop_length={self.hop_length} must be above 1 and 0, n_fft up to {MAX_N_FFT}"
+                f"n_fft={self.n_fft} must lie between 2 and {MAX_N_FFT}, hop_length={self.hop_length} from 1 up to that"
             )
         if not 0 <= self.win_length <= self.n_fft:
             raise ValueError(f"win_length={self.win_length} must lie between 0 and n_fft={self.n_fft}")
@@ -88,15 +90,20 @@ class Stft:
             raise ValueError(f"a wave of {samples} samples is shorter than one frame of n_fft={self.n_fft}")
         return 1 + (padded - self.n_fft) // self.hop_length
 
+    def has_frames(self, samples: int, frames: int) -> bool:
+        """Whether a wave of `samples` has so many frames."""
+        try:
+            return self.frames(samples) == frames
+        except ValueError:
+            return False
+
     def samples(self, frames: int) -> int:
         """The most samples that so many frames tell of: the length that `istft` returns unless told another."""
         return self.n_fft + (frames - 1) * self.hop_length - 2 * self.padding
 
     def overlap(self) -> Float[np.ndarray, " hop_length"]:
         """Sum of the squared windows that lie over each sample between two frames, far from the ends."""
-        hops = -(-self.n_fft // self.hop_length)
-        squares = np.pad(self.taper() ** 2, (0, hops * self.hop_length - self.n_fft))
-        return squares.reshape(hops, self.hop_length).sum(axis=0)
+        return steady_squares(self.taper(), self.hop_length)
 
     def check_invertible(self) -> None:
         """
@@ -110,17 +117,27 @@ class Stft:
                 "samples out and cannot be inverted: choose a smaller hop_length"
             )
 
+    def check_bins(self, spectrum: Shaped[Array, "*batch bins frames"]) -> None:
+        """
+        Raises:
+          ValueError: a spectrogram of another number of bins.
+        """
+        if spectrum.shape[-2] != self.bins:
+            raise ValueError(
+                f"a spectrum of {spectrum.shape[-2]} bins is not of n_fft={self.n_fft}, which has {self.bins}"
+            )
+
 
 def stft(wave: Wave, transform: Stft = Stft()) -> Spectrum:
     """Complex spectra of windowed frames: `X[k, t] = sum_n w[n] x[n + t hop] exp(-2 pi i k n / n_fft)`.
 
     Raises:
-      ValueError: the wave is shorter than one frame (see `Stft.frames`).
+      ValueError: the wave is shorter than one frame (see `Stft.frames`), or of whole numbers.
     """
     return jnp.swapaxes(analyse(wave, transform), -1, -2)
 
 
-def istft(spectrum: Spectrum, transform: Stft = Stft(), length: int | None = None) -> Wave:
+def istft(spectrum: Spectrum, transform: Stft = Stft(), length: int | None = None, *, least: float = 1e-8) -> Wave:
     """Wave whose `stft` is nearest to `spectrum` in the least-squares sense (Griffin and Lim 1984, eq. 6).
 
     Where `spectrum` is the `stft` of a wave it is that wave. Samples that no window reaches, at the ends of a transform
@@ -128,19 +145,22 @@ def istft(spectrum: Spectrum, transform: Stft = Stft(), length: int | None = Non
 
     Args:
       length: of the wave, in samples, which is cut or filled up with zeros; by default `transform.samples`.
+      least: where squared windows add up to less than this part of their greatest sum, that part is divided by
+        instead. At the ends of a transform that is not centred a spectrum that is no wave's would be blown up.
 
     Raises:
       ValueError: the transform has no inverse, or the spectrum another number of bins.
     """
-    return synthesise(jnp.swapaxes(spectrum, -1, -2), transform, length)
+    transform.check_bins(spectrum)
+    return synthesise(jnp.swapaxes(spectrum, -1, -2), transform, length, least=least)
 
 
-def magnitude(wave: Wave, transform: Stft = Stft()) -> Levels:
+def magnitude(wave: Wave, transform: Stft = Stft()) -> Magnitude:
     """Magnitudes of `stft`; their gradient at silence is 0."""
     return jnp.swapaxes(absolute(analyse(wave, transform)), -1, -2)
 
 
-def power(wave: Wave, transform: Stft = Stft()) -> Levels:
+def power(wave: Wave, transform: Stft = Stft()) -> Magnitude:
     """Squared magnitudes of `stft`."""
     return jnp.swapaxes(squared(analyse(wave, transform)), -1, -2)
 
@@ -152,112 +172,43 @@ def analyse(wave: Wave, transform: Stft) -> Complex[Array, "*batch frames bins"]
 
 
 def synthesise(
-    spectrum: Complex[Array, "*batch frames bins"], transform: Stft, length: int | None = None
-) -> Float[Array, "*batch samples"]:
+    spectrum: Complex[Array, "*batch frames bins"], transform: Stft, length: int | None = None, *, least: float = 1e-8
+) -> Wave:
     """`istft` of spectra with a frame's bins side by side."""
-    bins = spectrum.shape[-1]
-    if bins != transform.bins:
-        raise ValueError(f"a spectrum of {bins} bins is not of n_fft={transform.n_fft}, which has {transform.bins}")
-    framed = irfft(spectrum, transform.n_fft)
-    return joined(framed * along(transform.taper(), framed.ndim, -1), transform, length)
+    return joined(irfft(spectrum, transform.n_fft), transform, length, least=least)
 
 
 def frames_of(wave: Wave, transform: Stft) -> Float[Array, "*batch frames n_fft"]:
-    """The frames of `transform`, not windowed, of the wave padded as it says.
+    """The frames of `transform`, not windowed, of the wave padded as it says; in single precision at least.
 
     Raises:
-      ValueError: the wave is too short (see `Stft.frames`).
+      ValueError: the wave is too short (see `Stft.frames`), or of whole numbers.
     """
+    if not jnp.issubdtype(wave.dtype, jnp.floating):
+        raise ValueError(f"a wave of {wave.dtype}: scale it to floats from -1 to 1 first")
     transform.frames(wave.shape[-1])
-    ends = [(0, 0)] * (wave.ndim - 1) + [(transform.padding, transform.padding)]
-    return frame(jnp.pad(wave, ends, mode=transform.pad_mode), transform.n_fft, transform.hop_length)
+    precise = wave if wave.dtype.itemsize >= 4 else wave.astype(jnp.float32)
+    ends = padded(precise, transform.padding, transform.padding, mode=transform.pad_mode)
+    return frame(ends, transform.n_fft, transform.hop_length)
 
 
-def joined(windowed: Float[Array, "*batch frames n_fft"], transform: Stft, length: int | None = None) -> Wave:
-    """Wave whose frames are nearest to those that were `windowed` (Griffin and Lim 1984, eq. 6); see `istft`.
+def joined(
+    frames: Float[Array, "*batch frames n_fft"],
+    transform: Stft,
+    length: int | None = None,
+    *,
+    least: float = 1e-8,
+) -> Wave:
+    """Wave whose windowed frames are nearest to those given; see `istft`.
 
     Raises:
-      ValueError: the transform has no inverse.
+      ValueError: the transform has no inverse, or a negative length.
     """
     transform.check_invertible()
-    frames = windowed.shape[-2]
-    weight = _overlapped(transform.taper() ** 2, frames, transform.hop_length)
-    summed = overlap_add(windowed, transform.hop_length)
-    wave = summed / along(weight, summed.ndim, -1)
-    length = transform.samples(frames) if length is None else length
+    taper = transform.taper()
+    length = transform.samples(frames.shape[-2]) if length is None else length
+    if length < 0:
+        raise ValueError(f"length={length} of a wave must be 0 or more")
+    wave = overlap_average(frames * along(taper, frames.ndim, -1), taper, transform.hop_length, least=least)
     wave = wave[..., transform.padding : transform.padding + length]
-    return jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, length - wave.shape[-1])])
-
-
-def frame(wave: Wave, length: int, hop_length: int) -> Float[Array, "*batch frames length"]:
-    """Pieces of `length` samples that begin every `hop_length`; a rest too short for one is left out.
-
-    The wave is cut into hops, and a frame is a few neighbouring hops: copies of long runs, no gathering.
-    """
-    count, hops = _count(wave.shape[-1], length, hop_length), -(-length // hop_length)
-    needed = (count - 1 + hops) * hop_length
-    fitted = jnp.pad(wave, [(0, 0)] * (wave.ndim - 1) + [(0, max(needed - wave.shape[-1], 0))])[..., :needed]
-    pieces = fitted.reshape(*wave.shape[:-1], count - 1 + hops, hop_length)
-    return jnp.concatenate([pieces[..., i : i + count, :] for i in range(hops)], axis=-1)[..., :length]
-
-
-def overlap_add(frames: Float[Array, "*batch frames length"], hop_length: int) -> Float[Array, "*batch samples"]:
-    """Sum of frames laid `hop_length` samples apart: the adjoint of `frame`."""
-    count, length = frames.shape[-2:]
-    hops = -(-length // hop_length)
-    before = [(0, 0)] * (frames.ndim - 2)
-    fitted = jnp.pad(frames, [*before, (0, 0), (0, hops * hop_length - length)])
-    pieces = [fitted[..., i * hop_length : (i + 1) * hop_length] for i in range(hops)]
-    laid = [jnp.pad(piece, [*before, (i, hops - 1 - i), (0, 0)]) for i, piece in enumerate(pieces)]
-    total = sum(laid[1:], laid[0])
-    return total.reshape(*total.shape[:-2], -1)[..., : (count - 1) * hop_length + length]
-
-
-def absolute(z: Complex[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Magnitude whose gradient at zero is zero instead of not a number."""
-    of_power = squared(z)
-    nonzero = of_power > 0
-    return jnp.where(nonzero, jnp.sqrt(jnp.where(nonzero, of_power, 1.0)), 0.0)
-
-
-def squared(z: Complex[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Squared magnitude."""
-    return z.real**2 + z.imag**2
-
-
-def polar(magnitude: Float[Array, "*shape"], phase: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
-    """Complex numbers of given magnitudes and phases in radians."""
-    return jax.lax.complex(magnitude * jnp.cos(phase), magnitude * jnp.sin(phase))
-
-
-def scaled(z: Complex[Array, "*shape"], factor: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
-    """`z` times a real factor."""
-    return jax.lax.complex(z.real * factor, z.imag * factor)
-
-
-def unit(z: Complex[Array, "*shape"]) -> Complex[Array, "*shape"]:
-    """`z` over its magnitude; what is as good as 0 becomes 0, as no phase and no slope can be told of it."""
-    of_power = squared(z)
-    told = of_power > 1e-20
-    return scaled(z, jnp.where(told, jax.lax.rsqrt(jnp.where(told, of_power, 1.0)), 0.0))
-
-
-def _count(samples: int, length: int, hop_length: int) -> int:
-    if samples < length:
-        raise ValueError(f"a wave of {samples} samples is shorter than one frame of {length}")
-    return 1 + (samples - length) // hop_length
-
-
-def _overlapped(weight: Float[np.ndarray, " length"], frames: int, hop_length: int) -> Float[Array, " samples"]:
-    """`overlap_add` of one frame many times over, 1 where nothing lies; all but its ends repeats every hop."""
-    length = len(weight)
-    hops = -(-length // hop_length)
-    pieces = np.pad(weight.astype(np.float64), (0, hops * hop_length - length)).reshape(hops, hop_length)
-    few = min(frames, 2 * hops)
-    rows = np.zeros((few - 1 + hops, hop_length))
-    for i in range(few):
-        rows[i : i + hops] += pieces
-    rows = np.where(rows > 1e-8 * rows.max(), rows, 1.0).astype(np.float32)
-    middle = np.broadcast_to(rows[hops], (1, hop_length)) if frames > few else rows[:0]
-    whole = jnp.concatenate([rows[:hops], jnp.broadcast_to(middle, (frames - few, hop_length)), rows[hops:]])
-    return whole.reshape(-1)[: (frames - 1) * hop_length + length]
+    return padded(wave, 0, length - wave.shape[-1])

@@ -7,14 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from specjax.signal.mel import Filters, mel_spectrogram
+from specjax.signal.shapes import Magnitude, Rows
 
-def mel_to_power(
-    mel_power: Float[Array, "*batch rows frames"], filters: Float[np.ndarray, "n_mels bins"], *, iterations: int = 200
-) -> Float[Array, "*batch bins frames"]:
+
+def mel_to_power(mel_power: Rows, filters: Filters, *, iterations: int = 200) -> Magnitude:
     """Power of every bin, 0 or more, whose energies in the filters are nearest to those given (least squares).
 
-    Starts from the clipped pseudo-inverse and follows the slope, kept to what is not negative, with Nesterov's momentum
-    (FISTA, Beck and Teboulle 2009); the step is the reciprocal of the greatest curvature.
+    From nothing it follows the gradient, kept to what is not negative, with Nesterov's momentum (FISTA, Beck and
+    Teboulle 2009); the step is the reciprocal of the greatest curvature.
 
     Args:
       filters: `mel_filters`, or any others.
@@ -25,26 +26,21 @@ def mel_to_power(
     n_mels = len(filters)
     if mel_power.shape[-2] != n_mels:
         raise ValueError(f"a mel spectrogram of {mel_power.shape[-2]} rows is not of {n_mels} filters")
-    inverse = np.linalg.pinv(filters).astype(np.float32)
-    step = np.float32(1 / np.linalg.norm(filters.astype(float), 2) ** 2)
-    return _followed(mel_power, jnp.asarray(filters), jnp.asarray(inverse), step, iterations)
+    exact = filters.astype(float)
+    step = np.float32(1 / np.linalg.norm(exact @ exact.T, 2))
+    return _followed(mel_power, jnp.asarray(filters), step, iterations)
 
 
-@partial(jax.jit, static_argnums=4)
+@partial(jax.jit, static_argnums=3)
 def _followed(
-    mel_power: Float[Array, "*batch rows frames"],
-    filters: Float[Array, "rows bins"],
-    inverse: Float[Array, "bins rows"],
-    step: np.float32 | Float[Array, ""],
-    iterations: int,
-) -> Float[Array, "*batch bins frames"]:
-    start = jnp.maximum(jnp.einsum("bm,...mt->...bt", inverse, mel_power), 0.0)
-
-    def once(i: Int[Array, ""], state: tuple[Array, Array]) -> tuple[Array, Array]:
+    mel_power: Rows, filters: Float[Array, "rows bins"], step: np.float32 | Float[Array, ""], iterations: int
+) -> Magnitude:
+    def once(i: Int[Array, ""], state: tuple[Magnitude, Magnitude]) -> tuple[Magnitude, Magnitude]:
         power, ahead = state
-        error = jnp.einsum("mb,...bt->...mt", filters, ahead) - mel_power
-        moved = jnp.maximum(ahead - step * jnp.einsum("mb,...mt->...bt", filters, error), 0.0)
+        error = mel_spectrogram(ahead, filters) - mel_power
+        moved = jnp.maximum(ahead - step * mel_spectrogram(error, filters.T), 0.0)
         momentum = i.astype(jnp.float32) / (i.astype(jnp.float32) + 3)
         return moved, moved + momentum * (moved - power)
 
-    return jax.lax.fori_loop(0, iterations, once, (start, start))[0]
+    nothing = jnp.zeros((*mel_power.shape[:-2], filters.shape[1], mel_power.shape[-1]))
+    return jax.lax.fori_loop(0, iterations, once, (nothing, nothing))[0]

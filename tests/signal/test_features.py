@@ -24,7 +24,7 @@ RATE, N_FFT = 22050, 512
 HZ = bin_frequencies(N_FFT, RATE)
 MAGNITUDE = (RNG.uniform(0, 1, (257, 11)) ** 4).astype(np.float32)
 WAVE = RNG.standard_normal(6000).astype(np.float32)
-MODES = ["plain", "jit", "vmap"]
+MODES = ["plain", "jit", "vmap", "batch"]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -63,7 +63,13 @@ def test_envelope_and_zero_crossings_are_librosas(mode, center):
     transform = Stft(512, 100, center=center, pad_mode="edge")
     crossings = modes(lambda w: zero_crossings(w, transform))[mode](jnp.asarray(WAVE))
     expected = librosa.feature.zero_crossing_rate(WAVE, frame_length=512, hop_length=100, center=center)[0]
-    np.testing.assert_allclose(crossings, expected, atol=1.01 / 512)  # librosa counts a frame's first sample at times
+    np.testing.assert_allclose(crossings, expected, rtol=1e-6)
+
+
+def test_what_is_all_but_silent_does_not_cross_zero():
+    wave = 1e-11 * RNG.standard_normal(3000).astype(np.float32)
+    np.testing.assert_array_equal(zero_crossings(jnp.asarray(wave)), librosa.feature.zero_crossing_rate(wave)[0])
+    np.testing.assert_array_equal(zero_crossings(jnp.asarray(wave)), 0)
 
 
 def test_log_frequency_filters_follow_their_centres():

@@ -8,7 +8,8 @@ import pytest
 from conftest import modes
 from specjax.signal import folded
 from specjax.signal.mel import Mel, mel_filters, mel_of_wave, mel_spectrogram
-from specjax.signal.stft import Stft, istft, power, scaled, stft
+from specjax.signal.polar import scaled
+from specjax.signal.stft import Stft, istft, power, stft
 
 WAVE = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
 # Hops that are a quarter of the frame, that are not, and lengths of frames that do not fold.

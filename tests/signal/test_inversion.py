@@ -1,5 +1,7 @@
 """Any method from any start, under one name; mel spectrograms too; silence and the like."""
 
+import logging
+
 import jax
 import jax.numpy as jnp
 import librosa
@@ -63,6 +65,67 @@ def test_a_good_start_does_better_than_librosas_by_five_db():
     assert ours < converged_db(theirs) - 5
 
 
+@pytest.mark.parametrize("method", inversion.METHODS)
+@pytest.mark.parametrize("scale", [1e-9, 32768.0])
+def test_how_loud_it_is_does_not_matter(method, scale):
+    one, other = (
+        np.asarray(invert(WANTED * s, TRANSFORM, Inversion(method, iterations=8), length=SAMPLES)) / s
+        for s in (1.0, scale)
+    )
+    assert np.abs(one - other).max() < 0.05 * np.abs(one).max()
+    assert converged_db(other) == pytest.approx(converged_db(one), abs=0.5)
+
+
+@pytest.mark.parametrize("method", inversion.METHODS)
+def test_the_ends_are_no_louder_than_the_rest(method):
+    """Not centred, the first and the last samples lie under the foot of one window alone."""
+    transform = Stft(256, 64, center=False)
+    wanted = magnitude(jnp.asarray(WAVE), transform)
+    found = np.abs(np.asarray(invert(wanted, transform, Inversion(method, iterations=8), length=SAMPLES)))
+    assert found.max() <= 1.5 * found[300:-300].max()
+
+
+@pytest.mark.parametrize("method", [*inversion.DIRECT, "fast_griffin_lim"])
+def test_gradients_are_the_slopes(method):
+    """Of magnitudes whose phases stay as they are: louder all over, the wave is as much louder."""
+    how = Inversion(method, iterations=3)
+    for wanted in (WANTED, WANTED.at[:, :20].set(0.0)):
+        energy, slope = jax.value_and_grad(lambda m: jnp.sum(invert(m, TRANSFORM, how, length=SAMPLES) ** 2))(wanted)
+        assert np.all(np.isfinite(slope))
+        assert float(jnp.vdot(slope, wanted)) == pytest.approx(2 * float(energy), rel=0.02)
+
+
+def test_shapes_of_any_rank_and_none():
+    both = jnp.stack([WANTED, WANTED[:, ::-1]])[None]
+    how = Inversion(iterations=2)
+    found = invert(both, TRANSFORM, how, length=SAMPLES)
+    assert found.shape == (1, 2, SAMPLES)
+    np.testing.assert_allclose(found[0, 1], invert(both[0, 1], TRANSFORM, how, length=SAMPLES), atol=1e-4)
+    assert invert(both[:0], TRANSFORM, how, length=SAMPLES).shape == (0, 2, SAMPLES)
+
+
+@pytest.mark.parametrize("length", [2700, 2944, 3100])
+@pytest.mark.parametrize("method", inversion.METHODS)
+def test_lengths_that_have_other_frames_are_cut_or_filled_up(method, length):
+    found = invert(WANTED, TRANSFORM, Inversion(method, iterations=2), length=length)
+    assert found.shape == (length,)
+    whole = invert(WANTED, TRANSFORM, Inversion(method, iterations=2), length=2944)
+    np.testing.assert_allclose(found[:2600], whole[:2600], atol=0.02)
+    np.testing.assert_array_equal(found[2944:], 0.0)
+
+
+@pytest.mark.parametrize("method", inversion.METHODS)
+def test_what_was_done_once_is_not_compiled_again(method, caplog):
+    how = Inversion(method, iterations=2)
+    invert(WANTED, TRANSFORM, how, length=SAMPLES)
+    louder = WANTED * 2
+    with jax.log_compiles(), caplog.at_level(logging.WARNING):
+        invert(louder, TRANSFORM, how, length=SAMPLES)
+        assert not [record.message for record in caplog.records if record.message.startswith("Compiling")]
+        jax.jit(lambda x: x + 1)(louder)
+        assert [record for record in caplog.records if record.message.startswith("Compiling")], "it would be heard"
+
+
 def test_what_is_reported_is_the_convergence():
     told = []
     invert(WANTED, TRANSFORM, Inversion(iterations=8), length=SAMPLES, report=lambda *say: told.append(say))
@@ -124,6 +187,12 @@ class TestMel:
         assert apart_db(roots[2], roots[0]) < min(-22, apart_db(roots[1], roots[0]) - 3)
         assert converged_db(found) < -10.7
 
+    def test_gradients_are_finite_where_bins_are_empty(self):
+        noise = jnp.asarray(np.random.default_rng(0).standard_normal(SAMPLES), jnp.float32)
+        how = Inversion("spsi", mel_steps=0)
+        slope = jax.grad(lambda w: jnp.sum(to_wave(spectrogram(w, self.PRESET), how, length=SAMPLES) ** 2))(noise)
+        assert np.all(np.isfinite(slope))
+
     def test_levels_relative_to_the_greatest_come_back_to_a_scale(self):
         preset = Preset(RATE, TRANSFORM, None, "peak_db", range_db=96.0)
         found = np.asarray(to_wave(spectrogram(jnp.asarray(WAVE), preset), Inversion(), length=SAMPLES))
@@ -149,6 +218,12 @@ def test_what_makes_no_sense_is_refused(options, says):
         Inversion(**options)
 
 
-def test_a_transform_without_an_inverse_is_refused():
-    with pytest.raises(ValueError, match="cannot be inverted"):
-        invert(jnp.ones((129, 9)), Stft(256, 300))
+@pytest.mark.parametrize(
+    ("shape", "transform", "says"),
+    [((129, 9), Stft(256, 300), "cannot be inverted"), ((100, 9), TRANSFORM, "100 bins is not of n_fft=256"),
+     ((129, 1), TRANSFORM, "1 frames of 256 samples tell of no sample")],
+)  # fmt: skip
+def test_what_cannot_be_inverted_is_refused(shape, transform, says):
+    for method in inversion.METHODS:
+        with pytest.raises(ValueError, match=says):
+            invert(jnp.ones(shape), transform, Inversion(method))

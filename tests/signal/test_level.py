@@ -40,6 +40,27 @@ def test_silence_is_at_the_floor(function):
     assert np.all(np.isfinite(gradient))
 
 
-def test_bad_references_are_refused():
-    with pytest.raises(ValueError, match=r"reference=0.0 and least=1e-10 must be above 0"):
-        power_to_db(jnp.ones(3), reference=0.0)
+@pytest.mark.parametrize("mode", ["plain", "jit"])
+def test_the_reference_may_be_told_of_the_power(mode):
+    expected = librosa.power_to_db(POWER, ref=np.max, top_db=None)
+    for reference in (jnp.max, jnp.asarray(POWER.max())):
+        found = modes(lambda p, r=reference: power_to_db(p, reference=r))[mode](jnp.asarray(POWER))
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_the_floor_lies_below_the_greatest_of_the_axes_named():
+    both = jnp.stack([jnp.asarray(POWER), 1e-6 * jnp.asarray(POWER)])
+    found = power_to_db(both, range_db=30.0, least=1e-30, axis=(-2, -1))
+    for each, levels in zip(both, found, strict=True):
+        np.testing.assert_allclose(levels, power_to_db(each, range_db=30.0, least=1e-30), atol=1e-4)
+
+
+def test_the_faintest_and_the_loudest_are_finite():
+    found = np.asarray(amplitude_to_db(jnp.array([0.0, 1e-30, 1e30]), least=1e-25))
+    np.testing.assert_allclose(found, [-500, -500, 600], rtol=1e-5)
+
+
+@pytest.mark.parametrize("words", [{"reference": 0.0}, {"least": 0.0}, {"range_db": -1.0}])
+def test_bad_references_are_refused(words):
+    with pytest.raises(ValueError, match=r"must be above 0, range_db=.* 0 or more"):
+        power_to_db(jnp.ones(3), **words)

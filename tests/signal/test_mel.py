@@ -11,12 +11,12 @@ import scipy.io
 import scipy.signal
 
 from conftest import modes
-from specjax.signal.mel import Mel, delta, hz_to_mel, mel_filters, mel_spectrogram, mel_to_hz, mfcc
+from specjax.signal.mel import Mel, delta, hz_to_mel, mel_filters, mel_of_wave, mel_spectrogram, mel_to_hz, mfcc
 from specjax.signal.stft import Stft, power
 
 RNG = np.random.default_rng(0)
 WAVE = RNG.standard_normal(6000).astype(np.float32)
-MODES = ["plain", "jit", "vmap"]
+MODES = ["plain", "jit", "vmap", "batch"]
 
 
 @pytest.mark.parametrize("scale", ["slaney", "htk"])
@@ -107,6 +107,11 @@ def test_a_straight_line_has_one_slope():
     np.testing.assert_allclose(delta(jnp.arange(20.0) ** 2, order=2), 2, rtol=1e-4)
 
 
+def test_empty_filters_are_told_of():
+    with pytest.warns(UserWarning, match="39 of 256 mel filters hold no bin of n_fft=512"):
+        mel_filters(Mel(256), 22050, 512)
+
+
 def test_silence_has_finite_cepstra_and_gradients():
     value, gradient = jax.value_and_grad(lambda p: mfcc(p).sum())(jnp.zeros((128, 4)))
     assert np.isfinite(value)
@@ -117,9 +122,21 @@ def test_silence_has_finite_cepstra_and_gradients():
     ("call", "message"),
     [
         (lambda: Mel(0), "n_mels=0"),
-        (lambda: Mel(scale="bark"), "scale='bark' must be one of"),
+        (lambda: Mel(scale="bark"), "scale='bark' is unknown: choose one of slaney, htk"),
         (lambda: Mel(fmin_hz=500.0, fmax_hz=400.0), "fmin_hz=500.0 must be 0 or more and below fmax_hz=400.0"),
-        (lambda: mel_filters(Mel(fmax_hz=9000.0), 16000, 512), "fmax_hz=9000.0 is above half the sample rate"),
+        (
+            lambda: mel_filters(Mel(fmax_hz=9000.0), 16000, 512),
+            "filters from 0 to 9000 Hz reach above half the sample rate",
+        ),
+        (lambda: mel_filters(Mel(fmin_hz=8000.0), 16000, 512), "filters from 8000 to 0 Hz reach above half"),
+        (lambda: Mel(fmin_hz=float("nan")), "fmin_hz=nan must be 0 or more"),
+        (lambda: Mel(norm="area"), "norm='area' is unknown: choose one of slaney, none"),
+        (lambda: hz_to_mel(np.ones(2), "bark"), "scale='bark' is unknown"),
+        (lambda: mfcc(jnp.ones((8, 3)), 4, lifter=-1.0), "lifter=-1.0 be 0 or more"),
+        (
+            lambda: mel_of_wave(jnp.ones(500), Stft(128, 32), np.ones((4, 33), np.float32)),
+            "filters of 33 bins are not of n_fft=128 .65.",
+        ),
         (lambda: mfcc(jnp.ones((8, 3)), 9), "n_mfcc=9 must lie between 1 and n_mels=8"),
         (lambda: delta(jnp.ones(8), 9), "width=9 must be odd, from 3 to 8"),
         (lambda: delta(jnp.ones(8), 4), "width=4 must be odd"),

@@ -27,7 +27,7 @@ def glide():
     return (np.sin(phase) + 0.5 * np.sin(2 * phase) + noise).astype(np.float32)
 
 
-@pytest.mark.parametrize("mode", ["plain", "jit", "vmap"])
+@pytest.mark.parametrize("mode", ["plain", "jit", "vmap", "batch"])
 def test_pitch_is_librosas(mode):
     wave = glide()
     result = modes(lambda w: yin(w, RATE, transform=FRAMES, **RANGE))[mode](jnp.asarray(wave))
@@ -45,10 +45,49 @@ def test_pitch_is_the_tones(hz):
 
 
 def test_a_tone_is_harmonic_and_noise_is_not():
-    noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
+    noise = np.random.default_rng(0).standard_normal(RATE)
     words = {"transform": FRAMES, **RANGE}
-    assert np.min(harmonicity(jnp.asarray(tone(220.0)), RATE, **words)[INNER]) > 0.98
-    assert np.median(harmonicity(jnp.asarray(noise), RATE, **words)[INNER]) < 0.35
+
+    def of(wave):
+        return harmonicity(jnp.asarray(wave, jnp.float32), RATE, **words)[INNER]
+
+    assert np.min(of(tone(220.0) + 0.3)) > 0.98, "what is constant is no part of it"
+    assert np.median(of(noise)) < 0.35
+    brown = np.cumsum(noise)
+    assert np.median(of(brown / np.abs(brown).max())) < 0.6, "what falls off slowly is no period"
+    assert np.max(of(np.sin(2 * np.pi * 20 * TIME_S))) < 0.1, "nor is a wave longer than any that is looked for"
+
+
+def test_harmonicity_is_that_of_longer_sums():
+    """In double precision, by numpy's correlations: the highest peak, by a parabola, over the window's own."""
+    wave = glide()
+    frames = np.lib.stride_tricks.sliding_window_view(wave.astype(float), 1024)[::256]
+    taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1024) / 1024)
+    shortest, longest = RATE // 800, RATE // 80
+
+    def correlation(x):
+        return np.array([np.dot(x[: len(x) - k], x[k:]) for k in range(longest + 1)])
+
+    expected = []
+    for each in frames:
+        r = correlation((each - each.mean()) * taper)
+        r = r / r[0] / (correlation(taper) / np.dot(taper, taper))
+        tops = [
+            r[k] - (r[k + 1] - r[k - 1]) ** 2 / (8 * (r[k - 1] - 2 * r[k] + r[k + 1]))
+            for k in range(shortest, longest)
+            if r[k] > r[k - 1] and r[k] >= r[k + 1]
+        ]
+        expected.append(min(max([*tops, 0]), 1))
+    found = harmonicity(jnp.asarray(wave), RATE, transform=Stft(1024, 256, center=False), **RANGE)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_the_first_trough_below_the_threshold_is_the_period():
+    """Of a wave whose every second period differs a little, either may be meant."""
+    double = tone(200.0) + 0.3 * np.sin(2 * np.pi * 100 * TIME_S).astype(np.float32)
+    for threshold, hz in ((0.05, 100), (0.2, 200)):
+        found = yin(jnp.asarray(double), RATE, transform=FRAMES, threshold=threshold, **RANGE)
+        np.testing.assert_allclose(found[INNER], hz, rtol=0.01)
 
 
 @pytest.mark.parametrize("part", [0.5, 0.8, 0.95])
@@ -60,7 +99,7 @@ def test_harmonicity_is_the_tones_part_of_the_power(part):
     assert np.mean(measured) == pytest.approx(part, abs=0.06)
 
 
-@pytest.mark.parametrize("mode", ["jit", "vmap"])
+@pytest.mark.parametrize("mode", ["jit", "vmap", "batch"])
 def test_harmonicity_is_the_same_in_every_mode(mode):
     wave = jnp.asarray(glide())
     function = modes(lambda w: harmonicity(w, RATE, transform=FRAMES, **RANGE))
@@ -82,7 +121,8 @@ def test_degenerate_waves_have_finite_values_and_gradients(wave):
         ((0.0, 400.0), "fmin_hz=0.0 must be above 0"),
         ((400.0, 300.0), "fmin_hz=400.0 must be above 0 and below fmax_hz=300.0"),
         ((100.0, 5000.0), "at most half of 8000 Hz"),
-        ((1.0, 7.5), "hold no period from 1.0 to 7.5 Hz"),
+        ((5.0, 400.0), "too short for fmin_hz=5.0: they must be longer than 1 x 1600 samples"),
+        ((100.0, 101.0), "no period from 100.0 to 101.0 Hz"),
     ],
 )
 def test_bad_ranges_are_refused(limits, message):

@@ -9,13 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from specjax.signal.axes import along
+from specjax.signal.axes import along, padded
+from specjax.signal.shapes import Bins
 from specjax.signal.stft import Stft
 
 # gamma of a window of length L is this times L^2.
 _GAMMA = {"hann": 0.25645, "hamming": 0.29794, "blackman": 0.17954, "gauss": 0.17054704}
-
-Bins = Float[Array, "*batch bins"]
 
 
 def gamma(transform: Stft) -> float:
@@ -39,9 +38,8 @@ def log_magnitude(magnitude: Float[Array, "*shape"], greatest: Float[Array, "...
 
 def per_frame(log: Bins, transform: Stft) -> Bins:
     """Radians that the phase of each bin turns in one hop, less whole turns of the hop: their equation 10."""
-    edge = [(0, 0)] * (log.ndim - 1) + [(1, 1)]
-    padded = jnp.pad(log, edge, mode="edge")
-    slope = (padded[..., 2:] - padded[..., :-2]) / 2
+    wider = padded(log, 1, 1, mode="edge")
+    slope = (wider[..., 2:] - wider[..., :-2]) / 2
     turns = np.arange(transform.bins) * transform.hop_length / transform.n_fft
     own = (2 * np.pi * (turns - np.round(turns))).astype(np.float32)
     return slope * (transform.hop_length * transform.n_fft / gamma(transform)) + along(own, log.ndim, -1)

@@ -1,15 +1,10 @@
-"""Methods that go from frame to frame: what they share, for whole spectrograms and for streams."""
+"""What a stream asks of a method that goes from frame to frame."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float
-
+from specjax.signal.shapes import Bins
 from specjax.signal.stft import Stft
-
-Bins = Float[Array, "*batch bins"]
 
 
 class Online(NamedTuple):
@@ -24,15 +19,3 @@ class Online(NamedTuple):
     look_ahead: int
     begin: Callable[[Bins, Stft], Any]
     advance: Callable[[Any, Bins, Stft], tuple[Any, Bins]]
-
-
-def phases(
-    magnitude: Float[Array, "*batch bins frames"], transform: Stft, method: Online
-) -> Float[Array, "*batch bins frames"]:
-    """Phases in radians of a whole spectrogram, whose first and last frame are taken to have been there for long."""
-    rows = jnp.moveaxis(magnitude, -1, 0)
-    longer = jnp.concatenate([rows, *[rows[-1:]] * method.look_ahead])
-    _, phase = jax.lax.scan(
-        lambda known, row: method.advance(known, row, transform), method.begin(rows[0], transform), longer
-    )
-    return jnp.moveaxis(phase[method.look_ahead :], 0, -1)

@@ -7,15 +7,19 @@ region joins a neighbour across its loudest border, and turns its phases by what
 halve in number, so some ten rounds of plain array operations do what takes a heap one step a place.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from specjax.batching import over_examples
+from specjax.signal.axes import padded
 from specjax.signal.phase.angle import from_centre, wrapped
 from specjax.signal.phase.gradient import log_magnitude, per_bin, per_frame
+from specjax.signal.shapes import Magnitude, Phase
 from specjax.signal.stft import Stft
 
 Plane = Float[Array, "bins frames"]
@@ -25,55 +29,58 @@ Both = Float[Array, "2 bins frames"]
 _SHRINK, _FEW = 8, 4096
 
 
-class Regions(NamedTuple):
-    """A partition of the places: the region of each, its phase as the region tells it, and how many there are."""
+class Partition(NamedTuple):
+    """The region of each place, its phase as the region tells it, and how many regions there are."""
 
     label: Int[Array, "bins frames"]
     phase: Plane
-    count: Int[Array, ""]
+    regions: Int[Array, ""]
 
 
-def pghi(magnitude: Float[Array, "*batch bins frames"], transform: Stft) -> Float[Array, "*batch bins frames"]:
+@partial(jax.jit, static_argnames="transform")
+def pghi(magnitude: Magnitude, transform: Stft) -> Phase:
     """Phases in radians for magnitudes, 0 or more.
 
     The authors' program integrates all above a tenth of the greatest magnitude first, and the rest after it. Loud
     regions that fainter places part then keep phases of their own, which costs the more, the more redundant the
-    transform is: here the one tree goes on through the faint.
+    transform is: here the one tree goes on through the faint. Gradients do not pass: which way the tree goes has none.
 
     Raises:
-      ValueError: no Gaussian is near to the transform's window.
+      ValueError: no Gaussian is near to the transform's window, or it has another number of bins.
     """
-    clips = magnitude.reshape(-1, *magnitude.shape[-2:])
+    transform.check_bins(magnitude)
+    examples = int(np.prod(magnitude.shape[:-2]))
+    clips = jax.lax.stop_gradient(magnitude).reshape(examples, *magnitude.shape[-2:])
     return over_examples(lambda clip: _phase(clip, transform))(clips).reshape(magnitude.shape)
 
 
 def _phase(magnitude: Plane, transform: Stft) -> Plane:
     log = log_magnitude(magnitude, jnp.max(magnitude, keepdims=True))
-    padded = jnp.pad(log, [(0, 0), (1, 1)], mode="edge")
+    wider = padded(log, 1, 1, mode="edge")
     in_time = per_frame(log.T, transform).T
-    in_frequency = per_bin(padded[:, :-2], padded[:, 2:], transform)
+    in_frequency = per_bin(wider[:, :-2], wider[:, 2:], transform)
     # From every place to the next frame, and to the next bin.
     turn = jnp.stack([(x + _moved(x, *way, 0.0)) / 2 for x, way in ((in_time, (0, 1)), (in_frequency, (1, 0)))])
     return wrapped(_joined(log, wrapped(turn)).phase + from_centre(transform)[:, None])
 
 
-def _joined(log: Plane, turn: Both) -> Regions:
+def _joined(log: Plane, turn: Both) -> Partition:
     """Single places joined to regions, and regions to larger ones, until there is one."""
     label = jnp.arange(log.size, dtype=jnp.int32).reshape(log.shape)
-    regions = Regions(label, jnp.zeros_like(log), jnp.int32(log.size))
+    regions = Partition(label, jnp.zeros_like(log), jnp.int32(log.size))
     most = log.size
     while most > 1:
         fewer = most // _SHRINK if most > _FEW else 1
         regions = jax.lax.while_loop(
-            lambda now, fewer=fewer: now.count > fewer, lambda now, most=most: _round(now, log, turn, most), regions
+            lambda now, fewer=fewer: now.regions > fewer, lambda now, most=most: _round(now, log, turn, most), regions
         )
         most = fewer
     return regions
 
 
-def _round(regions: Regions, log: Plane, turn: Both, most: int) -> Regions:
+def _round(now: Partition, log: Plane, turn: Both, most: int) -> Partition:
     """Every region, of which there are at most so many, joined to the one across its loudest border."""
-    label, phase, count = regions
+    label, phase, count = now
     crossing = _loudest_borders(label, log, most)
     labels, phases, itself = label.reshape(-1), phase.reshape(-1), jnp.arange(most, dtype=jnp.int32)
     here, axis = crossing // 2, crossing % 2
@@ -94,7 +101,7 @@ def _round(regions: Regions, log: Plane, turn: Both, most: int) -> Regions:
     top, offset = jax.lax.while_loop(lambda links: jnp.any(links[0] != links[0][links[0]]), climb, links)
     kept = (top == itself) & (itself < count)
     number = jnp.cumsum(kept, dtype=jnp.int32) - 1
-    return Regions(
+    return Partition(
         number[top[labels]].reshape(label.shape),
         wrapped(phases + offset[labels]).reshape(label.shape),
         jnp.sum(kept, dtype=jnp.int32),
@@ -111,7 +118,7 @@ def _loudest_borders(label: Int[Array, "bins frames"], log: Plane, most: int) ->
     ways = ((0, 1), (0, -1), (1, 0), (-1, 0))
     other = jnp.stack([_moved(log, *way, -jnp.inf) for way in ways])
     number = jnp.stack([2 * (place + min(x, 0) * log.shape[1] + min(t, 0)) + abs(x) for x, t in ways])
-    border = jnp.stack([_moved(label, *way, -1) for way in ways]) != label[None]
+    border = jnp.stack([_moved(label, *way, -1.0) for way in ways]) != label[None]
     for loudness in (jnp.minimum(log[None], other), jnp.maximum(log[None], other)):
         outward = jnp.where(border, loudness, -jnp.inf)
         loudest = jnp.full(most, -jnp.inf).at[label].max(jnp.max(outward, axis=0))
@@ -120,8 +127,10 @@ def _loudest_borders(label: Int[Array, "bins frames"], log: Plane, most: int) ->
     return jnp.full(most, -1, jnp.int32).at[label].max(last)
 
 
-def _moved(x: Array, bins: int, frames: int, fill: int | float) -> Array:
+def _moved(x: Array, bins: int, frames: int, fill: float) -> Array:
     """`x` of the place that lies so many bins and frames on."""
-    spans = [(max(step, 0), max(-step, 0)) for step in (bins, frames)]
-    padded = jnp.pad(x, [(after, before) for before, after in spans], constant_values=fill)
-    return padded[spans[0][0] : spans[0][0] + x.shape[0], spans[1][0] : spans[1][0] + x.shape[1]]
+    for axis, step in ((0, bins), (1, frames)):
+        there = slice(max(step, 0), x.shape[axis] + max(step, 0))
+        x = padded(x, max(-step, 0), max(step, 0), axis=axis, fill=fill)
+        x = x[there] if axis == 0 else x[:, there]
+    return x

@@ -3,30 +3,30 @@
 from dataclasses import dataclass
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
+from specjax.signal import safe
 from specjax.signal.mel import Mel, mel_filters, mel_of_wave
+from specjax.signal.shapes import Magnitude, Rows, Wave
 from specjax.signal.stft import Stft, magnitude
 from specjax.solve import Report, minimise
 
-Wave = Float[Array, "*batch samples"]
-Rows = Float[Array, "*batch rows frames"]
-
-_LEAST = 1e-10  # of the greatest power: what a root is kept from, for it has no slope at 0
+_LEAST = 1e-10  # of the greatest power: the root of less has a gradient that is too steep to follow
 
 
 @dataclass(frozen=True)
-class _Apart:
-    """Squared spectral convergence of one wave: energy of the difference of magnitudes over that of those wanted."""
+class _Distance:
+    """Energy of the difference between a wave's magnitudes and those wanted, over that of those wanted."""
 
     transform: Stft
 
     def __call__(self, wave: Float[Array, " samples"], wanted: Float[Array, "rows frames"]) -> Float[Array, ""]:
-        return jnp.sum((magnitude(wave, self.transform) - wanted) ** 2) / jnp.maximum(jnp.sum(wanted**2), 1e-20)
+        return jnp.sum((magnitude(wave, self.transform) - wanted) ** 2) / jnp.sum(wanted**2)
 
 
 @dataclass(frozen=True)
-class _MelApart:
+class _MelDistance:
     """The same of mel magnitudes, the square roots of the power in the filters."""
 
     transform: Stft
@@ -35,22 +35,22 @@ class _MelApart:
 
     def __call__(self, wave: Float[Array, " samples"], wanted: Float[Array, "rows frames"]) -> Float[Array, ""]:
         power = mel_of_wave(wave, self.transform, mel_filters(self.mel, self.sample_rate, self.transform.n_fft))
-        least = _LEAST * jnp.maximum(jnp.max(wanted) ** 2, 1e-20)
-        apart = jnp.sqrt(power + least) - jnp.sqrt(wanted**2 + least)
-        return jnp.sum(apart**2) / jnp.maximum(jnp.sum(wanted**2), 1e-20)
+        difference = jnp.sqrt(power + _LEAST) - jnp.sqrt(wanted**2 + _LEAST)
+        return jnp.sum(difference**2) / jnp.sum(wanted**2)
 
 
-def refine(wanted: Rows, wave: Wave, transform: Stft, *, steps: int = 100, report: Report | None = None) -> Wave:
-    """Waves near those given whose magnitudes are nearest to those wanted, by L-BFGS.
+def refine(wanted: Magnitude, wave: Wave, transform: Stft, *, steps: int = 100, report: Report | None = None) -> Wave:
+    """Waves near those given whose magnitudes are nearest to those wanted: L-BFGS, which the host leads.
 
     Args:
-      wanted: magnitudes, 0 or more.
+      wanted: 0 or more.
       report: is told, as (steps done, mean of the clips' squared spectral convergence), how it gets on.
 
     Raises:
       ValueError: no steps, or magnitudes or waves that are not finite.
     """
-    return _nearest(_Apart(transform), wanted, wave, steps, report)
+    transform.check_bins(wanted)
+    return _nearest(_Distance(transform), wanted, wave, steps, report)
 
 
 def refine_mel(
@@ -67,10 +67,17 @@ def refine_mel(
 
     Magnitudes of bins and phases are found together, instead of one after the other.
     """
-    return _nearest(_MelApart(transform, mel, sample_rate), wanted, wave, steps, report)
+    return _nearest(_MelDistance(transform, mel, sample_rate), wanted, wave, steps, report)
 
 
-def _nearest(apart: _Apart | _MelApart, wanted: Rows, wave: Wave, steps: int, report: Report | None) -> Wave:
-    waves, levels = wave.reshape(-1, wave.shape[-1]), wanted.reshape(-1, *wanted.shape[-2:])
-    found = minimise(apart, waves, levels, steps=steps, report=report)
-    return found.best.reshape(wave.shape)
+def _nearest(distance: _Distance | _MelDistance, wanted: Rows, wave: Wave, steps: int, report: Report | None) -> Wave:
+    """Every clip at a level of 1, for the first step of L-BFGS is as long as the gradient; silence is left as it is."""
+    clips = int(np.prod(wave.shape[:-1]))
+    waves, levels = wave.reshape(clips, wave.shape[-1]), wanted.reshape(clips, *wanted.shape[-2:])
+    greatest = jnp.max(levels, axis=(-2, -1), keepdims=True)
+    heard = greatest > 0
+    # What is wanted of silence could be anything but nothing, of which no part can be told.
+    wanted_at_one = jnp.where(heard, safe.divide(levels, greatest), 1.0)
+    start = jnp.where(heard[..., 0], safe.divide(waves, greatest[..., 0]), 0.0)
+    found = minimise(distance, start, wanted_at_one, steps=steps, report=report).best
+    return jnp.where(heard[..., 0], found * greatest[..., 0], 0.0).reshape(wave.shape)

@@ -5,7 +5,7 @@ frame about to leave and those after it are still improved. Overlapping frames a
 there already, which does for the newest frame what the paper's asymmetric window does.
 """
 
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import jax
@@ -15,13 +15,15 @@ from jaxtyping import Array, Float, Int
 
 from specjax.signal.axes import along
 from specjax.signal.fourier import irfft, rfft
+from specjax.signal.framing import frame, overlap_add
 from specjax.signal.phase.angle import from_centre
-from specjax.signal.phase.online import Online, phases
-from specjax.signal.stft import Stft, frame, overlap_add, polar, scaled, unit
+from specjax.signal.phase.online import Online
+from specjax.signal.polar import angle, polar, scaled, unit
+from specjax.signal.shapes import Bins, Magnitude, Phase
+from specjax.signal.stft import Stft
 
 LOOK_AHEAD, ITERATIONS = 3, 8
 
-Bins = Float[Array, "*batch bins"]
 Frames = Float[Array, "*batch view n_fft"]
 
 
@@ -33,12 +35,8 @@ class View(NamedTuple):
 
 
 def rtisi_la(
-    magnitude: Float[Array, "*batch bins frames"],
-    transform: Stft,
-    *,
-    look_ahead: int = LOOK_AHEAD,
-    iterations: int = ITERATIONS,
-) -> Float[Array, "*batch bins frames"]:
+    magnitude: Magnitude, transform: Stft, *, look_ahead: int = LOOK_AHEAD, iterations: int = ITERATIONS
+) -> Phase:
     """Phases in radians for magnitudes, 0 or more.
 
     Args:
@@ -46,14 +44,26 @@ def rtisi_la(
       iterations: of every step; each frame takes part in `look_ahead + 1` steps.
 
     Raises:
-      ValueError: the transform has no inverse, or a number is out of range.
+      ValueError: the transform has no inverse or another number of bins, or a number is out of range.
     """
     if look_ahead < 0 or iterations < 1:
         raise ValueError(f"look_ahead={look_ahead} must be 0 or more and iterations={iterations} at least 1")
     transform.check_invertible()
-    return phases(magnitude, transform, online(look_ahead, iterations))
+    transform.check_bins(magnitude)
+    return _phases(magnitude, transform, online(look_ahead, iterations))
 
 
+@partial(jax.jit, static_argnames=("transform", "method"))
+def _phases(magnitude: Magnitude, transform: Stft, method: Online) -> Phase:
+    """The last frame is taken to go on while the method looks ahead."""
+    rows = jnp.moveaxis(magnitude, -1, 0)
+    longer = jnp.concatenate([rows, *[rows[-1:]] * method.look_ahead])
+    start = method.begin(rows[0], transform)
+    _, phase = jax.lax.scan(lambda view, row: method.advance(view, row, transform), start, longer)
+    return jnp.moveaxis(phase[method.look_ahead :], 0, -1)
+
+
+@cache  # so that equal settings are one method, compiled once
 def online(look_ahead: int = LOOK_AHEAD, iterations: int = ITERATIONS) -> Online:
     """The method with these settings."""
     return Online(look_ahead, partial(begin, look_ahead=look_ahead), partial(advance, iterations=iterations))
@@ -92,7 +102,7 @@ def advance(view: View, newest: Bins, transform: Stft, *, iterations: int) -> tu
         return frames, rfft(again[..., still:, :] * taper)
 
     frames, spectrum = jax.lax.fori_loop(0, iterations, once, (frames, spectrum))
-    return View(frames, wanted), jnp.angle(spectrum[..., 0, :])
+    return View(frames, wanted), angle(spectrum[..., 0, :])
 
 
 def _averaged(frames: Frames, transform: Stft, known: int) -> Frames:

@@ -3,31 +3,88 @@
 A frame's phases are reached from those of the frame before. The paper's heap holds all places of that frame, takes the
 loudest, and goes on either along time, to the same bin of this frame, or within this frame, to a neighbouring bin. So a
 bin m is reached from the bin r for which the faintest place on the way, from r in the frame before over r in this frame
-along the bins to m, is loudest. Along a line such ways are two scans, one from below and one from above: of functions
-`x -> max(a, min(b, x))`, which composed are functions of the same kind, so that the scans take a few array operations
-instead of a heap's one step a bin. Both reach every bin on the same way.
+along the bins to m, is loudest. Along a line such ways are two scans, one up the bins and one down, which need neither
+a heap nor the phases: they go over all frames of a spectrogram side by side. Both reach every bin on the same way.
 """
 
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from specjax.signal.axes import along
-from specjax.signal.phase.angle import from_centre, wrapped
-from specjax.signal.phase.gradient import log_magnitude, per_bin, per_frame
-from specjax.signal.phase.online import Online, phases
+from specjax.signal.axes import padded
+from specjax.signal.phase.gradient import gamma, log_magnitude, per_bin, per_frame
+from specjax.signal.phase.links import Links, follow, follow_all, told_from_start
+from specjax.signal.phase.online import Online
+from specjax.signal.shapes import Bins, Magnitude, Phase
 from specjax.signal.stft import Stft
 
-Bins = Float[Array, "*batch bins"]
 
+@partial(jax.jit, static_argnames="transform")
+def rtpghi(magnitude: Magnitude, transform: Stft) -> Phase:
+    """Phases in radians for magnitudes, 0 or more. The first and the last frame are taken to be there once more.
 
-class Past(NamedTuple):
-    """What the frames so far leave behind: magnitudes of the last two, phase of the last but one.
-
-    Phases are in radians, told from the centres of frames; `greatest` is the greatest magnitude so far.
+    Raises:
+      ValueError: no Gaussian is near to the transform's window, or it has another number of bins.
     """
+    transform.check_bins(magnitude)
+    rows = jnp.moveaxis(magnitude, -1, 0)
+    longer = jnp.concatenate([rows[:1], rows[:1], rows, rows[-1:]])
+    greatest = jax.lax.cummax(jnp.max(longer[2:], axis=-1, keepdims=True), axis=0)
+    found = links(longer[:-2], longer[1:-1], longer[2:], greatest, transform)
+    return follow_all(found, transform)[..., 1:]
+
+
+def links(before: Bins, here: Bins, after: Bins, greatest: Float[Array, "*batch 1"], transform: Stft) -> Links:
+    """A bin takes the phase that the heap brings to it, along time to this frame and then along its bins.
+
+    Args:
+      before, here, after: magnitudes of three frames.
+      greatest: magnitude so far.
+
+    Raises:
+      ValueError: no Gaussian is near to the transform's window.
+    """
+    before, here, after = (log_magnitude(x, greatest) for x in (before, here, after))
+    in_time = (per_frame(before, transform) + per_frame(here, transform)) / 2
+    in_frequency = per_bin(before, after, transform)
+    along_bins = padded(jnp.cumsum((in_frequency[..., 1:] + in_frequency[..., :-1]) / 2, axis=-1), 1, 0)
+    source = sources(before, here)
+    return Links(source, jnp.take_along_axis(in_time - along_bins, source, axis=-1) + along_bins)
+
+
+def sources(before: Bins, here: Bins) -> Int[Array, "*batch bins"]:
+    """The bin of the frame before from which the heap reaches every bin of this frame, loudness by loudness."""
+    before, here = (jnp.moveaxis(x, -1, 0) for x in (before, here))
+    index = jnp.broadcast_to(jnp.arange(len(here)).reshape(-1, *[1] * (here.ndim - 1)), here.shape)
+    (loud_below, below), (loud_above, above) = (_passing(before, here, index, reverse=r) for r in (False, True))
+    way = jnp.where(loud_below >= loud_above, below, above)
+    source = jnp.where(before >= jnp.maximum(loud_below, loud_above), index, way)
+    return jnp.moveaxis(source, 0, -1)
+
+
+def _passing(
+    before: Float[Array, "bins ..."],
+    here: Float[Array, "bins ..."],
+    index: Int[Array, "bins ..."],
+    *,
+    reverse: bool,
+) -> tuple[Float[Array, "bins ..."], Int[Array, "bins ..."]]:
+    """How loud the way to each bin is that comes along the bins of this frame from one side, and where it begins."""
+
+    def step(coming: tuple[Array, Array], at: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], Any]:
+        (loudness, source), (before, here, index) = coming, at
+        source_here = jnp.where(before >= loudness, index, source)
+        return (jnp.minimum(here, jnp.maximum(before, loudness)), source_here), coming
+
+    nothing = jnp.full_like(here[0], -jnp.inf), index[0]
+    return jax.lax.scan(step, nothing, (before, here, index), reverse=reverse)[1]
+
+
+class _Past(NamedTuple):
+    """Magnitudes of the last two frames, phases of the last but one told from its centre, the greatest magnitude."""
 
     before: Bins
     here: Bins
@@ -35,70 +92,15 @@ class Past(NamedTuple):
     greatest: Float[Array, "*batch 1"]
 
 
-def rtpghi(magnitude: Float[Array, "*batch bins frames"], transform: Stft) -> Float[Array, "*batch bins frames"]:
-    """Phases in radians for magnitudes, 0 or more.
-
-    Raises:
-      ValueError: no Gaussian is near to the transform's window.
-    """
-    return phases(magnitude, transform, ONLINE)
+def _begin(before: Bins, transform: Stft) -> _Past:
+    gamma(transform)
+    return _Past(before, before, jnp.zeros_like(before), jnp.max(before, axis=-1, keepdims=True))
 
 
-def begin(before: Bins, transform: Stft) -> Past:
-    """Before the first frame, when nothing is known but the magnitudes of what was before."""
-    del transform
-    return Past(before, before, jnp.zeros_like(before), jnp.max(before, axis=-1, keepdims=True))
-
-
-def advance(past: Past, following: Bins, transform: Stft) -> tuple[Past, Bins]:
-    """Phases of the last frame, by the magnitudes of the one that follows it: one frame of look-ahead."""
+def _advance(past: _Past, following: Bins, transform: Stft) -> tuple[_Past, Bins]:
     greatest = jnp.maximum(past.greatest, jnp.max(following, axis=-1, keepdims=True))
-    before, here, after = (log_magnitude(x, greatest) for x in (past.before, past.here, following))
-    in_time = (per_frame(before, transform) + per_frame(here, transform)) / 2
-    in_frequency = per_bin(before, after, transform)
-    crossing = (in_frequency[..., 1:] + in_frequency[..., :-1]) / 2
-    level = jnp.pad(jnp.cumsum(crossing, axis=-1), [(0, 0)] * (crossing.ndim - 1) + [(1, 0)])
-    arrived = past.phase + in_time - level
-    phase = wrapped(jnp.take_along_axis(arrived, sources(before, here), axis=-1) + level)
-    told = phase + along(from_centre(transform), phase.ndim, -1)
-    return Past(past.here, following, phase, greatest), told
+    phase = follow(past.phase, links(past.before, past.here, following, greatest, transform))
+    return _Past(past.here, following, phase, greatest), told_from_start(phase, transform)
 
 
-def sources(before: Bins, here: Bins) -> Int[Array, "*batch bins"]:
-    """The bin of the frame before from which the heap reaches every bin of this frame, loudness by loudness."""
-    last = here.ndim - 1
-    index = jnp.broadcast_to(jnp.arange(here.shape[-1]), here.shape)
-    edge = [(0, 0)] * last
-    never = -jnp.inf
-    from_below = jnp.pad(
-        jnp.minimum(here, _widest(before, here, reverse=False)), [*edge, (1, 0)], constant_values=never
-    )
-    from_above = jnp.pad(jnp.minimum(here, _widest(before, here, reverse=True)), [*edge, (0, 1)], constant_values=never)
-    from_below, from_above = from_below[..., :-1], from_above[..., 1:]
-    # The nearest bin on either side that is not itself better reached from farther on.
-    below = jax.lax.cummax(jnp.where(before >= from_below, index, -1), axis=last)
-    above = jax.lax.cummin(jnp.where(before >= from_above, index, here.shape[-1]), axis=last, reverse=True)
-    way = jnp.where(from_below >= from_above, below, above)
-    return jnp.where(before >= jnp.maximum(from_below, from_above), index, way)
-
-
-def _widest(before: Bins, here: Bins, *, reverse: bool) -> Bins:
-    """Loudness with which each bin is reached from the frame before, coming along the bins from one side only.
-
-    `w[m] = max(before[m], min(here[m - 1], w[m - 1]))`, as compositions of `x -> max(low, min(high, x))`.
-    """
-    last = here.ndim - 1
-    edge = [(0, 0)] * last
-    passing = here[..., 1:] if reverse else here[..., :-1]
-    high = jnp.pad(passing, [*edge, (0, 1) if reverse else (1, 0)], constant_values=-jnp.inf)
-
-    def then(first: tuple[Bins, Bins], second: tuple[Bins, Bins]) -> tuple[Bins, Bins]:
-        (low, top), (low_next, top_next) = first, second
-        low = jnp.maximum(low_next, jnp.minimum(top_next, low))
-        top = jnp.maximum(low_next, jnp.minimum(top_next, jnp.maximum(top, low)))
-        return low, top
-
-    return jax.lax.associative_scan(then, (before, high), axis=last, reverse=reverse)[0]
-
-
-ONLINE = Online(1, begin, advance)
+ONLINE = Online(1, _begin, _advance)

@@ -14,10 +14,9 @@ from specjax.signal.axes import along
 from specjax.signal.fourier import irfft
 from specjax.signal.phase import rtisi, rtpghi, spsi
 from specjax.signal.phase.online import Online
-from specjax.signal.stft import Stft, polar
-
-Bins = Float[Array, "*batch bins"]
-
+from specjax.signal.polar import polar
+from specjax.signal.shapes import Bins
+from specjax.signal.stft import Stft
 
 METHODS = {"spsi": spsi.ONLINE, "rtpghi": rtpghi.ONLINE, "rtisi_la": rtisi.online()}
 
@@ -37,9 +36,11 @@ def begin(before: Bins, transform: Stft, method: str = "rtpghi") -> Stream:
       before: magnitudes of what is taken to have been before it: silence, or the first frame itself.
 
     Raises:
-      ValueError: an unknown method, a transform without an inverse, or one that the method is not for.
+      ValueError: an unknown method, a transform without an inverse, one that the method is not for, or one of another
+        number of bins.
     """
     how, batch = _method(method), before.shape[:-1]
+    transform.check_bins(before[..., None])
     transform.check_invertible()
     held = jnp.zeros((*batch, how.look_ahead, before.shape[-1]))
     return Stream(how.begin(before, transform), held, jnp.zeros((*batch, transform.n_fft)))

@@ -7,7 +7,8 @@ import pytest
 
 from specjax.signal.inversion import DIRECT
 from specjax.signal.phase import streaming
-from specjax.signal.stft import Stft, istft, magnitude, polar
+from specjax.signal.polar import polar
+from specjax.signal.stft import Stft, istft, magnitude
 
 TRANSFORM = Stft(256, 64, center=False)
 AHEAD = {"spsi": 0, "rtpghi": 1, "rtisi_la": 3}
