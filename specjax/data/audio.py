@@ -4,7 +4,7 @@ Waves are mono, float32, and lie around [-1, 1]. What a file claims is checked b
 size, sample rate, channels and length, and the length it would have at another sample rate.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from jaxtyping import Float
 
+from specjax.data.containers import check_whole, mp3_samples
 from specjax.data.gate import check_regular_file
-from specjax.data.truncation import check_whole
 from specjax.errors import Refusal
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ MAX_SAMPLE_RATE = 768_000
 # Peaks of floats may overshoot 1 by some decibels; far above they are whole numbers that nobody scaled.
 MAX_LEVEL = 8.0
 _BLOCK = 2**18
+_CANCELLED = 1e-3  # what rounding leaves of channels that are each other's opposite is no sound
+_MP3_DELAY = 4 * 1152  # what an encoder and a decoder put before and after the sound, and the frame that tells of it
 
 
 def read_audio(
@@ -40,10 +42,9 @@ def read_audio(
         that are not finite or far above 1; a sample rate, a number of channels or a length out of bounds.
     """
     with _opened(path, sample_rate, max_duration_s) as file:
-        wave, rate = _mono(file), file.samplerate
-        if len(wave) < file.frames:
-            raise Refusal(f"{path} is truncated: {len(wave)} of {file.frames} samples are there, fetch it again")
-    _check_samples(path, wave)
+        rate = file.samplerate
+        wave = np.concatenate(list(_mono_blocks(path, file, _BLOCK)))
+    _check_sounds(path, float(wave.min()), float(wave.max()))
     if sample_rate is None or sample_rate == rate:
         return wave, rate
     return resample(wave, rate, sample_rate), sample_rate
@@ -53,17 +54,18 @@ def audio_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) ->
     """Sample rate of a sound file in Hz, and its samples, `block` at a time and the last fewer: for what streams.
 
     Raises:
-      Refusal: as `read_audio`; samples that are not finite or far above 1 when their block is reached.
+      Refusal: as `read_audio`; what only the samples tell, when it is reached.
     """
     opened = ExitStack()
     file = opened.enter_context(_opened(path, None, max_duration_s))
 
     def blocks() -> Iterator[np.ndarray]:
+        low, high = np.inf, -np.inf
         with opened:
-            for samples in file.blocks(block, dtype="float32", always_2d=True):
-                mono = samples.mean(axis=1)
-                _check_levels(path, mono)
+            for mono in _mono_blocks(path, file, block):
+                low, high = min(low, float(mono.min())), max(high, float(mono.max()))
                 yield mono
+        _check_sounds(path, low, high)
 
     return file.samplerate, blocks()
 
@@ -102,10 +104,21 @@ def _opened(path: Path, wanted_rate: int | None, max_duration_s: float) -> Itera
         raise Refusal(f"{path} is no sound file by its name: expected one of {', '.join(SUFFIXES)}")
     if path.stat().st_size > MAX_BYTES:
         raise Refusal(f"{path} has {path.stat().st_size} bytes: a sound file here has at most {MAX_BYTES}")
+
+    class Sequential(soundfile.SoundFile):
+        """Read from its first sample to its last: `soundfile` seeks after every block else, which mp3 does not bear."""
+
+        def seekable(self) -> bool:
+            return False
+
     try:
-        check_whole(path)
-        with soundfile.SoundFile(path) as file:
-            _check_claims(path, file, wanted_rate or file.samplerate, max_duration_s)
+        kind = check_whole(path)
+        if path.suffix.lower() != f".{kind}":
+            raise Refusal(f"{path} is of kind {kind} by its content: rename it to end in .{kind}")
+        with Sequential(path) as file:
+            _check_claims(path, file, file.samplerate if wanted_rate is None else wanted_rate, max_duration_s)
+            if kind == "mp3" and mp3_samples(path) > file.frames + _MP3_DELAY:
+                raise Refusal(f"{path} does not say how long it is ({file.frames} samples are not all): write it anew")
             yield file
     except (soundfile.LibsndfileError, OSError) as error:
         raise Refusal(f"{path} is not a readable sound file ({error})") from error
@@ -126,22 +139,31 @@ def _check_claims(path: Path, file: "SoundFile", wanted_rate: int, max_duration_
         raise Refusal(f"{path}: {frames} samples of {channels} channels are more than {MAX_SAMPLES} in all: cut it")
 
 
-def _mono(file: "SoundFile") -> Float[np.ndarray, " samples"]:
-    """Mean of the channels, a block at a time."""
-    blocks: Iterable[np.ndarray] = file.blocks(_BLOCK, dtype="float32", always_2d=True)
-    return np.concatenate([np.zeros(0, np.float32), *(block.mean(axis=1) for block in blocks)])
+def _mono_blocks(path: Path, file: "SoundFile", block: int) -> Iterator[Float[np.ndarray, " samples"]]:
+    """Mean of the channels, `block` samples at a time, the last fewer.
+
+    Raises:
+      Refusal: samples are missing, not finite or far above 1; channels that cancel each other out.
+    """
+    read, loudest, mixed = 0, 0.0, 0.0
+    while len(samples := file.read(block, dtype="float32", always_2d=True)):
+        read += len(samples)
+        if bad := int(np.sum(~np.isfinite(samples))):
+            raise Refusal(f"{path}: {bad} samples are not finite numbers: write the file anew")
+        loudest = max(loudest, float(np.abs(samples).max()))
+        if loudest > MAX_LEVEL:
+            raise Refusal(
+                f"{path}: samples from {samples.min():.3g} to {samples.max():.3g}, expected about -1 to 1: scale them"
+            )
+        mono = samples.mean(axis=1)
+        mixed = max(mixed, float(np.abs(mono).max()))
+        yield mono
+    if mixed < _CANCELLED * loudest:
+        raise Refusal(f"{path}: its channels cancel each other out where they are mixed: keep one of them")
+    if read < file.frames:
+        raise Refusal(f"{path} is truncated: {read} of {file.frames} samples are there, fetch it again")
 
 
-def _check_samples(path: Path, wave: Float[np.ndarray, " samples"]) -> None:
-    _check_levels(path, wave)
-    low, high = wave.min(), wave.max()
+def _check_sounds(path: Path, low: float, high: float) -> None:
     if low == high:
         raise Refusal(f"{path} is {'silent' if low == 0 else f'constant at {low:.3g}'} throughout: there is no sound")
-
-
-def _check_levels(path: Path, wave: Float[np.ndarray, " samples"]) -> None:
-    if bad := int(np.sum(~np.isfinite(wave))):
-        raise Refusal(f"{path}: {bad} samples are not finite numbers: write the file anew")
-    low, high = wave.min(), wave.max()
-    if max(-low, high) > MAX_LEVEL:
-        raise Refusal(f"{path}: samples from {low:.3g} to {high:.3g}, expected about -1 to 1: scale them")

@@ -46,12 +46,53 @@ def wav_bytes(data, *, rate=RATE, channels=1, data_bytes=None, bits=16, kind=1):
     return head + struct.pack("<4sI", b"data", data_bytes) + data
 
 
+def without_first_frame(mp3):
+    """An mp3 file without the frame that tells how many there are: their number is guessed from the first then."""
+    names = [mp3.find(name) for name in (b"Xing", b"Info") if mp3.find(name) >= 0]
+    place = names[0]
+    while mp3[place : place + 2] not in (b"\xff\xf3", b"\xff\xfb", b"\xff\xf2"):
+        place += 1
+    return mp3[place:]
+
+
 @pytest.mark.parametrize(("name", "kind", "subtype", "tolerance"), KINDS, ids=[kind[0] for kind in KINDS])
 def test_every_kind_is_read(tmp_path, name, kind, subtype, tolerance):
     path = written(tmp_path / name, format=kind, subtype=subtype)
     wave, rate = audio.read_audio(path)
     assert (wave.dtype, wave.ndim, rate) == (np.float32, 1, RATE)
     np.testing.assert_allclose(wave[200:3800], TONE[200:3800], atol=tolerance)
+
+
+@pytest.mark.parametrize("block", [256, 2**18])
+@pytest.mark.parametrize(("name", "kind", "subtype", "tolerance"), KINDS, ids=[kind[0] for kind in KINDS])
+def test_blocks_are_the_whole(tmp_path, name, kind, subtype, tolerance, block):
+    """Of a sound of many blocks, no two of them alike: what is read block by block is what is read at once."""
+    time = np.arange(20 * RATE) / RATE
+    glide = 0.5 * np.sin(2 * np.pi * (200 + 40 * time) * time).astype(np.float32)
+    path = written(tmp_path / name, glide, format=kind, subtype=subtype)
+    expected, _ = soundfile.read(path, dtype="float32")
+    rate, blocks = audio.audio_blocks(path, block)
+    found = np.concatenate(list(blocks))
+    assert (rate, len(found)) == (RATE, len(expected))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(audio.read_audio(path)[0], expected, atol=1e-4)
+
+
+def test_what_lies_behind_a_sound_is_not_the_sound(tmp_path):
+    ogg = written(tmp_path / "a.ogg", np.tile(TONE, 40)).read_bytes()
+    whole, _ = audio.read_audio(tmp_path / "a.ogg")
+    np.testing.assert_array_equal(audio.read_audio(raw(tmp_path / "b.ogg", ogg + bytes(200_000)))[0], whole)
+    mp3 = written(tmp_path / "a.mp3", np.tile(TONE, 40)).read_bytes()
+    whole, _ = audio.read_audio(tmp_path / "a.mp3")
+    tagged = b"ID3\4\0\0\0\0\0\x0a" + bytes(10) + mp3 + b"TAG" + bytes(125)
+    np.testing.assert_array_equal(audio.read_audio(raw(tmp_path / "b.mp3", tagged))[0], whole)
+
+
+@pytest.mark.parametrize("fault", ["truncated mp3", "silent", "constant", "not finite"])
+def test_a_stream_of_a_bad_file_is_refused_in_the_end(bad, fault):
+    path, says = bad[fault]
+    with pytest.raises(Refusal, match=says):
+        list(audio.audio_blocks(path, 512)[1])
 
 
 @pytest.mark.parametrize("name", SEVERAL)
@@ -85,6 +126,10 @@ def bad_files(folder):
     flac = written(folder / "whole.flac").read_bytes()
     ogg = written(folder / "whole.ogg", np.tile(TONE, 40)).read_bytes()
     au = written(folder / "whole.au").read_bytes()
+    mp3 = written(folder / "whole.mp3", np.tile(TONE, 40)).read_bytes()
+    rf64 = written(folder / "rf64.wav", format="RF64").read_bytes()
+    rifx = written(folder / "rifx.wav", format="WAV", endian="BIG").read_bytes()
+    opposite = np.stack([TONE, -TONE], axis=1)
     sick, high = TONE.copy(), TONE.copy()
     sick[7], sick[9], high[3] = np.nan, np.inf, 32767.0
     os.mkdir(folder / "folder.wav")
@@ -102,6 +147,15 @@ def bad_files(folder):
         "truncated flac": (raw(folder / "short.flac", flac[: len(flac) // 2]), "truncated|not a readable"),
         "truncated ogg": (raw(folder / "short.ogg", ogg[: len(ogg) // 2]), "is truncated"),
         "truncated au": (raw(folder / "short.au", au[:-3000]), "is truncated"),
+        "truncated mp3": (raw(folder / "short.mp3", mp3[: len(mp3) // 2]), "is truncated"),
+        "truncated rf64": (raw(folder / "short64.wav", rf64[:-3000]), "is truncated"),
+        "truncated rifx": (raw(folder / "shortx.wav", rifx[:-3000]), "is truncated"),
+        "length untold": (raw(folder / "untold.mp3", without_first_frame(mp3)), "does not say how long it is"),
+        "two sounds": (raw(folder / "chained.ogg", ogg + ogg), "several sounds one after the other"),
+        "another kind": (raw(folder / "flac.wav", flac), "of kind flac by its content: rename it"),
+        "aiff": (written(folder / "aiff.wav", format="AIFF"), "not a readable sound file: it begins with b'FORM"),
+        "w64": (written(folder / "w64.wav", format="W64"), "not a readable sound file: it begins with b'riff"),
+        "cancelled": (written(folder / "opposite.wav", opposite), "cancel each other out"),
         "size lies": (raw(folder / "lies.wav", wav_bytes(b"\1\0" * 99, data_bytes=2**30)), "is truncated"),
         "not finite": (written(folder / "nan.wav", sick, subtype="FLOAT"), "2 samples are not finite"),
         "not scaled": (written(folder / "high.wav", high, subtype="FLOAT"), "scale them"),
@@ -127,7 +181,8 @@ def bad(tmp_path_factory):
 
 FAULTS = [
     "empty", "header only", "junk", "text", "picture", "name",
-    "truncated wav", "truncated flac", "truncated ogg", "truncated au", "size lies",
+    "truncated wav", "truncated flac", "truncated ogg", "truncated au", "truncated mp3", "truncated rf64",
+    "truncated rifx", "length untold", "two sounds", "another kind", "aiff", "w64", "cancelled", "size lies",
     "not finite", "not scaled", "silent", "constant", "one sample", "1 Hz", "4 GHz", "channels", "long",
     "missing", "folder", "loop", "pipe", "device",
 ]  # fmt: skip
@@ -159,7 +214,7 @@ def test_a_size_unknown_to_who_wrote_it_is_no_lie(tmp_path):
 
 def test_lengths_are_bounded_before_anything_is_allocated(tmp_path, monkeypatch):
     path = written(tmp_path / "a.wav", subtype="FLOAT")
-    monkeypatch.setattr(audio, "_mono", lambda file: pytest.fail("read"))
+    monkeypatch.setattr(audio, "_mono_blocks", lambda *_: pytest.fail("read"))
     with pytest.raises(Refusal, match="lasts 0 s, more than 0.1 s"):
         audio.read_audio(path, max_duration_s=0.1)
     with pytest.raises(Refusal, match="asked for of 4000000 Hz"):
