@@ -85,4 +85,7 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
 
 
 def _complain(message: object) -> None:
-    sys.stderr.write(f"error: {' '.join(str(message).split())}\n")
+    line = " ".join(str(message).split())
+    # Names of files and of what is in them may come from strangers, and terminals obey control characters.
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    sys.stderr.write(f"error: {shown}\n")

@@ -12,18 +12,18 @@ from specjax.signal.mel import Mel, mel_filters, mel_of_wave
 from specjax.signal.shapes import Rows, Wave
 from specjax.signal.stft import Stft, magnitude
 
-MAX_SAMPLE_RATE = 768_000
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 768_000
 MAX_RANGE_DB = 200.0  # what float32 can tell from silence
 _LOG_LEAST = 1e-5
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How magnitudes become values, and values magnitudes. `most`: no sound has values above; None: no bound."""
+    """How magnitudes become values, and values magnitudes; `most` is far above what any sound has."""
 
     of: Callable[[Rows, "Preset"], Rows]
     back: Callable[[Rows, "Preset"], Rows]
-    most: float | None = None
+    most: float
 
 
 def _peak_db(levels: Rows, preset: "Preset") -> Rows:
@@ -32,8 +32,8 @@ def _peak_db(levels: Rows, preset: "Preset") -> Rows:
 
 
 SCALES = {
-    "magnitude": Scale(lambda levels, _: levels, lambda values, _: values),
-    "power": Scale(lambda levels, _: levels**2, lambda values, _: safe.sqrt(values)),
+    "magnitude": Scale(lambda levels, _: levels, lambda values, _: values, most=1e9),
+    "power": Scale(lambda levels, _: levels**2, lambda values, _: safe.sqrt(values), most=1e18),
     "log_power": Scale(
         lambda levels, _: jnp.log(_LOG_LEAST + levels**2),
         lambda values, _: safe.sqrt(jnp.exp(values) - _LOG_LEAST),
@@ -79,8 +79,10 @@ class Preset:
                 f"range_db={self.range_db} must be above 0 and at most {MAX_RANGE_DB:g}, "
                 f"frames_multiple={self.frames_multiple} above 0"
             )
-        if not 1 <= self.sample_rate <= MAX_SAMPLE_RATE:
-            raise ValueError(f"sample_rate={self.sample_rate} Hz must lie between 1 and {MAX_SAMPLE_RATE}")
+        if not MIN_SAMPLE_RATE <= self.sample_rate <= MAX_SAMPLE_RATE:
+            raise ValueError(
+                f"sample_rate={self.sample_rate} Hz must lie between {MIN_SAMPLE_RATE} and {MAX_SAMPLE_RATE}"
+            )
 
 
 PRESETS = {

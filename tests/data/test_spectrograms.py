@@ -21,9 +21,9 @@ LEVELS = Preset(8000, Stft(64, 16), None, "peak_db")
 OF_MEL = Preset(8000, Stft(64, 16, "hamming"), Mel(9, scale="htk"), "log_power")
 
 
-def saved(preset=LEVELS, samples=330):
+def saved(preset=LEVELS, samples=330, peak=None):
     rows = preset.mel.n_mels if preset.mel else preset.transform.bins
-    return Saved(RNG.uniform(0, 1, (rows, 21)).astype(np.float32), preset, samples)
+    return Saved(RNG.uniform(0, 1, (rows, 21)).astype(np.float32), preset, samples, peak)
 
 
 def encrypted(content):
@@ -45,9 +45,9 @@ def written(path, content):
 @pytest.mark.parametrize("preset", [LEVELS, OF_MEL, replace(LEVELS, top_first=True), replace(OF_MEL, scale="power")])
 @pytest.mark.parametrize("samples", [330, None])
 def test_an_archive_comes_back_exactly(tmp_path, preset, samples):
-    made = saved(preset, samples)
+    made = saved(preset, samples, peak=12.5 if samples else None)
     found = spectrograms.read(written(tmp_path / "a.npz", spectrograms.npz(made)))
-    assert (found.preset, found.samples) == (preset, samples)
+    assert (found.preset, found.samples, found.peak) == (preset, samples, made.peak)
     np.testing.assert_array_equal(found.values, made.values)
 
 
@@ -108,10 +108,32 @@ def bomb():
     return encoded.getvalue()
 
 
-def told_png(text):
+def told_png(text, picture=None):
     encoded, info = io.BytesIO(), PngImagePlugin.PngInfo()
     info.add_text(spectrograms.CHUNK, text)
-    Image.fromarray(np.zeros((33, 4), np.uint8)).save(encoded, "PNG", pnginfo=info)
+    picture = np.full((33, 4), 255, np.uint8) if picture is None else picture
+    Image.fromarray(picture).save(encoded, "PNG", pnginfo=info)
+    return encoded.getvalue()
+
+
+def claiming(header):
+    """An archive whose array has this header and no more than a few bytes."""
+    encoded = io.BytesIO()
+    with zipfile.ZipFile(encoded, "w") as archive:
+        text = header.encode().ljust(117) + b"\n"
+        archive.writestr("values.npy", b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text + bytes(64))
+    return encoded.getvalue()
+
+
+def changed(**changes):
+    return about(preset=PRESET | changes)
+
+
+def members(count):
+    encoded = io.BytesIO()
+    with zipfile.ZipFile(encoded, "w") as archive:
+        for i in range(count):
+            archive.writestr(f"name{i}.npy", b"")
     return encoded.getvalue()
 
 
@@ -124,7 +146,7 @@ BAD = {
     "junk picture": ("a.png", lambda: RNG.bytes(999), "not a readable picture"),
     "cut": ("a.npz", lambda: spectrograms.npz(saved())[:-300], "not a readable archive"),
     "encrypted": ("a.npz", lambda: encrypted(spectrograms.npz(saved())), "not a readable archive"),
-    "pickle": ("a.npz", lambda: archive(values=np.array([{}], object)), "not a readable archive"),
+    "pickle": ("a.npz", lambda: archive(values=np.array([{}], object)), "expected numbers"),
     "several": ("a.npz", lambda: archive(a=VALUES, b=VALUES), "expected an array named values"),
     "text": ("a.npz", lambda: archive(values=np.array("x")), "expected numbers"),
     "rows": ("a.npz", lambda: archive(values=VALUES[:9], about=about()), "expected 33 rows"),
@@ -140,6 +162,34 @@ BAD = {
     "huge frame": ("a.npz", lambda: archive(values=VALUES, about=about(
         preset=PRESET | {"transform": PRESET["transform"] | {"n_fft": 10**12}})), "n_fft=1000000000000"),
     "bomb": ("a.npz", bomb, "unpacks to 1100000000 bytes"),
+    "claims more": ("a.npz", lambda: claiming("{'descr': '<f4', 'fortran_order': False, 'shape': (10**6, 10**6)}"
+        .replace("10**6", "1000000")), "1000000, 1000000. float32 in"),
+    "claims all": ("a.npz", lambda: claiming("{'descr': '<f4', 'fortran_order': False, 'shape': (1" + "0" * 30 + ",)}"),
+                   "expected numbers"),
+    "claims inside": ("a.npz", lambda: claiming("{'descr': ('<f4', (100000, 1000)), 'fortran_order': False, "
+                      "'shape': (9,)}"), "expected numbers"),
+    "nested header": ("a.npz", lambda: claiming("(" * 60), "not a readable archive"),
+    "no array": ("a.npz", lambda: members(1), "not a readable archive"),
+    "many": ("a.npz", lambda: members(60), "holds name0, name1, name2, name3, name4: expected"),
+    "loud": ("a.npz", lambda: archive(values=VALUES + 2, about=about()), "values up to 2, of 'peak_db' at most 1.01"),
+    "far too loud": ("a.npz", lambda: archive(values=np.full((33, 4), 1e300), about=about()), "132 values are not finite"),
+    "long": ("a.npz", lambda: archive(values=VALUES.repeat(9000, axis=1), about=changed(
+        transform=PRESET["transform"] | {"hop_length": 10**6})), "cut it"),
+    "hop": ("a.npz", lambda: archive(values=VALUES, about=changed(
+        transform=PRESET["transform"] | {"hop_length": 10**9})), "hop_length=1000000000"),
+    "true": ("a.npz", lambda: archive(values=VALUES, about=about(samples=True)), "True samples"),
+    "true rate": ("a.npz", lambda: archive(values=VALUES, about=changed(sample_rate=True)), "sample_rate=True is of"),
+    "slow": ("a.npz", lambda: archive(values=VALUES, about=changed(sample_rate=1)), "between 1000 and 768000"),
+    "range": ("a.npz", lambda: archive(values=VALUES, about=changed(range_db=1e300)), "range_db=1e.300"),
+    "not a number": ("a.npz", lambda: archive(values=VALUES, about=changed(range_db=float("nan"))), "NaN is no number"),
+    "multiple": ("a.npz", lambda: archive(values=VALUES, about=changed(frames_multiple=0)), "frames_multiple=0"),
+    "few frames": ("a.npz", lambda: archive(values=VALUES, about=changed(frames_multiple=3)), "3 at a time"),
+    "peak": ("a.npz", lambda: archive(values=VALUES, about=about(samples=None, peak=-1)), "peak=-1"),
+    "in colours": ("a.png", lambda: told_png(
+        json.dumps({"preset": PRESET}), RNG.integers(0, 255, (33, 4, 3), np.uint8)), "is in colours"),
+    "high levels": ("a.png", lambda: told_png(
+        json.dumps({"preset": PRESET | {"scale": "log1p"}, "low": 0, "high": 999999})),
+        "values up to 1e.06, of 'log1p' at most 20"),
     "bad levels": ("a.png", lambda: told_png(json.dumps({"preset": PRESET, "low": "x", "high": 1})), "low='x'"),
 }  # fmt: skip
 
