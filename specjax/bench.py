@@ -16,7 +16,7 @@ import math
 import statistics
 import sys
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +44,16 @@ PLAIN = {
     "step_paper_ms_ssim": ("pytorch", ["chord_unet"]),
     "sound": ("numpy", ["chord_sound"]),
     "mel": ("librosa", ["signal_mel"]),
-    **{work: ("librosa", ["signal_phase", work]) for work in ("stft", "istft", "griffin_lim")},
+    "mel_100": ("librosa", ["signal_mel"]),
+    **{work: ("librosa", ["signal_phase", work]) for work in ("stft", "istft", "griffin_lim", "invert")},
 }
 TUNED = {
-    "targets": ["chord_targets.py", "--batch", "8", "--variant", "fused", "--compile"],
-    "step_paper_ms_ssim": ["unet_step.py", "--net", "authors", "--batch", "2", "--variant", "commuted", "--compile"],
-    "mel": ["melody_mel.py", "--batch", "10", "--variant", "torch", "--log", "--compile"],
-    "griffin_lim": ["griffin_lim.py", "--batch", "4", "--variant", "tuned", "--compile"],
-    "sound": ["chord_audio.py", "--batch", "4", "--sr", "44100", "--variant", "rotate"],
+    "targets": ["chord_targets.py", "--variant", "fused", "--compile"],
+    "step_paper_ms_ssim": ["unet_step.py", "--net", "authors", "--variant", "commuted", "--compile"],
+    "mel": ["melody_mel.py", "--variant", "torch", "--log", "--compile"],
+    "mel_100": ["melody_mel.py", "--variant", "torch", "--log", "--compile"],
+    "griffin_lim": ["griffin_lim.py", "--variant", "tuned", "--compile"],
+    "sound": ["chord_audio.py", "--sr", "44100", "--variant", "rotate"],
 }
 
 
@@ -62,9 +64,7 @@ def main(argv: Sequence[str]) -> None:
     if ONLY.value is not None:
         print(json.dumps(measure(ONLY.value)))
         return
-    ours = _ours()
-    works = list(dict.fromkeys(program.work for program in ours))
-    programs = sorted([*ours, *_theirs(set(works))], key=lambda program: works.index(program.work))
+    programs = _programs()
     _check_plot()
     print(f"specjax bench: {len(programs)} programs, {ROUNDS.value} rounds", file=sys.stderr, flush=True)
     turns = take_turns(programs, ROUNDS.value)
@@ -73,6 +73,8 @@ def main(argv: Sequence[str]) -> None:
     print(table(programs, turns))
     if PLOT.value:
         plot(programs, turns, Path(PLOT.value))
+    if failed := [program for program, rows in zip(programs, turns, strict=True) if "error" in merge(rows)]:
+        raise Refusal(f"{len(failed)} of {len(programs)} programs did not run, the first {failed[0].name}: see above")
 
 
 def measure(name: str) -> dict[str, Any]:
@@ -127,7 +129,10 @@ def _work(name: str) -> Any:
     from specjax.config import to_dataclass
 
     values = CONFIG.value.to_dict()
-    batch = BATCH.value or BATCHES[values["wing"]][name]
+    works = BATCHES.get(values["wing"], {})
+    if name not in works:
+        raise Refusal(f"--only={name} is unknown: choose from {', '.join(works)}")
+    batch = BATCH.value or works[name]
     if values["wing"] == "signal":
         del values["wing"]
         return signal.build(name, to_dataclass(signal.SignalConfig, values), batch)
@@ -136,7 +141,8 @@ def _work(name: str) -> Any:
     return chord.build(name, clock, task, batch)
 
 
-def _ours() -> list[Program]:
+def _programs() -> list[Program]:
+    """Of every work, once for each batch that is swept, ours and then the peers'."""
     from specjax.benchmark.names import BATCHES, DEFAULT
 
     wing = CONFIG.value.get("wing")
@@ -146,40 +152,48 @@ def _ours() -> list[Program]:
     if unknown := [work for work in works if work not in BATCHES[wing]]:
         raise Refusal(f"--works={unknown[0]} is unknown: choose from {', '.join(BATCHES[wing])}")
     parameter, values = _sweep()
+    if parameter == "steps_per_dispatch" and parameter not in CONFIG.value:
+        raise Refusal(f"--sweep={SWEEP.value}: a config of wing {wing!r} has no {parameter}")
     counts = _counts(DEVICES.value, "--devices") or [0]
+    peers = _peers()
     programs = []
     for work in works:
         for value in values:
+            label = f"{work} x {value}" if parameter == "batch" else work
+            batch = value if parameter == "batch" else BATCH.value or BATCHES[wing][work]
+            extra = [f"--batch={value}"] if parameter == "batch" else []
+            if parameter == "steps_per_dispatch":
+                extra = [f"--config.{parameter}={value}"]
             for count in counts:
-                name, extra = "specjax", []
-                if parameter:
-                    name += f" {parameter}={value}"
-                    extra = [f"--batch={value}" if parameter == "batch" else f"--config.{parameter}={value}"]
-                if count:
-                    name += f" devices={count}"
+                name = f"specjax {extra[0].split('.')[-1]}" if parameter == "steps_per_dispatch" else "specjax"
+                name += f" devices={count}" if count else ""
                 environment = {"JAX_NUM_CPU_DEVICES": str(count)} if count else {}
                 command = [sys.executable, "-m", "specjax.bench", *sys.argv[1:], f"--only={work}", *extra]
-                programs.append(Program(work, name, command, None, environment))
+                programs.append(Program(label, name, command, None, environment))
+            programs += [
+                Program(label, name, [*command, f"--batch={batch}"], folder)
+                for name, command, folder in peers.get(work, [])
+            ]
     return programs
 
 
-def _theirs(works: Set[str]) -> list[Program]:
-    """The peers of these works."""
-    programs = []
+def _peers() -> dict[str, list[tuple[str, list[str], Path | None]]]:
+    """Name, command and folder of the peers of each work."""
+    peers: dict[str, list[tuple[str, list[str], Path | None]]] = {}
     if PEERS.value:
         if missing := [name for name in ("torch", "scipy", "pytorch_msssim") if not importlib.util.find_spec(name)]:
             raise Refusal(f"--peers needs {', '.join(missing)}: pip install 'specjax[peers]'")
         for work, (name, program_words) in PLAIN.items():
             module, *words = program_words
             command = [sys.executable, "-m", f"specjax.peers.{module}", *words, f"--repeats={min(REPEATS.value, 3)}"]
-            programs.append(Program(work, f"plain {name}", command))
+            peers.setdefault(work, []).append((f"plain {name}", command, None))
     if PEERS_DIR.value is not None:
         folder = Path(PEERS_DIR.value)
         if not folder.is_dir():
             raise Refusal(f"--peers_dir={folder} is not a folder")
         for work, words in TUNED.items():
-            programs.append(Program(work, "tuned", [sys.executable, *words], folder))
-    return [program for program in programs if program.work in works]
+            peers.setdefault(work, []).append(("tuned", [sys.executable, *words], folder))
+    return peers
 
 
 def _sweep() -> tuple[str, list[int]]:

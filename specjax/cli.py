@@ -3,17 +3,22 @@
 import importlib.util
 import logging
 import os
+import signal
+import socket
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from absl import app, flags
 from absl import logging as absl_logging
 
-from specjax import config
+from specjax import config, files
 from specjax.errors import Refusal
 
 USAGE = 2
+_STOPS = (signal.SIGINT, signal.SIGTERM)
+_kept: list[socket.socket] = []  # open for as long as the process lives
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
@@ -39,11 +44,16 @@ def need(package: str, what: str, *, extra: str) -> None:
         raise Refusal(f"{what} needs {package}: pip install 'specjax[{extra}]'")
 
 
+def cache_folder(what: str) -> Path:
+    """Where results are kept that can be had again: below `SPECJAX_CACHE`, or in the user's own cache."""
+    return Path(os.environ.get("SPECJAX_CACHE", Path.home() / ".cache" / "specjax")) / what
+
+
 def use_compilation_cache() -> None:
     """Keep compiled programs between runs in a folder of the user's own: whoever can write it can run code."""
     import jax
 
-    folder = Path(os.environ.get("SPECJAX_CACHE", Path.home() / ".cache" / "specjax" / "xla"))
+    folder = cache_folder("xla")
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -51,6 +61,28 @@ def use_compilation_cache() -> None:
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def leave_promptly() -> None:
+    """Let Ctrl-C and SIGTERM end the process within a second, whatever a library computes; no half a file is left.
+
+    Python runs a signal's handler only between two of its own steps, and an interpreter that is torn down while a
+    library still computes in it crashes. So another thread hears of the signal, and leaves.
+    """
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    for number in _STOPS:
+        signal.signal(number, lambda *_: None)
+
+    def leave() -> None:
+        while (number := heard.recv(1)[0]) not in _STOPS:
+            pass
+        files.remove_unfinished()
+        os._exit(128 + number)
+
+    threading.Thread(target=leave, daemon=True).start()
+    _kept.append(told)
 
 
 def _refusing(main: Callable[[Sequence[str]], None], positional: int) -> Callable[[Sequence[str]], int]:
@@ -79,9 +111,12 @@ def _complain_of_the_unexpected(unraisable: "sys.UnraisableHookArgs") -> None:
 def _parse_flags(argv: Sequence[str]) -> list[str]:
     config.check_overrides(argv)
     try:
-        return flags.FLAGS(argv)
+        return flags.FLAGS(["--help" if word == "-h" else word for word in argv])
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise Refusal(str(error.args[0] if error.args else error)) from error
+        said = str(error.args[0] if error.args else error)
+        if names := [word for word in argv[1:] if word.startswith("-") and Path(word).is_file()]:
+            said += f"; the file of that name is to be called ./{names[0]}"
+        raise Refusal(said) from error
 
 
 def _complain(message: object) -> None:

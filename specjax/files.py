@@ -2,28 +2,53 @@
 
 import io
 import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
+_unfinished: set[Path] = set()
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A new file beside `path` to be written: durable and under that name when all went well, or else gone.
+
+    Whoever looks sees the old file or the new one.
+
+    Raises:
+      OSError: there is no room, or no permission.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial-{secrets.token_hex(6)}")  # no suffix: nobody takes it for a finished one
+    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # anew: no link is followed
+    _unfinished.add(partial)
+    try:
+        yield partial
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+        _unfinished.discard(partial)
+
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write under another name, make it durable, then rename: whoever looks sees the old file or the new one.
-
+    """
     Raises:
       OSError: there is no room, or no permission; nothing is left behind.
     """
-    partial = path.with_name(f".partial-{path.name}")
-    try:
-        with open(partial, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError:
+    with written_whole(path) as partial:
+        partial.write_bytes(content)
+
+
+def remove_unfinished() -> None:
+    """What a process that leaves at once has to do for files it is still writing."""
+    for partial in set(_unfinished):
         partial.unlink(missing_ok=True)
-        raise
 
 
 def png(picture: UInt8[np.ndarray, "height width 3"]) -> bytes:

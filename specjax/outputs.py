@@ -9,20 +9,27 @@ from specjax.errors import Refusal
 
 
 def claim(folder: Path, names: Sequence[str], *, overwrite: bool, flag: str = "--out") -> dict[str, Path]:
-    """Paths by name in `folder`, which is made; `flag` is who named it.
+    """Paths by name in `folder`, which is made once there is something to write; `flag` is who named it.
 
     Raises:
-      Refusal: the folder cannot be made or written, or a file is there already and must not be overwritten.
+      Refusal: the folder cannot be made or written; a folder is there, or a file that must not be overwritten.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        nearest = folder.absolute()
+        while not nearest.exists():
+            nearest = nearest.parent
+        if not nearest.is_dir():
+            raise Refusal(f"{flag}={folder} cannot be made: {nearest} is not a folder")
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise Refusal(f"{flag}={folder} cannot be written: change the permissions of {nearest} or choose another")
+        outputs = {name: folder / name for name in names}
+        for path in outputs.values():
+            if path.is_dir():
+                raise Refusal(f"{flag}={path} is a folder: name a file")
+            if path.exists() and not overwrite:
+                raise Refusal(f"{path} exists already: choose another {flag}, or --overwrite")
     except OSError as error:
         raise Refusal(f"{flag}={folder} cannot be made: {error.strerror}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise Refusal(f"{flag}={folder} cannot be written: change its permissions or choose another")
-    outputs = {name: folder / name for name in names}
-    if taken := [path for path in outputs.values() if path.exists() and not overwrite]:
-        raise Refusal(f"{taken[0]} exists already: choose another {flag}, or --overwrite")
     return outputs
 
 
@@ -32,7 +39,7 @@ def claim_file(path: Path, suffixes: Sequence[str], *, overwrite: bool, flag: st
     Raises:
       Refusal: as `claim`; the name ends otherwise.
     """
-    if path.suffix not in suffixes:
+    if path.suffix.lower() not in suffixes:
         raise Refusal(f"{flag}={path} must end in {' or '.join(suffixes)}")
     return claim(path.parent, [path.name], overwrite=overwrite, flag=flag)[path.name]
 

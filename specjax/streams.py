@@ -3,7 +3,7 @@
 import math
 import resource
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from specjax import files
 from specjax.data import audio
 from specjax.errors import Refusal
 from specjax.signal.phase import streaming
@@ -28,14 +29,17 @@ Hop = Float[np.ndarray, " hop_length"]
 class Streamed(NamedTuple):
     """Of a stream: how long it was, how late it came, at which part of real time, and by what memory grew on the way.
 
-    Memory is not known (nan) of what ends before it has settled.
+    Reading and writing are counted in. Memory is not known (nan) of what ends before it has settled. `clipped` samples
+    were louder than a file holds.
     """
 
     seconds: float
+    sample_rate: int
     delay_ms: float
     real_time_factor: float
     slowest_ms: float
     memory_growth_mb: float
+    clipped: int
 
 
 def stream(path: Path, out: Path, transform: Stft, method: str, report: Callable[[float], None]) -> Streamed:
@@ -54,8 +58,7 @@ def stream(path: Path, out: Path, transform: Stft, method: str, report: Callable
     rate, blocks = audio.audio_blocks(path, hop)
     # What comes out first lies before the sound; what has not come out when the sound ends, silence pushes out.
     late = streaming.delay_samples(transform, method) - hop
-    partial = out.with_name(f".partial-{out.name}")
-    read = made = 0
+    read = made = clipped = 0
     took_s = slowest_s = 0.0
     before_mb = math.nan
 
@@ -67,50 +70,56 @@ def stream(path: Path, out: Path, transform: Stft, method: str, report: Callable
         yield from repeat(np.zeros(hop, np.float32), -(-late // hop))
 
     try:
-        with soundfile.SoundFile(partial, "w", rate, 1, "PCM_16", format="WAV") as file:
-            for number, (sound, seconds) in enumerate(_inverted(hops(), transform, method)):
-                begins = number * hop - late
-                file.write(np.clip(sound[max(-begins, 0) : max(read - begins, 0)], -1.0, 1.0))
+        with (
+            files.written_whole(out) as partial,
+            soundfile.SoundFile(partial, "w", rate, 1, "PCM_16", format="WAV") as file,
+        ):
+            tick = _Tick(transform, method)
+            begin = time.perf_counter()
+            for block in hops():
+                sound = tick(block)[max(late - made, 0) : max(read - made + late, 0)]
+                clipped += int(np.sum(np.abs(sound) > 1))
+                file.write(np.clip(sound, -1.0, 1.0))
                 made += hop
-                took_s, slowest_s = took_s + seconds, max(slowest_s, seconds)
-                if number == _SETTLED:
+                now = time.perf_counter()
+                took_s, slowest_s, begin = took_s + now - begin, max(slowest_s, now - begin), now
+                if made == _SETTLED * hop:
                     before_mb = _peak_memory_mb()
-                if (number + 1) % max(round(_REPORT_S * rate / hop), 1) == 0:
+                if made // hop % max(round(_REPORT_S * rate / hop), 1) == 0:
                     report(made / rate)
-        partial.replace(out)
     except (soundfile.LibsndfileError, OSError) as error:
-        raise Refusal(f"{out} cannot be written: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+        raise Refusal(f"{out} cannot be written ({error}): make room, or choose another place") from error
     return Streamed(
         seconds=read / rate,
+        sample_rate=rate,
         delay_ms=1e3 * (late + hop) / rate,
         real_time_factor=took_s * rate / made,
         slowest_ms=1e3 * slowest_s,
         memory_growth_mb=_peak_memory_mb() - before_mb,
+        clipped=clipped,
     )
 
 
-def _inverted(blocks: Iterable[Hop], transform: Stft, method: str) -> Iterator[tuple[Hop, float]]:
-    """A hop of sound for each, and the seconds that it took to make."""
-    n_fft, hop = transform.n_fft, transform.hop_length
+class _Tick:
+    """A hop of sound for every hop that is heard; compiled when it is made."""
 
-    @jax.jit
-    def tick(
-        heard: Float[Array, " n_fft"], state: streaming.Stream, newest: Float[Array, " hop"]
-    ) -> tuple[Array, streaming.Stream, Array]:
-        heard = jnp.concatenate([heard, newest])[hop:]
-        state, sound = streaming.advance(state, magnitude(heard, transform)[:, 0], transform, method)
-        return heard, state, sound
+    def __init__(self, transform: Stft, method: str) -> None:
+        @jax.jit
+        def tick(
+            heard: Float[Array, " n_fft"], state: streaming.Stream, newest: Float[Array, " hop"]
+        ) -> tuple[Array, streaming.Stream, Array]:
+            heard = jnp.concatenate([heard, newest])[transform.hop_length :]
+            state, sound = streaming.advance(state, magnitude(heard, transform)[:, 0], transform, method)
+            return heard, state, sound
 
-    heard = jnp.zeros(n_fft)
-    state = streaming.begin(jnp.zeros(transform.bins), transform, method)
-    jax.block_until_ready(tick(heard, state, jnp.zeros(hop)))  # compiled before the clock runs
-    for block in blocks:
-        begin = time.perf_counter()
-        heard, state, sound = tick(heard, state, jnp.asarray(block))
-        made = np.asarray(sound)
-        yield made, time.perf_counter() - begin
+        self._tick = tick
+        self._heard = jnp.zeros(transform.n_fft)
+        self._state = streaming.begin(jnp.zeros(transform.bins), transform, method)
+        jax.block_until_ready(tick(self._heard, self._state, jnp.zeros(transform.hop_length)))
+
+    def __call__(self, newest: Hop) -> Hop:
+        self._heard, self._state, sound = self._tick(self._heard, self._state, jnp.asarray(newest))
+        return np.asarray(sound)
 
 
 def _peak_memory_mb() -> float:

@@ -6,6 +6,10 @@ python -m specjax.synth features in.wav --out=features.npz [--plot=features.png]
 
 `chord` paints the chord of each digit and writes its sound (NAME.wav) and spectrogram (NAME.png); `spectrogram` writes
 one that `invert` turns back into sound; `stream` inverts while it reads, and says how late and how fast.
+
+Presets: picture, librosa, melodygan, mvnet, wyse, ulyanov.
+Methods: griffin_lim, fast_griffin_lim and refine, which take --iterations and begin with --start (random, zero, or one
+of the following; after it any of the three, as --start=pghi,fast_griffin_lim); spsi, pghi, rtpghi and rtisi_la.
 """
 
 import math
@@ -42,21 +46,34 @@ MEL_STEPS = flags.DEFINE_integer("mel_steps", 50, "last steps, towards a mel spe
 PLOT = flags.DEFINE_string("plot", None, "also draw, with axes, into this PNG")
 
 
+# Which flags are for what; --out and --overwrite are for all.
+FLAGS_OF = {
+    "chord": ("bundle", "digit", "picture", "fit", "quality", "octave", "duration", "sample_rate", "exact", "offset_hz",
+              "seed"),
+    "spectrogram": ("preset", "plot"),
+    "invert": ("preset", "method", "start", "iterations", "mel_steps", "seed", "plot"),
+    "stream": ("preset", "method"),
+    "features": ("sample_rate", "plot"),
+}  # fmt: skip
+
+
 def main(argv: Sequence[str]) -> None:
-    of_files = {"spectrogram": _spectrogram, "invert": _invert, "stream": _stream, "features": _features}
-    kinds = ("chord", *of_files)
-    if len(argv) < 2 or argv[1] not in kinds:
-        raise Refusal(f"synth what? Say: specjax synth {{{','.join(kinds)}}} ...")
-    if argv[1] == "chord":
-        if len(argv) > 2:
-            raise Refusal(f"{argv[2]!r} is not understood: name pictures by --picture={argv[2]}")
-        return _chord()
-    if len(argv) < 3:
-        raise Refusal(f"{argv[1]} of what? Say: specjax synth {argv[1]} FILE --out=...")
-    of_files[argv[1]](Path(argv[2]))
+    does = {"chord": _chord, "spectrogram": _spectrogram, "invert": _invert, "stream": _stream, "features": _features}
+    if len(argv) < 2 or argv[1] not in does:
+        raise Refusal(f"synth what? Say: specjax synth {{{','.join(does)}}} ...")
+    what = argv[1]
+    if what == "chord" and len(argv) > 2:
+        raise Refusal(f"{argv[2]!r} is not understood: name pictures by --picture={argv[2]}")
+    if what != "chord" and len(argv) < 3:
+        raise Refusal(f"{what} of what? Say: specjax synth {what} FILE --out=...")
+    for other in {name for names in FLAGS_OF.values() for name in names} - set(FLAGS_OF[what]):
+        if flags.FLAGS[other].present:
+            known = ", ".join(f"--{name}" for name in (*FLAGS_OF[what], "out", "overwrite"))
+            raise Refusal(f"--{other} means nothing to {what}, which knows {known}")
+    does[what](Path(argv[2]) if len(argv) > 2 else Path())
 
 
-def _chord() -> None:
+def _chord(_: Path) -> None:
     if BUNDLE.value is None:
         raise Refusal("--bundle is missing: name a bundle made by specjax.export")
     if bool(DIGIT.value) == bool(PICTURE.value):
@@ -75,7 +92,7 @@ def _chord() -> None:
     sound = to_dataclass(SoundConfig, asked, "synth")
     if wrong := [d for d in DIGIT.value if not 0 <= d <= 9]:
         raise Refusal(f"--digit={wrong[0]} is not a digit 0 to 9")
-    _say("specjax synth: starting")
+    _start()
     from specjax import chords, files
 
     digits = (
@@ -92,13 +109,13 @@ def _chord() -> None:
 
 
 def _spectrogram(path: Path) -> None:
-    out, plot = _output(".png", ".npz"), _plot()
-    _say("specjax synth: starting")
+    out, plot = _output(path, ".png", ".npz"), _plot(path)
+    _start()
     from specjax import sounds
     from specjax.data import spectrograms
 
     saved = sounds.read_spectrogram(path, _preset())
-    outputs.write(out, spectrograms.png(saved) if out.suffix == ".png" else spectrograms.npz(saved))
+    outputs.write(out, spectrograms.png(saved) if out.suffix.lower() == ".png" else spectrograms.npz(saved))
     rows, frames = saved.values.shape
     print(f"{path}: {rows} rows, {frames} frames -> {out}")
     if plot:
@@ -106,8 +123,8 @@ def _spectrogram(path: Path) -> None:
 
 
 def _invert(path: Path) -> None:
-    out = _output(".wav")
-    _say("specjax synth: starting")
+    out, plot = _output(path, ".wav"), _plot(path)
+    _start()
     from specjax import files, sounds
     from specjax.config import to_dataclass
     from specjax.signal.inversion import Inversion
@@ -118,13 +135,18 @@ def _invert(path: Path) -> None:
     how = to_dataclass(Inversion, asked, "synth")
     found = sounds.invert(path, _preset(), how, report=_progress)
     outputs.write(out, files.wav(found.wave, found.sample_rate))
-    seconds = len(found.wave) / found.sample_rate
-    print(f"{path}: {seconds:.2f} s, spectral convergence {found.convergence_db:.1f} dB -> {out}")
+    level = "how loud it was is not told" if math.isnan(found.gain_db) else f"level {found.gain_db:+.1f} dB"
+    print(
+        f"{path}: {len(found.wave) / found.sample_rate:.2f} s at {found.sample_rate} Hz, spectral convergence "
+        f"{found.convergence_db:.1f} dB, {level} -> {out}"
+    )
+    if plot:
+        outputs.write(plot, sounds.plotted(sounds.read_spectrogram(out, _preset()), out.name))
 
 
 def _stream(path: Path) -> None:
-    out = _output(".wav")
-    _say("specjax synth: starting")
+    out = _output(path, ".wav")
+    _start()
     from specjax import sounds, streams
     from specjax.signal.phase import streaming
 
@@ -132,23 +154,27 @@ def _stream(path: Path) -> None:
     if method not in streaming.METHODS:
         raise Refusal(f"--method={method!r}: streams know {', '.join(streaming.METHODS)}")
     preset = _preset() or sounds.preset_named("picture")
+    if preset.mel:
+        raise Refusal(f"--preset={PRESET.value}: streams are of the bins themselves, not of mel filters")
     done = streams.stream(path, out, preset.transform, method, lambda seconds: _say(f"{seconds:.0f} s done"))
     grown = f", memory grew by {done.memory_growth_mb:.1f} MB" if math.isfinite(done.memory_growth_mb) else ""
+    clipped = f", {done.clipped} samples clipped" if done.clipped else ""
     print(
-        f"{path}: {done.seconds:.1f} s, {done.delay_ms:.0f} ms late, {done.real_time_factor:.3f} of real time (slowest "
-        f"hop {done.slowest_ms:.1f} ms){grown} -> {out}"
+        f"{path}: {done.seconds:.1f} s at {done.sample_rate} Hz, {done.delay_ms:.0f} ms late, "
+        f"{done.real_time_factor:.3f} of real time (slowest hop {done.slowest_ms:.1f} ms){grown}{clipped} -> {out}"
     )
 
 
 def _features(path: Path) -> None:
-    out, plot = _output(".npz"), _plot()
-    _say("specjax synth: starting")
+    out, plot = _output(path, ".npz"), _plot(path)
+    _start()
     from specjax import sounds
     from specjax.data import spectrograms
 
-    found = sounds.all_features(path, SAMPLE_RATE.value if flags.FLAGS["sample_rate"].present else None)
+    rate = SAMPLE_RATE.value if flags.FLAGS["sample_rate"].present else None
+    found = sounds.all_features(path, rate, cli.cache_folder("beats"))
     outputs.write(out, spectrograms.archive(found))
-    told = ", ".join(f"{name} {'x'.join(map(str, values.shape)) or values}" for name, values in found.items())
+    told = ", ".join(f"{name} {'x'.join(map(str, x.shape)) or f'{x:.6g}'}" for name, x in found.items())
     print(f"{path}: {told} -> {out}")
     if plot:
         outputs.write(plot, sounds.features_plotted(found, path.name))
@@ -160,26 +186,41 @@ def _preset() -> Any:
     return None if PRESET.value is None else sounds.preset_named(PRESET.value)
 
 
+def _start() -> None:
+    _say("specjax synth: starting")
+    cli.leave_promptly()
+    cli.use_compilation_cache()
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _progress(done: int, level_db: float) -> None:
-    _say(f"iteration {done}: {level_db:.1f} dB")
+def _progress(stage: str, done: int, total: int, level_db: float) -> None:
+    if done:
+        _say(f"{stage} {done}/{total}: {level_db:.1f} dB")
+    else:
+        _say(f"{stage} ...")
 
 
-def _output(*suffixes: str) -> Path:
+def _output(of: Path, *suffixes: str) -> Path:
     """The file to write, known to be writable and free, before any work is done."""
     if OUT.value is None:
         raise Refusal(f"--out is missing: name a file that ends in {' or '.join(suffixes)}")
-    return outputs.claim_file(Path(OUT.value), suffixes, overwrite=OVERWRITE.value)
+    out = outputs.claim_file(Path(OUT.value), suffixes, overwrite=OVERWRITE.value)
+    if out.exists() and of.exists() and out.samefile(of):
+        raise Refusal(f"--out={out} is the file that is read: name another")
+    return out
 
 
-def _plot() -> Path | None:
+def _plot(of: Path) -> Path | None:
     if PLOT.value is None:
         return None
     cli.need("matplotlib", "--plot", extra="plots")
-    return outputs.claim_file(Path(PLOT.value), (".png",), overwrite=OVERWRITE.value, flag="--plot")
+    plot = outputs.claim_file(Path(PLOT.value), (".png",), overwrite=OVERWRITE.value, flag="--plot")
+    if plot.absolute() in (Path(OUT.value or "").absolute(), of.absolute()):
+        raise Refusal(f"--plot={plot} is the file that is read, or --out: name another")
+    return plot
 
 
 if __name__ == "__main__":

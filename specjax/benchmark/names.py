@@ -7,7 +7,7 @@ MIXES = ("huber", "ms_ssim", "fft", "sobel", "waveform")
 # size.
 BATCHES = {
     "chord": {"targets": 8, "forward": 8, "step": 0, "sound": 4} | {f"step_{h}_{m}": 2 for h in HEADS for m in MIXES},
-    "signal": {"mel": 10}
+    "signal": {"mel": 10, "mel_100": 100}
     | dict.fromkeys(("stft", "istft", "griffin_lim", "spsi", "rtisi_la", "rtpghi", "pghi", "invert", "refine"), 4),
 }
 DEFAULT = {

@@ -24,12 +24,24 @@ class Program(NamedTuple):
 
 
 def take_turns(programs: Sequence[Program], rounds: int) -> list[list[Row]]:
-    """Every program once a round, in turn, so that a busy moment of the machine meets them all; rows by program."""
+    """Every program once a round, in turn, so that a busy moment of the machine meets them all; rows by program.
+
+    Interrupted, it goes by the rounds that are complete.
+    """
     rows: list[list[Row]] = [[] for _ in programs]
     for round_ in range(rounds):
-        for i, program in enumerate(programs):
-            print(f"round {round_ + 1}/{rounds}: {program.work} by {program.name}", file=sys.stderr, flush=True)
-            rows[i].append(run(program))
+        try:
+            latest = []
+            for program in programs:
+                print(f"round {round_ + 1}/{rounds}: {program.work} by {program.name}", file=sys.stderr, flush=True)
+                latest.append(run(program))
+        except KeyboardInterrupt:
+            if not round_:
+                raise
+            print(f"interrupted: after {round_} rounds", file=sys.stderr, flush=True)
+            break
+        for each, row in zip(rows, latest, strict=True):
+            each.append(row)
     return rows
 
 
@@ -119,10 +131,13 @@ def plot(programs: Sequence[Program], turns: Sequence[Sequence[Row]], path: Path
     speeds = [row["items_per_s"] for _, row in rows]
     lows = [speed - 1e3 * row["batch"] / row["ms_high"] for speed, (_, row) in zip(speeds, rows, strict=True)]
     highs = [1e3 * row["batch"] / row["ms_low"] - speed for speed, (_, row) in zip(speeds, rows, strict=True)]
-    colours = ["tab:blue" if program.name.startswith("specjax") else "tab:gray" for program, _ in rows]
-    errors = [[max(x, 0.0) for x in side] for side in (lows, highs)]
-    axes.barh(names, speeds, xerr=errors, color=colours)
+    for i, (program, _) in enumerate(rows):
+        colour = "tab:blue" if program.name.startswith("specjax") else "tab:gray"
+        spread = [[max(lows[i], 0.0)], [max(highs[i], 0.0)]]
+        axes.errorbar(speeds[i], names[i], xerr=spread, fmt="o", color=colour, capsize=3)
     axes.set_xscale("log")
-    axes.set_xlabel("items a second (median; bars from slowest to fastest round)")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_xlabel("items a second (median; lines from the slowest to the fastest round)")
     figure.savefig(path, dpi=120)
     plt.close(figure)

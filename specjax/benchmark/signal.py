@@ -56,7 +56,7 @@ def build(name: str, config: SignalConfig, batch: int) -> Work:
 
 
 def _work(name: str, config: SignalConfig, batch: int, spread: Callable[[Any], Array]) -> Work:
-    if name == "mel":
+    if name in ("mel", "mel_100"):
         return mel(config, batch, spread)
     transform = Stft(config.n_fft, config.hop_length)
     wave = spread(tones(batch, config.phase_s, config.sample_rate))

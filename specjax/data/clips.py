@@ -44,7 +44,8 @@ def read_clips(
     """Many files as waves of one length. Bad ones are left out and counted, up to a share of them all.
 
     Raises:
-      Refusal: no files; more than `MAX_SAMPLES` in all; more bad files than `max_bad_share`, naming the first.
+      Refusal: no files, or none that is good; more than `MAX_SAMPLES` in all; more bad files than `max_bad_share`,
+        naming the first.
     """
     if not paths:
         raise Refusal("there are no sound files to read")
@@ -65,6 +66,8 @@ def read_clips(
                     f"{len(skipped)} of {len(paths)} sound files are bad, more than a share of {max_bad_share:g}; "
                     f"the first: {skipped[0].reason}"
                 ) from refusal
+    if not kept:
+        raise Refusal(f"none of {len(paths)} sound files can be used; the first: {skipped[0].reason}")
     for each in skipped:
         _log.warning("left out: %s", each.reason)
     return Clips(waves[: len(kept)], kept, skipped)
@@ -74,11 +77,11 @@ def audio_files(folder: Path) -> list[Path]:
     """Sound files in a folder and the folders in it, in order of their names. Linked folders are not entered.
 
     Raises:
-      Refusal: not a readable folder; none in it; more than `MAX_FILES`.
+      Refusal: not a readable folder, or one in it is not; none in it; more than `MAX_FILES`.
     """
     check_folder(folder)
     found = []
-    for inside, folders, names in os.walk(folder, followlinks=False):
+    for inside, folders, names in os.walk(folder, onerror=_refuse, followlinks=False):
         folders.sort()
         found += [Path(inside, name) for name in names if Path(name).suffix.lower() in SUFFIXES]
         if len(found) > MAX_FILES:
@@ -86,3 +89,7 @@ def audio_files(folder: Path) -> list[Path]:
     if not found:
         raise Refusal(f"{folder} holds no sound files: expected names that end in {', '.join(SUFFIXES)}")
     return sorted(found)
+
+
+def _refuse(error: OSError) -> None:
+    raise Refusal(f"{error.filename} cannot be read: {error.strerror}") from error

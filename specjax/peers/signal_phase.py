@@ -1,4 +1,7 @@
-"""python -m specjax.peers.signal_phase WORK: transforms and Griffin-Lim, clip by clip, with librosa."""
+"""python -m specjax.peers.signal_phase WORK: transforms and Griffin-Lim, clip by clip, with librosa.
+
+Beside `invert`, which begins with PGHI, stands as many of librosa's iterations from phases drawn at random.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,8 +11,8 @@ import numpy as np
 from specjax.peers import timing
 from specjax.peers.clips import tones
 
-SAMPLE_RATE, DURATION_S, N_FFT, HOP_LENGTH, ITERATIONS = 22050, 5.0, 1024, 256, 100
-WORKS = ("stft", "istft", "griffin_lim")
+SAMPLE_RATE, DURATION_S, N_FFT, HOP_LENGTH, ITERATIONS, REFINEMENTS = 22050, 5.0, 1024, 256, 100, 32
+WORKS = ("stft", "istft", "griffin_lim", "invert")
 
 
 def levels(waves: np.ndarray) -> list[np.ndarray]:
@@ -35,9 +38,9 @@ def task(work: str, waves: np.ndarray) -> Callable[[], np.ndarray]:
     if work == "istft":
         spectra = [librosa.stft(wave, n_fft=N_FFT, hop_length=HOP_LENGTH) for wave in waves]
         return lambda: np.stack([librosa.istft(z, n_fft=N_FFT, hop_length=HOP_LENGTH, length=length) for z in spectra])
-    wanted = levels(waves)
+    wanted, iterations = levels(waves), ITERATIONS if work == "griffin_lim" else REFINEMENTS
     return lambda: np.stack(
-        [librosa.griffinlim(m, n_iter=ITERATIONS, n_fft=N_FFT, hop_length=HOP_LENGTH, length=length) for m in wanted]
+        [librosa.griffinlim(m, n_iter=iterations, n_fft=N_FFT, hop_length=HOP_LENGTH, length=length) for m in wanted]
     )
 
 

@@ -34,6 +34,7 @@ DIRECT: dict[str, Callable[[Magnitude, Stft], Phase]] = {
 ITERATIVE = ("griffin_lim", "fast_griffin_lim", "refine")
 METHODS = (*ITERATIVE, *DIRECT)
 STARTS = ("random", "zero", *DIRECT)
+Progress = Callable[[str, int, int, float], None]
 _MOMENTUM = {"griffin_lim": 0.0, "fast_griffin_lim": 0.99}
 _CHUNK = 8
 
@@ -65,9 +66,10 @@ class Inversion:
             raise ValueError(f"start={self.start!r} is unknown: begin with one of {', '.join(STARTS)}")
         if other := [name for name in self.start[1:] if name not in ITERATIVE]:
             raise ValueError(f"start={self.start!r}: {other[0]!r} cannot follow, only {', '.join(ITERATIVE)} can")
-        if self.iterations < 1 or self.mel_steps < 0:
+        if self.iterations < 1 or self.mel_steps < 0 or not 0 <= self.seed < 2**32:
             raise ValueError(
-                f"iterations={self.iterations} must be above 0 and mel_steps={self.mel_steps} not negative"
+                f"iterations={self.iterations} must be above 0, mel_steps={self.mel_steps} not negative, "
+                f"seed={self.seed} from 0 to {2**32 - 1}"
             )
 
 
@@ -77,7 +79,7 @@ def invert(
     how: Inversion = Inversion(),
     *,
     length: int | None = None,
-    report: Report | None = None,
+    report: Progress | None = None,
 ) -> Wave:
     """A wave whose magnitudes come near to those given; many at once, where there are axes before.
 
@@ -86,7 +88,8 @@ def invert(
     Args:
       magnitude: 0 or more, of any scale.
       length: of the wave, in samples, which is cut or filled up with zeros; by default `transform.samples`.
-      report: is told, as (iterations done, spectral convergence in dB), how an iterative method gets on.
+      report: is told (method, iterations done, of how many, spectral convergence in dB), how it gets on; of none done
+        the convergence is nan.
 
     Raises:
       ValueError: the transform has no inverse, or another number of bins, or is not for the method (PGHI needs a window
@@ -104,17 +107,19 @@ def invert(
     first, *then = (how.method,) if how.method in DIRECT else (*how.start, how.method)
     level = jnp.max(magnitude, axis=(-2, -1), keepdims=True)
     wanted = safe.divide(magnitude, level)
+    _begins(report, first, 1)
     wave = _wave_of(wanted, _first_phase(wanted, transform, first, how.seed), transform, inner)
     for name in then:
+        _begins(report, name, how.iterations)
         if name == "refine":
-            wave = refine(wanted, wave, transform, steps=how.iterations, report=_in_db(report))
+            wave = refine(wanted, wave, transform, steps=how.iterations, report=_in_db(report, name, how.iterations))
         else:
-            wave = _iterated(wanted, wave, transform, how.iterations, _MOMENTUM[name], report)
+            wave = _iterated(wanted, wave, transform, how.iterations, name, report)
     return padded(wave[..., :length] * level[..., 0], 0, max(length - inner, 0))
 
 
 def to_wave(
-    of: Spectrogram, how: Inversion = Inversion(), *, length: int | None = None, report: Report | None = None
+    of: Spectrogram, how: Inversion = Inversion(), *, length: int | None = None, report: Progress | None = None
 ) -> Wave:
     """A wave of a spectrogram of any preset; of mel spectrograms too, at the sample rate of its preset.
 
@@ -132,8 +137,10 @@ def to_wave(
     wave = invert(safe.sqrt(power), preset.transform, how, length=length, report=report)
     if not how.mel_steps:
         return wave
+    _begins(report, "mel", how.mel_steps)
+    listener = _in_db(report, "mel", how.mel_steps)
     return refine_mel(
-        levels, wave, preset.transform, preset.mel, preset.sample_rate, steps=how.mel_steps, report=_in_db(report)
+        levels, wave, preset.transform, preset.mel, preset.sample_rate, steps=how.mel_steps, report=listener
     )
 
 
@@ -161,15 +168,15 @@ def _wave_of(magnitude: Magnitude, phase: Phase, transform: Stft, length: int) -
 
 
 def _iterated(
-    wanted: Magnitude, wave: Wave, transform: Stft, iterations: int, momentum: float, report: Report | None
+    wanted: Magnitude, wave: Wave, transform: Stft, iterations: int, name: str, report: Progress | None
 ) -> Wave:
     """Griffin and Lim's iteration; some at a time, where somebody listens."""
     search, chunk = gl.begin(wave), iterations if report is None else _CHUNK
     for done in range(0, iterations, chunk):
         count = min(chunk, iterations - done)
-        search = gl.improve(search, wanted, transform, iterations=count, momentum=momentum)
+        search = gl.improve(search, wanted, transform, iterations=count, momentum=_MOMENTUM[name])
         if report is not None:
-            report(done + count, float(_convergence_db(search.wave, wanted, transform)))
+            report(name, done + count, iterations, float(_convergence_db(search.wave, wanted, transform)))
     return search.wave
 
 
@@ -178,7 +185,12 @@ def _convergence_db(wave: Wave, wanted: Magnitude, transform: Stft) -> Float[Arr
     return convergence_db(stft.magnitude(wave, transform), wanted)
 
 
-def _in_db(report: Report | None) -> Report | None:
+def _begins(report: Progress | None, name: str, total: int) -> None:
+    if report is not None:
+        report(name, 0, total, float("nan"))
+
+
+def _in_db(report: Progress | None, name: str, total: int) -> Report | None:
     if report is None:
         return None
-    return lambda done, value: report(done, 10 * float(np.log10(max(value, 1e-20))))
+    return lambda done, value: report(name, done, total, 10 * float(np.log10(max(value, 1e-20))))

@@ -1,20 +1,25 @@
 """Fundamental frequency and harmonicity of waves, frame by frame, from their autocorrelation."""
 
+from collections.abc import Callable
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from specjax.batching import over_examples
 from specjax.signal import safe
-from specjax.signal.axes import along, padded
+from specjax.signal.axes import padded
 from specjax.signal.fourier import irfft, rfft
 from specjax.signal.polar import squared
 from specjax.signal.shapes import ByFrame, Wave
 from specjax.signal.stft import Stft, frames_of
 from specjax.signal.windows import window
 
-Frames = Float[Array, "*batch frames n_fft"]
-Lags = Float[Array, "*batch frames lags"]
+Frame = Float[Array, " n_fft"]
+
+_TOGETHER = 256  # frames at a time on a CPU: their spectra take many times the room of the wave
 
 
 def yin(
@@ -34,22 +39,7 @@ def yin(
       ValueError: the range is empty, or outside of what frames and sample rate carry.
     """
     shortest, longest = _periods(sample_rate, fmin_hz, fmax_hz, transform.n_fft, held=1)
-    frames = _levelled(frames_of(wave, transform))
-    difference = _difference(frames, longest)
-    lags = along(np.arange(1, longest + 1, dtype=np.float32), frames.ndim, -1)
-    normalised = safe.divide(difference, jnp.cumsum(difference, axis=-1) / lags)[..., shortest - 1 :]
-
-    before, here, after = normalised[..., :-2], normalised[..., 1:-1], normalised[..., 2:]
-    first = normalised[..., :1] < normalised[..., 1:2]
-    inner = (here < before) & (here <= after)
-    trough = jnp.concatenate([first, inner, jnp.zeros_like(first)], axis=-1) & (normalised < threshold)
-    found = jnp.any(trough, axis=-1)
-    place = jnp.where(found, jnp.argmax(trough, axis=-1), jnp.argmin(normalised, axis=-1))
-
-    curvature, slope = after + before - 2 * here, (after - before) / 2
-    curved = jnp.abs(slope) < jnp.abs(curvature)
-    shift = padded(jnp.where(curved, -slope / jnp.where(curved, curvature, 1.0), 0.0), 1, 1)
-    period = (shortest + place).astype(shift.dtype) + jnp.take_along_axis(shift, place[..., None], axis=-1)[..., 0]
+    period = _each(partial(_period, shortest=shortest, longest=longest, threshold=threshold), wave, transform)
     return sample_rate / period
 
 
@@ -66,17 +56,46 @@ def harmonicity(wave: Wave, sample_rate: int, *, fmin_hz: float, fmax_hz: float,
       ValueError: the range is empty, or outside of what frames and sample rate carry.
     """
     shortest, longest = _periods(sample_rate, fmin_hz, fmax_hz, transform.n_fft, held=3)
-    frames = _levelled(frames_of(wave, transform))
-    taper = window("hann", transform.n_fft)
+    return _each(partial(_peak, shortest=shortest, longest=longest), wave, transform)
+
+
+def _period(frame: Frame, shortest: int, longest: int, threshold: float) -> Float[Array, ""]:
+    """In samples, by YIN."""
+    difference = _difference(frame, longest)
+    mean = jnp.cumsum(difference) / np.arange(1, longest + 1, dtype=np.float32)
+    normalised = safe.divide(difference, mean)[shortest - 1 :]
+    before, here, after = normalised[:-2], normalised[1:-1], normalised[2:]
+    first = normalised[:1] < normalised[1:2]
+    inner = (here < before) & (here <= after)
+    trough = jnp.concatenate([first, inner, jnp.zeros_like(first)]) & (normalised < threshold)
+    place = jnp.where(jnp.any(trough), jnp.argmax(trough), jnp.argmin(normalised))
+
+    curvature, slope = after + before - 2 * here, (after - before) / 2
+    curved = jnp.abs(slope) < jnp.abs(curvature)
+    shift = padded(jnp.where(curved, -slope / jnp.where(curved, curvature, 1.0), 0.0), 1, 1)
+    return (shortest + place).astype(shift.dtype) + shift[place]
+
+
+def _peak(frame: Frame, shortest: int, longest: int) -> Float[Array, ""]:
+    """The highest of the normalised autocorrelation, by Boersma."""
+    taper = window("hann", len(frame))
     alone = _autocorrelation(jnp.asarray(taper), longest)
-    centred = frames - jnp.mean(frames, axis=-1, keepdims=True)
-    together = _autocorrelation(centred * along(taper, frames.ndim, -1), longest)
-    likeness = safe.divide(together, together[..., :1]) / along(alone / alone[0], together.ndim, -1)
-    before, here, after = (likeness[..., shortest - 1 + i : longest - 1 + i] for i in range(3))
+    together = _autocorrelation((frame - jnp.mean(frame)) * taper, longest)
+    likeness = safe.divide(together, together[:1]) / (alone / alone[0])
+    before, here, after = (likeness[shortest - 1 + i : longest - 1 + i] for i in range(3))
     peak = (here > before) & (here >= after)
     bend = jnp.where(peak, before - 2 * here + after, -1.0)
     height = here - (after - before) ** 2 / (8 * bend)
-    return jnp.clip(jnp.max(jnp.where(peak, height, 0.0), axis=-1), 0.0, 1.0)
+    return jnp.clip(jnp.max(jnp.where(peak, height, 0.0)), 0.0, 1.0)
+
+
+def _each(function: Callable[[Frame], Float[Array, ""]], wave: Wave, transform: Stft) -> ByFrame:
+    """Of every frame, as loud as can be without changing what is asked of it: squares neither vanish nor overflow."""
+    frames = frames_of(wave, transform)
+    levelled = safe.divide(frames, jax.lax.stop_gradient(jnp.max(jnp.abs(frames), axis=-1, keepdims=True)))
+    count = int(np.prod(frames.shape[:-1]))
+    found = over_examples(function, together=_TOGETHER)(levelled.reshape(count, transform.n_fft))
+    return found.reshape(frames.shape[:-1])
 
 
 def _periods(sample_rate: int, fmin_hz: float, fmax_hz: float, n_fft: int, *, held: int) -> tuple[int, int]:
@@ -96,20 +115,15 @@ def _periods(sample_rate: int, fmin_hz: float, fmax_hz: float, n_fft: int, *, he
     return shortest, longest
 
 
-def _levelled(frames: Frames) -> Frames:
-    """Frames as loud as can be without changing what is asked of them, for squares that neither vanish nor overflow."""
-    return safe.divide(frames, jax.lax.stop_gradient(jnp.max(jnp.abs(frames), axis=-1, keepdims=True)))
+def _difference(frame: Frame, longest: int) -> Float[Array, " longest"]:
+    """Squared difference of a frame from itself, moved by 1 to `longest` samples; zeros follow the frame."""
+    correlation = _autocorrelation(frame, longest)
+    lost = jnp.cumsum(frame**2)[:longest]
+    return 2 * (correlation[:1] - correlation[1:]) - lost
 
 
-def _difference(frames: Frames, longest: int) -> Lags:
-    """Squared difference of every frame from itself, moved by 1 to `longest` samples; zeros follow the frame."""
-    correlation = _autocorrelation(frames, longest)
-    lost = jnp.cumsum(frames**2, axis=-1)[..., :longest]
-    return 2 * (correlation[..., :1] - correlation[..., 1:]) - lost
-
-
-def _autocorrelation(frames: Float[Array, "*batch n"], longest: int) -> Float[Array, "*batch lags"]:
+def _autocorrelation(frame: Frame, longest: int) -> Float[Array, " lags"]:
     """Lags 0 to `longest`, zeros following the frame."""
-    length = 2 ** int(np.ceil(np.log2(frames.shape[-1] + longest)))
-    power = squared(rfft(frames, length))
-    return irfft(jax.lax.complex(power, jnp.zeros_like(power)), length)[..., : longest + 1]
+    length = 2 ** int(np.ceil(np.log2(len(frame) + longest)))
+    power = squared(rfft(frame, length))
+    return irfft(jax.lax.complex(power, jnp.zeros_like(power)), length)[: longest + 1]

@@ -1,5 +1,6 @@
 """How near every inversion method comes, on sounds given: spectral convergence and time, beside librosa's."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,10 @@ from specjax.studies.study import interval
 SAMPLE_RATE = 22050
 DURATION_S = 5.0
 LIBROSA = "librosa's Griffin-Lim, 32"
+
+_AUDIBLE = 1e-3  # of the greatest sample: what lies below that before a sound begins is silence
+
+_log = logging.getLogger("specjax")
 
 Wave = Float[np.ndarray, " samples"]
 
@@ -50,14 +55,27 @@ class Reached(NamedTuple):
 
 
 def clips(places: Sequence[Path]) -> dict[str, Wave]:
-    """The first seconds of sound files, or of those in folders; shorter ones end in silence.
+    """The first seconds of sound files, or of those in folders, from where they sound; shorter ones end in silence.
+
+    Files that their gate refuses are left out, and told of.
 
     Raises:
-      Refusal: a file or folder is refused by its gate.
+      Refusal: a folder is refused by its gate, or every file.
     """
     paths = [path for place in places for path in (audio_files(place) if place.is_dir() else [place])]
     samples = round(DURATION_S * SAMPLE_RATE)
-    return {str(path): audio.fit_length(audio.read_audio(path, SAMPLE_RATE)[0], samples, short="pad") for path in paths}
+    found: dict[str, Wave] = {}
+    for path in paths:
+        try:
+            wave, _ = audio.read_audio(path, SAMPLE_RATE)
+        except Refusal as refusal:
+            _log.warning("left out: %s", refusal)
+            continue
+        sounds = np.abs(wave) > _AUDIBLE * np.abs(wave).max()
+        found[str(path)] = audio.fit_length(wave[sounds.argmax() :], samples, short="pad")
+    if not found:
+        raise Refusal(f"none of {len(paths)} sound files can be used: see above")
+    return found
 
 
 def compare(sounds: Mapping[str, Wave], report: Callable[[str], None]) -> dict[str, dict[str, list[Reached]]]:

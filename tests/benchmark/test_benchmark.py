@@ -95,6 +95,19 @@ def test_programs_take_turns(tmp_path):
     assert turns[2][0]["error"] == "broken"
 
 
+def test_interrupted_it_goes_by_whole_rounds(monkeypatch):
+    ran = iter(range(9))
+
+    def run(program):
+        if next(ran) == 3:
+            raise KeyboardInterrupt
+        return {"ms_per_step": 1.0, "work": program.work, "peer": program.name}
+
+    monkeypatch.setattr(report, "run", run)
+    programs = [Program("work", name, []) for name in "ab"]
+    assert [len(rows) for rows in report.take_turns(programs, 3)] == [1, 1]
+
+
 def test_the_plot_is_a_picture(tmp_path):
     from PIL import Image
 
@@ -129,11 +142,11 @@ def test_every_work_of_the_signal_floor_is_done():
         assert (result.shape[0], work.items) == (4, 4), name
         assert bool(jnp.all(jnp.isfinite(jnp.abs(result)))), name
         assert min(work.flops, work.moved, work.audio_s) > 0
-        assert (work.convergence_db is None) == (name in ("mel", "stft"))
+        assert (work.convergence_db is None) == (name in ("mel", "mel_100", "stft"))
         assert work.convergence_db is None or work.convergence_db(result) < -5, name
 
 
-@pytest.mark.parametrize("name", signal_phase.WORKS)
+@pytest.mark.parametrize("name", ["stft", "istft", "griffin_lim"])
 def test_librosas_transforms_are_the_same_work(name, monkeypatch):
     monkeypatch.setattr(signal_phase, "ITERATIONS", 2)
     waves = tones(4, 1.0, 22050)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from powers import without_powers
 from specjax.data import clips
 from specjax.errors import Refusal
 
@@ -39,6 +40,10 @@ class TestClips:
         with pytest.raises(Refusal, match=r"1 of 4 sound files are bad, more than a share of 0; the first: .*2\.wav"):
             clips.read_clips(paths, RATE, 3000)
 
+    def test_none_at_all_is_too_few(self, tmp_path):
+        with pytest.raises(Refusal, match="none of 1 sound files can be used; the first: .*No such file"):
+            clips.read_clips([tmp_path / "a.wav"], RATE, 3000, max_bad_share=1.0)
+
     def test_nothing_and_too_much_are_refused(self, tmp_path):
         with pytest.raises(Refusal, match="no sound files to read"):
             clips.read_clips([], RATE, 3000)
@@ -54,6 +59,12 @@ class TestFolder:
             (tmp_path / name).touch()
         found = clips.audio_files(tmp_path)
         assert [str(path.relative_to(tmp_path)) for path in found] == ["a.mp3", "b/10.WAV", "b/2.ogg"]
+
+    def test_a_folder_in_it_that_may_not_be_read_is_not_passed_over(self, tmp_path):
+        (tmp_path / "a.wav").touch()
+        (tmp_path / "secret").mkdir(mode=0)
+        with without_powers(), pytest.raises(Refusal, match="secret cannot be read: Permission denied"):
+            clips.audio_files(tmp_path)
 
     def test_without_sounds_or_with_too_many_it_is_refused(self, tmp_path, monkeypatch):
         with pytest.raises(Refusal, match="does not exist"):

@@ -151,7 +151,7 @@ BAD = {
     "text": ("a.npz", lambda: archive(values=np.array("x")), "expected numbers"),
     "rows": ("a.npz", lambda: archive(values=VALUES[:9], about=about()), "expected 33 rows"),
     "no frames": ("a.npz", lambda: archive(values=VALUES[:, :0], about=about()), "expected 33 rows"),
-    "not finite": ("a.npz", lambda: archive(values=VALUES + np.nan, about=about()), "132 values are not finite"),
+    "not finite": ("a.npz", lambda: archive(values=VALUES + np.nan, about=about()), "132 values are not"),
     "samples": ("a.npz", lambda: archive(values=VALUES, about=about(samples=10**9)), "1000000000 samples, which 4"),
     "negative": ("a.npz", lambda: archive(values=VALUES, about=about(samples=-1)), "-1 samples"),
     "not json": ("a.npz", lambda: archive(values=VALUES, about=np.array("{")), "is damaged"),
@@ -172,7 +172,7 @@ BAD = {
     "no array": ("a.npz", lambda: members(1), "not a readable archive"),
     "many": ("a.npz", lambda: members(60), "holds name0, name1, name2, name3, name4: expected"),
     "loud": ("a.npz", lambda: archive(values=VALUES + 2, about=about()), "values up to 2, of 'peak_db' at most 1.01"),
-    "far too loud": ("a.npz", lambda: archive(values=np.full((33, 4), 1e300), about=about()), "132 values are not finite"),
+    "far too loud": ("a.npz", lambda: archive(values=np.full((33, 4), 1e300), about=about()), "132 values are not"),
     "long": ("a.npz", lambda: archive(values=VALUES.repeat(9000, axis=1), about=changed(
         transform=PRESET["transform"] | {"hop_length": 10**6})), "cut it"),
     "hop": ("a.npz", lambda: archive(values=VALUES, about=changed(

@@ -37,6 +37,18 @@ def test_every_method_is_tried_on_every_sound(sounds, monkeypatch):
     assert f"| fast | {mean['fast']:.1f} ± " in text
 
 
+def test_a_sound_begins_where_it_sounds_and_a_bad_one_is_left_out(tmp_path, caplog):
+    tone = 0.3 * np.sin(np.arange(22050) / 9)
+    soundfile.write(tmp_path / "late.wav", np.concatenate([np.zeros(22050 * 6), tone]), 22050)
+    soundfile.write(tmp_path / "silent.wav", np.zeros(22050), 22050)
+    (wave,) = inversion.clips([tmp_path]).values()
+    np.testing.assert_allclose(wave[:22000], tone[1:22001], atol=1e-4)
+    assert "left out: " in caplog.text
+    assert "silent.wav" in caplog.text
+    with pytest.raises(Refusal, match="none of 1 sound files can be used"):
+        inversion.clips([tmp_path / "silent.wav"])
+
+
 def test_a_cell_is_mean_spread_and_share_of_real_time(monkeypatch):
     monkeypatch.setattr(inversion, "METHODS", {"x": Inversion("spsi")})
     text = inversion.table({"Hann": {"x": [Reached(-10.0, 0.1), Reached(-12.0, 0.3), Reached(-11.0, 0.2)]}})
