@@ -48,10 +48,10 @@ def minimise(
       loss: of one example: `loss(x, *given)`; differentiable, jittable, hashable: an equal one is not compiled again.
       start, given: pytrees of float arrays, whose first axis is that of the examples.
       chunk: steps of one compiled call, after each of which `report(steps done, mean of the best values)` is called.
-      memory: how many past steps tell of the curvature.
+      memory: how many past steps the curvature is estimated from.
 
     Raises:
-      ValueError: a number below 1, or a start whose loss is not finite, telling of which example.
+      ValueError: a number below 1, or a start whose loss is not finite, with the number of the first such example.
     """
     if min(steps, chunk, memory) < 1:
         raise ValueError(f"steps={steps}, chunk={chunk} and memory={memory} must be at least 1")

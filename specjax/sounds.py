@@ -19,7 +19,7 @@ from specjax.signal.level import amplitude_to_db
 from specjax.signal.presets import PRESETS, Preset, Spectrogram, magnitudes, spectrogram
 from specjax.signal.stft import Stft, magnitude
 
-PEAK = 0.9  # of sounds whose loudness a spectrogram does not tell, or that would be too loud for a file
+PEAK = 0.9  # of sounds whose loudness a spectrogram does not hold, or that would be too loud for a file
 _FRAME_S = 0.093  # length of a frame of features: 2048 samples at 22,050 Hz, three periods of 33 Hz
 _HIGHEST_TONE_HZ = 2093.0  # a fundamental frequency is looked for up to here, the C7 of a piano
 _VOICED = 0.7  # harmonicity from which on a frame has a fundamental frequency
@@ -83,13 +83,13 @@ def invert(path: Path, preset: Preset | None, how: Inversion, report: Progress |
         near = float(_nearness_db(wave, given))
     except ValueError as error:
         raise Refusal(f"{path}: {error}") from error
-    told = saved.preset.scale != "peak_db" or saved.peak is not None
+    known = saved.preset.scale != "peak_db" or saved.peak is not None
     wave = wave * (saved.peak or 1.0)
     peak = float(jnp.max(jnp.abs(wave)))
     if not 0 < peak < math.inf:
         raise Refusal(f"{path}: what was made of it is {'silent' if peak == 0 else 'not finite'}: it is no sound's")
-    gain = PEAK / peak if peak > 1 or not told else 1.0
-    gain_db = 20 * math.log10(gain) if told else math.nan
+    gain = PEAK / peak if peak > 1 or not known else 1.0
+    gain_db = 20 * math.log10(gain) if known else math.nan
     return Inverted(np.asarray(wave * gain), saved.preset.sample_rate, near, gain_db)
 
 
@@ -114,7 +114,7 @@ def plotted(saved: Saved, title: str) -> bytes:
 
 
 def all_features(path: Path, sample_rate: int | None, cache: Path | None = None) -> dict[str, np.ndarray]:
-    """What can be told of a sound file frame by frame, by name: units are in the names, frames last.
+    """Features of a sound file frame by frame, by name: units are in the names, frames last.
 
     Fundamental frequencies are nan where a frame has none.
 

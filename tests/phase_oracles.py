@@ -1,6 +1,6 @@
 """The published algorithms as loops over one place after another, in float64: what ours is held against.
 
-Everything here is of one clip, arrays `(bins, frames)`; phases are told from the centres of frames.
+Everything here is of one clip, arrays `(bins, frames)`; phases are relative to the centres of frames.
 """
 
 import heapq
@@ -33,7 +33,7 @@ def wave_of(spectrogram, n_fft, hop, length, window="hann"):
     return np.pad(wave[n_fft // 2 :], (0, length))[:length]
 
 
-def told_from_start(phase, n_fft):
+def relative_to_start(phase, n_fft):
     return phase - 2 * np.pi * np.arange(phase.shape[0])[:, None] * (n_fft // 2) / n_fft
 
 
@@ -136,36 +136,31 @@ def loudest_tree(magnitude, n_fft, hop, window="hann"):
 
 
 def rtisi_la(magnitude, n_fft, hop, look_ahead=3, iterations=8):
-    """Phases told from the first samples of frames; Hann window; after the last frame it is taken to go on."""
+    """Phases relative to the first samples of frames; Hann window; after the last frame it is taken to go on.
+
+    As published, frames are added up by windows whose squares add up to 1, and read by the same window; the newest by
+    two asymmetric ones, which make up for frames that are still to come, and for itself as long as it is not there.
+    """
     taper = scipy.signal.get_window("hann", n_fft)
-    bins = len(magnitude)
-    settled = -(-n_fft // hop) - 1
-    size = settled + 1 + look_ahead
-    columns = np.concatenate([magnitude, magnitude[:, -1:].repeat(look_ahead, axis=1)], axis=1)
-    view, phases = [np.zeros(n_fft) for _ in range(size)], []
-
-    def stretch(view, position, known):
-        total = np.zeros(n_fft + hop * (size - 1))
-        weight = np.zeros_like(total)
-        for i, piece in enumerate(view):
-            total[i * hop : i * hop + n_fft] += piece
-            if i < known:
-                weight[i * hop : i * hop + n_fft] += taper**2
-        wave = total / np.maximum(weight, 1e-3 * weight.max())
-        return wave[position * hop : position * hop + n_fft]
-
-    for t in range(columns.shape[1]):
-        view = [*view[1:], np.zeros(n_fft)]
-        wanted = [columns[:, s] if s >= 0 else np.zeros(bins) for s in range(t - look_ahead, t + 1)]
-        spectra = [np.fft.rfft(stretch(view, settled + i, size - 1) * taper) for i in range(look_ahead + 1)]
-        for _ in range(iterations):
-            for i, z in enumerate(spectra):
-                told = np.abs(z) > 1e-10
-                direction = np.where(told, z / np.where(told, np.abs(z), 1), (-1.0) ** np.arange(bins))
-                view[settled + i] = np.fft.irfft(direction * wanted[i], n_fft) * taper
-            spectra = [np.fft.rfft(stretch(view, settled + i, size) * taper) for i in range(look_ahead + 1)]
-        phases.append(np.angle(spectra[0]))
-    return np.stack(phases[look_ahead:], axis=1)
+    taper *= np.sqrt(hop / (taper**2).sum())
+    bins, count = magnitude.shape
+    reach = n_fft // hop - 1
+    squares = np.pad(taper**2, (n_fft, 0))
+    earlier = sum(np.append(squares[n_fft + k * hop :], np.zeros(k * hop)) for k in range(1, reach + 1))
+    before, newest = taper / np.maximum(earlier, 1e-3), taper / np.maximum(earlier + taper**2, 1e-3)
+    total = np.zeros(n_fft + hop * (count + look_ahead))
+    frames, phases = np.zeros((count + look_ahead, n_fft)), np.zeros((bins, count + look_ahead))
+    for t in range(count + look_ahead):
+        for turn in range(iterations):
+            for s in range(t, max(t - look_ahead, 0) - 1, -1):
+                stretch = slice(s * hop, s * hop + n_fft)
+                window = taper if s < t else newest if turn else before
+                z = np.fft.rfft(total[stretch] * window)
+                phases[:, s] = np.where(np.abs(z) > 1e-10, np.angle(z), np.pi * np.arange(bins))
+                made = np.fft.irfft(magnitude[:, min(s, count - 1)] * np.exp(1j * phases[:, s]), n_fft) * taper
+                total[stretch] += made - frames[s]
+                frames[s] = made
+    return phases[:, :count]
 
 
 def heap_sources(before, here):

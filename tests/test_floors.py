@@ -17,7 +17,7 @@ ALLOWED = {
     "errors": set(),
     "batching": set(),
     "image": {"image", "batching"},
-    "solve": {"solve"},
+    "solve": {"solve", "batching"},
     "signal": {"signal", "solve", "batching"},
     "nn": MATHS | {"nn"},
     "optim": MATHS | {"optim"},
@@ -27,7 +27,7 @@ ALLOWED = {
     "engine": {"engine", "data", "optim", "errors", "config", "files"},
     "plots": set(),
     "sounds": MATHS | {"data", "plots", "solve", "errors"},
-    "streams": MATHS | {"data", "errors"},
+    "streams": MATHS | {"data", "files", "errors"},
     "chords": {"chord", "image", "data", "engine", "config", "errors"},
     "outputs": {"files", "errors"},
     **{wing: MATHS | {"nn", "optim", "measure", "data", wing} for wing in WINGS},
@@ -36,7 +36,7 @@ ALLOWED = {
     "studies": {"studies", *MATHS, *WINGS, "data", "engine", "errors", "files"},
     "peers": {"peers"},  # theirs is theirs: nothing of ours speeds it up
     "runs": {"wings", "engine", "config", "errors"},
-    "cli": {"config", "errors"},
+    "cli": {"config", "errors", "files"},
 }
 STARTING = {"jax", "flax", "optax", "orbax", "numpy", "absl", "ml_collections", "jaxtyping", "etils"}
 HEAVY = ("librosa", "tensorflow_datasets", "tensorflow", "torch", "sklearn", "PIL", "soundfile", "safetensors", "clu")

@@ -1,4 +1,4 @@
-"""What the shape of a spectrum or of a wave tells, frame by frame (Wyse, section 1).
+"""Descriptors of the shape of a spectrum or of a wave, frame by frame (Wyse, section 1).
 
 Spectra are magnitudes, `(*batch, bins, frames)`, 0 or more, whose bins stand at `bin_frequencies`. Of a silent frame
 `flatness` is 1 and all else is 0.

@@ -93,17 +93,17 @@ def invert(
 
     Raises:
       ValueError: the transform has no inverse, or another number of bins, or is not for the method (PGHI needs a window
-        near a Gaussian); the frames are too few to tell of a single sample.
+        near a Gaussian); the frames are too few for a single sample.
     """
     transform.check_invertible()
     transform.check_bins(magnitude)
     frames = magnitude.shape[-1]
-    told = transform.samples(frames)
-    if told < 1 and length is None:
-        raise ValueError(f"{frames} frames of {transform.n_fft} samples tell of no sample: say a length")
-    length = told if length is None else length
+    covered = transform.samples(frames)
+    if covered < 1 and length is None:
+        raise ValueError(f"{frames} frames of {transform.n_fft} samples cover no sample: give a length")
+    length = covered if length is None else length
     # Iterations go there and back: to as many frames.
-    inner = length if transform.has_frames(length, frames) else told
+    inner = length if transform.has_frames(length, frames) else covered
     first, *then = (how.method,) if how.method in DIRECT else (*how.start, how.method)
     level = jnp.max(magnitude, axis=(-2, -1), keepdims=True)
     wanted = safe.divide(magnitude, level)

@@ -21,7 +21,7 @@ def power_to_db(
 
     Args:
       power: 0 or more.
-      reference: the power at 0 dB, above 0: a number, an array, or what tells it of the power, as `jnp.max` does.
+      reference: the power at 0 dB, above 0: a number, an array, or a function of the power, such as `jnp.max`.
       least: powers below count as this, above 0.
       range_db: nothing lies farther than this below the greatest level, 0 or more; None: no such floor.
       axis: what the greatest is taken over; None: all. Of a batch of spectrograms it is (-2, -1).

@@ -34,7 +34,7 @@ def scaled(z: Complex[Array, "*shape"], factor: Float[Array, "*shape"]) -> Compl
 
 
 def unit(z: Complex[Array, "*shape"]) -> Complex[Array, "*shape"]:
-    """`z` over its magnitude; 0 where that is below 1e-10, for neither phase nor gradient can be told of it."""
+    """`z` over its magnitude; 0 where that is below 1e-10, where neither phase nor gradient is well defined."""
     of_power = squared(z)
-    told = of_power > 1e-20
-    return scaled(z, jnp.where(told, jax.lax.rsqrt(jnp.where(told, of_power, 1.0)), 0.0))
+    defined = of_power > 1e-20
+    return scaled(z, jnp.where(defined, jax.lax.rsqrt(jnp.where(defined, of_power, 1.0)), 0.0))

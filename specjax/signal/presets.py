@@ -13,7 +13,7 @@ from specjax.signal.shapes import Rows, Wave
 from specjax.signal.stft import Stft, magnitude
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 768_000
-MAX_RANGE_DB = 200.0  # what float32 can tell from silence
+MAX_RANGE_DB = 200.0  # below that float32 is silence
 _LOG_LEAST = 1e-5
 
 

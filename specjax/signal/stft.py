@@ -98,7 +98,7 @@ class Stft:
             return False
 
     def samples(self, frames: int) -> int:
-        """The most samples that so many frames tell of: the length that `istft` returns unless told another."""
+        """The most samples that so many frames cover: the length that `istft` returns unless given another."""
         return self.n_fft + (frames - 1) * self.hop_length - 2 * self.padding
 
     def overlap(self) -> Float[np.ndarray, " hop_length"]:

@@ -1,4 +1,4 @@
-"""How near a sound comes that is made again of its mel spectrogram, and how much of it the spectrogram tells at all."""
+"""How near a sound comes that is made again of its mel spectrogram, and how much of it the spectrogram fixes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple

@@ -1,1 +1,1 @@
-"""Phases for magnitudes that have lost theirs, so that they can be heard."""
+"""Phase reconstruction: phases for spectrograms of which only the magnitudes are known."""

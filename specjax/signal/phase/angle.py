@@ -1,4 +1,4 @@
-"""Angles in radians, and where they are told from."""
+"""Angles in radians, and the sample of a frame that they are relative to."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +14,6 @@ def wrapped(phase: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def from_centre(transform: Stft) -> Float[np.ndarray, " bins"]:
-    """What turns phases told from a frame's centre into those of `stft`, told from its first sample."""
+    """What is added to phases relative to a frame's centre for those of `stft`, relative to its first sample."""
     turns = np.arange(transform.bins) * (transform.n_fft // 2) / transform.n_fft
     return (-2 * np.pi * (turns - np.round(turns))).astype(np.float32)

@@ -1,8 +1,8 @@
-"""How the phase of a spectrum changes from place to place, told by its magnitudes alone.
+"""How the phase of a spectrum changes from place to place, estimated from its magnitudes alone.
 
 For a Gaussian window `exp(-pi t^2 / gamma)` the logarithm of a spectrum is an analytic function, so that the slopes of
 its phase are those of its log-magnitude, crosswise (Prusa, Balazs and Sondergaard 2017, section III). Other windows are
-taken for the Gaussian nearest to them. Phases are told from the centres of frames.
+taken for the Gaussian nearest to them. Phases are relative to the centres of frames.
 """
 
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ def gamma(transform: Stft) -> float:
     """
     if transform.window not in _GAMMA:
         raise ValueError(
-            f"phases of a {transform.window} window cannot be told from its magnitudes: "
+            f"phases of a {transform.window} window cannot be estimated from its magnitudes: "
             f"choose one of {', '.join(_GAMMA)}"
         )
     return _GAMMA[transform.window] * (transform.win_length or transform.n_fft) ** 2

@@ -1,7 +1,7 @@
 """Phases that follow from those of the frame before.
 
-Where a bin's phase comes from, and by how much it is turned on the way, magnitudes tell: for a whole spectrogram at
-once. Only the turning itself goes from frame to frame.
+From which bin a phase comes, and how far it turns on the way, depends on magnitudes alone, and is found for a whole
+spectrogram at once. Only the turning itself goes from frame to frame.
 """
 
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class Links(NamedTuple):
 
 
 def follow(phase: Bins, links: Links) -> Bins:
-    """Phases of a frame by those of the frame before, both told from the centres of the frames."""
+    """Phases of a frame by those of the frame before, both relative to the centres of the frames."""
     return wrapped(jnp.take_along_axis(phase, links.source, axis=-1) + links.turn)
 
 
@@ -36,9 +36,9 @@ def follow_all(links: Links, transform: Stft) -> Phase:
         return phase, phase
 
     _, phase = jax.lax.scan(step, jnp.zeros_like(links.turn[0]), links)
-    return told_from_start(jnp.moveaxis(phase, 0, -1), transform, axis=-2)
+    return relative_to_start(jnp.moveaxis(phase, 0, -1), transform, axis=-2)
 
 
-def told_from_start(phase: Float[Array, "..."], transform: Stft, axis: int = -1) -> Float[Array, "..."]:
-    """Phases told from the centres of frames, as `stft` has them; bins lie along `axis`."""
+def relative_to_start(phase: Float[Array, "..."], transform: Stft, axis: int = -1) -> Float[Array, "..."]:
+    """Phases relative to the centres of frames, as `stft` has them: to the first samples. Bins lie along `axis`."""
     return phase + along(from_centre(transform), phase.ndim, axis)

@@ -8,9 +8,9 @@ from specjax.signal.stft import Stft
 
 
 class Online(NamedTuple):
-    """A method that is told one frame's magnitudes after the other.
+    """A method that takes the magnitudes of one frame after the other.
 
-    look_ahead: frames that it must know beyond the one whose phases it tells.
+    look_ahead: frames that it must know beyond the one whose phases it gives.
     begin: what it knows before the first frame, from the magnitudes of what is taken to have been before that.
     advance: what it knows once one more frame has come, and the phases, in radians as `stft` has them, of the frame
       `look_ahead` before that one.

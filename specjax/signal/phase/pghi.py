@@ -30,7 +30,7 @@ _SHRINK, _FEW = 8, 4096
 
 
 class Partition(NamedTuple):
-    """The region of each place, its phase as the region tells it, and how many regions there are."""
+    """The region of each place, its phase relative to the region's, and how many regions there are."""
 
     label: Int[Array, "bins frames"]
     phase: Plane

@@ -75,9 +75,9 @@ def _nearest(distance: _Distance | _MelDistance, wanted: Rows, wave: Wave, steps
     clips = int(np.prod(wave.shape[:-1]))
     waves, levels = wave.reshape(clips, wave.shape[-1]), wanted.reshape(clips, *wanted.shape[-2:])
     greatest = jnp.max(levels, axis=(-2, -1), keepdims=True)
-    heard = greatest > 0
-    # What is wanted of silence could be anything but nothing, of which no part can be told.
-    wanted_at_one = jnp.where(heard, safe.divide(levels, greatest), 1.0)
-    start = jnp.where(heard[..., 0], safe.divide(waves, greatest[..., 0]), 0.0)
+    sounds = greatest > 0
+    # For silence anything but zeros will do, by whose energy the distance would be divided.
+    wanted_at_one = jnp.where(sounds, safe.divide(levels, greatest), 1.0)
+    start = jnp.where(sounds[..., 0], safe.divide(waves, greatest[..., 0]), 0.0)
     found = minimise(distance, start, wanted_at_one, steps=steps, report=report).best
-    return jnp.where(heard[..., 0], found * greatest[..., 0], 0.0).reshape(wave.shape)
+    return jnp.where(sounds[..., 0], found * greatest[..., 0], 0.0).reshape(wave.shape)

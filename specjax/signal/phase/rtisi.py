@@ -1,8 +1,9 @@
 """Real-time iterative spectrogram inversion with look-ahead (Zhu, Beauregard and Wyse 2007).
 
-Griffin and Lim's iteration in a short view that slides over the spectrogram: frames that have left it are settled, the
-frame about to leave and those after it are still improved. Overlapping frames are averaged by the windows that are
-there already, which does for the newest frame what the paper's asymmetric window does.
+Griffin and Lim's iteration in a short view that slides over the spectrogram. Frames that have left it are settled;
+those in it are improved in turn, the newest first and the one about to leave last, each by the sum of all that overlap
+it. The paper reads the newest frame by an asymmetric window, which makes up for frames that are still to come. They are
+missing from the others as well: here every frame has such a window, which is better the more frames overlap.
 """
 
 from functools import cache, partial
@@ -11,11 +12,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Complex, Float, Int
 
 from specjax.signal.axes import along
 from specjax.signal.fourier import irfft, rfft
-from specjax.signal.framing import frame, overlap_add
 from specjax.signal.phase.angle import from_centre
 from specjax.signal.phase.online import Online
 from specjax.signal.polar import angle, polar, scaled, unit
@@ -24,14 +24,16 @@ from specjax.signal.stft import Stft
 
 LOOK_AHEAD, ITERATIONS = 3, 8
 
-Frames = Float[Array, "*batch view n_fft"]
-
 
 class View(NamedTuple):
-    """What is in sight: windowed frames, those settled first, and the magnitudes of those that are not."""
+    """Frames that are not settled, oldest first: windowed, and the magnitudes that they are to have.
 
-    frames: Frames
-    magnitude: Float[Array, "*batch open bins"]
+    total: all windowed frames added up, the settled ones too, from the first sample of the oldest in view.
+    """
+
+    frames: Float[Array, "*batch view n_fft"]
+    magnitude: Float[Array, "*batch view bins"]
+    total: Float[Array, "*batch span"]
 
 
 def rtisi_la(
@@ -70,48 +72,62 @@ def online(look_ahead: int = LOOK_AHEAD, iterations: int = ITERATIONS) -> Online
 
 
 def begin(before: Bins, transform: Stft, *, look_ahead: int) -> View:
-    """Silence in sight, whatever was before."""
-    settled = -(-transform.n_fft // transform.hop_length) - 1
+    """Silence in view, whatever was before."""
     batch = before.shape[:-1]
     return View(
-        jnp.zeros((*batch, settled + 1 + look_ahead, transform.n_fft)),
-        jnp.zeros((*batch, 1 + look_ahead, transform.bins)),
+        jnp.zeros((*batch, look_ahead + 1, transform.n_fft)),
+        jnp.zeros((*batch, look_ahead + 1, transform.bins)),
+        jnp.zeros((*batch, look_ahead * transform.hop_length + transform.n_fft)),
     )
 
 
 def advance(view: View, newest: Bins, transform: Stft, *, iterations: int) -> tuple[View, Bins]:
-    """One more frame comes into sight and one is settled, of which these are the phases in radians."""
-    wanted = jnp.concatenate([view.magnitude[..., 1:, :], newest[..., None, :]], axis=-2)
-    frames = jnp.concatenate([view.frames[..., 1:, :], jnp.zeros_like(view.frames[..., :1, :])], axis=-2)
-    still = frames.shape[-2] - wanted.shape[-2]
-    taper = along(transform.taper(), frames.ndim, -1)
-    # The newest frame, of which nothing is known yet, adds nothing to the first average.
-    first = _averaged(frames, transform, known=frames.shape[-2] - 1)
-    spectrum = rfft(first[..., still:, :] * taper)
+    """One more frame in view, all in it improved, and the phases of the oldest, which is settled by that."""
+    hop, last = transform.hop_length, view.frames.shape[-2] - 1
+    moved = View(
+        jnp.concatenate([view.frames[..., 1:, :], jnp.zeros_like(view.frames[..., :1, :])], axis=-2),
+        jnp.concatenate([view.magnitude[..., 1:, :], newest[..., None, :]], axis=-2),
+        jnp.concatenate([view.total[..., hop:], jnp.zeros_like(view.total[..., :hop])], axis=-1),
+    )
+    tapers = [_analysis(transform, after=last - place) for place in range(last + 1)]
+    placed, direction = _improved(moved, last, _analysis(transform, after=-1), transform)
 
-    # Where no phase is told yet, as at the very beginning, a frame is an impulse at its centre.
-    impulse = along(polar(jnp.ones(transform.bins), jnp.asarray(from_centre(transform))), wanted.ndim, -1)
+    def sweep(_: Int[Array, ""], state: tuple[View, Array]) -> tuple[View, Array]:
+        view, direction = state
+        for place in range(last, -1, -1):
+            view, direction = _improved(view, place, tapers[place], transform)
+        return view, direction
 
-    def once(_: Int[Array, ""], state: tuple[Frames, Array]) -> tuple[Frames, Array]:
-        frames, spectrum = state
-        direction = unit(spectrum)
-        direction = jnp.where(direction == 0, impulse, direction)
-        moved = irfft(scaled(direction, wanted), transform.n_fft) * taper
-        frames = jnp.concatenate([frames[..., :still, :], moved], axis=-2)
-        again = _averaged(frames, transform, known=frames.shape[-2])
-        return frames, rfft(again[..., still:, :] * taper)
-
-    frames, spectrum = jax.lax.fori_loop(0, iterations, once, (frames, spectrum))
-    return View(frames, wanted), angle(spectrum[..., 0, :])
+    found, direction = jax.lax.fori_loop(0, iterations, sweep, (placed, direction))
+    return found, angle(direction)
 
 
-def _averaged(frames: Frames, transform: Stft, known: int) -> Frames:
-    """Every frame's stretch of the wave that the windowed frames make, the last of them not counted in the weights."""
-    count = frames.shape[-2]
-    weights = np.zeros((count, transform.n_fft), np.float32)
-    weights[:known] = transform.taper() ** 2
-    weight = overlap_add(jnp.asarray(weights), transform.hop_length)
-    summed = overlap_add(frames, transform.hop_length)
+def _improved(
+    view: View, place: int, taper: Float[np.ndarray, " n_fft"], transform: Stft
+) -> tuple[View, Complex[Array, "*batch bins"]]:
+    """The view with one frame given the phases that the sum has there, and these as numbers of magnitude 1."""
+    stretch = slice(place * transform.hop_length, place * transform.hop_length + transform.n_fft)
+    around = view.total[..., stretch]
+    direction = unit(rfft(around * along(taper, around.ndim, -1)))
+    # Where no phase is known yet, as at the very beginning, a frame is an impulse at its centre.
+    impulse = polar(jnp.ones(transform.bins), jnp.asarray(from_centre(transform)))
+    direction = jnp.where(direction == 0, along(impulse, direction.ndim, -1), direction)
+    frame = irfft(scaled(direction, view.magnitude[..., place, :]), transform.n_fft)
+    frame = frame * along(transform.taper(), frame.ndim, -1)
+    total = view.total.at[..., stretch].add(frame - view.frames[..., place, :])
+    return View(view.frames.at[..., place, :].set(frame), view.magnitude, total), direction
+
+
+@cache
+def _analysis(transform: Stft, *, after: int) -> Float[np.ndarray, " n_fft"]:
+    """What a frame's stretch of the sum is weighted by: the window over the squared windows that were added up there.
+
+    after: of how many later frames these are; -1 leaves out the frame's own.
+    """
+    hop, taper = transform.hop_length, transform.taper()
+    reach = -(-transform.n_fft // hop) - 1
+    squares = np.pad(taper**2, reach * hop)
+    starts = range(max(reach - after, 0) * hop, len(squares) - transform.n_fft + 1, hop)
+    weight = np.sum([squares[start : start + transform.n_fft] for start in starts], axis=0)
     # Where only the foot of one window reaches, its own share is trusted no further than a thousandth of the whole.
-    wave = summed / along(jnp.maximum(weight, 1e-3 * jnp.max(weight)), summed.ndim, -1)
-    return frame(wave, transform.n_fft, transform.hop_length)
+    return taper / np.maximum(weight, 1e-3 * np.max(weight))

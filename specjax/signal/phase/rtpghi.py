@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from specjax.signal.axes import padded
 from specjax.signal.phase.gradient import gamma, log_magnitude, per_bin, per_frame
-from specjax.signal.phase.links import Links, follow, follow_all, told_from_start
+from specjax.signal.phase.links import Links, follow, follow_all, relative_to_start
 from specjax.signal.phase.online import Online
 from specjax.signal.shapes import Bins, Magnitude, Phase
 from specjax.signal.stft import Stft
@@ -84,7 +84,7 @@ def _passing(
 
 
 class _Past(NamedTuple):
-    """Magnitudes of the last two frames, phases of the last but one told from its centre, the greatest magnitude."""
+    """Magnitudes of the last two frames, phases of the last but one relative to its centre, the greatest magnitude."""
 
     before: Bins
     here: Bins
@@ -100,7 +100,7 @@ def _begin(before: Bins, transform: Stft) -> _Past:
 def _advance(past: _Past, following: Bins, transform: Stft) -> tuple[_Past, Bins]:
     greatest = jnp.maximum(past.greatest, jnp.max(following, axis=-1, keepdims=True))
     phase = follow(past.phase, links(past.before, past.here, following, greatest, transform))
-    return _Past(past.here, following, phase, greatest), told_from_start(phase, transform)
+    return _Past(past.here, following, phase, greatest), relative_to_start(phase, transform)
 
 
 ONLINE = Online(1, _begin, _advance)

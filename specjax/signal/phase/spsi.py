@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from specjax.signal.axes import along, padded
-from specjax.signal.phase.links import Links, follow, follow_all, told_from_start
+from specjax.signal.phase.links import Links, follow, follow_all, relative_to_start
 from specjax.signal.phase.online import Online
 from specjax.signal.shapes import Bins, Magnitude, Phase
 from specjax.signal.stft import Stft
@@ -66,7 +66,7 @@ def _begin(before: Bins, transform: Stft) -> Bins:
 
 def _advance(last: Bins, magnitude: Bins, transform: Stft) -> tuple[Bins, Bins]:
     phase = follow(last, links(magnitude, transform))
-    return phase, told_from_start(phase, transform)
+    return phase, relative_to_start(phase, transform)
 
 
 ONLINE = Online(0, _begin, _advance)
