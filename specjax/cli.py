@@ -46,7 +46,8 @@ def need(package: str, what: str, *, extra: str) -> None:
 
 def cache_folder(what: str) -> Path:
     """Where results are kept that can be had again: below `SPECJAX_CACHE`, or in the user's own cache."""
-    return Path(os.environ.get("SPECJAX_CACHE", Path.home() / ".cache" / "specjax")) / what
+    named = os.environ.get("SPECJAX_CACHE")
+    return (Path(named) if named else Path.home() / ".cache" / "specjax") / what
 
 
 def use_compilation_cache() -> None:
@@ -78,8 +79,10 @@ def leave_promptly() -> None:
     def leave() -> None:
         while (number := heard.recv(1)[0]) not in _STOPS:
             pass
-        files.remove_unfinished()
-        os._exit(128 + number)
+        try:
+            files.remove_unfinished()
+        finally:
+            os._exit(128 + number)
 
     threading.Thread(target=leave, daemon=True).start()
     _kept.append(told)

@@ -4,7 +4,7 @@ import io
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +31,20 @@ def written_whole(path: Path) -> Iterator[Path]:
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
+        _make_durable(path.parent)
     finally:
         partial.unlink(missing_ok=True)
         _unfinished.discard(partial)
+
+
+def _make_durable(folder: Path) -> None:
+    """Names are kept by the folder, which is written at its own time."""
+    with suppress(OSError):  # some file systems cannot, and then write at once
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_whole(path: Path, content: bytes) -> None:

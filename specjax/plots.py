@@ -36,7 +36,7 @@ def spectrogram(
     plt = _pyplot()
     figure, axes = plt.subplots(figsize=(10, 5), layout="constrained")
     _levels(axes, level_db, frequency_hz, time_s)
-    axes.set_title(title)
+    axes.set_title(title, parse_math=False)
     return _png(figure)
 
 
@@ -59,7 +59,7 @@ def features(
     axes[0].plot(beat_s, np.full(len(beat_s), 1.025), "|", color="black", markersize=8, clip_on=False,
                  transform=axes[0].get_xaxis_transform())  # fmt: skip
     axes[0].set_xlabel("")
-    axes[0].set_title(title, pad=16)
+    axes[0].set_title(title, pad=16, parse_math=False)
     for axis, panel in zip(axes[1:], panels, strict=True):
         axis.set_ylabel(panel.unit)
         if panel.octaves:

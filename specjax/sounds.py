@@ -66,7 +66,7 @@ def read_spectrogram(path: Path, preset: Preset | None) -> Saved:
         raise Refusal(f"{path}: {error}") from error
     peak = None
     if chosen.scale == "peak_db":
-        peak = float(jax.jit(lambda w: jnp.max(magnitude(w, chosen.transform)))(jnp.asarray(wave)))
+        peak = float(jax.jit(lambda w: jnp.max(magnitude(w, chosen.transform)[:, : made.shape[1]]))(jnp.asarray(wave)))
     return Saved(np.asarray(made), chosen, len(wave), peak)
 
 

@@ -60,7 +60,7 @@ def test_what_is_returned_is_the_best_and_not_the_last():
     def farthest(x):
         return jnp.max(jnp.abs(x - jnp.arange(5.0)))
 
-    starts = jnp.asarray(np.random.default_rng(0).standard_normal((3, 5)), jnp.float32)
+    starts = jnp.asarray(np.random.default_rng(0).standard_normal((16, 5)), jnp.float32)
     found = minimise(farthest, starts, steps=40)
     np.testing.assert_allclose([farthest(x) for x in found.best], found.value, rtol=1e-6)
     assert np.all(found.value <= found.history.min(axis=0))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from jaxtyping import Float
 
-from specjax.data.containers import check_whole, mp3_samples
+from specjax.data.containers import check_whole, mp3_length
 from specjax.data.gate import check_regular_file
 from specjax.errors import Refusal
 
@@ -41,9 +41,13 @@ def read_audio(
       Refusal: not a readable regular file of a known kind; truncated, empty, silent throughout or constant; samples
         that are not finite or far above 1; a sample rate, a number of channels or a length out of bounds.
     """
-    with _opened(path, sample_rate, max_duration_s) as file:
+    with _opened(path, sample_rate, max_duration_s) as (file, least):
         rate = file.samplerate
-        wave = np.concatenate(list(_mono_blocks(path, file, _BLOCK)))
+        if max(file.frames * file.channels, file.frames / rate * (sample_rate or rate)) > MAX_SAMPLES:
+            raise Refusal(
+                f"{path}: {file.frames} samples of {file.channels} channels are more than {MAX_SAMPLES} in all: cut it"
+            )
+        wave = np.concatenate(list(_mono_blocks(path, file, _BLOCK, least)))
     _check_sounds(path, float(wave.min()), float(wave.max()))
     if sample_rate is None or sample_rate == rate:
         return wave, rate
@@ -57,12 +61,12 @@ def audio_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) ->
       Refusal: as `read_audio`; what only the samples tell, when it is reached.
     """
     opened = ExitStack()
-    file = opened.enter_context(_opened(path, None, max_duration_s))
+    file, least = opened.enter_context(_opened(path, None, max_duration_s))
 
     def blocks() -> Iterator[np.ndarray]:
         low, high = np.inf, -np.inf
         with opened:
-            for mono in _mono_blocks(path, file, block):
+            for mono in _mono_blocks(path, file, block, least):
                 low, high = min(low, float(mono.min())), max(high, float(mono.max()))
                 yield mono
         _check_sounds(path, low, high)
@@ -95,8 +99,8 @@ def fit_length(
 
 
 @contextmanager
-def _opened(path: Path, wanted_rate: int | None, max_duration_s: float) -> Iterator["SoundFile"]:
-    """The file, once all that it claims has been checked."""
+def _opened(path: Path, wanted_rate: int | None, max_duration_s: float) -> Iterator[tuple["SoundFile", int]]:
+    """The file, once all that it claims has been checked, and how many samples it must turn out to have."""
     import soundfile
 
     check_regular_file(path)
@@ -117,9 +121,15 @@ def _opened(path: Path, wanted_rate: int | None, max_duration_s: float) -> Itera
             raise Refusal(f"{path} is of kind {kind} by its content: rename it to end in .{kind}")
         with Sequential(path) as file:
             _check_claims(path, file, file.samplerate if wanted_rate is None else wanted_rate, max_duration_s)
-            if kind == "mp3" and mp3_samples(path) > file.frames + _MP3_DELAY:
-                raise Refusal(f"{path} does not say how long it is ({file.frames} samples are not all): write it anew")
-            yield file
+            least = file.frames
+            if kind == "mp3":
+                samples, stated = mp3_length(path)
+                if samples > file.frames + _MP3_DELAY:
+                    raise Refusal(
+                        f"{path} does not say how long it is ({file.frames} samples are not all): write it anew"
+                    )
+                least = file.frames if stated else samples - _MP3_DELAY
+            yield file, least
     except (soundfile.LibsndfileError, OSError) as error:
         raise Refusal(f"{path} is not a readable sound file ({error})") from error
 
@@ -135,15 +145,13 @@ def _check_claims(path: Path, file: "SoundFile", wanted_rate: int, max_duration_
         raise Refusal(f"{path} holds no samples")
     if frames > max_duration_s * rate:
         raise Refusal(f"{path} lasts {frames / rate:.0f} s, more than {max_duration_s:g} s: cut it")
-    if max(frames * channels, frames / rate * wanted_rate) > MAX_SAMPLES:
-        raise Refusal(f"{path}: {frames} samples of {channels} channels are more than {MAX_SAMPLES} in all: cut it")
 
 
-def _mono_blocks(path: Path, file: "SoundFile", block: int) -> Iterator[Float[np.ndarray, " samples"]]:
+def _mono_blocks(path: Path, file: "SoundFile", block: int, least: int) -> Iterator[Float[np.ndarray, " samples"]]:
     """Mean of the channels, `block` samples at a time, the last fewer.
 
     Raises:
-      Refusal: samples are missing, not finite or far above 1; channels that cancel each other out.
+      Refusal: samples are missing of `least`, not finite or far above 1; channels that cancel each other out.
     """
     read, loudest, mixed = 0, 0.0, 0.0
     while len(samples := file.read(block, dtype="float32", always_2d=True)):
@@ -160,7 +168,7 @@ def _mono_blocks(path: Path, file: "SoundFile", block: int) -> Iterator[Float[np
         yield mono
     if mixed < _CANCELLED * loudest:
         raise Refusal(f"{path}: its channels cancel each other out where they are mixed: keep one of them")
-    if read < file.frames:
+    if read < least:
         raise Refusal(f"{path} is truncated: {read} of {file.frames} samples are there, fetch it again")
 
 

@@ -41,7 +41,7 @@ def _read(path: Path) -> Beats | None:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return Beats(float(arrays["tempo_bpm"]), arrays["beat_s"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         return None  # not there, or damaged: it is found again
 
 

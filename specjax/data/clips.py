@@ -79,7 +79,7 @@ def audio_files(folder: Path) -> list[Path]:
     Raises:
       Refusal: not a readable folder, or one in it is not; none in it; more than `MAX_FILES`.
     """
-    check_folder(folder)
+    check_folder(folder, "sound files")
     found = []
     for inside, folders, names in os.walk(folder, onerror=_refuse, followlinks=False):
         folders.sort()

@@ -21,6 +21,16 @@ _KBITS = ((8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
           (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320))  # fmt: skip
 
 
+class Mp3Length(NamedTuple):
+    """Samples of a channel in all frames, those of a decoder's delay among them; whether the file itself says how many.
+
+    Where it does not, libraries guess from the size of the first frame.
+    """
+
+    samples: int
+    stated: bool
+
+
 class _Frame(NamedTuple):
     """How large it is, in bytes, and how many samples of a channel are in it."""
 
@@ -38,8 +48,13 @@ def check_whole(path: Path) -> str:
     with open(path, "rb") as file:
         head = file.read(28)
         kind = _kind(head)
+        if kind == "mp3" and (tag := _tag_bytes(head)):
+            file.seek(tag)
+            kind = "flac" if file.read(4) == b"fLaC" else kind
         if kind is None:
-            raise Refusal(f"{path} is not a readable sound file: it begins with {head[:12]!r}")
+            raise Refusal(
+                f"{path} is not a readable sound file: it begins with {head[:12]!r}: convert it to wav or flac"
+            )
         if kind == "wav":
             promised = _end_of_wav(file, head, size)
         elif kind == "au":
@@ -48,23 +63,28 @@ def check_whole(path: Path) -> str:
         elif kind == "ogg":
             promised = _end_of_ogg(path, file, size)
         else:
-            promised = size  # a frame of flac that is cut cannot be decoded; of mp3 see `mp3_samples`
+            promised = size  # a frame of flac that is cut cannot be decoded; of mp3 see `mp3_length`
     if promised > size:
         raise Refusal(f"{path} is truncated: it ends after {size} bytes and before its sound does, fetch it again")
     return kind
 
 
-def mp3_samples(path: Path) -> int:
-    """How many samples of a channel the frames of an mp3 file hold, those of a decoder's delay among them."""
+def mp3_length(path: Path) -> Mp3Length:
+    """How long an mp3 file is, by its frames."""
     with open(path, "rb") as file:
-        head = file.read(10)
-        # The size of a tag in front is written with seven bits a byte.
-        tag = sum(byte << 7 * i for i, byte in enumerate(reversed(head[6:10]))) + 10 if head[:3] == b"ID3" else 0
+        tag = _tag_bytes(file.read(10))
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             samples, place = 0, max(content.find(b"\xff", tag), 0)
+            first = _mp3_frame(content[place : place + 4])
+            opening = content[place : place + first.size] if first else b""
             while (frame := _mp3_frame(content[place : place + 4])) is not None:
                 place, samples = place + frame.size, samples + frame.samples
-    return samples
+    return Mp3Length(samples, any(name in opening for name in (b"Xing", b"Info", b"VBRI")))
+
+
+def _tag_bytes(head: bytes) -> int:
+    """Length of the ID3 tag that a file begins with, whose size is written with seven bits a byte; 0 of none."""
+    return sum(byte << 7 * i for i, byte in enumerate(reversed(head[6:10]))) + 10 if head[:3] == b"ID3" else 0
 
 
 def _kind(head: bytes) -> str | None:

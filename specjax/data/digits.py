@@ -94,7 +94,7 @@ def _read(config: DigitsConfig) -> tuple[Digits, Digits | None]:
     if config.source.startswith("tfds:"):
         return _tfds(config.source.removeprefix("tfds:"), config.labels)
     folder = Path(config.source).expanduser()
-    gate.check_folder(folder)
+    gate.check_folder(folder, "idx files, or of one folder of pictures a label")
     if list(folder.glob("*idx3-ubyte*")):
         return _idx_folder(folder, config.labels)
     return _picture_folders(folder, config.labels), None

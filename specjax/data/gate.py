@@ -157,10 +157,10 @@ def check_regular_file(path: Path) -> None:
         raise Refusal(f"{path} is empty")
 
 
-def check_folder(path: Path) -> None:
-    """Refuse what is not a readable folder with something in it."""
+def check_folder(path: Path, expected: str) -> None:
+    """Refuse what is not a readable folder with something in it, which is `expected`."""
     if not path.exists():
-        raise Refusal(f"{path} does not exist: name a folder of idx files or of one folder of pictures a label")
+        raise Refusal(f"{path} does not exist: name a folder of {expected}")
     if not path.is_dir():
         raise Refusal(f"{path} is not a folder")
     try:
@@ -169,4 +169,4 @@ def check_folder(path: Path) -> None:
     except PermissionError as error:
         raise Refusal(f"{path} is not readable by this user: change its permissions") from error
     if empty:
-        raise Refusal(f"{path} is empty: expected idx files or one folder of pictures a label")
+        raise Refusal(f"{path} is empty: expected {expected}")

@@ -100,7 +100,10 @@ def read(path: Path, preset: Preset | None = None) -> Saved:
     longest = found.transform.samples(frames) + found.frames_multiple * found.transform.hop_length
     if longest > MAX_SAMPLES:
         raise Refusal(f"{path} is of up to {longest} samples, more than {MAX_SAMPLES}: cut it")
-    if samples is not None and not (type(samples) is int and 0 < samples <= longest):
+    counts = range(frames, frames + found.frames_multiple)  # up to a multiple, frames were left out
+    if samples is not None and not (
+        type(samples) is int and 0 < samples <= longest and any(found.transform.has_frames(samples, n) for n in counts)
+    ):
         raise Refusal(f"{path} says it is of {samples!r} samples, which {frames} frames cannot be")
     peak = None if about.get("peak") is None else _number(path, about, "peak")
     if peak is not None and peak <= 0:
@@ -178,6 +181,7 @@ def _of_png(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
         with opened as picture:
             if picture.size[0] * picture.size[1] > MAX_PLACES:
                 raise Refusal(f"{path} has {picture.size[0]} x {picture.size[1]} pixels: too many for a spectrogram")
+            picture.load()  # editors may write what is said of a picture after its pixels
             text = picture.info.get(CHUNK)
             if picture.mode.startswith("I"):
                 return np.asarray(picture, np.float32) / _TOP, _told(path, text)

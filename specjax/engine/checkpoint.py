@@ -31,6 +31,7 @@ class BadCheckpoint(Exception):
     """A step on disk that must not be used, and why."""
 
 
+@jax.jit  # traced once for all leaves of a shape, of which parameters, moments and averages have many
 def leaf_digest(x: Array) -> UInt32[Array, "2"]:
     """64 bits of fingerprint of an array's bits, in order; integer sums, so equal for any sharding."""
     bits = _as_words(x).reshape(-1)

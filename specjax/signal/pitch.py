@@ -22,6 +22,7 @@ Frame = Float[Array, " n_fft"]
 _TOGETHER = 256  # frames at a time on a CPU: their spectra take many times the room of the wave
 
 
+@partial(jax.jit, static_argnames=("sample_rate", "fmin_hz", "fmax_hz", "transform", "threshold"))
 def yin(
     wave: Wave, sample_rate: int, *, fmin_hz: float, fmax_hz: float, transform: Stft = Stft(), threshold: float = 0.1
 ) -> ByFrame:
@@ -43,6 +44,7 @@ def yin(
     return sample_rate / period
 
 
+@partial(jax.jit, static_argnames=("sample_rate", "fmin_hz", "fmax_hz", "transform"))
 def harmonicity(wave: Wave, sample_rate: int, *, fmin_hz: float, fmax_hz: float, transform: Stft = Stft()) -> ByFrame:
     """Part of a frame's power that repeats at some period, in [0, 1] (Boersma 1993): 1 for a tone, 0 in silence.
 

@@ -64,8 +64,8 @@ def pairs() -> dict[str, Pair]:
             lambda w: np.log(1e-5 + theirs(w, htk=True, norm=None, pad_mode="reflect")),
         ),
         "MFCC": (lambda w: mel.mfcc(of_mel(w)), coefficients),
-        "MFCC, slope": (lambda w: mel.delta(mel.mfcc(of_mel(w))), lambda w: feature.delta(coefficients(w))),
-        "MFCC, curvature": (
+        "MFCC, delta": (lambda w: mel.delta(mel.mfcc(of_mel(w))), lambda w: feature.delta(coefficients(w))),
+        "MFCC, delta-delta": (
             lambda w: mel.delta(mel.mfcc(of_mel(w)), order=2),
             lambda w: feature.delta(coefficients(w), order=2),
         ),

@@ -78,6 +78,24 @@ def test_blocks_are_the_whole(tmp_path, name, kind, subtype, tolerance, block):
     np.testing.assert_allclose(audio.read_audio(path)[0], expected, atol=1e-4)
 
 
+def test_an_mp3_of_a_constant_rate_need_not_say_how_long_it_is(tmp_path):
+    """Its length is then guessed from its first frame, which is smaller than most."""
+    wave = np.tile(TONE, 40)
+    path = tmp_path / "told.mp3"
+    soundfile.write(path, wave, 44100, format="MP3", bitrate_mode="CONSTANT", compression_level=0.6)
+    untold = raw(tmp_path / "untold.mp3", without_first_frame(path.read_bytes()))
+    with soundfile.SoundFile(untold) as file:
+        guessed = file.frames
+    found, _ = audio.read_audio(untold)
+    assert len(wave) <= len(found) < guessed
+
+
+def test_a_tag_in_front_hides_no_flac(tmp_path):
+    flac = written(tmp_path / "a.flac").read_bytes()
+    tagged = raw(tmp_path / "b.flac", b"ID3\4\0\0\0\0\0\x0a" + bytes(10) + flac)
+    np.testing.assert_array_equal(audio.read_audio(tagged)[0], audio.read_audio(tmp_path / "a.flac")[0])
+
+
 def test_what_lies_behind_a_sound_is_not_the_sound(tmp_path):
     ogg = written(tmp_path / "a.ogg", np.tile(TONE, 40)).read_bytes()
     whole, _ = audio.read_audio(tmp_path / "a.ogg")

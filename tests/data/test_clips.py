@@ -67,7 +67,7 @@ class TestFolder:
             clips.audio_files(tmp_path)
 
     def test_without_sounds_or_with_too_many_it_is_refused(self, tmp_path, monkeypatch):
-        with pytest.raises(Refusal, match="does not exist"):
+        with pytest.raises(Refusal, match="missing does not exist: name a folder of sound files$"):
             clips.audio_files(tmp_path / "missing")
         (tmp_path / "notes.txt").touch()
         with pytest.raises(Refusal, match="holds no sound files"):

@@ -273,12 +273,12 @@ def test_labels_that_do_not_fit_are_refused(labels, message):
 
 def test_a_folder_must_hold_something(tmp_path):
     with pytest.raises(Refusal, match="is empty"):
-        gate.check_folder(tmp_path)
+        gate.check_folder(tmp_path, "sounds")
     with pytest.raises(Refusal, match="does not exist"):
-        gate.check_folder(tmp_path / "gone")
+        gate.check_folder(tmp_path / "gone", "sounds")
     with pytest.raises(Refusal, match="not a folder"):
-        gate.check_folder(written(tmp_path / "file", b"x"))
-    gate.check_folder(tmp_path)
+        gate.check_folder(written(tmp_path / "file", b"x"), "sounds")
+    gate.check_folder(tmp_path, "sounds")
 
 
 def test_an_unreadable_folder_is_refused(tmp_path):
@@ -286,6 +286,6 @@ def test_an_unreadable_folder_is_refused(tmp_path):
     tmp_path.chmod(0)
     try:
         with without_powers(), pytest.raises(Refusal, match="not readable"):
-            gate.check_folder(tmp_path)
+            gate.check_folder(tmp_path, "sounds")
     finally:
         tmp_path.chmod(0o700)

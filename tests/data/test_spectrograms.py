@@ -71,6 +71,16 @@ def test_a_picture_of_one_grey_comes_back(tmp_path):
     np.testing.assert_allclose(found.values, 0.25, atol=1e-4)
 
 
+def test_what_is_said_of_a_picture_may_stand_behind_it(tmp_path):
+    """Where editors write it anew."""
+    content = spectrograms.png(saved(PRESETS["picture"], samples=20 * 256))
+    length = int.from_bytes(content[33:37], "big") + 12
+    assert content[37:41] in (b"tEXt", b"iTXt", b"zTXt")
+    chunk, end = content[33 : 33 + length], content[-12:]
+    moved = written(tmp_path / "a.png", content[:33] + content[33 + length : -12] + chunk + end)
+    assert spectrograms.read(moved).preset == PRESETS["picture"]
+
+
 def test_pictures_do_not_hold_linear_levels():
     with pytest.raises(Refusal, match="write a .npz"):
         spectrograms.png(saved(replace(LEVELS, scale="power")))
@@ -153,6 +163,7 @@ BAD = {
     "no frames": ("a.npz", lambda: archive(values=VALUES[:, :0], about=about()), "expected 33 rows"),
     "not finite": ("a.npz", lambda: archive(values=VALUES + np.nan, about=about()), "132 values are not"),
     "samples": ("a.npz", lambda: archive(values=VALUES, about=about(samples=10**9)), "1000000000 samples, which 4"),
+    "few samples": ("a.npz", lambda: archive(values=VALUES, about=about(samples=1)), "1 samples, which 4 frames"),
     "negative": ("a.npz", lambda: archive(values=VALUES, about=about(samples=-1)), "-1 samples"),
     "not json": ("a.npz", lambda: archive(values=VALUES, about=np.array("{")), "is damaged"),
     "deep json": ("a.npz", lambda: archive(values=VALUES, about=np.array("[" * 100_000)), "is damaged"),

@@ -25,6 +25,7 @@ SMALL = (
     "--config.model.depth=1",
     "--config.batch_size=8",
     "--config.eval_every=0",
+    "--config.sample_every=0",
     "--config.log_every=1",
 )
 
@@ -33,7 +34,6 @@ SHORT_RUN = (
     *SMALL,
     f"--config.steps={SHORT_STEPS}",
     "--config.checkpoint_every=4",
-    "--config.sample_every=20",
     "--config.optimiser.learning_rate.value=0.0004",  # Adam at its full rate would enlarge rounding, step by step
 )
 

@@ -31,7 +31,8 @@ def undisturbed(cache, tmp_path_factory):
 def trained(cache, tmp_path_factory):
     """Workdir of a finished run of 12 steps."""
     workdir = tmp_path_factory.mktemp("trained") / "run"
-    done = run(cache, "train", *SMALL, "--config.steps=12", "--config.checkpoint_every=6", f"--workdir={workdir}")
+    steps = ("--config.steps=12", "--config.checkpoint_every=6", "--config.sample_every=12")
+    done = run(cache, "train", *SMALL, *steps, f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
     return workdir
 

@@ -58,14 +58,22 @@ def of_four_devices(cache, tmp_path_factory):
     return workdir
 
 
-@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.long), 8])
-def test_saved_on_four_devices_goes_on_with_others(cache, of_four_devices, tmp_path, devices):
+def going_on(cache, of_four_devices, workdir, devices):
+    """Losses of a run that was saved on four devices and goes on with so many."""
+    shutil.copytree(of_four_devices, workdir)
+    done = run(cache, "train", *SMALL, "--config.steps=8", f"--workdir={workdir}", JAX_NUM_CPU_DEVICES=str(devices))
+    assert done.returncode == 0, done.stderr
+    assert "resumed at step 4" in done.stderr
+    return [line["train/loss"] for line in log(workdir)]
+
+
+@pytest.fixture(scope="module")
+def losses_on_four(cache, of_four_devices, tmp_path_factory):
+    return going_on(cache, of_four_devices, tmp_path_factory.mktemp("on") / "four", 4)
+
+
+@pytest.mark.parametrize("devices", [1, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 8))])
+def test_saved_on_four_devices_goes_on_with_others(cache, of_four_devices, losses_on_four, tmp_path, devices):
     """Digests of every array agree as it is opened, or it would not go on."""
-    losses = []
-    for count in (4, devices):
-        workdir = shutil.copytree(of_four_devices, tmp_path / str(count))
-        done = run(cache, "train", *SMALL, "--config.steps=8", f"--workdir={workdir}", JAX_NUM_CPU_DEVICES=str(count))
-        assert done.returncode == 0, done.stderr
-        assert "resumed at step 4" in done.stderr
-        losses.append([line["train/loss"] for line in log(workdir)])
-    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+    losses = going_on(cache, of_four_devices, tmp_path / "run", devices)
+    np.testing.assert_allclose(losses, losses_on_four, rtol=1e-5)

@@ -29,7 +29,7 @@ def undisturbed(cache, tmp_path_factory):
     return workdir
 
 
-@pytest.mark.parametrize("what", ["checkpoint", "log", "samples"])
+@pytest.mark.parametrize("what", ["checkpoint", "log", pytest.param("samples", marks=pytest.mark.long)])
 def test_a_full_disk_stops_the_run_and_spoils_nothing(cache, undisturbed, tmp_path, what):
     workdir = tmp_path / "run"
     first = run(cache, "train", *ARGUMENTS, "--config.steps=8", f"--workdir={workdir}")

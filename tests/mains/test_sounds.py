@@ -3,13 +3,14 @@
 import signal
 import subprocess
 
+import librosa
 import numpy as np
 import pytest
 import soundfile
 from PIL import Image
 
 from mains.commands import ROOT, command, environment, refusal, run
-from specjax import sounds, synth
+from specjax import plots, sounds, synth
 from specjax.signal import inversion
 from specjax.signal.phase import streaming
 from specjax.signal.presets import PRESETS
@@ -30,6 +31,12 @@ def near(wave):
     """How like the spectrum of `WAVE` that of a wave is, whatever their phases."""
     a, b = (np.abs(np.fft.rfft(x.reshape(-1, 2205))) for x in (WAVE, wave))
     return np.corrcoef(a.ravel(), b.ravel())[0, 1]
+
+
+def onset(wave):
+    """The sample at which the tone of 1500 Hz begins."""
+    level = np.abs(np.convolve(wave * np.exp(-2j * np.pi * 1500 * T), np.ones(441), "same"))
+    return np.argmax(level > np.median(level[3 * RATE // 4 :]) / 2)
 
 
 def test_a_picture_of_sound_becomes_sound_again(cache, tmp_path, sound):
@@ -115,6 +122,7 @@ def test_a_stream_says_how_late_and_how_fast(cache, tmp_path, sound, method, lat
     wave, rate = soundfile.read(wav)
     assert (rate, len(wave)) == (RATE, RATE), "all of the sound comes out, and where it was"
     assert near(wave) > 0.95
+    assert abs(onset(wave) - onset(WAVE)) < 128, "half a hop"
 
 
 def test_features_are_named_and_drawn(cache, tmp_path, sound):
@@ -147,6 +155,23 @@ def test_beats_are_found_once(tmp_path, sound):
     again = sounds.all_features(sound, None, tmp_path / "beats")
     np.testing.assert_array_equal(first["beat_s"], again["beat_s"])
     assert kept.suffix == ".npz"
+
+
+def test_how_loud_it_was_is_of_the_frames_that_are_kept(tmp_path):
+    """`wyse` has frames in fours: what is loud in those left over does not count."""
+    wave = 0.01 * WAVE[:11000]
+    wave[10700:10880] = 0.5
+    soundfile.write(tmp_path / "a.wav", wave, RATE, subtype="FLOAT")
+    saved = sounds.read_spectrogram(tmp_path / "a.wav", PRESETS["wyse"])
+    assert saved.values.shape[1] == 80
+    levels = np.abs(librosa.stft(wave, n_fft=512, hop_length=128, center=False))
+    assert levels.max() > 5 * levels[:, :80].max()
+    assert saved.peak == pytest.approx(levels[:, :80].max(), rel=1e-4)
+
+
+def test_any_name_is_a_title():
+    picture = plots.spectrogram(np.zeros((3, 4)), np.arange(3.0), np.arange(4.0), "A$AP_ROCKY_$.mp3")
+    assert picture[:4] == b"\x89PNG"
 
 
 def test_noise_has_no_fundamental(tmp_path):

@@ -15,8 +15,9 @@ from conftest import exchanged
 from specjax.signal import inversion
 from specjax.signal.inversion import Inversion, invert, to_wave
 from specjax.signal.mel import Mel
+from specjax.signal.polar import polar
 from specjax.signal.presets import Preset, spectrogram
-from specjax.signal.stft import Stft, magnitude
+from specjax.signal.stft import Stft, istft, magnitude
 
 RATE, SAMPLES = 8000, 3000
 TRANSFORM = Stft(256, 64)
@@ -48,14 +49,14 @@ def test_an_iteration_begins_where_it_is_told_and_ends_nearer(start):
     def after(iterations):
         return converged_db(invert(WANTED, TRANSFORM, Inversion("griffin_lim", (start,), iterations), length=SAMPLES))
 
-    assert after(16) < after(1) - 0.1
+    assert after(8) < after(2) - 0.1
 
 
 @pytest.mark.parametrize("start", inversion.ITERATIVE)
 @pytest.mark.parametrize("method", inversion.ITERATIVE)
 def test_an_iteration_goes_on_from_any_other(method, start):
-    alone = converged_db(invert(WANTED, TRANSFORM, Inversion(start, ("spsi",), 6), length=SAMPLES))
-    both = converged_db(invert(WANTED, TRANSFORM, Inversion(method, ("spsi", start), 6), length=SAMPLES))
+    alone = converged_db(invert(WANTED, TRANSFORM, Inversion(start, ("spsi",), 8), length=SAMPLES))
+    both = converged_db(invert(WANTED, TRANSFORM, Inversion(method, ("spsi", start), 8), length=SAMPLES))
     assert both < alone - 0.1
 
 
@@ -76,7 +77,7 @@ def test_how_loud_it_is_does_not_matter(method, scale):
     assert converged_db(other) == pytest.approx(converged_db(one), abs=0.5)
 
 
-@pytest.mark.parametrize("method", inversion.METHODS)
+@pytest.mark.parametrize("method", ["rtisi_la", "pghi", "griffin_lim", "refine"])
 def test_the_ends_are_no_louder_than_the_rest(method):
     """Not centred, the first and the last samples lie under the foot of one window alone."""
     transform = Stft(256, 64, center=False)
@@ -85,19 +86,38 @@ def test_the_ends_are_no_louder_than_the_rest(method):
     assert found.max() <= 1.5 * found[300:-300].max()
 
 
-@pytest.mark.parametrize("method", [*inversion.DIRECT, "fast_griffin_lim"])
-def test_gradients_are_the_slopes(method):
-    """Of magnitudes whose phases stay as they are: louder all over, the wave is as much louder."""
-    how = Inversion(method, iterations=3)
-    for wanted in (WANTED, WANTED.at[:, :20].set(0.0)):
-        energy, slope = jax.value_and_grad(lambda m: jnp.sum(invert(m, TRANSFORM, how, length=SAMPLES) ** 2))(wanted)
-        assert np.all(np.isfinite(slope))
-        assert float(jnp.vdot(slope, wanted)) == pytest.approx(2 * float(energy), rel=0.02)
+@pytest.mark.parametrize("method", inversion.DIRECT)
+def test_gradients_pass_by_the_phases_that_were_chosen(method):
+    phase = inversion.DIRECT[method](WANTED / jnp.max(WANTED), TRANSFORM)
+
+    def chosen(m):
+        return jnp.sum(istft(polar(m, phase), TRANSFORM, SAMPLES) ** 2)
+
+    slope = jax.grad(lambda m: jnp.sum(invert(m, TRANSFORM, Inversion(method), length=SAMPLES) ** 2))(WANTED)
+    np.testing.assert_allclose(slope, jax.grad(chosen)(WANTED), atol=1e-3 * np.abs(slope).max())
+
+
+@pytest.mark.parametrize("method", ["griffin_lim", "fast_griffin_lim"])
+def test_gradients_of_iterations_are_their_slopes(method):
+    """In double precision, against a finite difference along a direction in which the phases turn as well."""
+    how, rng = Inversion(method, ("zero",), iterations=3), np.random.default_rng(0)
+
+    def value(m, weights):
+        return jnp.vdot(invert(m, TRANSFORM, how, length=SAMPLES), weights)
+
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+        weights, wanted = jnp.asarray(rng.standard_normal(SAMPLES)), magnitude(jnp.asarray(WAVE, float), TRANSFORM)
+        ahead, step = wanted * rng.standard_normal(wanted.shape), 1e-7
+        slope = jax.grad(value)(wanted, weights)
+        by_steps = (value(wanted + step * ahead, weights) - value(wanted - step * ahead, weights)) / (2 * step)
+        assert float(jnp.vdot(slope, ahead)) == pytest.approx(float(by_steps), rel=1e-3)
+    silent = WANTED.at[:, :20].set(0.0)
+    assert np.all(np.isfinite(jax.grad(value)(silent, jnp.asarray(weights, jnp.float32))))
 
 
 def test_shapes_of_any_rank_and_none():
     both = jnp.stack([WANTED, WANTED[:, ::-1]])[None]
-    how = Inversion(iterations=2)
+    how = Inversion(iterations=8)
     found = invert(both, TRANSFORM, how, length=SAMPLES)
     assert found.shape == (1, 2, SAMPLES)
     np.testing.assert_allclose(found[0, 1], invert(both[0, 1], TRANSFORM, how, length=SAMPLES), atol=1e-4)
@@ -105,7 +125,7 @@ def test_shapes_of_any_rank_and_none():
 
 
 @pytest.mark.parametrize("length", [2700, 2944, 3100])
-@pytest.mark.parametrize("method", inversion.METHODS)
+@pytest.mark.parametrize("method", ["spsi", "griffin_lim", "refine"])
 def test_lengths_that_have_other_frames_are_cut_or_filled_up(method, length):
     found = invert(WANTED, TRANSFORM, Inversion(method, iterations=2), length=length)
     assert found.shape == (length,)
@@ -116,7 +136,7 @@ def test_lengths_that_have_other_frames_are_cut_or_filled_up(method, length):
 
 @pytest.mark.parametrize("method", inversion.METHODS)
 def test_what_was_done_once_is_not_compiled_again(method, caplog):
-    how = Inversion(method, iterations=2)
+    how = Inversion(method, iterations=8)
     invert(WANTED, TRANSFORM, how, length=SAMPLES)
     louder = WANTED * 2
     with jax.log_compiles(), caplog.at_level(logging.WARNING):
@@ -142,7 +162,7 @@ def test_seeds_decide_where_random_begins():
 
 @pytest.mark.parametrize("method", inversion.METHODS)
 def test_many_at_once_are_each_alone(method):
-    how = Inversion(method, iterations=3)
+    how = Inversion(method, iterations=8)
     both = invert(jnp.stack([WANTED, 0.3 * WANTED[:, ::-1]]), TRANSFORM, how, length=SAMPLES)
     assert both.shape == (2, SAMPLES)
     np.testing.assert_allclose(both[0], invert(WANTED, TRANSFORM, how, length=SAMPLES), atol=1e-3)
@@ -156,7 +176,7 @@ def spread_clips(mesh):
 
 @pytest.mark.parametrize("method", [name for name in inversion.METHODS if name != "refine"])
 def test_clips_stay_on_their_devices(method, mesh):
-    how = Inversion(method, iterations=3)
+    how = Inversion(method, iterations=8)
     whole = jax.jit(lambda clips: invert(clips, TRANSFORM, how, length=SAMPLES))
     found = whole.lower(spread_clips(mesh)).compile()
     assert not exchanged(found)

@@ -51,6 +51,7 @@ def test_filters_are_librosas(rate, n_fft, n_mels, fmin, fmax, norm, scale):
     np.testing.assert_allclose(result, expected, atol=1e-6 * expected.max())
 
 
+@pytest.mark.filterwarnings("ignore:.*filters")
 def test_filters_are_matlabs(real_data):
     for path in sorted((real_data / "librosa_test_data").glob("feature-melfb-*.mat")):
         known = scipy.io.loadmat(path, squeeze_me=True)

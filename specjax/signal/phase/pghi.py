@@ -56,6 +56,7 @@ def pghi(magnitude: Magnitude, transform: Stft) -> Phase:
 
 def _phase(magnitude: Plane, transform: Stft) -> Plane:
     log = log_magnitude(magnitude, jnp.max(magnitude, keepdims=True))
+    log = jnp.where(jnp.isnan(log), 0.0, log)  # what has no order has no tree, and regions would never be joined
     wider = padded(log, 1, 1, mode="edge")
     in_time = per_frame(log.T, transform).T
     in_frequency = per_bin(wider[:, :-2], wider[:, 2:], transform)

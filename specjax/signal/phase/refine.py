@@ -75,7 +75,7 @@ def _nearest(distance: _Distance | _MelDistance, wanted: Rows, wave: Wave, steps
     clips = int(np.prod(wave.shape[:-1]))
     waves, levels = wave.reshape(clips, wave.shape[-1]), wanted.reshape(clips, *wanted.shape[-2:])
     greatest = jnp.max(levels, axis=(-2, -1), keepdims=True)
-    sounds = greatest > 0
+    sounds = greatest != 0
     # For silence anything but zeros will do, by whose energy the distance would be divided.
     wanted_at_one = jnp.where(sounds, safe.divide(levels, greatest), 1.0)
     start = jnp.where(sounds[..., 0], safe.divide(waves, greatest[..., 0]), 0.0)

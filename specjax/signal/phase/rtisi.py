@@ -130,4 +130,4 @@ def _analysis(transform: Stft, *, after: int) -> Float[np.ndarray, " n_fft"]:
     starts = range(max(reach - after, 0) * hop, len(squares) - transform.n_fft + 1, hop)
     weight = np.sum([squares[start : start + transform.n_fft] for start in starts], axis=0)
     # Where only the foot of one window reaches, its own share is trusted no further than a thousandth of the whole.
-    return taper / np.maximum(weight, 1e-3 * np.max(weight))
+    return taper / np.maximum(weight, 1e-3 * np.max(taper**2))

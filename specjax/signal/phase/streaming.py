@@ -2,7 +2,8 @@
 
 A frame is turned into sound once the method knows so many frames after it as it looks ahead. That is the delay, on top
 of the frame length that overlapping and adding takes in any case; what is carried is a pytree of fixed size. As many
-hops of silence come out first, and as many frames of silence at the end bring out the last.
+hops of silence come out first; at the end as many frames of silence bring out the first hop of the last frame, and one
+for each further hop of it the rest.
 """
 
 from typing import Any, NamedTuple

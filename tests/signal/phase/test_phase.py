@@ -125,6 +125,13 @@ def test_one_tolerance_is_not_worse_than_the_published_two():
     assert converged_db(method("pghi")(jnp.asarray(MAGNITUDE, jnp.float32))) <= reference_db(theirs)
 
 
+@pytest.mark.parametrize("sick", [np.nan, np.inf])
+@pytest.mark.parametrize("name", METHODS)
+def test_what_is_not_finite_is_no_endless_search(name, sick):
+    phase = method(name)(jnp.asarray(MAGNITUDE, jnp.float32).at[3, 3].set(sick))
+    assert phase.shape == MAGNITUDE.shape
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 @pytest.mark.parametrize("name", ["spsi", "rtpghi", "pghi"])
 def test_how_loud_it_is_does_not_matter(name, scale):

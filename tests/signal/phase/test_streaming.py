@@ -66,20 +66,12 @@ def test_a_hop_knows_so_many_frames_beyond_its_own_and_no_more(method):
 
 
 @pytest.mark.parametrize("method", streaming.METHODS)
-def test_what_is_carried_does_not_grow(method):
-    levels = magnitude(clip(), TRANSFORM)
-    start = streaming.begin(levels[:, 0], TRANSFORM, method)
-    end, _ = streamed(levels, TRANSFORM, method)
-    assert jax.tree.map(jnp.shape, start) == jax.tree.map(jnp.shape, end)
-
-
-@pytest.mark.parametrize("method", streaming.METHODS)
 def test_silence_stays_silent(method):
     _, found = streamed(jnp.zeros((129, 12)), TRANSFORM, method)
     np.testing.assert_array_equal(found, 0.0)
 
 
-@pytest.mark.parametrize("method", streaming.METHODS)
+@pytest.mark.parametrize("method", ["spsi", "rtpghi"])
 def test_a_long_stream_is_as_exact_as_a_short_one(method):
     """Phases are wrapped: an hour in, they are as fine as at the start."""
     tone = magnitude(clip(), TRANSFORM)[:, 30]
@@ -87,8 +79,8 @@ def test_a_long_stream_is_as_exact_as_a_short_one(method):
     tick = jax.jit(lambda stream: streaming.advance(stream, tone, TRANSFORM, method)[0])
     for _ in range(300):
         stream = tick(stream)
-    phases = stream.past if method == "spsi" else getattr(stream.past, "phase", jnp.zeros(1))
-    assert np.abs(phases).max() < 3.2
+    phases = stream.past if method == "spsi" else stream.past.phase
+    assert 1 < np.abs(phases).max() < 3.2
 
 
 def test_the_delay_is_a_frame_and_a_hop_for_each_frame_ahead():
