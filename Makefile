@@ -21,7 +21,7 @@ test: check
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: $(READY)
-	XLA_FLAGS= $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "long or not long"
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "long or not long"
 
 # The suite in both version worlds (jax 0.10 on Python 3.11, newer on 3.12), where their Pythons are installed.
 test-worlds:
