@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 from ml_collections import ConfigDict
 
-from specjax.benchmark.signal import SignalConfig
+from specjax.papers.texture.benchmarks import SignalConfig
 
 
 def get_config() -> ConfigDict:
     """The config."""
-    return ConfigDict({"wing": "signal", **asdict(SignalConfig())})
+    return ConfigDict({"task": "texture/signal", **asdict(SignalConfig())})

@@ -12,14 +12,14 @@ from dataclasses import asdict, replace
 
 from ml_collections import ConfigDict
 
-from specjax.chord.conditioning import Conditioning
-from specjax.chord.config import AugmentConfig, ChordConfig
-from specjax.chord.loss import mix
-from specjax.chord.model import UNetConfig
-from specjax.data.digits import DigitsConfig
-from specjax.engine.clock import TrainConfig
-from specjax.optim.optimiser import OptimiserConfig
+from specjax.engine.config import TrainConfig
+from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
+from specjax.papers.chord.conditioning import Conditioning
+from specjax.papers.chord.config import AugmentConfig, ChordConfig
+from specjax.papers.chord.data import DigitsConfig
+from specjax.papers.chord.losses import mix
+from specjax.papers.chord.model import UNetConfig
 
 STEPS = 24_000
 
@@ -27,11 +27,11 @@ CHORD = ChordConfig(
     data=DigitsConfig(held_out=-1),
     conditioning=Conditioning(),
     model=UNetConfig(widths=(16, 64, 128), depth=2, head="rows", init="he", labels=10, dropout=0.4, batch_norm=True),
-    weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=STEPS), label=1.0),
-    optimiser=OptimiserConfig(
+    loss=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=STEPS), label=1.0),
+    optimizer=OptimizerConfig(
         learning_rate=ScheduleSpec("cosine", value=2e-3, over=STEPS, warmup=200),
         clip=1.0,
-        average_decay=0.999,
+        ema_decay=0.999,
     ),
     augment=AugmentConfig(max_shift=2.0, max_degrees=10.0, max_scale=0.1, max_shear=0.1),
     columns=63,
@@ -46,12 +46,12 @@ def get_config(variant: str = "") -> ConfigDict:
         steps = 1500
         chord = replace(
             chord,
-            weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=steps), label=1.0),
+            loss=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=steps), label=1.0),
             model=replace(chord.model, widths=(16, 32, 64), depth=3),
-            optimiser=replace(
-                chord.optimiser,
+            optimizer=replace(
+                chord.optimizer,
                 learning_rate=ScheduleSpec("cosine", value=4e-3, over=steps, warmup=50),
-                average_decay=0.98,
+                ema_decay=0.98,
             ),
         )
         train = replace(train, steps=steps, eval_every=750, eval_examples=0, sample_every=0)
@@ -62,14 +62,14 @@ def get_config(variant: str = "") -> ConfigDict:
             conditioning=replace(chord.conditioning, size=112, smear_columns=2.2, fade_mean=56.0, fade_sigma=27.8),
             columns=0,
             model=replace(chord.model, widths=(8, 32, 64)),
-            weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=steps), label=1.0),
-            optimiser=replace(
-                chord.optimiser,
+            loss=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=steps), label=1.0),
+            optimizer=replace(
+                chord.optimizer,
                 learning_rate=ScheduleSpec("cosine", value=2e-3, over=steps, warmup=50),
-                average_decay=0.99,
+                ema_decay=0.99,
             ),
         )
         train = replace(train, steps=steps, eval_every=0, sample_every=0)
     elif variant:
         raise ValueError(f"unet:{variant} is unknown: choose unet, unet:tiny or unet:small")
-    return ConfigDict({"wing": "chord", **asdict(train), **asdict(chord)})
+    return ConfigDict({"task": "chord/unet", **asdict(train), **asdict(chord)})

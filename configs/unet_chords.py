@@ -13,24 +13,24 @@ from dataclasses import asdict
 
 from ml_collections import ConfigDict
 
-from specjax.chord.config import AugmentConfig, ChordConfig
-from specjax.chord.loss import mix
-from specjax.chord.model import UNetConfig
-from specjax.chord.theory import QUALITY_NAMES
-from specjax.engine.clock import TrainConfig
-from specjax.optim.optimiser import OptimiserConfig
+from specjax.engine.config import TrainConfig
+from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
+from specjax.papers.chord.config import AugmentConfig, ChordConfig
+from specjax.papers.chord.losses import mix
+from specjax.papers.chord.model import UNetConfig
+from specjax.papers.chord.theory import QUALITY_NAMES
 
 STEPS = 6_000
 
 CHORD = ChordConfig(
     model=UNetConfig(widths=(16, 64, 128), depth=2, head="rows", init="he", labels=10, qualities=len(QUALITY_NAMES)),
     qualities=QUALITY_NAMES,
-    weights=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=STEPS), label=1.0),
-    optimiser=OptimiserConfig(
+    loss=mix(huber=1.0, rows=0.03, l1=ScheduleSpec("linear", value=0.0, end=1.0, over=STEPS), label=1.0),
+    optimizer=OptimizerConfig(
         learning_rate=ScheduleSpec("cosine", value=2e-3, over=STEPS, warmup=200),
         clip=1.0,
-        average_decay=0.999,
+        ema_decay=0.999,
     ),
     augment=AugmentConfig(max_shift=2.0, max_degrees=10.0, max_scale=0.1, max_shear=0.1),
     columns=126,
@@ -40,4 +40,4 @@ TRAIN = TrainConfig(steps=STEPS, batch_size=24, eval_every=2000, eval_examples=4
 
 def get_config() -> ConfigDict:
     """The config."""
-    return ConfigDict({"wing": "chord", **asdict(TRAIN), **asdict(CHORD)})
+    return ConfigDict({"task": "chord/unet", **asdict(TRAIN), **asdict(CHORD)})

@@ -11,22 +11,22 @@ from dataclasses import asdict
 
 from ml_collections import ConfigDict
 
-from specjax.chord.conditioning import Conditioning
-from specjax.chord.config import ChordConfig
-from specjax.chord.loss import AUTHORS_SCALES, LossConfig, mix
-from specjax.chord.model import UNetConfig
-from specjax.chord.synth import SoundConfig
-from specjax.engine.clock import TrainConfig
-from specjax.optim.optimiser import OptimiserConfig
+from specjax.engine.config import TrainConfig
+from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
+from specjax.papers.chord.conditioning import Conditioning
+from specjax.papers.chord.config import ChordConfig
+from specjax.papers.chord.losses import AUTHORS_SCALES, LossOptions, mix
+from specjax.papers.chord.model import UNetConfig
+from specjax.papers.chord.sound import SoundConfig
 
 CHORD = ChordConfig(
     # The literal triad rows of a digit are blank (see Conditioning.carry), so they carry its envelope here too.
     conditioning=Conditioning(resampling="fft", quantise=True),
     model=UNetConfig(),
-    loss=LossConfig(huber_delta=1.0, ms_ssim_weights=AUTHORS_SCALES),
-    weights=mix(huber=0.65, ms_ssim=0.34, fft=1e-4),
-    optimiser=OptimiserConfig(learning_rate=ScheduleSpec(value=1e-4)),
+    loss_options=LossOptions(huber_delta=1.0, ms_ssim_weights=AUTHORS_SCALES),
+    loss=mix(huber=0.65, ms_ssim=0.34, fft=1e-4),
+    optimizer=OptimizerConfig(learning_rate=ScheduleSpec(value=1e-4)),
     sound=SoundConfig(octave=3, exact=False),
 )
 TRAIN = TrainConfig(steps=6_250, batch_size=24, eval_every=500, eval_examples=480, sample_every=1000)
@@ -34,4 +34,4 @@ TRAIN = TrainConfig(steps=6_250, batch_size=24, eval_every=500, eval_examples=48
 
 def get_config() -> ConfigDict:
     """The config."""
-    return ConfigDict({"wing": "chord", **asdict(TRAIN), **asdict(CHORD)})
+    return ConfigDict({"task": "chord/unet", **asdict(TRAIN), **asdict(CHORD)})

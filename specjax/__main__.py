@@ -13,9 +13,9 @@ def main() -> None:
         sys.stderr.write(f"usage: specjax {{{','.join(COMMANDS)}}} ... (each takes --help)\n")
         sys.exit(2)
     sys.argv = [f"specjax {command}", *sys.argv[2:]]
-    from specjax import cli
+    from specjax.cli import app
 
-    cli.run(importlib.import_module(f"specjax.{command}").main)
+    app.run(importlib.import_module(f"specjax.{command}").main)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from absl import flags
 
-from specjax import cli
-from specjax.errors import Refusal
+from specjax.cli import app
+from specjax.cli.errors import UserError
 
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run")
 DATA = flags.DEFINE_string("data", None, "other data to measure on, as config.data.source")
@@ -21,24 +21,25 @@ EXAMPLES = flags.DEFINE_integer("examples", 0, "how many held-out examples to me
 def main(argv: Sequence[str]) -> None:
     del argv
     if WORKDIR.value is None:
-        raise Refusal("--workdir is missing: name the folder of a run")
+        raise UserError("--workdir is missing: name the folder of a run")
     print("specjax evaluate: starting", file=sys.stderr, flush=True)
     import jax
 
-    cli.use_compilation_cache()
-    from specjax.engine import loop, mesh
-    from specjax.runs import open_run
+    app.use_compilation_cache()
+    from specjax.engine import loop, sharding
+    from specjax.papers import open_run
 
-    clock, task, run, device_mesh = open_run(Path(WORKDIR.value), data=DATA.value)
+    config, task, run = open_run(Path(WORKDIR.value), data=DATA.value)
+    device_mesh = sharding.make_mesh()
     _, held_out = task.load()
     count = len(jax.tree.leaves(held_out)[0])
     if not count:
-        raise Refusal("no examples are held out: set --config.data.held_out when training, or name other --data")
-    measure = jax.jit(task.evaluate, out_shardings=mesh.replicated(device_mesh))
+        raise UserError("no examples are held out: set --config.data.held_out when training, or name other --data")
+    measure = jax.jit(task.evaluate, out_shardings=sharding.replicated_sharding(device_mesh))
     chosen = loop.take(held_out, EXAMPLES.value)
-    summary = loop.evaluate(task, measure, run.state, chosen, mesh=device_mesh, batch=clock.eval_batch)
+    summary = loop.evaluate(task, measure, run.state, chosen, mesh=device_mesh, batch=config.eval_batch)
     print(json.dumps({"step": int(run.step), **summary}))
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    app.run(main)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from absl import flags
 
-from specjax import cli
-from specjax.errors import Refusal
+from specjax.cli import app
+from specjax.cli.errors import UserError
 
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run")
 OUT = flags.DEFINE_string("out", None, "folder to make")
@@ -19,22 +19,22 @@ OUT = flags.DEFINE_string("out", None, "folder to make")
 def main(argv: Sequence[str]) -> None:
     del argv
     if WORKDIR.value is None or OUT.value is None:
-        raise Refusal("--workdir=RUN and --out=BUNDLE are both needed")
+        raise UserError("--workdir=RUN and --out=BUNDLE are both needed")
     if Path(OUT.value).exists():
-        raise Refusal(f"{OUT.value} exists already: remove it or choose another --out")
+        raise UserError(f"{OUT.value} exists already: remove it or choose another --out")
     print("specjax export: starting", file=sys.stderr, flush=True)
     import jax
 
     import specjax
-    from specjax.engine import bundle, mesh
-    from specjax.runs import open_run
+    from specjax.engine import bundle, sharding
+    from specjax.papers import open_run
 
-    _, task, run, _ = open_run(Path(WORKDIR.value))
-    parts = task.parts(mesh.to_host(run.state))
+    _, task, run = open_run(Path(WORKDIR.value))
+    parts = task.parts(sharding.to_host(run.state))
     about = {"step": int(run.step), "specjax": specjax.__version__, "jax": jax.__version__}
     bundle.save(Path(OUT.value), task.name, parts, about)
     print(OUT.value)
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    app.run(main)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from specjax import cli
-from specjax.errors import Refusal
+from specjax.cli import app
+from specjax.cli.errors import UserError
 
 if TYPE_CHECKING:
-    from specjax.engine.changes import Change
-    from specjax.optim.knobs import Knob
+    from specjax.engine.live.changes import Change
+    from specjax.engine.live.value import LiveValue
 
 POSITIONAL = 100
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run")
@@ -27,18 +27,19 @@ AT_STEP = flags.DEFINE_integer("at_step", None, "update from which on the change
 
 def main(argv: Sequence[str]) -> None:
     if WORKDIR.value is None:
-        raise Refusal("--workdir is missing: name the folder of a run")
+        raise UserError("--workdir is missing: name the folder of a run")
     workdir = Path(WORKDIR.value)
     values = _assignments(argv[1:])
     if AT_STEP.value is not None and not values:
-        raise Refusal("--at_step changes nothing by itself: add what to change, such as lr=0.5")
+        raise UserError("--at_step changes nothing by itself: add what to change, such as lr=0.5")
     print("specjax knobs: starting", file=sys.stderr, flush=True)
-    from specjax import config, wings
-    from specjax.engine import changes
-    from specjax.engine.knobs import all_knobs
+    from specjax import papers
+    from specjax.cli import config
+    from specjax.engine.live import changes
+    from specjax.engine.live.values import all_live_values
 
-    clock, task = wings.build(config.read_json(workdir / "config.json"))
-    knobs = all_knobs(task, clock)
+    clock, task = papers.build(config.read_json(workdir / "config.json"))
+    knobs = all_live_values(task, clock)
     step = _last_step(workdir)
     if values:
         changes.check(values, knobs)
@@ -60,16 +61,16 @@ def _assignments(words: Sequence[str]) -> dict[str, str]:
     for word in words:
         name, equals, text = word.partition("=")
         if not (name and equals and text):
-            raise Refusal(f"{word!r} is not of the form NAME=VALUE, such as lr=0.5")
+            raise UserError(f"{word!r} is not of the form NAME=VALUE, such as lr=0.5")
         if name in values:
-            raise Refusal(f"{name} is given twice")
+            raise UserError(f"{name} is given twice")
         values[name] = text
     return values
 
 
 def _check_step(at_step: int | None, now: int, steps: int) -> None:
     if at_step is not None and not now <= at_step < steps:
-        raise Refusal(
+        raise UserError(
             f"--at_step={at_step}: the run is at step {now} and ends at {steps}; choose between them, or leave it out"
         )
 
@@ -90,10 +91,10 @@ def _last_step(workdir: Path) -> int:
     return 0
 
 
-def _table(knobs: Mapping[str, "Knob"], history: Sequence["Change"], step: int) -> str:
+def _table(knobs: Mapping[str, "LiveValue"], history: Sequence["Change"], step: int) -> str:
     import numpy as np
 
-    from specjax.engine.changes import value_at
+    from specjax.engine.live.changes import value_at
 
     rows = [f"{f'step {step}':<18}{'config':>24}  changed to"]
     for name, knob in knobs.items():
@@ -111,4 +112,4 @@ def _said(values: Mapping[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    app.run(main)

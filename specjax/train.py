@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 from ml_collections import config_flags
 
-from specjax import cli
-from specjax.errors import Refusal
+from specjax.cli import app
+from specjax.cli.errors import UserError
 
 if TYPE_CHECKING:
     from specjax.engine.task import Task
@@ -32,22 +32,22 @@ POD = flags.DEFINE_bool("pod", False, "join the pod that Slurm, Kubernetes, MPI 
 def main(argv: Sequence[str]) -> None:
     del argv
     if CONFIG.value is None:
-        from specjax.config import config_names
+        from specjax.cli.config import config_names
 
-        raise Refusal(f"--config is missing: choose one of {', '.join(config_names())}")
+        raise UserError(f"--config is missing: choose one of {', '.join(config_names())}")
     print("specjax train: starting", file=sys.stderr, flush=True)
     import jax
 
     if POD.value or COORDINATOR.value:
         jax.distributed.initialize(COORDINATOR.value, PROCESSES.value, PROCESS.value)
-    cli.use_compilation_cache()
+    app.use_compilation_cache()
 
-    from specjax import wings
+    from specjax import papers
     from specjax.engine.loop import train
-    from specjax.engine.watch import StopRequest, WorkdirLock
+    from specjax.engine.workdir import StopRequest, WorkdirLock
 
     values = CONFIG.value.to_dict()
-    clock, task = wings.build(values)
+    clock, task = papers.build(values)
     workdir = Path(WORKDIR.value or f"runs/{_name()}")
     lock = WorkdirLock(workdir) if jax.process_index() == 0 else None
     print(f"{task.name} on {jax.device_count()} x {jax.devices()[0].device_kind}, into {workdir}", file=sys.stderr)
@@ -100,4 +100,4 @@ def _facts(values: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    app.run(main)

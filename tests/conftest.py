@@ -45,7 +45,7 @@ def real_data() -> Path:
 @pytest.fixture
 def mesh() -> Iterator[jax.sharding.Mesh]:
     """All devices along `data`, in force."""
-    from specjax.engine.mesh import make_mesh
+    from specjax.engine.sharding import make_mesh
 
     devices = make_mesh()
     with jax.set_mesh(devices):

@@ -132,9 +132,9 @@ def plot(programs: Sequence[Program], turns: Sequence[Sequence[Row]], path: Path
     lows = [speed - 1e3 * row["batch"] / row["ms_high"] for speed, (_, row) in zip(speeds, rows, strict=True)]
     highs = [1e3 * row["batch"] / row["ms_low"] - speed for speed, (_, row) in zip(speeds, rows, strict=True)]
     for i, (program, _) in enumerate(rows):
-        colour = "tab:blue" if program.name.startswith("specjax") else "tab:gray"
+        apply_colormap = "tab:blue" if program.name.startswith("specjax") else "tab:gray"
         spread = [[max(lows[i], 0.0)], [max(highs[i], 0.0)]]
-        axes.errorbar(speeds[i], names[i], xerr=spread, fmt="o", color=colour, capsize=3)
+        axes.errorbar(speeds[i], names[i], xerr=spread, fmt="o", color=apply_colormap, capsize=3)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(axis="x", alpha=0.3)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from specjax.files import write_whole
+from specjax.cli.files import write_atomic
 
 _log = logging.getLogger("specjax")
 
@@ -50,6 +50,6 @@ def _keep(path: Path, found: Beats) -> None:
     np.savez(encoded, tempo_bpm=np.float32(found.tempo_bpm), beat_s=found.beat_s)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_whole(path, encoded.getvalue())
+        write_atomic(path, encoded.getvalue())
     except OSError as error:
         _log.warning("beats are not kept: %s cannot be written (%s)", path, error.strerror)

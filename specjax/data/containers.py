@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from specjax.errors import Refusal
+from specjax.cli.errors import UserError
 
 # Programs that write to a pipe cannot know the size of what follows, and promise the most there could be.
 UNKNOWN_SIZE = 0x7FFF_0000
@@ -42,7 +42,7 @@ def check_whole(path: Path) -> str:
     """What kind of file it is: `wav`, `au`, `ogg`, `mp3` or `flac`.
 
     Raises:
-      Refusal: of another kind, or the file ends before its own sizes say; an ogg file of several sounds.
+      UserError: of another kind, or the file ends before its own sizes say; an ogg file of several sounds.
     """
     size = path.stat().st_size
     with open(path, "rb") as file:
@@ -52,7 +52,7 @@ def check_whole(path: Path) -> str:
             file.seek(tag)
             kind = "flac" if file.read(4) == b"fLaC" else kind
         if kind is None:
-            raise Refusal(
+            raise UserError(
                 f"{path} is not a readable sound file: it begins with {head[:12]!r}: convert it to wav or flac"
             )
         if kind == "wav":
@@ -65,7 +65,7 @@ def check_whole(path: Path) -> str:
         else:
             promised = size  # a frame of flac that is cut cannot be decoded; of mp3 see `mp3_length`
     if promised > size:
-        raise Refusal(f"{path} is truncated: it ends after {size} bytes and before its sound does, fetch it again")
+        raise UserError(f"{path} is truncated: it ends after {size} bytes and before its sound does, fetch it again")
     return kind
 
 
@@ -122,12 +122,12 @@ def _end_of_ogg(path: Path, file: BinaryIO, size: int) -> int:
     """The size of the file, or more where no page is the last of its stream.
 
     Raises:
-      Refusal: another stream begins after the first has ended: libraries read the first alone.
+      UserError: another stream begins after the first has ended: libraries read the first alone.
     """
     ended = False
     for flags in _ogg_pages(file, size):
         if ended and flags & 2:
-            raise Refusal(f"{path} holds several sounds one after the other: split it")
+            raise UserError(f"{path} holds several sounds one after the other: split it")
         ended = ended or bool(flags & 4)
     return size if ended else size + 1
 

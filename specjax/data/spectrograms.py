@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from specjax.config import to_dataclass
-from specjax.data.gate import check_regular_file
-from specjax.errors import Refusal
+from specjax.cli.config import to_dataclass
+from specjax.cli.errors import UserError
+from specjax.data.readers import check_regular_file
 from specjax.signal.presets import SCALES, Preset
 
 SUFFIXES = (".npz", ".png")
@@ -60,12 +60,12 @@ def png(saved: Saved) -> bytes:
     """The spectrogram as a grey picture of 16 bits.
 
     Raises:
-      Refusal: its scale is linear, of which 16 bits hold the loud alone.
+      UserError: its scale is linear, of which 16 bits hold the loud alone.
     """
     from PIL import Image, PngImagePlugin
 
     if saved.preset.scale not in _IN_PICTURES:
-        raise Refusal(f"a picture cannot hold levels of scale {saved.preset.scale!r}: write a .npz")
+        raise UserError(f"a picture cannot hold levels of scale {saved.preset.scale!r}: write a .npz")
     low, high = float(saved.values.min()), float(saved.values.max())
     span = high - low or 1.0
     grey = np.round((saved.values - low) / span * _TOP).astype(np.uint16)
@@ -80,15 +80,15 @@ def read(path: Path, preset: Preset | None = None) -> Saved:
     """Spectrogram of a file; `preset` is the convention of one that does not say its own.
 
     Raises:
-      Refusal: not a readable regular file of a known kind, or too large; a convention that is neither in the file nor
+      UserError: not a readable regular file of a known kind, or too large; a convention that is neither in the file nor
         given, or both and different; another number of rows than the convention has; values that no sound has.
     """
     check_regular_file(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise Refusal(f"{path} is no spectrogram by its name: expected one of {', '.join(SUFFIXES)}")
+        raise UserError(f"{path} is no spectrogram by its name: expected one of {', '.join(SUFFIXES)}")
     if path.stat().st_size > MAX_BYTES:
-        raise Refusal(f"{path} has {path.stat().st_size} bytes: a spectrogram here has at most {MAX_BYTES}")
+        raise UserError(f"{path} has {path.stat().st_size} bytes: a spectrogram here has at most {MAX_BYTES}")
     values, about = _of_npz(path) if suffix == ".npz" else _of_png(path)
     found = _preset(path, about, preset)
     if suffix == ".png":
@@ -99,15 +99,15 @@ def read(path: Path, preset: Preset | None = None) -> Saved:
     samples, frames = about.get("samples"), values.shape[1]
     longest = found.transform.samples(frames) + found.frames_multiple * found.transform.hop_length
     if longest > MAX_SAMPLES:
-        raise Refusal(f"{path} is of up to {longest} samples, more than {MAX_SAMPLES}: cut it")
+        raise UserError(f"{path} is of up to {longest} samples, more than {MAX_SAMPLES}: cut it")
     counts = range(frames, frames + found.frames_multiple)  # up to a multiple, frames were left out
     if samples is not None and not (
         type(samples) is int and 0 < samples <= longest and any(found.transform.has_frames(samples, n) for n in counts)
     ):
-        raise Refusal(f"{path} says it is of {samples!r} samples, which {frames} frames cannot be")
+        raise UserError(f"{path} says it is of {samples!r} samples, which {frames} frames cannot be")
     peak = None if about.get("peak") is None else _number(path, about, "peak")
     if peak is not None and peak <= 0:
-        raise Refusal(f"{path} says peak={peak}, expected a number above 0")
+        raise UserError(f"{path} says peak={peak}, expected a number above 0")
     return Saved(values, found, samples, peak)
 
 
@@ -117,20 +117,22 @@ def _levels(path: Path, greys: np.ndarray, about: dict[str, Any], preset: Preset
         low, high = (_number(path, about, name) for name in ("low", "high"))
         greys = low + greys * (high - low)
     elif preset.scale != "peak_db":
-        raise Refusal(f"{path} does not say which levels its greys are: of {preset.scale!r} only a .npz is understood")
+        raise UserError(
+            f"{path} does not say which levels its greys are: of {preset.scale!r} only a .npz is understood"
+        )
     return greys if preset.top_first else greys[::-1]
 
 
 def _check_values(path: Path, values: Float[np.ndarray, "..."], preset: Preset) -> None:
     rows = preset.mel.n_mels if preset.mel else preset.transform.bins
     if values.ndim != 2 or values.shape[0] != rows or not values.shape[1]:
-        raise Refusal(f"{path} is of shape {values.shape}, expected {rows} rows of frames as its convention has them")
+        raise UserError(f"{path} is of shape {values.shape}, expected {rows} rows of frames as its convention has them")
     if values.shape[1] % preset.frames_multiple:
-        raise Refusal(f"{path} has {values.shape[1]} frames, of its convention {preset.frames_multiple} at a time")
+        raise UserError(f"{path} has {values.shape[1]} frames, of its convention {preset.frames_multiple} at a time")
     if bad := int(np.sum(~np.isfinite(values))):
-        raise Refusal(f"{path}: {bad} values are not finite numbers")
+        raise UserError(f"{path}: {bad} values are not finite numbers")
     if values.max() > (most := SCALES[preset.scale].most):
-        raise Refusal(f"{path}: values up to {values.max():.3g}, of {preset.scale!r} at most {most:g} are expected")
+        raise UserError(f"{path}: values up to {values.max():.3g}, of {preset.scale!r} at most {most:g} are expected")
 
 
 def _about(saved: Saved, **more: float) -> str:
@@ -142,17 +144,17 @@ def _of_npz(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
         with zipfile.ZipFile(path) as archive:
             sizes = {member.filename.removesuffix(".npy"): member.file_size for member in archive.infolist()}
             if (claimed := sum(sizes.values())) > 8 * MAX_PLACES:
-                raise Refusal(f"{path} unpacks to {claimed} bytes: a spectrogram here has at most {8 * MAX_PLACES}")
+                raise UserError(f"{path} unpacks to {claimed} bytes: a spectrogram here has at most {8 * MAX_PLACES}")
             name = "values" if "values" in sizes or len(sizes) != 1 else next(iter(sizes))
             if name not in sizes:
                 several = ", ".join(list(sizes)[:5]) or "nothing"
-                raise Refusal(f"{path} holds {several}: expected an array named values")
+                raise UserError(f"{path} holds {several}: expected an array named values")
             values = _array(path, archive, name, "iuf")
             about = _parsed(path, str(_array(path, archive, "about", "U"))) if "about" in sizes else {}
-    except Refusal:
+    except UserError:
         raise
     except Exception as error:  # whatever parsers come upon in the bytes of strangers
-        raise Refusal(f"{path} is not a readable archive of arrays ({error})") from error
+        raise UserError(f"{path} is not a readable archive of arrays ({error})") from error
     return values, about
 
 
@@ -165,7 +167,7 @@ def _array(path: Path, archive: zipfile.ZipFile, name: str, kinds: str) -> np.nd
         shape, fortran, dtype = header(file)
         claimed = math.prod(shape) * dtype.itemsize
         if dtype.kind not in kinds or claimed > size:
-            raise Refusal(f"{path}: {name} is an array of {shape} {dtype} in {size} bytes, expected numbers")
+            raise UserError(f"{path}: {name} is an array of {shape} {dtype} in {size} bytes, expected numbers")
         content = np.frombuffer(file.read(claimed), dtype)
     return content.reshape(shape, order="F" if fortran else "C")
 
@@ -180,18 +182,18 @@ def _of_png(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
             opened = Image.open(path)
         with opened as picture:
             if picture.size[0] * picture.size[1] > MAX_PLACES:
-                raise Refusal(f"{path} has {picture.size[0]} x {picture.size[1]} pixels: too many for a spectrogram")
+                raise UserError(f"{path} has {picture.size[0]} x {picture.size[1]} pixels: too many for a spectrogram")
             picture.load()  # editors may write what is said of a picture after its pixels
             text = picture.info.get(CHUNK)
             if picture.mode.startswith("I"):
                 return np.asarray(picture, np.float32) / _TOP, _told(path, text)
             bands = np.asarray(picture.convert("RGB"), np.float32)
-    except Refusal:
+    except UserError:
         raise
     except Exception as error:  # whatever parsers come upon in the bytes of strangers
-        raise Refusal(f"{path} is not a readable picture ({error})") from error
+        raise UserError(f"{path} is not a readable picture ({error})") from error
     if np.any(bands != bands[..., :1]):
-        raise Refusal(
+        raise UserError(
             f"{path} is in colours, as plots with axes are, and not in greys: greys are levels, colours are not"
         )
     return bands[..., 0] / 255, _told(path, text)
@@ -209,25 +211,25 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
     try:
         about = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise Refusal(f"{path}: what it says of how it was made is damaged ({error})") from error
+        raise UserError(f"{path}: what it says of how it was made is damaged ({error})") from error
     if not isinstance(about, dict) or not isinstance(about.get("preset"), dict):
-        raise Refusal(f"{path} does not say by which preset it was made: it is damaged")
+        raise UserError(f"{path} does not say by which preset it was made: it is damaged")
     return about
 
 
 def _preset(path: Path, about: dict[str, Any], given: Preset | None) -> Preset:
     if not about:
         if given is None:
-            raise Refusal(f"{path} does not say how it was made: name its convention with --preset")
+            raise UserError(f"{path} does not say how it was made: name its convention with --preset")
         return given
     found = to_dataclass(Preset, about["preset"], f"{path}: preset")
     if given is not None and given != found:
-        raise Refusal(f"{path} was made by another convention than --preset: leave --preset away")
+        raise UserError(f"{path} was made by another convention than --preset: leave --preset away")
     return found
 
 
 def _number(path: Path, about: dict[str, Any], name: str) -> float:
     value = about.get(name)
     if not isinstance(value, int | float) or not abs(value) < 1e6:
-        raise Refusal(f"{path} says {name}={value!r}, expected a number")
+        raise UserError(f"{path} says {name}={value!r}, expected a number")
     return float(value)

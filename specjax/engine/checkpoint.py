@@ -21,7 +21,8 @@ import orbax.checkpoint as ocp
 from etils import epath
 from jaxtyping import Array, UInt32
 
-from specjax.errors import Refusal
+from specjax.cli.errors import UserError
+from specjax.engine.legacy import upgrade_leaf_path
 
 Tree = Any
 log = logging.getLogger("specjax")
@@ -42,7 +43,7 @@ def leaf_digest(x: Array) -> UInt32[Array, "2"]:
 
 def digests(tree: Tree) -> dict[str, str]:
     """Fingerprint of every leaf by its path, as hexadecimal text."""
-    pairs = jax.device_get(_tree_digests(by_path(tree)))
+    pairs = jax.device_get(_tree_digests(leaves_by_path(tree)))
     return {path: f"{int(pair[0]):08x}{int(pair[1]):08x}" for path, pair in pairs.items()}
 
 
@@ -74,7 +75,9 @@ class Checkpoints:
         with self._refusing():
             self._manager.save(
                 step,
-                args=ocp.args.Composite(state=ocp.args.StandardSave(by_path(state)), record=ocp.args.JsonSave(record)),
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(leaves_by_path(state)), record=ocp.args.JsonSave(record)
+                ),
                 force=True,
             )
         self._saving = True
@@ -102,7 +105,7 @@ class Checkpoints:
         try:
             yield
         except Exception as error:
-            raise Refusal(
+            raise UserError(
                 f"a checkpoint in {self._folder} could not be written ({_short(error)}): make room, then run the same "
                 "again; it resumes from the last whole one"
             ) from error
@@ -113,7 +116,7 @@ class Checkpoints:
         With `mend`, steps found bad are moved out of the way; without, nothing on disk changes.
 
         Raises:
-          Refusal: there are steps and none is good, or they belong to another architecture.
+          UserError: there are steps and none is good, or they belong to another architecture.
         """
         steps = self.steps()
         for step in reversed(steps):
@@ -126,7 +129,7 @@ class Checkpoints:
                 continue
             return step, state, facts
         if steps:
-            raise Refusal(
+            raise UserError(
                 f"none of the checkpoints {steps} in {self._folder} is intact: restore them from a copy, or start "
                 "afresh with another --workdir"
             )
@@ -137,7 +140,7 @@ class Checkpoints:
 
         Raises:
           BadCheckpoint: unreadable, or not what was saved.
-          Refusal: intact, but of another architecture; names the leaves that differ.
+          UserError: intact, but of another architecture; names the leaves that differ.
         """
         try:
             record = self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))["record"]
@@ -145,14 +148,19 @@ class Checkpoints:
             raise BadCheckpoint(f"its record is unreadable ({_short(error)})") from error
         if not isinstance(record, dict) or record.pop("seal", None) != _seal(record) or record["step"] != step:
             raise BadCheckpoint("its record is not what was saved")
-        saved = record["digests"]
-        self._check_architecture(step, record["shapes"], leaf_shapes(abstract))
+        saved = {upgrade_leaf_path(path): digest for path, digest in record["digests"].items()}
+        shapes = {upgrade_leaf_path(path): shape for path, shape in record["shapes"].items()}
+        self._check_architecture(step, shapes, leaf_shapes(abstract))
+        saved_paths = {upgrade_leaf_path(path): path for path in record["shapes"]}
         try:
-            args = ocp.args.Composite(state=ocp.args.StandardRestore(by_path(abstract)))
+            wanted = {saved_paths[path]: leaf for path, leaf in leaves_by_path(abstract).items()}
+            args = ocp.args.Composite(state=ocp.args.StandardRestore(wanted))
             leaves = self._manager.restore(step, args=args)["state"]
         except Exception as error:
             raise BadCheckpoint(f"its arrays are unreadable ({_short(error)})") from error
-        state = jax.tree.unflatten(jax.tree.structure(abstract), [leaves[path] for path in by_path(abstract)])
+        state = jax.tree.unflatten(
+            jax.tree.structure(abstract), [leaves[saved_paths[path]] for path in leaves_by_path(abstract)]
+        )
         found = digests(state)
         wrong = [path for path in saved if found.get(path) != saved[path]]
         if wrong:
@@ -185,20 +193,20 @@ class Checkpoints:
             if saved.get(path) != wanted.get(path)
         ]
         if differing:
-            raise Refusal(
+            raise UserError(
                 f"checkpoint {step} in {self._folder} is of another architecture ({len(differing)} leaves differ): "
                 f"{'; '.join(differing[:3])}. Use its own config, or another --workdir"
             )
 
 
-def by_path(tree: Tree) -> dict[str, Any]:
+def leaves_by_path(tree: Tree) -> dict[str, Any]:
     """Every leaf by its path, in the order of the tree."""
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
 
 
 def leaf_shapes(tree: Tree) -> dict[str, str]:
     """Type and shape of every leaf by its path, as text."""
-    return {path: f"{x.dtype}{list(x.shape)}" for path, x in by_path(tree).items()}
+    return {path: f"{x.dtype}{list(x.shape)}" for path, x in leaves_by_path(tree).items()}
 
 
 def _seal(record: dict[str, Any]) -> str:

@@ -18,19 +18,19 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Int
 
+from specjax.cli.errors import UserError
 from specjax.data import order
-from specjax.engine import mesh as meshes
-from specjax.engine.changes import Changes, value_at
+from specjax.engine import sharding as meshes
 from specjax.engine.checkpoint import Checkpoints
-from specjax.engine.clock import INTERVALS, TrainConfig
-from specjax.engine.knobs import KnobValues, all_knobs
-from specjax.engine.profiler import Profiler
-from specjax.engine.progress import Progress
+from specjax.engine.config import INTERVALS, TrainConfig
+from specjax.engine.live.changes import Changes, value_at
+from specjax.engine.live.values import LiveValues, all_live_values
+from specjax.engine.report.profiler import Profiler
+from specjax.engine.report.progress import Progress
+from specjax.engine.report.writer import NullWriter, Writer
 from specjax.engine.task import Examples, Metrics, State, Task
-from specjax.engine.watch import StopRequest
-from specjax.engine.writer import NullWriter, Writer
-from specjax.errors import Refusal
-from specjax.optim.guard import Guarded
+from specjax.engine.train_state import TrainState
+from specjax.engine.workdir import StopRequest
 
 log = logging.getLogger("specjax")
 
@@ -57,7 +57,7 @@ def train(
       stop: asked between dispatches; once it says so, the state is saved and training ends.
 
     Raises:
-      Refusal: the examples, the batch or a checkpoint cannot be used; updates are no longer finite; disk trouble.
+      UserError: the examples, the batch or a checkpoint cannot be used; updates are no longer finite; disk trouble.
     """
     mesh = meshes.make_mesh(ensemble)
     meshes.check_batch(mesh, config.batch_size)
@@ -77,7 +77,7 @@ def train(
                 return host.run_to_the_end(stop)
             except OSError as error:
                 message = f"workdir {workdir} cannot be written ({error}): make room, then run the same again"
-                raise Refusal(message) from error
+                raise UserError(message) from error
 
 
 class _Host:
@@ -103,16 +103,16 @@ class _Host:
         self._saved = self._first_step if checkpoints.steps() else -1
         self._progress = Progress(config.steps, config.batch_size, self._first_step)
         self._profiler = Profiler(config.profile, workdir / "profile")
-        self._changes = Changes(workdir, all_knobs(task, config), config.log_every)
+        self._changes = Changes(workdir, all_live_values(task, config), config.log_every)
         self._programs: dict[tuple[int, frozenset[str]], Callable[..., tuple[Run, Metrics]]] = {}
-        self._measure = jax.jit(task.evaluate, out_shardings=meshes.replicated(mesh))
+        self._measure = jax.jit(task.evaluate, out_shardings=meshes.replicated_sharding(mesh))
         self._pending: tuple[int, int, Metrics] | None = None
 
     def run_to_the_end(self, stop: StopRequest) -> Run:
         """Dispatch until the last step or a request to stop; the state is on disk when this returns."""
         steps, step = self._config.steps, self._first_step
         per_dispatch = self._config.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 32)
-        values = KnobValues(self._task.knobs, self._mesh)
+        values = LiveValues(self._task.live_values, self._mesh)
         while step < steps and not stop.reached(step):
             n = per_dispatch if steps - step >= per_dispatch else 1
             self._changes.poll(step)
@@ -160,9 +160,9 @@ class _Host:
         self._progress.report(end, float(host["loss"][-1]), last=last)
         if host["skipped_in_a_row"][-1] >= self._config.max_skipped:
             self._checkpoints.wait()
-            raise Refusal(
+            raise UserError(
                 f"the last {self._config.max_skipped} updates up to step {end} were not finite and were refused "
-                f"({self._diagnosis(end - 1, int(host['sick_leaf'][-1]))}): lower the learning rate or the loss "
+                f"({self._diagnosis(end - 1, int(host['nonfinite_leaf'][-1]))}): lower the learning rate or the loss "
                 "weights, or look at those examples; the last checkpoint is intact"
             )
 
@@ -171,8 +171,8 @@ class _Host:
         key = order.stream(self._config.seed, "order")
         count = len(jax.tree.leaves(self._examples)[0])
         indices = order.batch_indices(key, jnp.int32(step), self._config.batch_size, count)
-        found = jax.tree.leaves(self._run.state, is_leaf=lambda x: isinstance(x, Guarded))
-        params: Any = next((x.params for x in found if isinstance(x, Guarded)), {})
+        found = jax.tree.leaves(self._run.state, is_leaf=lambda x: isinstance(x, TrainState))
+        params: Any = next((x.params for x in found if isinstance(x, TrainState)), {})
         paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_flatten_with_path(params)[0]]
         where = f"first in the gradient of {paths[leaf]}" if 0 <= leaf < len(paths) else "in the loss or the step"
         return f"{where}; the last on examples {', '.join(map(str, np.asarray(indices).tolist()))}"
@@ -227,7 +227,9 @@ def compile_dispatch(
     task: Task, config: TrainConfig, mesh: Mesh, run: Run, examples: Examples, knobs: Metrics
 ) -> Callable[[Run, Examples, Metrics], tuple[Run, Metrics]]:
     """`_dispatch` compiled for as many steps a call as `knobs` has rows; its first argument's buffers are reused."""
-    jitted = jax.jit(partial(_dispatch, task, config, mesh), donate_argnums=0, out_shardings=meshes.replicated(mesh))
+    jitted = jax.jit(
+        partial(_dispatch, task, config, mesh), donate_argnums=0, out_shardings=meshes.replicated_sharding(mesh)
+    )
     with jax.set_mesh(mesh):
         return jitted.lower(run, examples, knobs).compile()
 
@@ -242,7 +244,7 @@ def _dispatch(
     def one(run: Run, knobs: Metrics) -> tuple[Run, Metrics]:
         indices = order.batch_indices(order_key, run.step, config.batch_size, count)
         batch = task.batch(examples, indices, jax.random.fold_in(batch_key, run.step))
-        batch = jax.lax.with_sharding_constraint(batch, meshes.by_example(mesh))
+        batch = jax.lax.with_sharding_constraint(batch, meshes.batch_sharding(mesh))
         state, metrics = task.step(run.state, batch, knobs, jax.random.fold_in(step_key, run.step))
         return Run(run.step + 1, state), metrics
 
@@ -264,7 +266,7 @@ def evaluate(
     """Figures of `examples`, each counted exactly once whatever the number of devices."""
     count = len(jax.tree.leaves(examples)[0])
     batch = -(-batch // mesh.shape["data"]) * mesh.shape["data"]
-    sharding = meshes.by_example(mesh)
+    sharding = meshes.batch_sharding(mesh)
     measures: dict[str, list[np.ndarray]] = {}
     for start in range(0, count, batch):
         rows = np.minimum(np.arange(start, start + batch), count - 1)  # the last batch repeats its last example
@@ -278,14 +280,30 @@ def evaluate(
             measured = evaluate_batch(state, part)
         for name, values in meshes.to_host(measured).items():
             measures.setdefault(name, []).append(values[: count - start])
-    return task.summarise({name: np.concatenate(parts) for name, parts in measures.items()})
+    return task.summarize({name: np.concatenate(parts) for name, parts in measures.items()})
 
 
 def abstract_run(task: Task, mesh: Mesh) -> Run:
     """Shapes and shardings of a run, without computing anything."""
     shapes = jax.eval_shape(partial(_init, task), jax.random.key(0))
-    sharding = meshes.replicated(mesh)
+    sharding = meshes.replicated_sharding(mesh)
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes)
+
+
+def restore_run(task: Task, config: TrainConfig, workdir: Path) -> Run:
+    """The newest intact state in `workdir`; nothing on disk changes.
+
+    Raises:
+      UserError: there is none.
+    """
+    folder = workdir.resolve() / "checkpoints"
+    if not folder.is_dir():
+        raise UserError(f"{workdir} has no checkpoints: train it first")
+    with closing(Checkpoints(folder, config.keep_checkpoints)) as checkpoints:
+        restored = checkpoints.restore_newest(abstract_run(task, meshes.make_mesh()), mend=False)
+    if restored is None:
+        raise UserError(f"{workdir} has no finished checkpoint yet")
+    return restored[1]
 
 
 def take(examples: Examples, count: int) -> Examples:
@@ -300,7 +318,7 @@ def _init(task: Task, key: Array) -> Run:
 def _restore_or_init(task: Task, config: TrainConfig, checkpoints: Checkpoints, mesh: Mesh) -> Run:
     restored = checkpoints.restore_newest(abstract_run(task, mesh))
     if restored is None:
-        init = jax.jit(partial(_init, task), out_shardings=meshes.replicated(mesh))
+        init = jax.jit(partial(_init, task), out_shardings=meshes.replicated_sharding(mesh))
         return init(order.stream(config.seed, "init"))
     step, run, _ = restored
     log.info("resumed at step %d", step)

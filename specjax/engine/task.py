@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
-from specjax.optim.knobs import Knob
+from specjax.engine.live.value import LiveValue
 
 Examples = Any  # pytree of arrays with one leading axis of examples
 State = Any  # pytree of everything that must survive a restart
@@ -43,7 +43,7 @@ class Task(Protocol):
         ...
 
     @property
-    def knobs(self) -> Mapping[str, Knob]:
+    def live_values(self) -> Mapping[str, LiveValue]:
         """What may change with the step: the engine evaluates them and hands their values to `step`."""
         ...
 
@@ -59,9 +59,7 @@ class Task(Protocol):
         """The batch of a step: gather, augment, make targets. Example i of the batch may use only its own key."""
         ...
 
-    def step(
-        self, state: State, batch: Batch, knobs: Mapping[str, Array], key: Key[Array, ""]
-    ) -> tuple[State, Metrics]:
+    def step(self, state: State, batch: Batch, live: Mapping[str, Array], key: Key[Array, ""]) -> tuple[State, Metrics]:
         """One update. Metrics are scalars; `loss` is among them, and `skipped` counts refused updates."""
         ...
 
@@ -69,7 +67,7 @@ class Task(Protocol):
         """Measures of each example of a batch of held-out ones: arrays with the examples' leading axis."""
         ...
 
-    def summarise(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
+    def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Figures of a whole held-out set from the measures of its examples."""
         ...
 

@@ -63,7 +63,7 @@ def normal_density(n: int, mean: float, sigma: float) -> Float[np.ndarray, " n"]
     return (np.exp(-0.5 * x**2) / (np.sqrt(2 * np.pi) * sigma)).astype(np.float32)
 
 
-def mean_pooled(matrix: Matrix, count: int) -> Float[np.ndarray, "count n_in"]:
+def mean_pool(matrix: Matrix, count: int) -> Float[np.ndarray, "count n_in"]:
     """The operator followed by means over neighbouring outputs, so that `count` are left.
 
     Raises:

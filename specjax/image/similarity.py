@@ -17,7 +17,7 @@ import numpy as np
 from jax.experimental.xla_metadata import set_xla_metadata
 from jaxtyping import Array, Float
 
-from specjax.batching import over_examples
+from specjax.arrays.batching import map_examples
 
 PAPER_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, finest scale first
 WINDOW, SIGMA = 11, 1.5
@@ -95,7 +95,7 @@ def _check(x: Array, y: Array, window: int) -> None:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
 def _ms_ssim(x: Array, y: Array, weights: tuple, window: int, sigma: float, clip: bool) -> Array:
-    return over_examples(lambda x, y: _value_and_gradient(x, y, weights, window, sigma, clip)[0])(x, y)
+    return map_examples(lambda x, y: _value_and_gradient(x, y, weights, window, sigma, clip)[0])(x, y)
 
 
 def _forward(x, y, weights, window, sigma, clip):
@@ -105,7 +105,7 @@ def _forward(x, y, weights, window, sigma, clip):
             return value, gradient_x, None
         return value, gradient_x, _value_and_gradient(y_plane, x_plane, weights, window, sigma, clip)[1]
 
-    value, gradient_x, gradient_y = over_examples(both)(x.value, y.value)
+    value, gradient_x, gradient_y = map_examples(both)(x.value, y.value)
     return value, (gradient_x, gradient_y)
 
 

@@ -13,7 +13,7 @@ MOMENTUM = 0.99
 Tree = Any
 
 
-def normalised(
+def normalize_batch(
     x: Float[Array, "batch height width channels"], conv: str
 ) -> Float[Array, "batch height width channels"]:
     """What a convolution named `conv` gave, its channels brought to mean 0 and variance 1 over batch and places, then
@@ -27,7 +27,7 @@ def normalised(
     return over_batch(x.astype(jnp.float32)).astype(x.dtype)
 
 
-def folded(params: dict[str, Tree], statistics: dict[str, Tree]) -> dict[str, Tree]:
+def fold_batch_norm(params: dict[str, Tree], statistics: dict[str, Tree]) -> dict[str, Tree]:
     """Parameters of the network that does the same without normalisation.
 
     A normalisation by fixed statistics is linear, and becomes a part of the convolution that it follows. A network

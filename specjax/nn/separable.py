@@ -49,7 +49,7 @@ class RowHead(nn.Module):
     def __call__(self, x: Map) -> Picture:
         _, height, width, _ = x.shape
         bilinear = linear.resample_matrix(height, self.size)
-        across = linear.mean_pooled(linear.resample_matrix(width, self.size), self.columns)
+        across = linear.mean_pool(linear.resample_matrix(width, self.size), self.columns)
         maps = nn.Dense(self.channels, name="mix")(x.astype(jnp.float32))
         rows = self.param("rows", lambda _: jnp.tile(jnp.asarray(bilinear), (self.channels, 1, 1)))
         bias = self.param("bias", nn.initializers.zeros, (1,), jnp.float32)
@@ -63,7 +63,7 @@ def upsampled_conv(x: Map, kernel: Float[Array, "3 3 channels 1"], size: int, co
     taps = (x @ kernel.reshape(9, channels).T).reshape(batch, height, width, 3, 3)
     taps = taps.transpose(0, 3, 1, 4, 2).reshape(batch, 3 * height, 3 * width)
     down = _shifted(linear.resample_matrix(height, size))
-    across = linear.mean_pooled(_shifted(linear.resample_matrix(width, size)), columns)
+    across = linear.mean_pool(_shifted(linear.resample_matrix(width, size)), columns)
     return down @ taps @ across.T
 
 

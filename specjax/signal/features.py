@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from specjax.signal import safe
-from specjax.signal.axes import along
+from specjax.arrays import safe
+from specjax.arrays.axes import along_axis
 from specjax.signal.shapes import ByFrame, Magnitude, Wave
 from specjax.signal.stft import Stft, frames_of
 
@@ -39,7 +39,7 @@ def bin_frequencies(n_fft: int, sample_rate: int) -> Frequencies:
 def moments(magnitude: Magnitude, frequencies_hz: Frequencies) -> Moments:
     """Spectral centroid, bandwidth, skewness and kurtosis; of silence all are 0."""
     share = _share(magnitude)
-    hz = jnp.asarray(along(frequencies_hz, magnitude.ndim, -2))
+    hz = jnp.asarray(along_axis(frequencies_hz, magnitude.ndim, -2))
     centroid = jnp.sum(share * hz, axis=-2, keepdims=True)
     away = hz - centroid
     deviation = safe.sqrt(jnp.sum(share * away**2, axis=-2, keepdims=True))
@@ -72,7 +72,7 @@ def rolloff_hz(magnitude: Magnitude, frequencies_hz: Frequencies, *, share: floa
         raise ValueError(f"share={share} must lie between 0 and 1")
     total = jnp.cumsum(magnitude, axis=-2)
     reached = total >= share * total[..., -1:, :]
-    return jnp.min(jnp.where(reached, along(frequencies_hz, magnitude.ndim, -2), jnp.inf), axis=-2)
+    return jnp.min(jnp.where(reached, along_axis(frequencies_hz, magnitude.ndim, -2), jnp.inf), axis=-2)
 
 
 def rms(wave: Wave, transform: Stft = Stft()) -> ByFrame:

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
-from specjax.signal.axes import along
+from specjax.arrays.axes import along_axis
 from specjax.signal.fourier import fft, ifft, irfft, rfft
 from specjax.signal.shapes import Magnitude, Wave
 from specjax.signal.stft import Stft, frames_of, joined
@@ -55,7 +55,7 @@ def analyse(wave: Wave, transform: Stft) -> Folded:
       ValueError: the wave is shorter than one frame (see `Stft.frames`).
     """
     framed = frames_of(wave, transform)
-    n_fft, taper = transform.n_fft, along(transform.taper(), framed.ndim, -1)
+    n_fft, taper = transform.n_fft, along_axis(transform.taper(), framed.ndim, -1)
     if not _folds(n_fft):
         return (rfft(framed * taper),)
     x0, x1, x2, x3 = (x * w for x, w in zip(_parts(framed, 4), _parts(taper, 4), strict=True))
@@ -110,4 +110,4 @@ def _turned_back(z: Group, n_fft: int) -> tuple[Real, Real]:
 def _circle(n_fft: int, like: Array) -> tuple[np.ndarray, ...]:
     """Cosines and sines of the first quarter of a turn, along the last axis."""
     angle = 2 * np.pi * np.arange(like.shape[-1]) / n_fft
-    return tuple(along(x.astype(np.float32), like.ndim, -1) for x in (np.cos(angle), np.sin(angle)))
+    return tuple(along_axis(x.astype(np.float32), like.ndim, -1) for x in (np.cos(angle), np.sin(angle)))

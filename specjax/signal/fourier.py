@@ -1,4 +1,4 @@
-"""Fourier transforms along the last axis, each done by the device that its input lies on (`batching.over_devices`)."""
+"""Fourier transforms along the last axis, each done by the device that its input lies on (`batching.map_devices`)."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,7 +6,7 @@ from functools import partial
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from specjax.batching import over_devices
+from specjax.arrays.batching import map_devices
 
 Real = Float[Array, "*batch _"]
 Spectrum = Complex[Array, "*batch _"]
@@ -33,4 +33,4 @@ def ifft(x: Spectrum) -> Spectrum:
 
 
 def _over_rows(function: Callable[[Array], Array], x: Array) -> Array:
-    return over_devices(function)(x) if x.ndim > 1 else function(x)
+    return map_devices(function)(x) if x.ndim > 1 else function(x)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from specjax.signal.axes import padded
+from specjax.arrays.axes import pad_axis
 from specjax.signal.shapes import Wave
 
 # Above so many hops to a frame they are gone through in a loop: a program that names each takes minutes to compile.
@@ -29,7 +29,7 @@ def frame(wave: Wave, length: int, hop_length: int) -> Frames:
         raise ValueError(f"a wave of {samples} samples is shorter than one frame of {length}")
     count = 1 + (samples - length) // hop_length
     needed = (count - 1 + hops) * hop_length
-    fitted = padded(wave, 0, max(needed - samples, 0))[..., :needed]
+    fitted = pad_axis(wave, 0, max(needed - samples, 0))[..., :needed]
     pieces = fitted.reshape(*wave.shape[:-1], count - 1 + hops, hop_length)
     if hops > _MANY:
         runs = jax.lax.map(lambda i: jax.lax.dynamic_slice_in_dim(pieces, i, count, axis=-2), jnp.arange(hops))
@@ -85,7 +85,7 @@ def steady_squares(window: Float[np.ndarray, " length"], hop_length: int) -> Flo
 def _laid(frames: Frames, hop_length: int) -> Hops:
     count, length = frames.shape[-2:]
     hops = -(-length // hop_length)
-    fitted = padded(frames, 0, hops * hop_length - length)
+    fitted = pad_axis(frames, 0, hops * hop_length - length)
     if hops > _MANY:
         runs = jnp.moveaxis(fitted.reshape(*frames.shape[:-1], hops, hop_length), -2, 0)
 
@@ -97,7 +97,7 @@ def _laid(frames: Frames, hop_length: int) -> Hops:
         nothing = jnp.zeros((*frames.shape[:-2], count - 1 + hops, hop_length), frames.dtype)
         return jax.lax.scan(add, nothing, (jnp.arange(hops), runs))[0]
     pieces = [fitted[..., i * hop_length : (i + 1) * hop_length] for i in range(hops)]
-    laid = [padded(piece, i, hops - 1 - i, axis=-2) for i, piece in enumerate(pieces)]
+    laid = [pad_axis(piece, i, hops - 1 - i, axis=-2) for i, piece in enumerate(pieces)]
     return sum(laid[1:], laid[0])
 
 

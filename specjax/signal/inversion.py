@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from specjax.signal import safe, stft
-from specjax.signal.axes import padded
+from specjax.arrays import safe
+from specjax.arrays.axes import pad_axis
+from specjax.optim.minimize import Report
+from specjax.signal import stft
 from specjax.signal.mel import mel_filters
 from specjax.signal.phase import griffin_lim as gl
 from specjax.signal.phase.pghi import pghi
@@ -23,7 +25,6 @@ from specjax.signal.presets import Spectrogram, magnitudes
 from specjax.signal.shapes import Magnitude, Phase, Rows, Wave
 from specjax.signal.stft import Stft, istft
 from specjax.signal.unmel import mel_to_power
-from specjax.solve import Report
 
 DIRECT: dict[str, Callable[[Magnitude, Stft], Phase]] = {
     "spsi": spsi,
@@ -115,7 +116,7 @@ def invert(
             wave = refine(wanted, wave, transform, steps=how.iterations, report=_in_db(report, name, how.iterations))
         else:
             wave = _iterated(wanted, wave, transform, how.iterations, name, report)
-    return padded(wave[..., :length] * level[..., 0], 0, max(length - inner, 0))
+    return pad_axis(wave[..., :length] * level[..., 0], 0, max(length - inner, 0))
 
 
 def to_wave(

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from specjax.batching import over_examples
+from specjax.arrays.axes import pad_axis
+from specjax.arrays.batching import map_examples
 from specjax.signal import folded
-from specjax.signal.axes import padded
 from specjax.signal.level import power_to_db
 from specjax.signal.polar import squared
 from specjax.signal.shapes import Magnitude, Wave
@@ -85,7 +85,7 @@ def mel_to_hz(mel: Numbers, scale: str = "slaney") -> Numbers:
     return np.where(mel < _BREAK_MEL, mel * _LINEAR_HZ, above)
 
 
-def centres_hz(mel: Mel, sample_rate: int) -> Float[np.ndarray, " corners"]:
+def center_frequencies_hz(mel: Mel, sample_rate: int) -> Float[np.ndarray, " corners"]:
     """Where filters begin, peak and end: filter i from entry i over i + 1 to i + 2."""
     low, high = hz_to_mel(np.array([mel.fmin_hz, mel.fmax_hz or sample_rate / 2]), mel.scale)
     return mel_to_hz(np.linspace(low, high, mel.n_mels + 2), mel.scale)
@@ -103,7 +103,7 @@ def mel_filters(mel: Mel, sample_rate: int, n_fft: int) -> Filters:
         raise ValueError(
             f"filters from {mel.fmin_hz:g} to {mel.fmax_hz:g} Hz reach above half the sample rate of {sample_rate} Hz"
         )
-    corner_hz = centres_hz(mel, sample_rate)
+    corner_hz = center_frequencies_hz(mel, sample_rate)
     bin_hz = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
     width_hz = np.diff(corner_hz)[:, None]
     rising = (bin_hz - corner_hz[:-2, None]) / width_hz[:-1]
@@ -123,7 +123,7 @@ def mel_spectrogram(power: Magnitude, filters: Filters | Float[Array, "n_mels bi
     return jnp.einsum("mb,...bt->...mt", filters, power, precision=_EXACT)
 
 
-def mel_of_wave(wave: Wave, transform: Stft, filters: Filters) -> MelPower:
+def mel_from_wave(wave: Wave, transform: Stft, filters: Filters) -> MelPower:
     """`mel_spectrogram` of a wave's power: what a filter gathers needs no order of bins.
 
     Raises:
@@ -146,7 +146,7 @@ def _mel_of_waves(
         gathered = [jnp.einsum("mb,tb->mt", weight, squared(group), precision=_EXACT) for weight, group in groups]
         return sum(gathered[1:], gathered[0])
 
-    return over_examples(of_one)(waves)
+    return map_examples(of_one)(waves)
 
 
 def mfcc(mel_power: MelPower, n_mfcc: int = 20, *, lifter: float = 0.0) -> Float[Array, "*batch n_mfcc frames"]:
@@ -189,7 +189,7 @@ def delta(values: Float[Array, "*batch frames"], width: int = 9, order: int = 1)
         slope[0] * values[..., : frames - width + 1],
     )
     # A polynomial of degree `order` has one highest derivative everywhere, its ends included.
-    return padded(inner, half, half, mode="edge")
+    return pad_axis(inner, half, half, mode="edge")
 
 
 def _check_scale(scale: str) -> None:

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from specjax.batching import over_examples
-from specjax.signal import safe
-from specjax.signal.axes import padded
+from specjax.arrays import safe
+from specjax.arrays.axes import pad_axis
+from specjax.arrays.batching import map_examples
 from specjax.signal.fourier import irfft, rfft
 from specjax.signal.polar import squared
 from specjax.signal.shapes import ByFrame, Wave
@@ -74,7 +74,7 @@ def _period(frame: Frame, shortest: int, longest: int, threshold: float) -> Floa
 
     curvature, slope = after + before - 2 * here, (after - before) / 2
     curved = jnp.abs(slope) < jnp.abs(curvature)
-    shift = padded(jnp.where(curved, -slope / jnp.where(curved, curvature, 1.0), 0.0), 1, 1)
+    shift = pad_axis(jnp.where(curved, -slope / jnp.where(curved, curvature, 1.0), 0.0), 1, 1)
     return (shortest + place).astype(shift.dtype) + shift[place]
 
 
@@ -96,7 +96,7 @@ def _each(function: Callable[[Frame], Float[Array, ""]], wave: Wave, transform: 
     frames = frames_of(wave, transform)
     levelled = safe.divide(frames, jax.lax.stop_gradient(jnp.max(jnp.abs(frames), axis=-1, keepdims=True)))
     count = int(np.prod(frames.shape[:-1]))
-    found = over_examples(function, together=_TOGETHER)(levelled.reshape(count, transform.n_fft))
+    found = map_examples(function, together=_TOGETHER)(levelled.reshape(count, transform.n_fft))
     return found.reshape(frames.shape[:-1])
 
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
-from specjax.signal import safe
+from specjax.arrays import safe
 
 
 def absolute(z: Complex[Array, "*shape"]) -> Float[Array, "*shape"]:

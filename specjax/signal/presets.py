@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, fields
 import jax
 import jax.numpy as jnp
 
-from specjax.signal import safe
+from specjax.arrays import safe
 from specjax.signal.level import amplitude_to_db, db_to_amplitude
-from specjax.signal.mel import Mel, mel_filters, mel_of_wave
+from specjax.signal.mel import Mel, mel_filters, mel_from_wave
 from specjax.signal.shapes import Rows, Wave
 from specjax.signal.stft import Stft, magnitude
 
@@ -120,7 +120,7 @@ def spectrogram(wave: Wave, preset: Preset) -> Spectrogram:
         raise ValueError(f"a wave of {wave.shape[-1]} samples has fewer than {preset.frames_multiple} frames")
     if preset.mel:
         filters = mel_filters(preset.mel, preset.sample_rate, preset.transform.n_fft)
-        levels = safe.sqrt(mel_of_wave(wave, preset.transform, filters))
+        levels = safe.sqrt(mel_from_wave(wave, preset.transform, filters))
     else:
         levels = magnitude(wave, preset.transform)
     values = SCALES[preset.scale].of(levels[..., :kept], preset)

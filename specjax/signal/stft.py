@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Shaped
 
-from specjax.signal.axes import along, padded
+from specjax.arrays.axes import along_axis, pad_axis
 from specjax.signal.fourier import irfft, rfft
 from specjax.signal.framing import frame, overlap_average, steady_squares
 from specjax.signal.polar import absolute, squared
@@ -85,10 +85,10 @@ class Stft:
         """
         if self.pad_mode == "reflect" and samples <= self.padding:
             raise ValueError(f"a wave of {samples} samples cannot be mirrored over n_fft/2={self.padding}")
-        padded = samples + 2 * self.padding
-        if padded < self.n_fft or samples < 1:
+        pad_axis = samples + 2 * self.padding
+        if pad_axis < self.n_fft or samples < 1:
             raise ValueError(f"a wave of {samples} samples is shorter than one frame of n_fft={self.n_fft}")
-        return 1 + (padded - self.n_fft) // self.hop_length
+        return 1 + (pad_axis - self.n_fft) // self.hop_length
 
     def has_frames(self, samples: int, frames: int) -> bool:
         """Whether a wave of `samples` has so many frames."""
@@ -168,7 +168,7 @@ def power(wave: Wave, transform: Stft = Stft()) -> Magnitude:
 def analyse(wave: Wave, transform: Stft) -> Complex[Array, "*batch frames bins"]:
     """`stft` with a frame's bins side by side, as they are computed."""
     framed = frames_of(wave, transform)
-    return rfft(framed * along(transform.taper(), framed.ndim, -1))
+    return rfft(framed * along_axis(transform.taper(), framed.ndim, -1))
 
 
 def synthesise(
@@ -188,7 +188,7 @@ def frames_of(wave: Wave, transform: Stft) -> Float[Array, "*batch frames n_fft"
         raise ValueError(f"a wave of {wave.dtype}: scale it to floats from -1 to 1 first")
     transform.frames(wave.shape[-1])
     precise = wave if wave.dtype.itemsize >= 4 else wave.astype(jnp.float32)
-    ends = padded(precise, transform.padding, transform.padding, mode=transform.pad_mode)
+    ends = pad_axis(precise, transform.padding, transform.padding, mode=transform.pad_mode)
     return frame(ends, transform.n_fft, transform.hop_length)
 
 
@@ -209,6 +209,6 @@ def joined(
     length = transform.samples(frames.shape[-2]) if length is None else length
     if length < 0:
         raise ValueError(f"length={length} of a wave must be 0 or more")
-    wave = overlap_average(frames * along(taper, frames.ndim, -1), taper, transform.hop_length, least=least)
+    wave = overlap_average(frames * along_axis(taper, frames.ndim, -1), taper, transform.hop_length, least=least)
     wave = wave[..., transform.padding : transform.padding + length]
-    return padded(wave, 0, length - wave.shape[-1])
+    return pad_axis(wave, 0, length - wave.shape[-1])

@@ -7,17 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from specjax import wings
-from specjax.benchmark import chord, floor, report, signal
-from specjax.benchmark.names import BATCHES, DEFAULT, HEADS, MIXES
+from benchmarks.peers import chord_sound, chord_targets, signal_mel, signal_phase
+from specjax.benchmark import report, roofline
+from specjax.benchmark.clips import tones
 from specjax.benchmark.report import Program
-from specjax.benchmark.work import Work
-from specjax.chord import conditioning
-from specjax.chord.conditioning import Conditioning
-from specjax.chord.model import UNet, UNetConfig
-from specjax.config import load
-from specjax.peers import chord_sound, chord_targets, signal_mel, signal_phase
-from specjax.peers.clips import tones
+from specjax.benchmark.timing import Benchmark
+from specjax.cli.config import load
+from specjax.papers.chord import benchmarks as chord
+from specjax.papers.chord import conditioning
+from specjax.papers.chord.conditioning import Conditioning
+from specjax.papers.chord.model import UNet, UNetConfig
+from specjax.papers.texture import benchmarks as texture
 from specjax.signal import oscillators
 from specjax.signal.presets import PRESETS, spectrogram
 
@@ -36,7 +36,7 @@ def test_operations_of_a_forward_pass_are_those_the_compiler_counts(config):
     digits = jnp.zeros((1, 28, 28))
     params = net.init(jax.random.key(0), digits)
     counted = jax.jit(net.apply).lower(params, digits).compile().cost_analysis()["flops"]
-    assert floor.unet_flops(config, 112, 56) == pytest.approx(counted, rel=0.25)
+    assert chord.unet_flops(config, 112, 56) == pytest.approx(counted, rel=0.25)
 
 
 def test_the_authors_network_needs_what_its_layers_say():
@@ -46,11 +46,11 @@ def test_the_authors_network_needs_what_its_layers_say():
     coarse = 49 * 9 * (128 * 256 + 256**2)
     doubled = 16 * (49 * 256 * 128 + 196 * 128 * 64)
     head = 784 * 9 * 64 + 1008 * 84 * 84 + 1008 * 84 * 1008
-    assert floor.unet_flops(UNetConfig(), 1008, 1008) == 2.0 * (fine + middle + coarse + doubled + head)
+    assert chord.unet_flops(UNetConfig(), 1008, 1008) == 2.0 * (fine + middle + coarse + doubled + head)
 
 
 def test_the_machines_floor_is_a_speed():
-    machine = floor.measure()
+    machine = roofline.measure()
     assert 1e8 < machine.flops_per_s < 1e15
     assert 1e8 < machine.bytes_per_s < 1e14
     assert machine.seconds(machine.flops_per_s, 0.0) == pytest.approx(1)
@@ -116,28 +116,27 @@ def test_the_plot_is_a_picture(tmp_path):
     assert np.asarray(Image.open(tmp_path / "plot.png")).std() > 10
 
 
-def test_every_default_work_has_a_name():
-    assert set(DEFAULT) == set(BATCHES)
-    assert all(set(DEFAULT[wing]) <= set(BATCHES[wing]) for wing in BATCHES)
+def test_benchmarks_with_a_tuned_peer_run_by_default():
+    for paper in (chord, texture):
+        assert all(info.default for info in paper.INFO.values() if info.tuned)
 
 
 def test_a_step_is_of_the_head_and_losses_that_its_name_says(monkeypatch):
-    asked, nothing = [], Work(lambda: None, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    monkeypatch.setattr(chord, "step", lambda task, clock: asked.append((task.config, clock)) or nothing)
-    clock, task = wings.build(load("unet:small").to_dict())
-    for head in HEADS:
-        for losses in MIXES:
-            chord.build(f"step_{head}_{losses}", clock, task, 2)
+    asked, nothing = [], Benchmark(lambda: None, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    monkeypatch.setattr(chord, "step", lambda task, train_config: asked.append((task.config, train_config)) or nothing)
+    for head in chord.HEADS:
+        for losses in chord.MIXES:
+            chord.build(f"step_{head}_{losses}", load("unet:small").to_dict(), 2)
             config, timed = asked.pop()
-            assert (config.model.head, config.weights, config.columns) == (head, chord.MIXES[losses], 0)
+            assert (config.model.head, config.loss, config.columns) == (head, chord.MIXES[losses], 0)
             assert (timed.batch_size, timed.steps_per_dispatch) == (2, 1)
 
 
 def test_every_work_of_the_signal_floor_is_done():
     """Short clips: what comes out is finite and of as many clips as went in."""
-    config = signal.SignalConfig(mel_s=0.5, phase_s=0.25, iterations=2, refinements=2)
-    for name in BATCHES["signal"]:
-        work = signal.build(name, config, 4)
+    config = {"task": "texture/signal", "mel_s": 0.5, "phase_s": 0.25, "iterations": 2, "refinements": 2}
+    for name in texture.INFO:
+        work = texture.build(name, config, 4)
         result = work.call()
         assert (result.shape[0], work.items) == (4, 4), name
         assert bool(jnp.all(jnp.isfinite(jnp.abs(result)))), name
@@ -151,7 +150,7 @@ def test_librosas_transforms_are_the_same_work(name, monkeypatch):
     monkeypatch.setattr(signal_phase, "ITERATIONS", 2)
     waves = tones(4, 1.0, 22050)
     theirs = signal_phase.task(name, waves)()
-    work = signal.build(name, signal.SignalConfig(phase_s=1.0, iterations=2), 4)
+    work = texture.build(name, {"phase_s": 1.0, "iterations": 2}, 4)
     assert work.call().shape == theirs.shape
     if work.convergence_db:
         ours, of_theirs = work.convergence_db(jnp.asarray(theirs)), signal_phase.convergence_db(theirs, waves)
@@ -193,6 +192,6 @@ def test_the_plain_sound_is_the_same_work(monkeypatch):
 
 def test_the_plain_network_is_the_authors():
     pytest.importorskip("torch")
-    from specjax.peers.chord_unet import network
+    from benchmarks.peers.chord_unet import network
 
     assert sum(p.numel() for p in network().parameters()) == 2_722_753

@@ -8,8 +8,8 @@ import pytest
 import soundfile
 
 from powers import without_powers
+from specjax.cli.errors import UserError
 from specjax.data import audio
-from specjax.errors import Refusal
 
 RATE = 16000
 RNG = np.random.default_rng(0)
@@ -109,7 +109,7 @@ def test_what_lies_behind_a_sound_is_not_the_sound(tmp_path):
 @pytest.mark.parametrize("fault", ["truncated mp3", "silent", "constant", "not finite"])
 def test_a_stream_of_a_bad_file_is_refused_in_the_end(bad, fault):
     path, says = bad[fault]
-    with pytest.raises(Refusal, match=says):
+    with pytest.raises(UserError, match=says):
         list(audio.audio_blocks(path, 512)[1])
 
 
@@ -213,7 +213,7 @@ def test_every_fault_is_tried(bad):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_bad_file_is_refused_by_its_name(bad, fault):
     path, says = bad[fault]
-    with pytest.raises(Refusal, match=says) as refusal:
+    with pytest.raises(UserError, match=says) as refusal:
         audio.read_audio(path, RATE)
     assert str(path) in str(refusal.value)
 
@@ -221,7 +221,7 @@ def test_a_bad_file_is_refused_by_its_name(bad, fault):
 def test_a_file_that_may_not_be_read_is_refused(tmp_path):
     path = written(tmp_path / "secret.wav")
     path.chmod(0)
-    with without_powers(), pytest.raises(Refusal, match="not readable by this user"):
+    with without_powers(), pytest.raises(UserError, match="not readable by this user"):
         audio.read_audio(path)
 
 
@@ -233,15 +233,15 @@ def test_a_size_unknown_to_who_wrote_it_is_no_lie(tmp_path):
 def test_lengths_are_bounded_before_anything_is_allocated(tmp_path, monkeypatch):
     path = written(tmp_path / "a.wav", subtype="FLOAT")
     monkeypatch.setattr(audio, "_mono_blocks", lambda *_: pytest.fail("read"))
-    with pytest.raises(Refusal, match="lasts 0 s, more than 0.1 s"):
+    with pytest.raises(UserError, match="lasts 0 s, more than 0.1 s"):
         audio.read_audio(path, max_duration_s=0.1)
-    with pytest.raises(Refusal, match="asked for of 4000000 Hz"):
+    with pytest.raises(UserError, match="asked for of 4000000 Hz"):
         audio.read_audio(path, 4_000_000)
     monkeypatch.setattr(audio, "MAX_SAMPLES", 100_000)
-    with pytest.raises(Refusal, match="more than 100000 in all"):
+    with pytest.raises(UserError, match="more than 100000 in all"):
         audio.read_audio(path, 768_000)
     monkeypatch.setattr(audio, "MAX_BYTES", 100)
-    with pytest.raises(Refusal, match="at most 100"):
+    with pytest.raises(UserError, match="at most 100"):
         audio.read_audio(path)
 
 
@@ -255,5 +255,5 @@ def test_a_length_is_met_exactly(samples, short):
 
 @pytest.mark.parametrize(("length", "short"), [(5, "refuse"), (0, "pad"), (0, "repeat")])
 def test_what_is_too_short_is_refused(length, short):
-    with pytest.raises(Refusal, match=f"{length} samples are fewer than 6"):
+    with pytest.raises(UserError, match=f"{length} samples are fewer than 6"):
         audio.fit_length(np.ones(length, np.float32), 6, short=short)

@@ -5,8 +5,8 @@ import pytest
 import soundfile
 
 from powers import without_powers
+from specjax.cli.errors import UserError
 from specjax.data import clips
-from specjax.errors import Refusal
 
 RATE = 16000
 TONE = (0.5 * np.sin(2 * np.pi * 440 * np.arange(4000) / RATE)).astype(np.float32)
@@ -37,17 +37,17 @@ class TestClips:
     def test_one_more_is_too_many(self, tmp_path):
         paths = [written(tmp_path / f"{i}.wav") for i in range(4)]
         paths[2].write_bytes(b"junk")
-        with pytest.raises(Refusal, match=r"1 of 4 sound files are bad, more than a share of 0; the first: .*2\.wav"):
+        with pytest.raises(UserError, match=r"1 of 4 sound files are bad, more than a share of 0; the first: .*2\.wav"):
             clips.read_clips(paths, RATE, 3000)
 
     def test_none_at_all_is_too_few(self, tmp_path):
-        with pytest.raises(Refusal, match="none of 1 sound files can be used; the first: .*No such file"):
+        with pytest.raises(UserError, match="none of 1 sound files can be used; the first: .*No such file"):
             clips.read_clips([tmp_path / "a.wav"], RATE, 3000, max_bad_share=1.0)
 
     def test_nothing_and_too_much_are_refused(self, tmp_path):
-        with pytest.raises(Refusal, match="no sound files to read"):
+        with pytest.raises(UserError, match="no sound files to read"):
             clips.read_clips([], RATE, 3000)
-        with pytest.raises(Refusal, match="choose fewer"):
+        with pytest.raises(UserError, match="choose fewer"):
             clips.read_clips([tmp_path / "a.wav"] * 1000, RATE, 10_000_000)
 
 
@@ -63,17 +63,17 @@ class TestFolder:
     def test_a_folder_in_it_that_may_not_be_read_is_not_passed_over(self, tmp_path):
         (tmp_path / "a.wav").touch()
         (tmp_path / "secret").mkdir(mode=0)
-        with without_powers(), pytest.raises(Refusal, match="secret cannot be read: Permission denied"):
+        with without_powers(), pytest.raises(UserError, match="secret cannot be read: Permission denied"):
             clips.audio_files(tmp_path)
 
     def test_without_sounds_or_with_too_many_it_is_refused(self, tmp_path, monkeypatch):
-        with pytest.raises(Refusal, match="missing does not exist: name a folder of sound files$"):
+        with pytest.raises(UserError, match="missing does not exist: name a folder of sound files$"):
             clips.audio_files(tmp_path / "missing")
         (tmp_path / "notes.txt").touch()
-        with pytest.raises(Refusal, match="holds no sound files"):
+        with pytest.raises(UserError, match="holds no sound files"):
             clips.audio_files(tmp_path)
         monkeypatch.setattr(clips, "MAX_FILES", 1)
         for name in ("a.wav", "b.wav"):
             (tmp_path / name).touch()
-        with pytest.raises(Refusal, match="more than 1 sound files"):
+        with pytest.raises(UserError, match="more than 1 sound files"):
             clips.audio_files(tmp_path)

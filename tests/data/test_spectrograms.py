@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from specjax.cli.errors import UserError
 from specjax.data import spectrograms
 from specjax.data.spectrograms import Saved
-from specjax.errors import Refusal
 from specjax.signal.mel import Mel
 from specjax.signal.presets import PRESETS, Preset
 from specjax.signal.stft import Stft
@@ -82,7 +82,7 @@ def test_what_is_said_of_a_picture_may_stand_behind_it(tmp_path):
 
 
 def test_pictures_do_not_hold_linear_levels():
-    with pytest.raises(Refusal, match="write a .npz"):
+    with pytest.raises(UserError, match="write a .npz"):
         spectrograms.png(saved(replace(LEVELS, scale="power")))
 
 
@@ -91,11 +91,11 @@ def test_files_from_elsewhere_need_their_convention(tmp_path):
     np.savez(tmp_path / "a.npz", values)
     Image.fromarray(np.round(values * 255).astype(np.uint8)).save(tmp_path / "a.png")
     for path, rows in ((tmp_path / "a.npz", values), (tmp_path / "a.png", values[::-1])):
-        with pytest.raises(Refusal, match="name its convention with --preset"):
+        with pytest.raises(UserError, match="name its convention with --preset"):
             spectrograms.read(path)
         found = spectrograms.read(path, LEVELS)
         np.testing.assert_allclose(found.values, rows, atol=1 / 255)
-    with pytest.raises(Refusal, match="only a .npz is understood"):
+    with pytest.raises(UserError, match="only a .npz is understood"):
         spectrograms.read(tmp_path / "a.png", replace(LEVELS, scale="log1p"))
 
 
@@ -209,7 +209,7 @@ BAD = {
 def test_what_is_damaged_or_hostile_is_refused(tmp_path, fault):
     name, content, says = BAD[fault]
     path = written(tmp_path / name, content())
-    with pytest.raises(Refusal, match=says) as refusal:
+    with pytest.raises(UserError, match=says) as refusal:
         spectrograms.read(path)
     assert str(path) in str(refusal.value)
 
@@ -217,15 +217,15 @@ def test_what_is_damaged_or_hostile_is_refused(tmp_path, fault):
 def test_another_convention_than_its_own_is_refused(tmp_path):
     path = written(tmp_path / "a.npz", spectrograms.npz(saved()))
     assert spectrograms.read(path, LEVELS).preset == LEVELS
-    with pytest.raises(Refusal, match="leave --preset away"):
+    with pytest.raises(UserError, match="leave --preset away"):
         spectrograms.read(path, PRESETS["wyse"])
 
 
 def test_sizes_are_bounded(tmp_path, monkeypatch):
     path = written(tmp_path / "a.png", spectrograms.png(saved()))
     monkeypatch.setattr(spectrograms, "MAX_PLACES", 100)
-    with pytest.raises(Refusal, match="too many for a spectrogram"):
+    with pytest.raises(UserError, match="too many for a spectrogram"):
         spectrograms.read(path)
     monkeypatch.setattr(spectrograms, "MAX_BYTES", 100)
-    with pytest.raises(Refusal, match="at most 100"):
+    with pytest.raises(UserError, match="at most 100"):
         spectrograms.read(path)

@@ -12,9 +12,9 @@ import numpy as np
 import optax
 import pytest
 
-from specjax.engine import mesh
+from specjax.cli.errors import UserError
+from specjax.engine import sharding as mesh
 from specjax.engine.checkpoint import BadCheckpoint, Checkpoints, digests, leaf_digest
-from specjax.errors import Refusal
 
 # Orbax leaves an event loop behind when a read fails, which it then complains of.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -129,7 +129,7 @@ def test_an_error_of_the_writer_is_seen_once_and_the_next_save_works(saved):
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
     try:
         checkpoints.save(3, tree(3), {})
-        with pytest.raises(Refusal, match="could not be written"):
+        with pytest.raises(UserError, match="could not be written"):
             look_until_told()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
@@ -178,7 +178,7 @@ def test_a_bad_step_does_not_block_later_saves(saved):
 def test_all_steps_bad_is_refused(saved):
     for step in "12":
         shutil.rmtree(saved / step / "state")
-    with pytest.raises(Refusal, match=r"none of the checkpoints \[1, 2\].*another --workdir"):
+    with pytest.raises(UserError, match=r"none of the checkpoints \[1, 2\].*another --workdir"):
         restore(saved)
 
 
@@ -192,13 +192,13 @@ def test_empty_and_foreign_step_folders_are_passed_over(saved):
 def test_another_architecture_is_named_leaf_by_leaf(saved):
     other = {**tree(), "w": jnp.zeros((40, 31))}
     with pytest.raises(
-        Refusal, match=r"another architecture.*\['w'\]: saved float32\[40, 30\], configured float32\[40, 31\]"
+        UserError, match=r"another architecture.*\['w'\]: saved float32\[40, 30\], configured float32\[40, 31\]"
     ):
         restore(saved, other)
 
 
 def test_the_containers_of_a_tree_may_change(saved):
-    """As where a chain of optimisers gets a stage without state."""
+    """As where a chain of optimizers gets a stage without state."""
     wrapped = {"state": (tree(), optax.EmptyState())}
     checkpoints = Checkpoints(saved)
     checkpoints.save(3, wrapped, {})
@@ -208,7 +208,7 @@ def test_the_containers_of_a_tree_may_change(saved):
     assert step == 3
     assert isinstance(state["state"][1], optax.EmptyState)
     assert digests(state) == digests(wrapped)
-    with pytest.raises(Refusal, match=r"another architecture.*6 leaves differ"):
+    with pytest.raises(UserError, match=r"another architecture.*6 leaves differ"):
         restore(saved, {"state": (optax.EmptyState(), tree())})
 
 
@@ -255,5 +255,5 @@ def test_order_matters_to_the_digest():
 def test_the_digest_is_the_same_for_any_sharding():
     device_mesh = mesh.make_mesh()
     x = np.arange(64, dtype=np.float32)
-    spread = jax.device_put(x, mesh.by_example(device_mesh))
+    spread = jax.device_put(x, mesh.batch_sharding(device_mesh))
     np.testing.assert_array_equal(jax.jit(leaf_digest)(spread), leaf_digest(jnp.asarray(x)))

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from engine.toy import ToyTask
+from specjax.cli.errors import UserError
 from specjax.data import order
-from specjax.engine import loop, mesh
+from specjax.engine import loop
+from specjax.engine import sharding as mesh
 from specjax.engine.checkpoint import digests
-from specjax.engine.clock import TrainConfig
-from specjax.engine.knobs import KnobValues
-from specjax.engine.watch import StopRequest
-from specjax.errors import Refusal
+from specjax.engine.config import TrainConfig
+from specjax.engine.live.values import LiveValues
+from specjax.engine.workdir import StopRequest
 
 CONFIG = TrainConfig(steps=20, batch_size=8, log_every=1, checkpoint_every=5)
 
@@ -107,13 +108,13 @@ def test_every_held_out_example_counts_once(tmp_path, stop):
 
 
 def test_a_batch_that_does_not_divide_is_refused_before_compiling(tmp_path, stop):
-    with pytest.raises(Refusal, match="batch_size=6 does not divide over 4 devices"):
+    with pytest.raises(UserError, match="batch_size=6 does not divide over 4 devices"):
         train(tmp_path, stop, batch_size=6)
 
 
 def test_updates_that_are_not_finite_stop_the_run_and_spoil_nothing(tmp_path, stop):
     healthy = train(tmp_path / "healthy", stop, steps=7)
-    with pytest.raises(Refusal, match="last 3 updates up to step 10") as refused:
+    with pytest.raises(UserError, match="last 3 updates up to step 10") as refused:
         train(tmp_path / "poisoned", stop, task=ToyTask(poison_after=7), max_skipped=3, checkpoint_every=1)
     key = order.stream(CONFIG.seed, "order")
     last = order.batch_indices(key, jax.numpy.int32(9), CONFIG.batch_size, 37)
@@ -143,8 +144,8 @@ def test_compiles_once_and_never_waits_for_the_devices(tmp_path, stop):
     task = ToyTask()
     examples = mesh.replicate(task.load()[0], device_mesh)
     run = jax.jit(lambda key: loop.Run(jax.numpy.zeros((), "int32"), task.init(key)))(jax.random.key(0))
-    run = jax.device_put(run, mesh.replicated(device_mesh))
-    knobs = KnobValues(task.knobs, device_mesh)
+    run = jax.device_put(run, mesh.replicated_sharding(device_mesh))
+    knobs = LiveValues(task.live_values, device_mesh)
     values = [knobs(step, 1) for step in range(20)]
     dispatch = loop.compile_dispatch(task, config, device_mesh, run, examples, values[0])
     with jax.transfer_guard("disallow"):

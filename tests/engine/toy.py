@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from specjax.engine import train_state
+from specjax.engine.live.value import LiveValue, number_parser
 from specjax.engine.task import Part, Sample
-from specjax.optim import guard
-from specjax.optim.knobs import Knob, number_from
+from specjax.engine.train_state import TrainState
 
 TRANSFORM = optax.adam(1.0)
 
@@ -30,11 +31,11 @@ class ToyTask:
     name: str = "toy"
 
     @property
-    def knobs(self) -> dict[str, Knob]:
-        number = number_from(0.0)
+    def live_values(self) -> dict[str, LiveValue]:
+        number = number_parser(0.0)
         return {
-            "rate": Knob(optax.linear_schedule(self.rate, 0.0, 100), number, scales=True),
-            "decay": Knob(optax.constant_schedule(0.0), number, dormant=True),
+            "rate": LiveValue(optax.linear_schedule(self.rate, 0.0, 100), number, scales=True),
+            "decay": LiveValue(optax.constant_schedule(0.0), number, dormant=True),
         }
 
     def load(self) -> tuple[Points, Points]:
@@ -43,8 +44,9 @@ class ToyTask:
         y = (x @ np.arange(1, self.width + 1) + 0.5).astype(np.float32)
         return Points(x[:37], y[:37]), Points(x[37:], y[37:])
 
-    def init(self, key: jax.Array) -> guard.Guarded:
-        return guard.start({"w": jax.random.normal(key, (self.width,)), "b": jnp.zeros(())}, TRANSFORM)
+    def init(self, key: jax.Array) -> TrainState:
+        params = {"w": jax.random.normal(key, (self.width,)), "b": jnp.zeros(())}
+        return train_state.create(params, TRANSFORM, ema=True)
 
     def batch(self, examples: Points, indices: jax.Array, key: jax.Array) -> Points:
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(indices)))
@@ -55,18 +57,18 @@ class ToyTask:
         def objective(params):
             error = batch.x @ params["w"] + params["b"] - batch.y
             decay = jnp.sum(params["w"] ** 2) * knobs["decay"] if "decay" in knobs else 0.0
-            poison = jnp.where(state.optimiser[0].count >= self.poison_after, jnp.nan, 0.0)
+            poison = jnp.where(state.opt_state[0].count >= self.poison_after, jnp.nan, 0.0)
             return jnp.mean(error**2) + decay + poison * jnp.sum(params["w"])
 
         loss, gradients = jax.value_and_grad(objective)(state.params)
-        state, norms = guard.update(state, gradients, optax.adam(knobs["rate"]), jnp.float32(0.9), loss)
+        state, norms = train_state.update(state, gradients, optax.adam(knobs["rate"]), loss, ema_decay=jnp.float32(0.9))
         return state, {"loss": loss, **norms}
 
     def evaluate(self, state, examples: Points):
         error = examples.x @ state.params["w"] + state.params["b"] - examples.y
         return {"squared_error": error**2, "one": jnp.ones_like(error)}
 
-    def summarise(self, measures):
+    def summarize(self, measures):
         return {
             "eval/mse": float(measures["squared_error"].mean()),
             "eval/count": float(measures["one"].sum()),

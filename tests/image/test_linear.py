@@ -64,14 +64,14 @@ def test_normal_density_is_the_papers_formula():
 def test_mean_pooled_averages_neighbouring_outputs():
     matrix = RNG.standard_normal((12, 5)).astype(np.float32)
     expected = [matrix[i : i + 3].mean(axis=0) for i in (0, 3, 6, 9)]
-    np.testing.assert_allclose(linear.mean_pooled(matrix, 4), expected, atol=1e-6)
-    np.testing.assert_array_equal(linear.mean_pooled(matrix, 12), matrix)
+    np.testing.assert_allclose(linear.mean_pool(matrix, 4), expected, atol=1e-6)
+    np.testing.assert_array_equal(linear.mean_pool(matrix, 12), matrix)
 
 
 @pytest.mark.parametrize("count", [0, 5, 24])
 def test_groups_of_unequal_size_are_refused(count):
     with pytest.raises(ValueError, match=f"12 points do not divide into {count} groups"):
-        linear.mean_pooled(np.ones((12, 5), np.float32), count)
+        linear.mean_pool(np.ones((12, 5), np.float32), count)
 
 
 @pytest.mark.parametrize("mode", ["plain", "jit", "vmap"])

@@ -10,7 +10,7 @@ import pytest
 import scipy.signal
 
 from conftest import modes
-from specjax import batching
+from specjax.arrays import batching
 from specjax.image import similarity
 from specjax.image.similarity import ms_ssim, ssim
 

@@ -14,14 +14,14 @@ X = jnp.asarray(RNG.normal(3.0, 2.0, (4, 6, 5, 3)), jnp.float32)
 
 
 class Net(nn.Module):
-    """A convolution whose channels are normalised while it trains, and one that is not."""
+    """A convolution whose channels are normalize_batch while it trains, and one that is not."""
 
     dtype: str = "float32"
 
     @nn.compact
     def __call__(self, x, training=False):
         x = Conv(2, name="first", dtype=jnp.dtype(self.dtype))(x)
-        x = norm.normalised(x, "first") if training else x
+        x = norm.normalize_batch(x, "first") if training else x
         return Conv(4, name="second")(nn.relu(x))
 
 
@@ -34,7 +34,7 @@ def test_channels_are_normal_over_the_batch(compiled):
     class Bare(nn.Module):
         @nn.compact
         def __call__(self, x):
-            return norm.normalised(x, "x")
+            return norm.normalize_batch(x, "x")
 
     params = lively(Bare().init(jax.random.key(0), X)["params"])
     start = {"x_norm": {"mean": jnp.zeros(3), "var": jnp.ones(3)}}
@@ -54,7 +54,7 @@ def test_channels_are_normal_over_the_batch(compiled):
 def test_folded_it_does_the_same_without():
     variables = Net().init(jax.random.key(0), X, True)
     params, statistics = lively(variables["params"]), lively(variables["batch_stats"])
-    paints = norm.folded(params, statistics)
+    paints = norm.fold_batch_norm(params, statistics)
     assert sorted(paints) == ["first", "second"]
     hidden = Conv(2).apply({"params": params["first"]}, X)
     seen = statistics["first_norm"]
@@ -68,7 +68,7 @@ def test_folded_it_does_the_same_without():
 
 def test_without_any_nothing_changes():
     params = lively(Net().init(jax.random.key(0), X)["params"])
-    paints = norm.folded(params, {})
+    paints = norm.fold_batch_norm(params, {})
     assert all(paints[name] is params[name] for name in params)
     assert sorted(paints) == sorted(params)
 

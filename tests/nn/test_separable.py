@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from conftest import modes
-from specjax.chord import theory
 from specjax.image import linear
 from specjax.nn import separable
 from specjax.nn.conv import LAYOUT
 from specjax.nn.separable import RowHead, UpsampledConv, upsampled_conv
+from specjax.papers.chord import theory
 
 MODES = ["plain", "jit", "vmap"]
 RNG = np.random.default_rng(0)

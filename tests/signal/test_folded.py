@@ -7,7 +7,7 @@ import pytest
 
 from conftest import modes
 from specjax.signal import folded
-from specjax.signal.mel import Mel, mel_filters, mel_of_wave, mel_spectrogram
+from specjax.signal.mel import Mel, mel_filters, mel_from_wave, mel_spectrogram
 from specjax.signal.polar import scaled
 from specjax.signal.stft import Stft, istft, power, stft
 
@@ -77,7 +77,7 @@ def test_mel_of_a_wave_is_mel_of_its_power(shape, mode):
     transform = Stft(64, 16)
     filters = mel_filters(Mel(10), 8000, 64)
     wave = jnp.asarray(WAVE).reshape(shape)
-    found = modes(lambda w: mel_of_wave(w, transform, filters))[mode](wave)
+    found = modes(lambda w: mel_from_wave(w, transform, filters))[mode](wave)
     np.testing.assert_allclose(found, mel_spectrogram(power(wave, transform), filters), rtol=1e-4, atol=1e-5)
 
 
@@ -87,5 +87,5 @@ def test_its_gradient_is_that_of_the_power():
     def by(energy):
         return jax.jit(jax.grad(lambda w: jnp.sum(jnp.log1p(energy(w)))))(jnp.asarray(WAVE))
 
-    ours = by(lambda w: mel_of_wave(w, transform, filters))
+    ours = by(lambda w: mel_from_wave(w, transform, filters))
     np.testing.assert_allclose(ours, by(lambda w: mel_spectrogram(power(w, transform), filters)), atol=1e-5)

@@ -11,7 +11,7 @@ import scipy.io
 import scipy.signal
 
 from conftest import modes
-from specjax.signal.mel import Mel, delta, hz_to_mel, mel_filters, mel_of_wave, mel_spectrogram, mel_to_hz, mfcc
+from specjax.signal.mel import Mel, delta, hz_to_mel, mel_filters, mel_from_wave, mel_spectrogram, mel_to_hz, mfcc
 from specjax.signal.stft import Stft, power
 
 RNG = np.random.default_rng(0)
@@ -135,7 +135,7 @@ def test_silence_has_finite_cepstra_and_gradients():
         (lambda: hz_to_mel(np.ones(2), "bark"), "scale='bark' is unknown"),
         (lambda: mfcc(jnp.ones((8, 3)), 4, lifter=-1.0), "lifter=-1.0 be 0 or more"),
         (
-            lambda: mel_of_wave(jnp.ones(500), Stft(128, 32), np.ones((4, 33), np.float32)),
+            lambda: mel_from_wave(jnp.ones(500), Stft(128, 32), np.ones((4, 33), np.float32)),
             "filters of 33 bins are not of n_fft=128 .65.",
         ),
         (lambda: mfcc(jnp.ones((8, 3)), 9), "n_mfcc=9 must lie between 1 and n_mels=8"),

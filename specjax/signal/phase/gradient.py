@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from specjax.signal.axes import along, padded
+from specjax.arrays.axes import along_axis, pad_axis
 from specjax.signal.shapes import Bins
 from specjax.signal.stft import Stft
 
@@ -38,11 +38,11 @@ def log_magnitude(magnitude: Float[Array, "*shape"], greatest: Float[Array, "...
 
 def per_frame(log: Bins, transform: Stft) -> Bins:
     """Radians that the phase of each bin turns in one hop, less whole turns of the hop: their equation 10."""
-    wider = padded(log, 1, 1, mode="edge")
+    wider = pad_axis(log, 1, 1, mode="edge")
     slope = (wider[..., 2:] - wider[..., :-2]) / 2
     turns = np.arange(transform.bins) * transform.hop_length / transform.n_fft
     own = (2 * np.pi * (turns - np.round(turns))).astype(np.float32)
-    return slope * (transform.hop_length * transform.n_fft / gamma(transform)) + along(own, log.ndim, -1)
+    return slope * (transform.hop_length * transform.n_fft / gamma(transform)) + along_axis(own, log.ndim, -1)
 
 
 def per_bin(before: Bins, after: Bins, transform: Stft) -> Bins:

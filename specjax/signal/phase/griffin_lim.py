@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from specjax.batching import over_examples
+from specjax.arrays.batching import map_examples
 from specjax.signal.folded import analyse, fold, synthesise
 from specjax.signal.polar import polar, scaled, unit
 from specjax.signal.shapes import Magnitude, Phase, Wave
@@ -88,7 +88,7 @@ def improve(search: Search, magnitude: Magnitude, transform: Stft, *, iterations
     batch = magnitude.shape[:-2]
     examples = int(np.prod(batch))
     clips = jax.tree.map(lambda x: x.reshape(examples, *x.shape[len(batch) :]), (search, magnitude))
-    found = over_examples(of_one, together=4)(*clips)
+    found = map_examples(of_one, together=4)(*clips)
     return jax.tree.map(lambda x: x.reshape(*batch, x.shape[-1]), found)
 
 

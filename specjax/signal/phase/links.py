@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from specjax.signal.axes import along
+from specjax.arrays.axes import along_axis
 from specjax.signal.phase.angle import from_centre, wrapped
 from specjax.signal.shapes import Bins, Phase
 from specjax.signal.stft import Stft
@@ -41,4 +41,4 @@ def follow_all(links: Links, transform: Stft) -> Phase:
 
 def relative_to_start(phase: Float[Array, "..."], transform: Stft, axis: int = -1) -> Float[Array, "..."]:
     """Phases relative to the centres of frames, as `stft` has them: to the first samples. Bins lie along `axis`."""
-    return phase + along(from_centre(transform), phase.ndim, axis)
+    return phase + along_axis(from_centre(transform), phase.ndim, axis)

@@ -7,7 +7,7 @@ from specjax.signal.shapes import Bins
 from specjax.signal.stft import Stft
 
 
-class Online(NamedTuple):
+class OnlineMethod(NamedTuple):
     """A method that takes the magnitudes of one frame after the other.
 
     look_ahead: frames that it must know beyond the one whose phases it gives.

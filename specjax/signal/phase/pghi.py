@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from specjax.batching import over_examples
-from specjax.signal.axes import padded
+from specjax.arrays.axes import pad_axis
+from specjax.arrays.batching import map_examples
 from specjax.signal.phase.angle import from_centre, wrapped
 from specjax.signal.phase.gradient import log_magnitude, per_bin, per_frame
 from specjax.signal.shapes import Magnitude, Phase
@@ -51,13 +51,13 @@ def pghi(magnitude: Magnitude, transform: Stft) -> Phase:
     transform.check_bins(magnitude)
     examples = int(np.prod(magnitude.shape[:-2]))
     clips = jax.lax.stop_gradient(magnitude).reshape(examples, *magnitude.shape[-2:])
-    return over_examples(lambda clip: _phase(clip, transform))(clips).reshape(magnitude.shape)
+    return map_examples(lambda clip: _phase(clip, transform))(clips).reshape(magnitude.shape)
 
 
 def _phase(magnitude: Plane, transform: Stft) -> Plane:
     log = log_magnitude(magnitude, jnp.max(magnitude, keepdims=True))
     log = jnp.where(jnp.isnan(log), 0.0, log)  # what has no order has no tree, and regions would never be joined
-    wider = padded(log, 1, 1, mode="edge")
+    wider = pad_axis(log, 1, 1, mode="edge")
     in_time = per_frame(log.T, transform).T
     in_frequency = per_bin(wider[:, :-2], wider[:, 2:], transform)
     # From every place to the next frame, and to the next bin.
@@ -132,6 +132,6 @@ def _moved(x: Array, bins: int, frames: int, fill: float) -> Array:
     """`x` of the place that lies so many bins and frames on."""
     for axis, step in ((0, bins), (1, frames)):
         there = slice(max(step, 0), x.shape[axis] + max(step, 0))
-        x = padded(x, max(-step, 0), max(step, 0), axis=axis, fill=fill)
+        x = pad_axis(x, max(-step, 0), max(step, 0), axis=axis, fill=fill)
         x = x[there] if axis == 0 else x[:, there]
     return x

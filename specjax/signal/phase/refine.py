@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from specjax.signal import safe
-from specjax.signal.mel import Mel, mel_filters, mel_of_wave
+from specjax.arrays import safe
+from specjax.optim.minimize import Report, minimize
+from specjax.signal.mel import Mel, mel_filters, mel_from_wave
 from specjax.signal.shapes import Magnitude, Rows, Wave
 from specjax.signal.stft import Stft, magnitude
-from specjax.solve import Report, minimise
 
 _LEAST = 1e-10  # of the greatest power: the root of less has a gradient that is too steep to follow
 
@@ -34,7 +34,7 @@ class _MelDistance:
     sample_rate: int
 
     def __call__(self, wave: Float[Array, " samples"], wanted: Float[Array, "rows frames"]) -> Float[Array, ""]:
-        power = mel_of_wave(wave, self.transform, mel_filters(self.mel, self.sample_rate, self.transform.n_fft))
+        power = mel_from_wave(wave, self.transform, mel_filters(self.mel, self.sample_rate, self.transform.n_fft))
         difference = jnp.sqrt(power + _LEAST) - jnp.sqrt(wanted**2 + _LEAST)
         return jnp.sum(difference**2) / jnp.sum(wanted**2)
 
@@ -79,5 +79,5 @@ def _nearest(distance: _Distance | _MelDistance, wanted: Rows, wave: Wave, steps
     # For silence anything but zeros will do, by whose energy the distance would be divided.
     wanted_at_one = jnp.where(sounds, safe.divide(levels, greatest), 1.0)
     start = jnp.where(sounds[..., 0], safe.divide(waves, greatest[..., 0]), 0.0)
-    found = minimise(distance, start, wanted_at_one, steps=steps, report=report).best
+    found = minimize(distance, start, wanted_at_one, steps=steps, report=report).best
     return jnp.where(sounds[..., 0], found * greatest[..., 0], 0.0).reshape(wave.shape)

@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
-from specjax.signal.axes import along
+from specjax.arrays.axes import along_axis
 from specjax.signal.fourier import irfft, rfft
 from specjax.signal.phase.angle import from_centre
-from specjax.signal.phase.online import Online
+from specjax.signal.phase.online import OnlineMethod
 from specjax.signal.polar import angle, polar, scaled, unit
 from specjax.signal.shapes import Bins, Magnitude, Phase
 from specjax.signal.stft import Stft
@@ -56,7 +56,7 @@ def rtisi_la(
 
 
 @partial(jax.jit, static_argnames=("transform", "method"))
-def _phases(magnitude: Magnitude, transform: Stft, method: Online) -> Phase:
+def _phases(magnitude: Magnitude, transform: Stft, method: OnlineMethod) -> Phase:
     """The last frame is taken to go on while the method looks ahead."""
     rows = jnp.moveaxis(magnitude, -1, 0)
     longer = jnp.concatenate([rows, *[rows[-1:]] * method.look_ahead])
@@ -66,9 +66,9 @@ def _phases(magnitude: Magnitude, transform: Stft, method: Online) -> Phase:
 
 
 @cache  # so that equal settings are one method, compiled once
-def online(look_ahead: int = LOOK_AHEAD, iterations: int = ITERATIONS) -> Online:
+def online(look_ahead: int = LOOK_AHEAD, iterations: int = ITERATIONS) -> OnlineMethod:
     """The method with these settings."""
-    return Online(look_ahead, partial(begin, look_ahead=look_ahead), partial(advance, iterations=iterations))
+    return OnlineMethod(look_ahead, partial(begin, look_ahead=look_ahead), partial(advance, iterations=iterations))
 
 
 def begin(before: Bins, transform: Stft, *, look_ahead: int) -> View:
@@ -108,12 +108,12 @@ def _improved(
     """The view with one frame given the phases that the sum has there, and these as numbers of magnitude 1."""
     stretch = slice(place * transform.hop_length, place * transform.hop_length + transform.n_fft)
     around = view.total[..., stretch]
-    direction = unit(rfft(around * along(taper, around.ndim, -1)))
+    direction = unit(rfft(around * along_axis(taper, around.ndim, -1)))
     # Where no phase is known yet, as at the very beginning, a frame is an impulse at its centre.
     impulse = polar(jnp.ones(transform.bins), jnp.asarray(from_centre(transform)))
-    direction = jnp.where(direction == 0, along(impulse, direction.ndim, -1), direction)
+    direction = jnp.where(direction == 0, along_axis(impulse, direction.ndim, -1), direction)
     frame = irfft(scaled(direction, view.magnitude[..., place, :]), transform.n_fft)
-    frame = frame * along(transform.taper(), frame.ndim, -1)
+    frame = frame * along_axis(transform.taper(), frame.ndim, -1)
     total = view.total.at[..., stretch].add(frame - view.frames[..., place, :])
     return View(view.frames.at[..., place, :].set(frame), view.magnitude, total), direction
 

@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from specjax.signal.axes import padded
+from specjax.arrays.axes import pad_axis
 from specjax.signal.phase.gradient import gamma, log_magnitude, per_bin, per_frame
 from specjax.signal.phase.links import Links, follow, follow_all, relative_to_start
-from specjax.signal.phase.online import Online
+from specjax.signal.phase.online import OnlineMethod
 from specjax.signal.shapes import Bins, Magnitude, Phase
 from specjax.signal.stft import Stft
 
@@ -50,7 +50,7 @@ def links(before: Bins, here: Bins, after: Bins, greatest: Float[Array, "*batch 
     before, here, after = (log_magnitude(x, greatest) for x in (before, here, after))
     in_time = (per_frame(before, transform) + per_frame(here, transform)) / 2
     in_frequency = per_bin(before, after, transform)
-    along_bins = padded(jnp.cumsum((in_frequency[..., 1:] + in_frequency[..., :-1]) / 2, axis=-1), 1, 0)
+    along_bins = pad_axis(jnp.cumsum((in_frequency[..., 1:] + in_frequency[..., :-1]) / 2, axis=-1), 1, 0)
     source = sources(before, here)
     return Links(source, jnp.take_along_axis(in_time - along_bins, source, axis=-1) + along_bins)
 
@@ -103,4 +103,4 @@ def _advance(past: _Past, following: Bins, transform: Stft) -> tuple[_Past, Bins
     return _Past(past.here, following, phase, greatest), relative_to_start(phase, transform)
 
 
-ONLINE = Online(1, _begin, _advance)
+ONLINE = OnlineMethod(1, _begin, _advance)

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from specjax.signal.axes import along, padded
+from specjax.arrays.axes import along_axis, pad_axis
 from specjax.signal.phase.links import Links, follow, follow_all, relative_to_start
-from specjax.signal.phase.online import Online
+from specjax.signal.phase.online import OnlineMethod
 from specjax.signal.shapes import Bins, Magnitude, Phase
 from specjax.signal.stft import Stft
 
@@ -32,7 +32,7 @@ def links(magnitude: Bins, transform: Stft) -> Links:
     """A bin takes its peak's phase, which goes on at the frequency of the peak."""
     owner, offset = peaks(magnitude)
     bins = jnp.arange(magnitude.shape[-1], dtype=jnp.float32)
-    turns = transform.hop_length / transform.n_fft * (along(bins, offset.ndim, -1) + offset)
+    turns = transform.hop_length / transform.n_fft * (along_axis(bins, offset.ndim, -1) + offset)
     advance = 2 * jnp.pi * (turns - jnp.round(turns))
     return Links(owner, jnp.take_along_axis(advance, owner, axis=-1))
 
@@ -45,7 +45,7 @@ def peaks(
     A bin belongs to the peak uphill of it; what is level belongs to the peak below it, or else above it.
     """
     bins = magnitude.shape[-1]
-    wider = padded(magnitude, 1, 1, fill=-1.0)
+    wider = pad_axis(magnitude, 1, 1, fill=-1.0)
     below, above = wider[..., :-2], wider[..., 2:]
     peak = (magnitude > below) & (magnitude >= above)
     index = jnp.broadcast_to(jnp.arange(bins), magnitude.shape)
@@ -69,4 +69,4 @@ def _advance(last: Bins, magnitude: Bins, transform: Stft) -> tuple[Bins, Bins]:
     return phase, relative_to_start(phase, transform)
 
 
-ONLINE = Online(0, _begin, _advance)
+ONLINE = OnlineMethod(0, _begin, _advance)

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from specjax.signal.axes import along
+from specjax.arrays.axes import along_axis
 from specjax.signal.fourier import irfft
 from specjax.signal.phase import rtisi, rtpghi, spsi
-from specjax.signal.phase.online import Online
+from specjax.signal.phase.online import OnlineMethod
 from specjax.signal.polar import polar
 from specjax.signal.shapes import Bins
 from specjax.signal.stft import Stft
@@ -53,9 +53,9 @@ def advance(
     """One more frame's magnitudes, for one hop of sound: the one at which the frame `look_ahead` earlier begins."""
     past, phase = _method(method).advance(stream.past, newest, transform)
     known = jnp.concatenate([stream.held, newest[..., None, :]], axis=-2)
-    sound = irfft(polar(known[..., 0, :], phase), transform.n_fft) * along(transform.taper(), phase.ndim, -1)
+    sound = irfft(polar(known[..., 0, :], phase), transform.n_fft) * along_axis(transform.taper(), phase.ndim, -1)
     summed, hop = stream.tail + sound, transform.hop_length
-    done = summed[..., :hop] / along(transform.overlap(), phase.ndim, -1)
+    done = summed[..., :hop] / along_axis(transform.overlap(), phase.ndim, -1)
     tail = jnp.concatenate([summed[..., hop:], jnp.zeros_like(summed[..., :hop])], axis=-1)
     return Stream(past, known[..., 1:, :], tail), done
 
@@ -65,7 +65,7 @@ def delay_samples(transform: Stft, method: str = "rtpghi") -> int:
     return transform.n_fft + _method(method).look_ahead * transform.hop_length
 
 
-def _method(name: str) -> Online:
+def _method(name: str) -> OnlineMethod:
     if name not in METHODS:
         raise ValueError(f"method={name!r} is unknown: choose one of {', '.join(METHODS)}")
     return METHODS[name]

@@ -1,0 +1,163 @@
+"""From what a user types to frozen dataclasses.
+
+`configs/NAME.py` returns an `ml_collections.ConfigDict`, which takes dotted overrides and checks their types. It is
+turned once into the dataclasses of the engine and of a wing, which check their ranges.
+"""
+
+import dataclasses
+import importlib.util
+import json
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ml_collections import ConfigDict
+
+from specjax.cli.errors import UserError
+
+T = TypeVar("T")
+
+
+def config_folder() -> Path:
+    """Where the configs are: inside an installed package, or beside it in a checkout."""
+    package = Path(__file__).parent.parent
+    return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
+
+
+def config_names() -> list[str]:
+    """Names that `--config` understands."""
+    return sorted(path.stem for path in config_folder().glob("*.py") if not path.stem.startswith("_"))
+
+
+def resolve_config_argument(argv: Sequence[str]) -> list[str]:
+    """Command line whose `--config=NAME[:variant]` is replaced by the path of that config; paths stay as they are.
+
+    Raises:
+      UserError: neither a known name nor a file.
+    """
+    resolved, arguments = [], iter(argv)
+    for argument in arguments:
+        flag, equals, value = argument.partition("=")
+        if flag not in ("--config", "-config"):
+            resolved.append(argument)
+            continue
+        value = value if equals else next(arguments, "")
+        resolved.append(f"--config={_config_path(value)}")
+    return resolved
+
+
+def _config_path(value: str) -> str:
+    name, colon, variant = value.partition(":")
+    if name.endswith(".py"):
+        if not Path(name).is_file():
+            raise UserError(f"--config={name}: no such file; known names are {', '.join(config_names())}")
+        return value
+    if name not in config_names():
+        raise UserError(f"--config={name!r} is unknown: choose one of {', '.join(config_names())}, or a .py file")
+    return f"{config_folder() / name}.py{colon}{variant}"
+
+
+def load(value: str) -> Any:
+    """The ConfigDict of a name, path or `name:variant`.
+
+    Raises:
+      UserError: no such config or variant.
+    """
+    path, _, variant = _config_path(value).partition(":")
+    spec = importlib.util.spec_from_file_location("specjax_config", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    try:
+        return module.get_config(variant) if variant else module.get_config()
+    except (TypeError, ValueError) as error:
+        raise UserError(f"--config={value}: {error}") from error
+
+
+def check_overrides(argv: Sequence[str]) -> None:
+    """Refuse a variant that a config does not have, or a `--config.KEY=...` that it does not; names those it has."""
+    chosen = [argument.partition("=")[2] for argument in argv if argument.startswith("--config=")]
+    keys = [a[len("--config.") :].partition("=")[0] for a in argv if a.startswith("--config.")]
+    if not chosen:
+        if keys:
+            raise UserError(f"--config.{keys[0]} overrides nothing: name a --config first")
+        return
+    values = load(chosen[-1])
+    for key in keys:
+        group, known = values, "config"
+        for name in key.split("."):
+            if not isinstance(group, Mapping | ConfigDict) or name not in group:
+                choices = ", ".join(group) if isinstance(group, Mapping | ConfigDict) else "nothing below it"
+                raise UserError(f"{known}.{name} does not exist: choose from {choices}")
+            group, known = group[name], f"{known}.{name}"
+
+
+def to_dataclass(cls: type[T], values: Mapping[str, Any], where: str = "config") -> T:
+    """`values` as a `cls`, nested dataclasses, mappings and tuples included.
+
+    Raises:
+      UserError: an unknown key (lists the choices), a wrong type, or a value the dataclass does not accept.
+    """
+    hints = typing.get_type_hints(cls)
+    if unknown := sorted(set(values) - set(hints)):
+        raise UserError(f"{where}.{unknown[0]} does not exist: choose from {', '.join(hints)}")
+    built = {name: _convert(hints[name], value, f"{where}.{name}") for name, value in values.items()}
+    try:
+        return cls(**built)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error
+
+
+def split(values: Mapping[str, Any], cls: type) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Entries that are fields of `cls`, and the others."""
+    names = {field.name for field in dataclasses.fields(cls)}
+    mine = {key: value for key, value in values.items() if key in names}
+    return mine, {key: value for key, value in values.items() if key not in names}
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise UserError(f"{where}={value!r} must be a group of settings, such as {where}.NAME=...")
+        return to_dataclass(typing.cast(type, hint), value, where)
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Mapping, dict) or (isinstance(origin, type) and issubclass(origin, Mapping)):
+        return {key: _convert(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    if origin is tuple:
+        return _convert_tuple(arguments, value, where)
+    if origin is types.UnionType and len(known := [a for a in arguments if a is not types.NoneType]) == 1:
+        return None if value is None else _convert(known[0], value, where)
+    if origin is typing.Literal or origin is types.UnionType:
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and (not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool)):
+        raise UserError(f"{where}={value!r} is of type {type(value).__name__}, expected {hint.__name__}")
+    return value
+
+
+def _convert_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise UserError(f"{where}={value!r} must be a tuple")
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        return tuple(_convert(arguments[0], item, where) for item in value)
+    if len(value) != len(arguments):
+        raise UserError(f"{where}={value!r} must have {len(arguments)} values")
+    return tuple(_convert(hint, item, where) for hint, item in zip(arguments, value, strict=True))
+
+
+def read_json(path: Path) -> Any:
+    """JSON of a small text file.
+
+    Raises:
+      UserError: missing, unreadable, or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}") from error

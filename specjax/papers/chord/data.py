@@ -1,0 +1,172 @@
+"""Where labelled 28x28 pictures come from."""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int32, UInt8
+
+from specjax.cli.errors import UserError
+from specjax.data import readers as gate
+from specjax.image import linear
+
+BUILTIN = "digits"
+
+
+class Digits(NamedTuple):
+    """Pictures (ink bright on dark, upright) and their labels."""
+
+    image: UInt8[np.ndarray, "n 28 28"]
+    label: Int32[np.ndarray, " n"]
+
+
+@dataclass(frozen=True)
+class DigitsConfig:
+    """Which digits.
+
+    source: `digits`, the 1,797 real 8x8 digits that scikit-learn carries, brought to 28x28; a folder of MNIST or
+      EMNIST idx files, or of one folder of pictures a label; or `tfds:NAME`.
+    labels: number of classes; labels run below it.
+    held_out: how many of the last examples training never sees; -1: the set's own test part where it has one,
+      else a tenth.
+    """
+
+    source: str = BUILTIN
+    labels: int = 10
+    held_out: int = -1
+
+    def __post_init__(self) -> None:
+        if self.labels < 1:
+            raise ValueError(f"data.labels={self.labels} must be at least 1")
+        if self.held_out < -1:
+            raise ValueError(f"data.held_out={self.held_out} must be -1 (automatic), 0 or more")
+
+
+def load(config: DigitsConfig) -> tuple[Digits, Digits]:
+    """Training and held-out digits.
+
+    Raises:
+      UserError: the source is missing, damaged, foreign, or too small to split.
+    """
+    train, test = _read(config)
+    if config.held_out == -1 and test is not None:
+        return train, test
+    count = len(train.label)
+    held_out = count // 10 if config.held_out == -1 else config.held_out
+    if held_out >= count:
+        raise UserError(f"data.held_out={held_out} leaves nothing of {count} examples to train on: lower it")
+    split = count - held_out
+    return Digits(*(x[:split] for x in train)), Digits(*(x[split:] for x in train))
+
+
+def fit_digit(picture: UInt8[np.ndarray, "height width"], where: str | Path) -> UInt8[np.ndarray, "28 28"]:
+    """A photographed or drawn digit as MNIST has them: bright ink on black, 20 pixels high or wide, centred by mass.
+
+    Raises:
+      UserError: nothing is drawn on it.
+    """
+    from PIL import Image
+
+    ink = picture.astype(np.float32)
+    border = np.concatenate([ink[0], ink[-1], ink[:, 0], ink[:, -1]])
+    paper = np.median(border)
+    ink = np.abs(ink - paper)
+    drawn = ink > 0.25 * ink.max()
+    if ink.max() < 32 or drawn.all():
+        raise UserError(f"{where}: no digit stands out from its background")
+    rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
+    box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    scale = 20 / max(box.shape)
+    size = tuple(max(1, round(side * scale)) for side in box.shape[::-1])
+    small = np.asarray(Image.fromarray(np.uint8(box * (255 / box.max()))).resize(size, Image.Resampling.LANCZOS))
+    centre = [round(float(np.average(np.arange(n), weights=small.sum(axis=1 - i)))) for i, n in enumerate(small.shape)]
+    top, left = (int(np.clip(14 - c, 0, 28 - n)) for c, n in zip(centre, small.shape, strict=True))
+    page = np.zeros((28, 28), np.uint8)
+    page[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return page
+
+
+def _read(config: DigitsConfig) -> tuple[Digits, Digits | None]:
+    if config.source == BUILTIN:
+        return _builtin(config.labels), None
+    if config.source.startswith("tfds:"):
+        return _tfds(config.source.removeprefix("tfds:"), config.labels)
+    folder = Path(config.source).expanduser()
+    gate.check_folder(folder, "idx files, or of one folder of pictures a label")
+    if list(folder.glob("*idx3-ubyte*")):
+        return _idx_folder(folder, config.labels)
+    return _picture_folders(folder, config.labels), None
+
+
+def _builtin(labels: int) -> Digits:
+    where = "scikit-learn's digits"
+    # The package itself takes longer to import than everything else here together: its file is enough.
+    package = importlib.util.find_spec("sklearn")
+    if package is None or not package.submodule_search_locations:
+        raise UserError(f"{where} are not installed: pip install scikit-learn, or name another data.source")
+    path = Path(package.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+    gate.check_regular_file(path)
+    rows = np.loadtxt(path, delimiter=",")
+    # As in MNIST the ink fills 20 x 20 pixels of 28 x 28.
+    enlarge = linear.resample_matrix(8, 20, "cubic")
+    images = np.clip(enlarge @ (rows[:, :-1].reshape(-1, 8, 8) / 16.0) @ enlarge.T, 0.0, 1.0)
+    images = gate.check_digits(np.pad(images, ((0, 0), (4, 4), (4, 4))), where)
+    return Digits(images, gate.check_labels(rows[:, -1].astype(int), len(images), labels, where))
+
+
+def _idx_folder(folder: Path, labels: int) -> tuple[Digits, Digits | None]:
+    train = sorted(p for p in folder.glob("*train-images*idx3-ubyte*"))
+    test = sorted(p for p in folder.glob("*-images*idx3-ubyte*") if "t10k" in p.name or "test" in p.name)
+    if not train:
+        raise UserError(f"{folder} holds no *train-images-idx3-ubyte[.gz]: name the folder of the training files")
+    return _idx_pair(train[0], labels), _idx_pair(test[0], labels) if test else None
+
+
+def _idx_pair(image_path: Path, labels: int) -> Digits:
+    label_path = image_path.with_name(image_path.name.replace("images", "labels").replace("idx3", "idx1"))
+    images = gate.check_digits(gate.read_idx(image_path, 3), image_path)
+    if image_path.name.startswith("emnist"):
+        images = np.ascontiguousarray(images.transpose(0, 2, 1))  # EMNIST stores its pictures transposed
+    return Digits(images, gate.check_labels(gate.read_idx(label_path, 1), len(images), labels, label_path))
+
+
+def _picture_folders(folder: Path, labels: int) -> Digits:
+    """One folder a label, named by its number."""
+    paths = [
+        (path, child.name)
+        for child in sorted(folder.iterdir())
+        if child.is_dir()
+        for path in sorted(child.iterdir())
+        if path.suffix.lower() in gate.PICTURE_SUFFIXES
+    ]
+    if not paths:
+        raise UserError(
+            f"{folder} holds neither idx files nor folders of pictures ({', '.join(gate.PICTURE_SUFFIXES)})"
+        )
+    for path, name in paths:
+        if not name.isdecimal():
+            raise UserError(f"{path.parent} is not named by a label 0 to {labels - 1}")
+    images = np.stack([gate.check_digits(gate.read_picture(path)[None], path)[0] for path, _ in paths])
+    found = np.array([int(name) for _, name in paths])
+    order = np.random.default_rng(0).permutation(len(found))  # sorted by label, a tail would hold out one label
+    return Digits(images[order], gate.check_labels(found, len(images), labels, folder)[order])
+
+
+def _tfds(name: str, labels: int) -> tuple[Digits, Digits | None]:
+    import tensorflow_datasets as tfds
+
+    def part(split: str) -> Digits:
+        source = tfds.data_source(name, split=split)
+        images = gate.check_digits(np.stack([example["image"] for example in source]), f"tfds:{name}")
+        if name.startswith("emnist"):
+            images = np.ascontiguousarray(images.transpose(0, 2, 1))
+        found = np.array([example["label"] for example in source])
+        return Digits(images, gate.check_labels(found, len(images), labels, f"tfds:{name}"))
+
+    try:
+        return part("train"), part("test")
+    except (ImportError, ValueError, OSError, RuntimeError) as error:
+        mend = "prepare it once where TensorFlow is installed (pip install 'specjax[tfds]')"
+        raise UserError(f"tfds:{name} cannot be read ({type(error).__name__}: {error}): {mend}") from error

@@ -1,0 +1,120 @@
+"""Figures 1 to 6 of the chord paper, remade.
+
+Figures 1 and 2 are drawn at the paper's 1008 x 1008; the others show trainings of the config that is given.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from specjax.cli import files
+from specjax.cli.errors import UserError
+from specjax.engine.study import Overrides, run
+from specjax.papers.chord import conditioning, theory
+from specjax.papers.chord.conditioning import Conditioning
+from specjax.papers.chord.data import Digits
+from specjax.plots import render
+
+LABEL = 4
+
+# The paper's head without what was added to it since; one loss, and the authors' last mix.
+_HUBER: Overrides = {
+    "model.head": "paper", "model.labels": 0, "model.dropout": 0.0, "model.batch_norm": False,
+    "loss.huber.value": 1.0, "loss.rows.value": 0.0, "loss.l1.end": 0.0, "loss.label.value": 0.0,
+}  # fmt: skip
+_MIX: Overrides = {**_HUBER, "loss.huber.value": 0.65, "loss.ms_ssim.value": 0.34, "loss.fft.value": 1e-4}
+
+
+def trainings(steps: int) -> dict[str, Overrides]:
+    """What is trained for the figures, by name, and what it changes in the config."""
+    rising = {**_MIX, "loss.fft.kind": "linear", "loss.fft.value": 0.0, "loss.fft.end": 1.0,
+              "loss.fft.over": steps}  # fmt: skip
+    return {
+        "rising": {**rising, "optimizer.clip": 0.0},
+        "rising_clipped": {**rising, "optimizer.clip": 1.0},
+        "huber": _HUBER,
+        "mix": _MIX,
+        "ours": {},
+    }
+
+
+def remake(digits: Digits, steps: int, config_flags: Sequence[str], folder: Path) -> list[Path]:
+    """Pictures `figure_1.png` to `figure_6.png` in `folder`; trainings of `steps` updates in folders beside them.
+
+    Raises:
+      UserError: a training was refused, or stopped of itself where it is not for that that it is shown.
+    """
+    middle = max(steps // 2, 1)
+    for name, overrides in trainings(steps).items():
+        words = [f"--config.{key}={value}" for key, value in {**overrides, "sample_every": middle}.items()]
+        result = run([*config_flags, *words], folder / name, 1)
+        if "stopped" in result and not name.startswith("rising"):
+            raise UserError(f"the training in {folder / name} stopped: {result['stopped']}")
+
+    def sheet(name: str, step: int) -> bytes:
+        return (folder / name / "samples" / f"{step:07d}" / "contact_sheet.png").read_bytes()
+
+    noise, target = _noise_and_target(digits)
+    named = f"a {LABEL}, {theory.note_name(LABEL)} major with all harmonics"
+    explosion = {
+        "gradient norm": _curve(folder / "rising", "train/grad_norm"),
+        "gradient norm, clipped at 1": _curve(folder / "rising_clipped", "train/grad_norm"),
+        "FFT loss": _curve(folder / "rising", "train/loss.fft"),
+        "FFT loss, clipped at 1": _curve(folder / "rising_clipped", "train/loss.fft"),
+    }
+    losses = {
+        heading: _curve(folder / "mix", f"train/loss.{name}")
+        for name, heading in (("huber", "Huber"), ("ms_ssim", "1 - MS-SSIM"), ("fft", "FFT"))
+    }
+    pictures = {
+        "figure_1.png": files.png(render.spectrogram(noise, title="Perlin noise that is multiplied in, stretched")),
+        "figure_2.png": files.png(render.spectrogram(target, title=f"Conditioned spectrogram of {named}")),
+        "figure_3.png": files.png(_plot(explosion, "A rising weight of the FFT loss, the paper's network")),
+        "figure_4.png": sheet("huber", steps),
+        "figure_5.png": sheet("ours", steps),
+        "figure_6.png": sheet("mix", middle),
+        "figure_6_losses.png": files.png(_plot(losses, "The authors' mix of losses")),
+    }
+    for name, picture in pictures.items():
+        files.write_atomic(folder / name, picture)
+    return [folder / name for name in pictures]
+
+
+def _noise_and_target(digits: Digits) -> tuple[Float[np.ndarray, "1008 1008"], Float[np.ndarray, "1008 1008"]]:
+    """Section 2.5's noise stretched to [0, 1], and all of section 2 done to a digit."""
+    of = Conditioning(partials="harmonics", carry="pixels")
+    digit = digits.image[np.flatnonzero(digits.label == LABEL)[0]]
+    key = jax.random.key(0)
+    noise = conditioning.min_max(conditioning.noise_field(key, of))
+    operators = conditioning.operators(of)
+    picture = jnp.asarray(digit, jnp.float32) / 255.0
+    target = conditioning.target(operators, of, picture, jnp.int32(LABEL), jnp.int32(0), key)
+    return np.asarray(noise), np.asarray(target)
+
+
+def _curve(workdir: Path, name: str) -> tuple[list[int], list[float]]:
+    """Steps and values of a scalar in a run's log."""
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    points = [(line["step"], line[name]) for line in lines if name in line]
+    return [step for step, _ in points], [value for _, value in points]
+
+
+def _plot(curves: Mapping[str, tuple[list[int], list[float]]], title: str) -> render.Rgb:
+    """Curves by update, on a logarithmic axis."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), dpi=100, layout="constrained")
+    canvas, axes = FigureCanvasAgg(figure), figure.subplots()
+    for heading, (steps, values) in curves.items():
+        axes.plot(steps, values, label=heading)
+    axes.set(title=title, xlabel="update", yscale="log")
+    axes.legend()
+    canvas.draw()
+    drawn = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return drawn

@@ -1,0 +1,183 @@
+"""A trained U-Net in use: digits to spectrograms, spectrograms to chords and sounds."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, UInt8
+
+from specjax.cli.config import to_dataclass
+from specjax.cli.errors import UserError
+from specjax.data import readers
+from specjax.engine import bundle
+from specjax.engine.bundle import Bundle
+from specjax.nn.norm import fold_batch_norm
+from specjax.papers.chord import conditioning, metrics, theory
+from specjax.papers.chord import sound as sounds
+from specjax.papers.chord.config import ChordConfig
+from specjax.papers.chord.data import DigitsConfig, fit_digit, load
+from specjax.papers.chord.model import UNet
+from specjax.papers.chord.sound import SoundConfig
+from specjax.plots import render
+from specjax.signal import oscillators
+
+Digit = UInt8[np.ndarray, "28 28"]
+
+
+@dataclass(frozen=True)
+class ChordInference:
+    """The network of a `ChordConfig`, and how its spectrograms are read and played."""
+
+    config: ChordConfig
+
+    def network(self, columns: int | None = None) -> UNet:
+        """The U-Net that predicts `columns` columns, by default all of them."""
+        size = self.config.conditioning.size
+        return UNet(self.config.model, size, columns or size)
+
+    def init(self, key: Key[Array, ""]) -> dict[str, Any]:
+        """Initial variables of the network: `params`, and `batch_stats` if it has batch normalization."""
+        quality = jnp.zeros((1,), jnp.int32) if self.config.model.qualities else None
+        streams = {"params": key, "dropout": key}
+        return dict(self.network().init(streams, jnp.zeros((1, 28, 28)), quality, training=True))
+
+    def predict(
+        self,
+        params: Any,
+        digit: Float[Array, "batch 28 28"],
+        quality: Int[Array, " batch"],
+        columns: int | None = None,
+    ) -> Float[Array, "batch size columns"]:
+        """Spectrograms of a batch of digits; of all columns unless `columns` says how many."""
+        conditioned_on = quality if self.config.model.qualities else None
+        spectrograms = self.network(columns).apply({"params": params}, digit, conditioned_on)
+        assert isinstance(spectrograms, jax.Array)
+        return spectrograms
+
+    def chord_name(self, label: int, quality: int) -> str:
+        """Name of a chord, such as `A#0_major`."""
+        return f"{theory.note_name(label)}_{self.config.qualities[quality]}"
+
+    @cached_property
+    def operators(self) -> conditioning.Operators:
+        """Matrices that make targets of all columns."""
+        c = self.config
+        return conditioning.operators(c.conditioning, c.data.labels, c.qualities)
+
+    @cached_property
+    def templates(self) -> Float[np.ndarray, "labels qualities size"]:
+        """Row profile of every chord, which a spectrogram's own profile is compared with."""
+        return metrics.profile_templates(self.operators.spread)
+
+    def read_chord(self, spectrogram: Float[Array, "size size"]) -> tuple[int, int]:
+        """Label and quality index of the chord that best matches the rows of a spectrogram."""
+        label, quality = _read_chord(spectrogram, jnp.asarray(self.templates))
+        return int(label), int(quality)
+
+    def sound(self, spectrogram: Float[Array, "size size"], config: SoundConfig) -> Float[np.ndarray, " samples"]:
+        """Sound of a spectrogram, tuned to the chord that its rows show; peak 1."""
+        label, quality = self.read_chord(spectrogram)
+        of = self.config.conditioning
+        tuning = sounds.tuning(of.size, (label,), self.config.qualities, of.partials, of.base_hz, config)
+        # Rows above half the sample rate are left out rather than folded back.
+        audible = tuning.frequencies_hz[quality] < config.sample_rate / 2
+        increments = oscillators.phase_increment(tuning.frequencies_hz[quality] * audible, config.sample_rate)
+        phase_row = jnp.asarray(tuning.phase_row[quality])
+        amplitudes = jnp.where(jnp.asarray(audible)[:, None], spectrogram, 0.0)
+        return np.asarray(_wave(amplitudes, jnp.asarray(increments), phase_row, config))
+
+
+class ChordSound(NamedTuple):
+    """A digit's chord: its name, its sound, and its spectrogram drawn with axes."""
+
+    name: str
+    chord: str
+    wave: Float[np.ndarray, " samples"]
+    picture: render.Rgb
+
+
+def open_unet(opened: Bundle, where: str) -> tuple[ChordInference, Any]:
+    """Network and parameters of a chord bundle.
+
+    Args:
+      where: the bundle's folder, for error messages.
+
+    Raises:
+      UserError: the bundle has other parts, settings or tensors than a chord bundle.
+    """
+    if set(opened.parts) != {"unet"}:
+        raise UserError(f"{where} has the parts {sorted(opened.parts)}, expected ['unet']; re-export the bundle")
+    part = opened.parts["unet"]
+    inference = ChordInference(to_dataclass(ChordConfig, part.card, f"{where}: config"))
+
+    def abstract(key: Key[Array, ""]) -> Any:
+        variables = inference.init(key)
+        return fold_batch_norm(variables["params"], variables.get("batch_stats", {}))
+
+    return inference, bundle.fit(part, jax.eval_shape(abstract, jax.random.key(0)), where)
+
+
+def builtin_digits(digits: Sequence[int]) -> dict[str, Digit]:
+    """A held-out handwritten digit for each of `digits`, by name."""
+    _, held_out = load(DigitsConfig())
+    return {f"digit_{d}": held_out.image[int(np.flatnonzero(held_out.label == d)[0])] for d in digits}
+
+
+def read_digits(paths: Sequence[Path], fit: bool) -> dict[str, Digit]:
+    """Digits in picture files, by file name; `fit` first brings any size or polarity to 28 x 28.
+
+    Raises:
+      UserError: a picture cannot be read or is not a digit, or two have the same name.
+    """
+    found: dict[str, Digit] = {}
+    for path in paths:
+        picture = readers.read_picture(path)
+        if path.stem in found:
+            raise UserError(f"two pictures are named {path.stem}: their outputs would have one name")
+        found[path.stem] = fit_digit(picture, path) if fit else readers.check_digits(picture[None], path)[0]
+    return found
+
+
+def synthesize(
+    inference: ChordInference, params: Any, digits: Mapping[str, Digit], quality: str | None, sound: SoundConfig
+) -> Iterator[ChordSound]:
+    """The chord of each digit, in `quality` or else the bundle's first.
+
+    Raises:
+      UserError: the bundle was not trained on that quality.
+    """
+    stack = jnp.asarray(np.stack(list(digits.values())), jnp.float32) / 255.0
+    qualities = jnp.full((len(digits),), _quality_index(quality, inference.config.qualities), jnp.int32)
+    spectrograms = jax.jit(inference.predict)(params, stack, qualities)
+    for name, spectrogram in zip(digits, np.asarray(spectrograms), strict=True):
+        label, quality_index = inference.read_chord(jnp.asarray(spectrogram))
+        chord = inference.chord_name(label, quality_index).replace("_", " ")
+        picture = render.spectrogram(
+            spectrogram,
+            duration_s=sound.duration_s,
+            row_hz=2.0**sound.octave,
+            rows=(0, max(inference.config.conditioning.size // 10, 28)),
+            title=f"{name}: {chord}, {sound.octave} octaves up",
+        )
+        yield ChordSound(name, chord, inference.sound(jnp.asarray(spectrogram), sound), picture)
+
+
+def _quality_index(quality: str | None, qualities: Sequence[str]) -> int:
+    if quality is None:
+        return 0
+    if quality not in qualities:
+        raise UserError(f"--quality={quality!r}: this bundle plays {', '.join(qualities)}")
+    return qualities.index(quality)
+
+
+_wave = jax.jit(sounds.wave, static_argnums=3)
+
+
+@jax.jit
+def _read_chord(spectrogram: Array, templates: Array) -> tuple[Int[Array, ""], Int[Array, ""]]:
+    return metrics.decode_chord(metrics.row_profile(spectrogram), templates)

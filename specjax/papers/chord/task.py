@@ -1,0 +1,202 @@
+"""The chord paper's training task: 28x28 digits in, spectrograms of their chords out."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from specjax.arrays.batching import map_examples
+from specjax.engine import train_state
+from specjax.engine.live.value import LiveValue, label_mask_parser, number_parser
+from specjax.engine.task import Metrics, Part, Sample
+from specjax.engine.train_state import TrainState
+from specjax.image import augment
+from specjax.nn.norm import fold_batch_norm
+from specjax.optim.schedules import Schedule, ScheduleSpec
+from specjax.papers.chord import conditioning, data
+from specjax.papers.chord.config import ChordConfig
+from specjax.papers.chord.contact_sheet import contact_sheet
+from specjax.papers.chord.data import Digits
+from specjax.papers.chord.evaluation import Evaluation
+from specjax.papers.chord.inference import ChordInference
+from specjax.papers.chord.losses import LOSSES, NAMES, label_loss, weighted_sum
+
+
+class Batch(NamedTuple):
+    """Inputs of one update. `digit` and `target` are in [0, 1]; `quality` indexes `ChordConfig.qualities`."""
+
+    digit: Float[Array, "batch 28 28"]
+    label: Int[Array, " batch"]
+    quality: Int[Array, " batch"]
+    target: Float[Array, "batch size columns"]
+
+
+@dataclass(frozen=True)
+class ChordTask:
+    """Trains the U-Net of a `ChordConfig`. The state is one `TrainState`."""
+
+    config: ChordConfig
+    name: str = "chord/unet"
+
+    @cached_property
+    def live_values(self) -> dict[str, LiveValue]:
+        """Learning rate, weight of each loss, curriculum mask, and the decay of the moving average if there is one."""
+        c = self.config
+        values = {
+            "lr": LiveValue(c.optimizer.learning_rate.build(), number_parser(0.0), scales=True),
+            **{f"loss.{name}": _weight(c.loss[name]) for name in self._losses},
+            "curriculum": LiveValue(_mask_schedule(c.curriculum, c.data.labels), label_mask_parser(c.data.labels)),
+        }
+        if c.optimizer.ema_decay:
+            # Early on, a long average would mostly remember the random initialization.
+            values["ema_decay"] = LiveValue(
+                lambda step: jnp.minimum(c.optimizer.ema_decay, (1 + step) / (10 + step)),
+                number_parser(0.0, below=1.0),
+            )
+        return values
+
+    @property
+    def _losses(self) -> tuple[str, ...]:
+        """Names of the losses that this network can be trained by."""
+        return NAMES if self.config.model.labels else tuple(LOSSES)
+
+    @cached_property
+    def inference(self) -> ChordInference:
+        """The network, and how its spectrograms are read and played."""
+        return ChordInference(self.config)
+
+    @cached_property
+    def _evaluation(self) -> Evaluation:
+        return Evaluation(self.inference)
+
+    @cached_property
+    def _operators(self) -> conditioning.Operators:
+        """Matrices of the targets that losses compare, of `config.columns` columns."""
+        c = self.config
+        columns = c.columns or c.conditioning.size
+        return conditioning.operators(c.conditioning, c.data.labels, c.qualities, columns)
+
+    def load(self) -> tuple[Digits, Digits]:
+        return data.load(self.config.data)
+
+    def init(self, key: Key[Array, ""]) -> TrainState:
+        variables = self.inference.init(key)
+        optimizer = self.config.optimizer
+        return train_state.create(
+            variables["params"], optimizer.transform(), variables.get("batch_stats", {}), ema=optimizer.ema_decay > 0
+        )
+
+    def batch(self, examples: Digits, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(indices)))
+        digit = examples.image[indices].astype(jnp.float32) / 255.0
+        label = examples.label[indices]
+
+        augment_keys, quality_keys, noise_keys = jax.vmap(lambda k: jax.random.split(k, 3), out_axes=1)(keys)
+        bounds = asdict(self.config.augment)
+        if any(bounds.values()):
+            digit = jax.vmap(partial(augment.random_affine, **bounds))(augment_keys, digit)
+        quality = jax.vmap(lambda k: jax.random.randint(k, (), 0, len(self.config.qualities)))(quality_keys)
+        target = conditioning.targets(self._operators, self.config.conditioning, digit, label, quality, noise_keys)
+        return Batch(digit, label, quality, target)
+
+    def step(
+        self, state: TrainState, batch: Batch, live: Mapping[str, Array], key: Key[Array, ""]
+    ) -> tuple[TrainState, Metrics]:
+        config = self.config
+        weights = {name: live[f"loss.{name}"] for name in self._losses if f"loss.{name}" in live}
+        varying = [name for name in weights if config.loss[name].kind != "constant"]
+        importance = live["curriculum"][batch.label]
+
+        def objective(params: Any) -> tuple[Float[Array, ""], tuple[Metrics, Any]]:
+            variables = {"params": params, "batch_stats": state.batch_stats}
+            quality = batch.quality if config.model.qualities else None
+            prediction, collected = self.inference.network(batch.target.shape[2]).apply(
+                variables,
+                batch.digit,
+                quality,
+                training=True,
+                rngs={"dropout": key},
+                mutable=["reading", "batch_stats"],
+            )
+            logits = collected["reading"]["label"][0] if config.model.labels else jnp.zeros((len(batch.digit), 0))
+            losses = {name: partial(f, prediction, batch.target, config.loss_options) for name, f in LOSSES.items()}
+            losses |= {"label": partial(label_loss, logits, batch.label)}
+            total, terms = weighted_sum(losses, weights, importance, varying)
+            return total, (terms, collected.get("batch_stats", {}))
+
+        (total, (terms, batch_stats)), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
+        state, norms = train_state.update(
+            state,
+            gradients,
+            config.optimizer.transform(live["lr"]),
+            total,
+            batch_stats=batch_stats,
+            ema_decay=live.get("ema_decay"),
+        )
+        metrics = {"loss": total, "learning_rate": live["lr"], **norms}
+        metrics |= {f"loss.{name}": value for name, value in terms.items()}
+        return state, metrics | config.optimizer.metrics(state.opt_state)
+
+    def inference_params(self, state: TrainState) -> Any:
+        """Parameters to predict with: averaged if a moving average is kept, batch normalization folded in."""
+        params = self.config.optimizer.eval_params(state.params, state.opt_state, state.ema_params)
+        return fold_batch_norm(params, state.batch_stats)
+
+    def evaluate(self, state: TrainState, examples: Digits) -> Metrics:
+        digit = jnp.asarray(examples.image, jnp.float32) / 255.0
+        # Every quality is drawn equally often, whatever the order of the examples.
+        quality = jnp.sum(jnp.asarray(examples.image, jnp.int32), axis=(1, 2)) % len(self.config.qualities)
+        predictions = self.inference.predict(self.inference_params(state), digit, quality)
+        return map_examples(self._evaluation.measure)(predictions, digit, jnp.asarray(examples.label), quality)
+
+    def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
+        label = measures["label"]
+        summary = {f"eval/{name}": float(np.mean(values)) for name, values in measures.items() if name != "label"}
+        by_label = [measures["exact_notes"][label == value].mean() for value in np.unique(label)]
+        return summary | {
+            "eval/exact_notes_worst_label": float(min(by_label)),
+            "eval/examples": float(len(label)),
+        }
+
+    def sample(self, state: TrainState, examples: Digits) -> Sample:
+        """One held-out digit of each label: a contact sheet, and the sound of each prediction."""
+        inference, config = self.inference, self.config
+        chosen = [int(np.flatnonzero(examples.label == label)[0]) for label in np.unique(examples.label)]
+        digit = jnp.asarray(examples.image[chosen], jnp.float32) / 255.0
+        label = jnp.asarray(examples.label[chosen])
+        quality = jnp.arange(len(chosen), dtype=jnp.int32) % len(config.qualities)
+        keys = jax.random.split(jax.random.key(0), len(chosen))
+        make_targets = jax.jit(partial(conditioning.targets, inference.operators, config.conditioning))
+        targets = make_targets(digit, label, quality, keys)
+        predictions = jax.jit(inference.predict)(self.inference_params(state), digit, quality)
+        names = [inference.chord_name(int(y), int(q)) for y, q in zip(label, quality, strict=True)]
+        sounds = {
+            f"{int(y)}_{name}": inference.sound(prediction, config.sound)
+            for y, name, prediction in zip(label, names, predictions, strict=True)
+        }
+        sheet = contact_sheet(np.asarray(digit), np.asarray(targets), np.asarray(predictions), names)
+        return Sample({"contact_sheet": sheet}, sounds, config.sound.sample_rate)
+
+    def parts(self, state: TrainState) -> dict[str, Part]:
+        """The U-Net's inference parameters, and the configuration as its card."""
+        return {"unet": Part(self.inference_params(state), asdict(self.config))}
+
+
+def _weight(spec: ScheduleSpec) -> LiveValue:
+    return LiveValue(spec.build(), number_parser(0.0), dormant=spec == ScheduleSpec(value=0.0))
+
+
+def _mask_schedule(curriculum: tuple[tuple[int, tuple[int, ...]], ...], labels: int) -> Schedule:
+    """Step -> which labels count (1) or not (0)."""
+    if not curriculum:
+        return lambda step: jnp.ones((labels,))
+    begins = jnp.array([step for step, _ in curriculum], jnp.float32)  # steps come as floats
+    masks = np.zeros((len(curriculum), labels), np.float32)
+    for i, (_, shown) in enumerate(curriculum):
+        masks[i, list(shown)] = 1.0
+    return lambda step: jnp.asarray(masks)[jnp.searchsorted(begins, step, side="right") - 1]

@@ -1,0 +1,129 @@
+"""train, evaluate, export, synth and bench, driven as a user would."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from commands.run import SMALL, refusal, run
+from specjax.cli.config import config_names, load
+
+
+def test_training_leaves_a_log_a_sheet_and_sounds(trained):
+    lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 13))
+    assert all(np.isfinite(line["train/loss"]) for line in lines)
+    samples = trained / "samples" / "0000012"
+    assert (samples / "contact_sheet.png").is_file()
+    assert len(list(samples.glob("*.wav"))) == 10
+    assert list((trained / "tensorboard").glob("events*"))
+
+
+def test_the_same_command_again_has_nothing_left_to_do(cache, trained):
+    log = (trained / "metrics.jsonl").read_text()
+    done = run(cache, "train", *SMALL, "--config.steps=12", "--config.checkpoint_every=6", f"--workdir={trained}")
+    assert done.returncode == 0, done.stderr
+    assert "resumed at step 12" in done.stderr
+    assert (trained / "metrics.jsonl").read_text() == log
+
+
+def test_evaluate_ends_in_one_json_object(cache, trained):
+    done = run(cache, "evaluate", f"--workdir={trained}", "--examples=20")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert summary["step"] == 12
+    assert summary["eval/examples"] == 20
+    assert 0 <= summary["eval/exact_notes"] <= 1
+
+
+def test_a_bundle_opens_without_the_run_on_another_number_of_devices(cache, trained, bundle, tmp_path):
+    alone = shutil.copytree(bundle, tmp_path / "alone")
+    arguments = ("chord", f"--bundle={alone}", "--digit=4", "--digit=7", "--duration=0.5", "--sample_rate=22050")
+    for devices in ("1", "3"):
+        out = tmp_path / f"out{devices}"
+        done = run(cache, "synth", *arguments, f"--out={out}", JAX_NUM_CPU_DEVICES=devices)
+        assert done.returncode == 0, done.stderr
+        wave, rate = soundfile.read(out / "digit_4.wav")
+        assert (len(wave), rate) == (11025, 22050)
+        assert np.abs(wave).max() == pytest.approx(1.0, abs=1e-3)
+        with Image.open(out / "digit_7.png") as picture:
+            assert picture.size[0] > 500
+    same = [(tmp_path / f"out{n}" / "digit_4.wav").read_bytes() for n in "13"]
+    assert same[0] == same[1]
+
+
+def test_synth_takes_pictures_of_ones_own(cache, bundle, tmp_path):
+    big = np.full((90, 70), 255, np.uint8)
+    big[20:70, 30:38] = 10  # a dark stroke on white paper
+    Image.fromarray(big).save(tmp_path / "stroke.png")
+    small = np.zeros((28, 28), np.uint8)
+    small[4:24, 12:16] = 255
+    Image.fromarray(small).save(tmp_path / "one.png")
+    out = tmp_path / "out"
+    own = run(cache, "synth", "chord", f"--bundle={bundle}", f"--picture={tmp_path}/one.png", f"--out={out}")
+    assert own.returncode == 0, own.stderr
+    fitted = run(
+        cache, "synth", "chord", f"--bundle={bundle}", f"--picture={tmp_path}/stroke.png", "--fit", f"--out={out}"
+    )
+    assert fitted.returncode == 0, fitted.stderr
+    assert {path.name for path in out.iterdir()} == {"one.wav", "one.png", "stroke.wav", "stroke.png"}
+
+
+def test_bench_prints_json_lines_and_a_table_and_draws_it(cache, tmp_path):
+    plot = tmp_path / "bench.png"
+    names = ("targets", "step")
+    arguments = ("--rounds=1", "--repeats=2", f"--benchmarks={','.join(names)}", f"--plot={plot}")
+    done = run(cache, "bench", *SMALL, *arguments)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [row["work"] for row in rows] == list(names)
+    assert all(row["items_per_s"] > 0 and 0 < row["share_of_floor"] < 1.5 for row in rows)
+    assert "specjax is" in done.stdout
+    assert plot.stat().st_size > 1000
+
+
+def test_bench_sweeps(cache):
+    done = run(
+        cache, "bench", *SMALL, "--rounds=1", "--repeats=1", "--benchmarks=targets", "--sweep=batch:4,8", "--devices=2"
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [(row["batch"], row["devices"]) for row in rows] == [(4, 2), (8, 2)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--benchmarks=juggling",), "--benchmarks=juggling is unknown: choose from targets"),
+        (("--sweep=warp:1,2",), "--sweep=warp:1,2 must be batch:N"),
+        (("--sweep=batch:0,2",), "numbers from 1 up are expected"),
+        (("--devices=two",), "--devices=two: numbers from 1 up"),
+        (("--peers_dir=nowhere",), "--peers_dir=nowhere is not a folder"),
+        (("--plot=nowhere/plot.png",), "must be a .png in a folder that exists"),
+    ],
+)
+def test_bench_refuses(cache, arguments, message):
+    assert message in refusal(run(cache, "bench", *SMALL, *arguments))
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_every_config_is_whole(name):
+    from specjax import papers
+
+    if name == "signal":  # is timed, and nothing to train
+        return
+    clock, task = papers.build(load(name).to_dict())
+    assert clock.steps > 0
+    assert task.name
+
+
+def test_configs_ship_in_the_wheel():
+    import tomllib
+    from pathlib import Path
+
+    project = tomllib.loads((Path(__file__).parent.parent.parent / "pyproject.toml").read_text())
+    shipped = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert shipped == {"configs": "specjax/configs"}

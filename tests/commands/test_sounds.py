@@ -1,0 +1,234 @@
+"""Sound files in, sound files out: the commands as a user types them."""
+
+import signal
+import subprocess
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from commands.run import ROOT, command, environment, refusal, run
+from specjax import synth
+from specjax.papers.texture import inference as sounds
+from specjax.plots import sound as plots
+from specjax.signal import inversion
+from specjax.signal.phase import streaming
+from specjax.signal.presets import PRESETS
+
+RATE = 22050
+T = np.arange(RATE) / RATE
+WAVE = 0.3 * np.sin(2 * np.pi * (440 * T + 200 * T**2)) + 0.1 * np.sin(2 * np.pi * 1500 * T) * (T > 0.5)
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sounds") / "in.flac"
+    soundfile.write(path, WAVE, RATE)
+    return path
+
+
+def near(wave):
+    """How like the spectrum of `WAVE` that of a wave is, whatever their phases."""
+    a, b = (np.abs(np.fft.rfft(x.reshape(-1, 2205))) for x in (WAVE, wave))
+    return np.corrcoef(a.ravel(), b.ravel())[0, 1]
+
+
+def onset(wave):
+    """The sample at which the tone of 1500 Hz begins."""
+    level = np.abs(np.convolve(wave * np.exp(-2j * np.pi * 1500 * T), np.ones(441), "same"))
+    return np.argmax(level > np.median(level[3 * RATE // 4 :]) / 2)
+
+
+def test_a_picture_of_sound_becomes_sound_again(cache, tmp_path, sound):
+    png, plot, wav = tmp_path / "a.png", tmp_path / "deep" / "plot.png", tmp_path / "a.wav"
+    done = run(cache, "synth", "spectrogram", sound, f"--out={png}", f"--plot={plot}")
+    assert done.returncode == 0, done.stderr
+    assert "513 rows, 87 frames" in done.stdout
+    assert plot.read_bytes()[:4] == b"\x89PNG"
+    done = run(cache, "synth", "invert", png, f"--out={wav}", "--iterations=8")
+    assert done.returncode == 0, done.stderr
+    assert "pghi ...\nfast_griffin_lim ...\nfast_griffin_lim 8/8: -" in done.stderr
+    wave, rate = soundfile.read(wav)
+    assert (rate, len(wave)) == (RATE, RATE)
+    assert np.std(wave) == pytest.approx(np.std(WAVE), rel=0.02), "a picture of ours tells how loud it was"
+    assert near(wave) > 0.98
+    told = float(done.stdout.split("convergence ")[1].split(" dB")[0])
+    assert told < -18
+
+
+def test_how_loud_a_strangers_picture_was_is_not_known(cache, tmp_path, sound):
+    assert run(cache, "synth", "spectrogram", sound, f"--out={tmp_path}/a.png").returncode == 0
+    with Image.open(tmp_path / "a.png") as picture:
+        Image.fromarray((np.asarray(picture) // 257).astype(np.uint8)).save(tmp_path / "grey.png")
+    arguments = ("--method=spsi", "--preset=picture", f"--plot={tmp_path}/plot.png", f"--out={tmp_path}/a.wav")
+    done = run(cache, "synth", "invert", tmp_path / "grey.png", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "22050 Hz" in done.stdout
+    assert "level unknown (the file stores no reference level); peak set to 0.9" in done.stdout
+    wave, _ = soundfile.read(tmp_path / "a.wav")
+    assert np.abs(wave).max() == pytest.approx(0.9, abs=0.01)
+    assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--preset=mvnet", "--iterations=8", "--mel_steps=10"),
+        ("--preset=wyse", "--start=spsi,griffin_lim", "--method=refine", "--iterations=4"),
+    ],
+)
+def test_a_sound_is_inverted_by_a_preset(cache, tmp_path, sound, arguments):
+    wav = tmp_path / "a.wav"
+    done = run(cache, "synth", "invert", sound, *arguments, f"--out={wav}")
+    assert done.returncode == 0, done.stderr
+    wave, _ = soundfile.read(wav)
+    assert len(wave) == RATE
+    assert 0.7 < np.std(wave) / np.std(WAVE) < 1.4, "how loud it was is known"
+    assert near(wave) > 0.8
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("what", ["invert", "stream"])
+def test_a_signal_ends_it_at_once_and_leaves_nothing(cache, tmp_path, what, number):
+    """In the middle of it: the sound is an hour long."""
+    long = tmp_path / "long.wav"
+    soundfile.write(long, np.resize(WAVE, RATE * (3600 if what == "stream" else 590)), RATE)
+    out = tmp_path / "out" / "a.wav"
+    process = subprocess.Popen(
+        command("synth", what, long, f"--out={out}"),
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(cache),
+        cwd=ROOT,
+    )
+    assert process.stderr.readline() == "specjax synth: starting\n"
+    if what == "stream":
+        assert process.stderr.readline() == "10 s done\n"
+        assert list(out.parent.iterdir())
+    else:
+        assert process.stderr.readline() == "pghi ...\n"
+    process.send_signal(number)
+    assert process.wait(timeout=5) == 128 + number
+    process.stderr.close()
+    assert not out.parent.exists() or not list(out.parent.iterdir())
+
+
+@pytest.mark.parametrize(("method", "late"), [("rtpghi", 58), ("spsi", 46)])
+def test_a_stream_says_how_late_and_how_fast(cache, tmp_path, sound, method, late):
+    wav = tmp_path / "a.wav"
+    done = run(cache, "synth", "stream", sound, f"--out={wav}", f"--method={method}")
+    assert done.returncode == 0, done.stderr
+    assert f"latency {late} ms" in done.stdout
+    wave, rate = soundfile.read(wav)
+    assert (rate, len(wave)) == (RATE, RATE), "all of the sound comes out, and where it was"
+    assert near(wave) > 0.95
+    assert abs(onset(wave) - onset(WAVE)) < 128, "half a hop"
+
+
+def test_features_are_named_and_drawn(cache, tmp_path, sound):
+    npz, plot = tmp_path / "f.npz", tmp_path / "f.png"
+    done = run(cache, "synth", "features", sound, f"--out={npz}", f"--plot={plot}")
+    assert done.returncode == 0, done.stderr
+    with np.load(npz) as found:
+        assert all(np.all(np.isfinite(found[name])) for name in found.files if name != "fundamental_hz")
+        assert found["mfcc"].shape == found["mfcc_delta"].shape == (20, len(found["time_s"]))
+        np.testing.assert_allclose(np.nanmedian(found["fundamental_hz"][2:18]), 500, rtol=0.15)
+        assert int(found["sample_rate"]) == RATE
+    assert plot.read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(("rate", "seconds", "hz"), [(8000, 0.3, 120.0), (44100, 1.0, 41.2), (96000, 0.5, 110.0)])
+def test_a_fundamental_is_found_at_any_rate(tmp_path, rate, seconds, hz):
+    time = np.arange(int(rate * seconds)) / rate
+    tone = sum(np.sin(2 * np.pi * hz * k * time) / k for k in range(1, 6))
+    soundfile.write(tmp_path / "a.wav", 0.2 * tone, rate)
+    found = sounds.extract_features(tmp_path / "a.wav", None)
+    inner = slice(2, -2)
+    np.testing.assert_allclose(found["fundamental_hz"][inner], hz, rtol=0.02)
+    assert found["time_s"][-1] == pytest.approx(seconds, abs=0.05)
+    assert len({values.shape[-1] for name, values in found.items() if values.ndim and name != "beat_s"}) == 1
+
+
+def test_beats_are_found_once(tmp_path, sound):
+    first = sounds.extract_features(sound, None, tmp_path / "beats")
+    (kept,) = (tmp_path / "beats").iterdir()
+    again = sounds.extract_features(sound, None, tmp_path / "beats")
+    np.testing.assert_array_equal(first["beat_s"], again["beat_s"])
+    assert kept.suffix == ".npz"
+
+
+def test_how_loud_it_was_is_of_the_frames_that_are_kept(tmp_path):
+    """`wyse` has frames in fours: what is loud in those left over does not count."""
+    wave = 0.01 * WAVE[:11000]
+    wave[10700:10880] = 0.5
+    soundfile.write(tmp_path / "a.wav", wave, RATE, subtype="FLOAT")
+    saved = sounds.read_spectrogram(tmp_path / "a.wav", PRESETS["wyse"])
+    assert saved.values.shape[1] == 80
+    levels = np.abs(librosa.stft(wave, n_fft=512, hop_length=128, center=False))
+    assert levels.max() > 5 * levels[:, :80].max()
+    assert saved.peak == pytest.approx(levels[:, :80].max(), rel=1e-4)
+
+
+def test_any_name_is_a_title():
+    picture = plots.spectrogram(np.zeros((3, 4)), np.arange(3.0), np.arange(4.0), "A$AP_ROCKY_$.mp3")
+    assert picture[:4] == b"\x89PNG"
+
+
+def test_noise_has_no_fundamental(tmp_path):
+    soundfile.write(tmp_path / "a.wav", 0.2 * np.random.default_rng(0).standard_normal(RATE), RATE)
+    assert np.mean(np.isnan(sounds.extract_features(tmp_path / "a.wav", None)["fundamental_hz"])) > 0.9
+
+
+def test_what_cannot_be_done_is_said_in_one_line(cache, tmp_path, sound):
+    taken, folder = tmp_path / "taken.wav", tmp_path / "folder.wav"
+    taken.touch()
+    folder.mkdir()
+    png = f"--out={tmp_path}/a.png"
+    short = tmp_path / "short.wav"
+    soundfile.write(short, WAVE[:600], RATE)
+    for words, says in (
+        (("invert",), "the following arguments are required: file"),
+        (("invert", sound), "the following arguments are required: --out"),
+        (("invert", sound, f"--out={tmp_path}/a.mp3"), "must end in .wav"),
+        (("invert", sound, f"--out={taken}"), "exists already"),
+        (("invert", sound, f"--out={folder}", "--overwrite"), "is a folder: name a file"),
+        (("invert", sound, f"--out={tmp_path}/{'x' * 300}.wav"), "File name too long"),
+        (("invert", taken, f"--out={taken}", "--overwrite"), "is the input file"),
+        (
+            ("invert", sound, f"--out={tmp_path}/a.wav", "--seed=99999999999999999999"),
+            "seed=99999999999999999999 from 0",
+        ),
+        (("invert", sound, f"--out={tmp_path}/a.wav", "--start=refine"), "begin with one of random"),
+        (
+            ("invert", sound, f"--out={tmp_path}/a.wav", "--sample_rate=8000"),
+            "unrecognized argument '--sample_rate=8000'; options of `specjax synth invert`: --help, --out",
+        ),
+        (("spectrogram", sound, png, f"--plot={tmp_path}/a.png"), "--plot="),
+        (
+            ("stream", sound, f"--out={tmp_path}/a.wav", "--preset=mvnet"),
+            "is a mel spectrogram, which cannot be streamed",
+        ),
+        (("features", sound, f"--out={tmp_path}/a.npz", "--sample_rate=0"), "asked for of 0 Hz"),
+        (("features", short, f"--out={tmp_path}/a.npz"), "lasts 0.027 s: its features need 0.046 s"),
+        (("invert", tmp_path / "no.wav", f"--out={tmp_path}/a.wav"), "No such file"),
+        (("invert", sound, f"--out={tmp_path}/a.wav", "--preset=none"), "choose one of"),
+        (("stream", sound, f"--out={tmp_path}/a.wav", "--method=pghi"), "cannot stream: choose spsi, rtpghi, rtisi_la"),
+    ):
+        assert says in refusal(run(cache, "synth", *words))
+    assert sorted(tmp_path.iterdir()) == [folder, short, taken]
+
+
+def subcommand_help(name):
+    actions = synth.parser()._subparsers._group_actions[0]
+    return actions.choices[name].format_help()
+
+
+def test_help_names_every_method_and_preset():
+    help_ = {name: subcommand_help(name) for name in ("invert", "stream")}
+    for name in (*inversion.METHODS, *inversion.STARTS, *PRESETS):
+        assert name in help_["invert"]
+    assert all(name in help_["stream"] for name in (*streaming.METHODS, *PRESETS))
+    assert "--digit" not in help_["invert"]
+    assert "--digit" in subcommand_help("chord")

@@ -1,0 +1,256 @@
+"""Knobs changed while training runs: what holds when, what is refused, and what survives."""
+
+import json
+import signal
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from engine.toy import ToyTask
+from specjax.cli.errors import UserError
+from specjax.engine import loop
+from specjax.engine import sharding as mesh
+from specjax.engine.checkpoint import digests
+from specjax.engine.config import TrainConfig
+from specjax.engine.live import changes
+from specjax.engine.live.changes import Change, value_at
+from specjax.engine.live.value import LiveValue, label_mask_parser, number_parser
+from specjax.engine.live.values import LiveValues, all_live_values
+from specjax.engine.workdir import StopRequest
+
+CONFIG = TrainConfig(steps=60, batch_size=8, log_every=1, checkpoint_every=10)
+
+
+class StopAt(StopRequest):
+    """Leaves before a step, as a signal would."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def reached(self, step):
+        return step >= self.step
+
+
+def train(workdir, stop=None, config=CONFIG):
+    workdir.mkdir(exist_ok=True)
+    return loop.train(ToyTask(), config, workdir, {}, stop or StopAt(config.steps))
+
+
+@pytest.fixture(scope="module")
+def four_steps(tmp_path_factory):
+    """Fingerprints of what four undisturbed steps end with."""
+    return digests(train(tmp_path_factory.mktemp("runs") / "four", StopAt(4)).state)
+
+
+def test_the_value_that_began_last_holds():
+    history = [Change(5, {"a": "1", "b": "7"}, "x"), Change(20, {"a": "2"}, "y"), Change(8, {"a": "3"}, "z")]
+    held = {step: value_at(history, "a", step) for step in (0, 4, 5, 7, 8, 19, 20, 99)}
+    assert held == {0: None, 4: None, 5: "1", 7: "1", 8: "3", 19: "3", 20: "2", 99: "2"}
+    assert value_at(history, "b", 50) == "7"
+    assert value_at([*history, Change(30, {"a": "config"}, "w")], "a", 31) is None
+
+
+def test_values_are_the_schedule_until_they_are_changed():
+    knobs = {
+        "lr": LiveValue(optax.linear_schedule(1.0, 0.0, 100), number_parser(0.0), scales=True),
+        "loss": LiveValue(optax.constant_schedule(0.25), number_parser(0.0)),
+        "mask": LiveValue(lambda step: jax.numpy.ones(3), label_mask_parser(3)),
+        "asleep": LiveValue(optax.constant_schedule(0.0), number_parser(0.0), dormant=True),
+    }
+    values = LiveValues(knobs, mesh.make_mesh())
+    plain = values(0, 4)
+    assert set(plain) == {"lr", "loss", "mask"}
+    np.testing.assert_allclose(plain["lr"], 1 - np.arange(4) / 100, rtol=1e-6)
+    history = [
+        Change(2, {"lr": "0.5", "loss": "3", "mask": "0,2"}, "x"),
+        Change(3, {"asleep": "0", "loss": "config"}, "y"),
+    ]
+    changed = values(0, 4, history)
+    assert set(changed) == set(knobs), "a dormant knob takes part once it is named, even by its own rest"
+    np.testing.assert_allclose(changed["lr"], [1, 0.99, 0.49, 0.485], rtol=1e-6)
+    np.testing.assert_array_equal(changed["loss"], [0.25, 0.25, 3, 0.25])
+    np.testing.assert_array_equal(changed["mask"], [[1, 1, 1], [1, 1, 1], [1, 0, 1], [1, 0, 1]])
+    assert set(values(0, 3, history)) == {"lr", "loss", "mask"}
+    for step in (0, 1000, 1022, 1023, 5000, 3):  # blocks ahead change nothing, in whatever order they are asked for
+        np.testing.assert_allclose(
+            values(step, 3)["lr"], [max(1 - s / 100, 0) for s in range(step, step + 3)], atol=1e-6
+        )
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "nan", "inf", "1e999", "0.5,1"])
+def test_a_number_is_finite_and_not_too_small(text):
+    with pytest.raises(ValueError, match="is not a finite number of at least 0"):
+        number_parser(0.0)(text)
+
+
+@pytest.mark.parametrize("text", ["", "3", "-1", "0,", "a", "0;1", "0,99", "²"])
+def test_a_mask_names_labels_that_exist(text):
+    with pytest.raises(ValueError, match="is not a list of labels from 0 to 2"):
+        label_mask_parser(3)(text)
+
+
+@pytest.mark.parametrize("per_dispatch", [1, 4])
+def test_a_changed_run_that_was_stopped_ends_as_the_one_that_knew_from_the_start(tmp_path, per_dispatch):
+    """Changed at three times, stopped in between; against the same changes known before the first step."""
+    import dataclasses
+
+    config = dataclasses.replace(CONFIG, steps_per_dispatch=per_dispatch)
+    live = tmp_path / "live"
+    train(live, StopAt(12), config)
+    changes.post(live, {"rate": "0.5"}, None)
+    train(live, StopAt(32), config)
+    changes.post(live, {"decay": "0.01", "sample_every": "20"}, None)
+    changes.post(live, {"rate": "2"}, 41)
+    end = train(live, config=config)
+    history = changes.read_history(live)
+    assert [(change.step, change.values) for change in history] == [
+        (12, {"rate": "0.5"}),
+        (32, {"decay": "0.01", "sample_every": "20"}),
+        (41, {"rate": "2"}),
+    ]
+    assert not list(changes.requests_path(live).iterdir()), "what is in the history waits no longer"
+
+    known = tmp_path / "known"
+    known.mkdir()
+    for change in history:
+        changes.post(known, change.values, change.step)
+    assert digests(train(known, config=config).state) == digests(end.state)
+    assert digests(train(tmp_path / "unchanged", config=config).state) != digests(end.state)
+
+    copied = tmp_path / "copied"
+    copied.mkdir()
+    changes.history_path(copied).write_bytes(changes.history_path(live).read_bytes())
+    assert digests(train(copied, config=config).state) == digests(end.state)
+
+    rates = [json.loads(line).get("train/loss") for line in (live / "metrics.jsonl").read_text().splitlines()]
+    again = [json.loads(line).get("train/loss") for line in (known / "metrics.jsonl").read_text().splitlines()]
+    assert [r for r in rates if r is not None] == [r for r in again if r is not None]
+    assert {path.name for path in (live / "samples").iterdir()} >= {"0000040", "0000060"}
+
+
+def test_a_change_is_durable_before_it_is_used(tmp_path, monkeypatch):
+    """Whatever a run has used is in the file already, flushed to the disk."""
+    order = []
+    append = changes._append_durably
+    monkeypatch.setattr(changes, "_append_durably", lambda *a: (append(*a), order.append("durable"))[0])
+    call = LiveValues.__call__
+    monkeypatch.setattr(
+        LiveValues,
+        "__call__",
+        lambda self, step, n, history=(): (order.append(len(history)), call(self, step, n, history))[1],
+    )
+    workdir = tmp_path / "run"
+    workdir.mkdir()
+    changes.post(workdir, {"rate": "0.5"}, None)
+    order.clear()
+    train(workdir, StopAt(2))
+    assert order == ["durable", 1, 1]
+
+
+def test_a_request_taken_up_but_not_removed_counts_once(tmp_path):
+    """Killed between writing the history and removing the request."""
+    workdir = tmp_path / "run"
+    workdir.mkdir()
+    path = changes.post(workdir, {"rate": "0.5"}, None)
+    text = path.read_text()
+    train(workdir, StopAt(5))
+    path.write_text(text)
+    train(workdir, StopAt(9))
+    assert [change.step for change in changes.read_history(workdir)] == [0]
+    assert not path.exists()
+
+
+def test_a_torn_last_line_was_never_used(tmp_path):
+    workdir = tmp_path / "run"
+    workdir.mkdir()
+    changes.post(workdir, {"rate": "0.5"}, None)
+    train(workdir, StopAt(5))
+    with open(changes.history_path(workdir), "a") as file:
+        file.write('{"step": 3, "values": {"ra')
+    assert len(changes.read_history(workdir)) == 1
+    train(workdir, StopAt(8))
+    assert changes.history_path(workdir).read_text().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "junk",
+        "[]",
+        "{}",
+        '{"step": -1, "values": {}, "request": "x"}',
+        '{"step": 1, "values": {"rate": 1}, "request": "x"}',
+    ],
+)
+def test_a_foreign_history_is_refused_with_its_line(tmp_path, line):
+    workdir = tmp_path / "run"
+    workdir.mkdir()
+    good = json.dumps(Change(1, {"rate": "1"}, "x")._asdict())
+    changes.history_path(workdir).write_text(f"{good}\n{line}\n")
+    with pytest.raises(UserError, match=r"knobs\.jsonl:2 is not a change"):
+        train(workdir)
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        "junk",
+        "[]",
+        '{"values": {"rate": "1"}}',
+        '{"at_step": null, "values": {"warp": "9"}}',
+        '{"at_step": "x", "values": {"rate": "1"}}',
+        '{"at_step": 2.5, "values": {"rate": "1"}}',
+        '{"at_step": -1, "values": {"rate": "1"}}',
+        '{"at_step": null, "values": {"rate": 1}}',
+        '{"at_step": null, "values": ["rate"]}',
+        '{"at_step": null, "values": {"rate": "1"}, "more": 1}',
+    ],
+)
+def test_a_foreign_request_changes_nothing_and_stops_nothing(tmp_path, four_steps, request_text):
+    """It is set aside; a change that its history would not read again is never taken up."""
+    workdir = tmp_path / "run"
+    folder = changes.requests_path(workdir)
+    folder.mkdir(parents=True)
+    (folder / "1.json").write_text(request_text)
+    assert digests(train(workdir, StopAt(4)).state) == four_steps
+    assert changes.read_history(workdir) == []
+    assert [path.name for path in folder.iterdir()] == ["1.refused"]
+
+
+def test_a_history_of_another_run_is_refused_with_its_line(tmp_path):
+    workdir = tmp_path / "run"
+    workdir.mkdir()
+    changes.history_path(workdir).write_text(json.dumps(Change(1, {"warp": "9"}, "x")._asdict()) + "\n")
+    with pytest.raises(UserError, match=r"knobs\.jsonl:1: 'warp' is no knob of this run"):
+        train(workdir)
+
+
+def test_what_does_not_exist_is_refused():
+    knobs = all_live_values(ToyTask(), CONFIG)
+    changes.check({"rate": "1", "decay": "config", "eval_every": "0"}, knobs)
+    with pytest.raises(UserError, match="'warp' is no knob of this run: choose from rate, decay, eval_every"):
+        changes.check({"warp": "9"}, knobs)
+    with pytest.raises(UserError, match="rate: 'fast' is not a finite number"):
+        changes.check({"rate": "fast"}, knobs)
+    with pytest.raises(UserError, match="sample_every: '-1' is not a number of steps"):
+        changes.check({"sample_every": "-1"}, knobs)
+
+
+def test_a_signal_and_a_change_do_not_meet(tmp_path):
+    """A request that waits when a run is told to stop is there for the next one."""
+    workdir = tmp_path / "run"
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
+    try:
+        stop = StopRequest()
+        train(workdir, StopAt(3))
+        changes.post(workdir, {"rate": "0.5"}, None)
+        signal.raise_signal(signal.SIGTERM)
+        train(workdir, stop)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert len(changes.waiting(workdir)) == 1
+    train(workdir, StopAt(6))
+    assert [change.step for change in changes.read_history(workdir)] == [3]

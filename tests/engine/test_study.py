@@ -1,0 +1,98 @@
+"""Questions: every variant can be trained, tables tell means, spreads and what stopped."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from specjax import papers
+from specjax.cli.config import load
+from specjax.cli.errors import UserError
+from specjax.engine import study
+from specjax.engine.study import Measure, Study, confidence_half_width, table
+from specjax.papers.chord.figures import trainings
+from specjax.papers.chord.studies import MEASURES, STUDIES
+
+EXACT = Measure("eval/exact_notes", "exact", 100.0, "{:.1f}%")
+
+
+VARIANTS = {f"{name}: {v}": words for name, s in STUDIES.items() for v, words in s.variants.items()}
+
+
+@pytest.mark.parametrize("overrides", [*VARIANTS.values(), *trainings(500).values()])
+def test_every_variant_can_be_trained(overrides):
+    config = load("unet:small")
+    config.update_from_flattened_dict(dict(overrides))
+    clock, task = papers.build(config.to_dict())
+    assert clock.steps == 500
+    assert task.config.conditioning.size == 112
+
+
+def test_the_interval_is_students():
+    values = [0.9, 0.95, 0.97, 0.91]
+    low, high = scipy.stats.t.interval(0.95, 3, loc=np.mean(values), scale=scipy.stats.sem(values))
+    assert confidence_half_width(values) == pytest.approx((high - low) / 2)
+    assert confidence_half_width([0.5, 0.5]) == 0
+    assert math.isnan(confidence_half_width([0.5]))
+
+
+def test_the_table_counts_what_stopped_and_averages_the_rest():
+    asked = Study("Which?", {"one": {}, "two": {}}, seeds=2)
+    runs = {
+        "one": [{"eval/exact_notes": 0.5}, {"eval/exact_notes": 0.7}],
+        "two": [{"stopped": "error: not finite"}, {"eval/exact_notes": 0.25}],
+    }
+    lines = table(asked, runs, [EXACT, Measure("eval/absent", "absent", 1.0, "{:.1f}")]).splitlines()
+    assert lines[0] == "Which?"
+    assert lines[2] == "| | runs that ended well | exact |"
+    assert lines[4] == f"| one | 2 of 2 | 60.0% ± {100 * confidence_half_width([0.5, 0.7]):.1f}% |"
+    assert lines[5] == "| two | 1 of 2 | 25.0% |"
+
+
+def test_a_run_that_is_finished_is_not_done_again(tmp_path, monkeypatch):
+    calls = []
+
+    class Done:
+        returncode, stdout, stderr = 0, '{"eval/exact_notes": 0.5}\n', ""
+
+        def check_returncode(self):
+            pass
+
+    def fake(name, *words):
+        calls.append((name, words))
+        (tmp_path / "one-0").mkdir(exist_ok=True)
+        return Done()
+
+    monkeypatch.setattr(study, "_specjax", fake)
+    asked = Study("Which?", {"one": {"model.skips": False}})
+    first = study.answer(asked, ["--config=unet:small"], [0], tmp_path, 8)
+    assert study.answer(asked, ["--config=unet:small"], [0], tmp_path, 8)["one"][0]["eval/exact_notes"] == 0.5
+    assert first["one"][0]["eval/exact_notes"] == 0.5
+    assert [name for name, _ in calls] == ["train", "evaluate"]
+    assert calls[0][1][:3] == ("--config=unet:small", "--config.model.skips=False", "--config.seed=0")
+    study.answer(asked, ["--config=unet:small"], [0], tmp_path, 16)
+    assert len(calls) == 4, "asked otherwise, it is measured anew"
+
+
+def test_a_training_that_stops_is_a_result(tmp_path, monkeypatch):
+    class Stopped:
+        returncode, stdout, stderr = 2, "", "step 3\nerror: the last 20 updates were not finite\n"
+
+    (tmp_path / "one-0").mkdir()
+    monkeypatch.setattr(study, "_specjax", lambda *_: Stopped())
+    (result,) = study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)["one"]
+    assert result["stopped"] == "error: the last 20 updates were not finite"
+
+
+def test_a_training_that_is_refused_is_none(tmp_path, monkeypatch):
+    class Refused:
+        returncode, stdout, stderr = 2, "", "error: model.labels=-1 must be 0 or more\n"
+
+    monkeypatch.setattr(study, "_specjax", lambda *_: Refused())
+    with pytest.raises(UserError, match=r"one-0 was refused: model.labels=-1"):
+        study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)
+
+
+def test_measures_are_those_of_the_wing():
+    assert all(measure.key.startswith("eval/") for measure in MEASURES)

@@ -1,0 +1,276 @@
+"""Labelled pictures from every source, upright and paired; the split; refusals."""
+
+import gzip
+import struct
+import sys
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from specjax.cli.errors import UserError
+from specjax.papers.chord import data as digits
+from specjax.papers.chord.data import DigitsConfig
+
+RNG = np.random.default_rng(0)
+
+
+def save_idx(path, array):
+    content = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+def save_pair(folder, part, count, *, prefix="", suffix="", classes=10):
+    """An idx pair of random pictures; returns them and their labels."""
+    images = RNG.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+    labels = RNG.integers(0, classes, count, dtype=np.uint8)
+    save_idx(folder / f"{prefix}{part}-images-idx3-ubyte{suffix}", images)
+    save_idx(folder / f"{prefix}{part}-labels-idx1-ubyte{suffix}", labels)
+    return images, labels
+
+
+def save_picture_folders(folder, labels=3, each=4):
+    """Pictures whose grey level tells their label."""
+    for label in range(labels):
+        (folder / str(label)).mkdir()
+        for i in range(each):
+            level = np.full((28, 28), 50 * label + i, np.uint8)
+            Image.fromarray(level).save(folder / str(label) / f"{i}.png")
+
+
+def load(source, **options):
+    return digits.load(DigitsConfig(source=str(source), **options))
+
+
+def assert_digits(found, images, labels):
+    np.testing.assert_array_equal(found.image, images)
+    np.testing.assert_array_equal(found.label, labels)
+    assert found.image.dtype == np.uint8
+    assert found.label.dtype == np.int32
+
+
+class TestBuiltin:
+    def test_a_tenth_is_held_out(self):
+        train, test = digits.load(DigitsConfig())
+        assert (len(train.label), len(test.label)) == (1618, 179)
+        assert set(train.label.tolist()) == set(test.label.tolist()) == set(range(10))
+
+    def test_they_are_sklearns_enlarged_to_twenty_pixels_in_a_black_frame(self):
+        from sklearn.datasets import load_digits
+
+        raw = load_digits()
+        train, _ = digits.load(DigitsConfig(held_out=0))
+        shown = jnp.asarray(raw.images[:20] / 16, jnp.float32)
+        enlarged = np.clip(jax.image.resize(shown, (20, 20, 20), "cubic", antialias=False), 0, 1) * 255
+        np.testing.assert_allclose(train.image[:20, 4:24, 4:24], enlarged, atol=0.51)
+        np.testing.assert_array_equal(train.label, raw.target)
+        frame = train.image.copy()
+        frame[:, 4:24, 4:24] = 0
+        assert not frame.any()
+
+    def test_ink_is_bright(self):
+        train, _ = digits.load(DigitsConfig())
+        assert train.image.max() == 255
+        assert np.median(train.image) == 0
+
+    def test_too_few_labels_are_refused(self):
+        with pytest.raises(UserError, match=r"label 5 is out of range 0 to 4: raise data\.labels"):
+            digits.load(DigitsConfig(labels=5))
+
+
+class TestIdxFolder:
+    @pytest.mark.parametrize("suffix", ["", ".gz"])
+    def test_mnists_own_test_part_is_held_out(self, tmp_path, suffix):
+        train, test = (
+            save_pair(tmp_path, "train", 12, suffix=suffix),
+            save_pair(tmp_path, "t10k", 5, suffix=suffix),
+        )
+        found = load(tmp_path)
+        assert_digits(found[0], *train)
+        assert_digits(found[1], *test)
+
+    def test_without_a_test_part_a_tenth_is_held_out(self, tmp_path):
+        images, labels = save_pair(tmp_path, "train", 20)
+        train, test = load(tmp_path)
+        assert_digits(train, images[:18], labels[:18])
+        assert_digits(test, images[18:], labels[18:])
+
+    @pytest.mark.parametrize("held_out", [0, 1, 7, 19])
+    def test_so_many_of_the_last_are_held_out_as_asked_for(self, tmp_path, held_out):
+        images, labels = save_pair(tmp_path, "train", 20)
+        save_pair(tmp_path, "t10k", 5)
+        train, test = load(tmp_path, held_out=held_out)
+        assert_digits(train, images[: 20 - held_out], labels[: 20 - held_out])
+        assert_digits(test, images[20 - held_out :], labels[20 - held_out :])
+
+    @pytest.mark.parametrize("held_out", [20, 21])
+    def test_something_must_be_left_to_train_on(self, tmp_path, held_out):
+        save_pair(tmp_path, "train", 20)
+        with pytest.raises(UserError, match=f"held_out={held_out} leaves nothing of 20"):
+            load(tmp_path, held_out=held_out)
+
+    def test_emnist_is_turned_upright(self, tmp_path):
+        train = save_pair(tmp_path, "train", 12, prefix="emnist-digits-", suffix=".gz")
+        test = save_pair(tmp_path, "test", 4, prefix="emnist-digits-", suffix=".gz")
+        for found, (images, labels) in zip(load(tmp_path), (train, test), strict=True):
+            assert_digits(found, np.swapaxes(images, 1, 2), labels)
+            assert found.image.flags.c_contiguous
+
+    def test_missing_labels_are_refused(self, tmp_path):
+        save_pair(tmp_path, "train", 3)
+        (tmp_path / "train-labels-idx1-ubyte").unlink()
+        with pytest.raises(UserError, match="train-labels-idx1-ubyte: No such file"):
+            load(tmp_path)
+
+    def test_labels_of_another_set_are_refused(self, tmp_path):
+        save_pair(tmp_path, "train", 3)
+        save_idx(tmp_path / "train-labels-idx1-ubyte", np.zeros(4, np.uint8))
+        with pytest.raises(UserError, match=r"\(4,\) labels for 3 pictures"):
+            load(tmp_path)
+
+    def test_labels_out_of_range_are_refused(self, tmp_path):
+        save_pair(tmp_path, "train", 3)
+        save_idx(tmp_path / "train-labels-idx1-ubyte", np.array([0, 47, 1], np.uint8))
+        with pytest.raises(UserError, match="label 47 is out of range 0 to 9"):
+            load(tmp_path)
+        train, _ = load(tmp_path, labels=62, held_out=0)
+        np.testing.assert_array_equal(train.label, [0, 47, 1])
+
+    def test_a_damaged_test_part_is_refused_not_ignored(self, tmp_path):
+        save_pair(tmp_path, "train", 3)
+        save_pair(tmp_path, "t10k", 3)
+        path = tmp_path / "t10k-images-idx3-ubyte"
+        path.write_bytes(path.read_bytes()[:-1])
+        with pytest.raises(UserError, match="t10k-images-idx3-ubyte is truncated"):
+            load(tmp_path)
+
+    def test_pictures_of_another_size_are_refused(self, tmp_path):
+        save_idx(tmp_path / "train-images-idx3-ubyte", np.zeros((3, 32, 32), np.uint8))
+        save_idx(tmp_path / "train-labels-idx1-ubyte", np.zeros(3, np.uint8))
+        with pytest.raises(UserError, match=r"\(32, 32\), expected 28 x 28"):
+            load(tmp_path)
+
+    def test_a_test_part_alone_is_refused(self, tmp_path):
+        save_pair(tmp_path, "t10k", 3)
+        with pytest.raises(UserError, match="no .*train-images"):
+            load(tmp_path)
+
+    def test_real_mnist(self, real_data):
+        train, test = load(real_data / "mnist")
+        assert (len(train.label), len(test.label)) == (54_000, 6_000)
+        np.testing.assert_array_equal(train.label[:10], [5, 0, 4, 1, 9, 2, 1, 3, 1, 4])
+        assert np.mean(train.image) == pytest.approx(33.3, abs=0.2)
+
+
+class TestPictureFolders:
+    def test_pictures_keep_their_labels(self, tmp_path):
+        save_picture_folders(tmp_path)
+        train, test = load(tmp_path)
+        assert (len(train.label), len(test.label)) == (11, 1)
+        images, labels = (np.concatenate(x) for x in zip(train, test, strict=True))
+        np.testing.assert_array_equal(images[:, 0, 0] // 50, labels)
+        np.testing.assert_array_equal(np.sort(images[:, 0, 0]), [50 * y + i for y in range(3) for i in range(4)])
+
+    def test_the_order_mixes_labels_and_is_the_same_every_time(self, tmp_path):
+        save_picture_folders(tmp_path)
+        train, test = load(tmp_path, held_out=6)
+        again = load(tmp_path, held_out=6)
+        assert len(set(test.label.tolist())) > 1
+        assert_digits(again[0], *train)
+        assert_digits(again[1], *test)
+
+    def test_other_files_are_left_alone(self, tmp_path):
+        save_picture_folders(tmp_path)
+        (tmp_path / "README").write_text("hello")
+        (tmp_path / "0" / "notes.txt").write_text("hello")
+        train, _ = load(tmp_path, held_out=0)
+        assert len(train.label) == 12
+
+    @pytest.mark.parametrize("name", ["cat", "-1", "1.5"])
+    def test_a_folder_without_a_number_is_refused(self, tmp_path, name):
+        save_picture_folders(tmp_path)
+        (tmp_path / "0").rename(tmp_path / name)
+        with pytest.raises(UserError, match=f"{name} is not named by a label 0 to 9"):
+            load(tmp_path)
+
+    def test_a_number_out_of_range_is_refused(self, tmp_path):
+        save_picture_folders(tmp_path)
+        (tmp_path / "0").rename(tmp_path / "10")
+        with pytest.raises(UserError, match="label 10 is out of range"):
+            load(tmp_path)
+
+    def test_one_junk_picture_is_named(self, tmp_path):
+        save_picture_folders(tmp_path)
+        (tmp_path / "1" / "bad.png").write_text("no picture")
+        with pytest.raises(UserError, match=r"1/bad\.png is not a readable picture"):
+            load(tmp_path)
+
+    def test_one_picture_of_another_size_is_named(self, tmp_path):
+        save_picture_folders(tmp_path)
+        Image.fromarray(np.zeros((32, 30), np.uint8)).save(tmp_path / "2" / "big.png")
+        with pytest.raises(UserError, match=r"2/big\.png: pictures of shape \(32, 30\)"):
+            load(tmp_path)
+
+    def test_a_folder_of_neither_kind_is_refused(self, tmp_path):
+        (tmp_path / "notes.txt").write_text("hello")
+        with pytest.raises(UserError, match="neither idx files nor folders of pictures"):
+            load(tmp_path)
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(UserError, match="is empty"):
+        load(tmp_path)
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(UserError, match="does not exist: name a folder"):
+        load(tmp_path / "gone")
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match="is not a folder"):
+        load(tmp_path / "file")
+
+
+@pytest.mark.parametrize("options", [{"labels": 0}, {"held_out": -2}])
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        DigitsConfig(**options)
+
+
+class TestTfds:
+    """With a stand-in for tensorflow_datasets: the real one would fetch from the network."""
+
+    @pytest.fixture
+    def sets(self, monkeypatch):
+        sets = {
+            split: [{"image": RNG.integers(0, 256, (28, 28, 1), dtype=np.uint8), "label": i % 10} for i in range(n)]
+            for split, n in (("train", 6), ("test", 3))
+        }
+        stand_in = SimpleNamespace(data_source=lambda name, split: sets[split])
+        monkeypatch.setitem(sys.modules, "tensorflow_datasets", stand_in)
+        return sets
+
+    @pytest.mark.parametrize(("name", "upright"), [("mnist", lambda x: x), ("emnist/digits", lambda x: x.T)])
+    def test_both_parts_are_read_and_emnist_turned(self, sets, name, upright):
+        for found, split in zip(load(f"tfds:{name}"), ("train", "test"), strict=True):
+            images = np.stack([upright(example["image"][..., 0]) for example in sets[split]])
+            assert_digits(found, images, [example["label"] for example in sets[split]])
+
+    def test_a_set_that_is_not_there_is_refused_with_a_way_out(self, monkeypatch):
+        def missing(name, split):
+            raise ValueError("no such set")
+
+        monkeypatch.setitem(sys.modules, "tensorflow_datasets", SimpleNamespace(data_source=missing))
+        with pytest.raises(UserError, match=r"tfds:nope cannot be read \(ValueError: no such set\): prepare it"):
+            load("tfds:nope")
+
+    def test_foreign_pictures_are_refused_as_such(self, sets):
+        sets["train"][0]["image"] = sets["train"][1]["image"] = np.zeros((28, 28, 1), np.uint8)
+        sets["test"] = [{"image": np.zeros((32, 32, 3), np.uint8), "label": 0}]
+        with pytest.raises(UserError, match=r"tfds:cifar10: pictures of shape \(32, 32, 3\)"):
+            load("tfds:cifar10")
