@@ -18,7 +18,7 @@ demo: $(READY)
 	@echo "look at demo/contact_sheet.png and listen to demo/chords/*.wav"
 
 test: check
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 
 test-long: $(READY)
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "long or not long"

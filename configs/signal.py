@@ -1,4 +1,4 @@
-"""Spectrograms and their inversion, to be timed: nothing here is trained.
+"""Benchmarks of spectrograms and their inversion. This config has nothing to train.
 
 python -m specjax.bench --config=signal --peers
 """
@@ -11,5 +11,5 @@ from specjax.papers.texture.benchmarks import SignalConfig
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Build the config."""
     return ConfigDict({"task": "texture/signal", **asdict(SignalConfig())})

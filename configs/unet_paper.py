@@ -1,8 +1,8 @@
-"""Digits to major triads as the chord paper and its authors' code do it, flaws included.
+"""U-Net from digits to major triads, as in the chord paper and its authors' code, flaws included.
 
-Hardware: two CPU cores make about 15 digits a second: an hour is 2,200 updates of 24. The paper's "150k steps" count
-samples, which is 6,250 updates.
-Expected: no exact triad at all. Bilinear upsampling and a 3x3 convolution cannot place a maximum in a chosen row.
+Hardware: two CPU cores train on about 15 digits per second, which is 2,200 updates of 24 digits per hour. The paper's
+"150k steps" count samples, which is 6,250 updates.
+Expected: no exact triads. Bilinear upsampling and a 3x3 convolution cannot place a maximum in a chosen row.
 
     python -m specjax.train --config=unet_paper --config.data.source=path/to/mnist
 """
@@ -21,7 +21,7 @@ from specjax.papers.chord.model import UNetConfig
 from specjax.papers.chord.sound import SoundConfig
 
 CHORD = ChordConfig(
-    # The literal triad rows of a digit are blank (see Conditioning.carry), so they carry its envelope here too.
+    # The rows of the literal triad are blank in a digit (see Conditioning.carry), so here too they carry its envelope.
     conditioning=Conditioning(resampling="fft", quantise=True),
     model=UNetConfig(),
     loss_options=LossOptions(huber_delta=1.0, ms_ssim_weights=AUTHORS_SCALES),
@@ -33,5 +33,5 @@ TRAIN = TrainConfig(steps=6_250, batch_size=24, eval_every=500, eval_examples=48
 
 
 def get_config() -> ConfigDict:
-    """The config."""
+    """Build the config."""
     return ConfigDict({"task": "chord/unet", **asdict(TRAIN), **asdict(CHORD)})

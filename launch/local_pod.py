@@ -1,11 +1,10 @@
 """python launch/local_pod.py --processes=2 -- --config=unet:tiny --workdir=runs/pod
 
-Runs `specjax.train` as a pod of processes on this machine, joined over loopback: for trying out what a cluster will
-do. The arguments after `--` are train's own.
+Runs `specjax.train` as several processes on this machine that communicate over loopback, to try out multi-process
+training without a cluster. The arguments after `--` are passed to `specjax.train`.
 
-Restart story: when a process dies the others cannot go on. All are then stopped and the pod is started again, up to
---restarts times; it resumes from its newest intact checkpoint. SIGTERM or Ctrl-C is passed on to every process, which
-save and leave.
+Restarts: when a process dies, the others cannot continue. All are stopped and restarted, up to --restarts times, and
+training resumes from the newest intact checkpoint. SIGTERM and Ctrl-C are passed on: every process saves and exits.
 """
 
 import argparse
@@ -20,8 +19,8 @@ from types import FrameType
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--restarts", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=2, help="number of processes (default: %(default)s)")
+    parser.add_argument("--restarts", type=int, default=3, help="maximum restarts (default: %(default)s)")
     parser.add_argument("arguments", nargs="*", help="arguments of specjax.train, after --")
     options = parser.parse_args()
     if options.processes < 1 or options.restarts < 0:
@@ -31,15 +30,15 @@ def main() -> None:
         signal.signal(number, pod.stop)
     for attempt in range(options.restarts + 1):
         status = pod.run()
-        # 2 is a refusal: the same command would be refused again.
+        # Status 2 is a user error, which a restart would repeat.
         if status in (0, 2) or pod.stopping:
             sys.exit(status)
-        print(f"pod: a process ended with {status}; attempt {attempt + 1} is over", file=sys.stderr, flush=True)
+        print(f"pod: a process exited with status {status} in attempt {attempt + 1}", file=sys.stderr, flush=True)
     sys.exit(1)
 
 
 class Pod:
-    """Processes that live and die together."""
+    """Training processes that start and stop together."""
 
     def __init__(self, processes: int, arguments: list[str]) -> None:
         self._count, self._arguments = processes, arguments
@@ -47,7 +46,10 @@ class Pod:
         self.stopping = False
 
     def run(self) -> int:
-        """Start all, wait for all; the first bad status ends the others and is returned."""
+        """Start all processes and wait for them; return an exit status, not 0 if any process failed.
+
+        When a process fails, the others are killed.
+        """
         coordinator = f"127.0.0.1:{_free_port()}"
         self._processes = [
             subprocess.Popen(
@@ -71,7 +73,7 @@ class Pod:
             time.sleep(0.1)
 
     def stop(self, number: int, frame: FrameType | None) -> None:
-        """Pass a signal on: every process saves and leaves."""
+        """Signal handler: send SIGTERM to every process, so that it saves and exits."""
         self.stopping = True
         for process in self._processes:
             if process.poll() is None:

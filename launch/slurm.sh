@@ -1,9 +1,10 @@
 #!/bin/bash
 # sbatch launch/slurm.sh --config=unet --workdir=/shared/runs/unet
 #
-# One task a GPU; jax.distributed finds the pod from Slurm's own variables.
-# Restart story: SIGTERM comes two minutes before the time limit or a preemption; the run saves and leaves, Slurm
-# queues the job again, and the same command resumes. A dead node ends the job, which is queued again too.
+# Trains with one task per GPU. jax.distributed finds the processes from the environment variables of Slurm.
+#
+# Restarts: SIGTERM is sent two minutes before the time limit or a preemption. The run saves and exits, this script
+# requeues the job, and the same command resumes training. If a node dies, Slurm requeues the job.
 #SBATCH --job-name=specjax
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=8
@@ -16,6 +17,6 @@ set -euo pipefail
 export XLA_PYTHON_CLIENT_MEM_FRACTION=.9
 status=0
 srun --kill-on-bad-exit=1 python -m specjax.train --pod "$@" || status=$?
-# 143 is "stopped by SIGTERM and saved": go on where it left off.
+# Status 143: stopped by SIGTERM after saving. Requeue the job to resume.
 if [ "$status" -eq 143 ]; then scontrol requeue "$SLURM_JOB_ID"; fi
 exit "$status"

@@ -1,8 +1,10 @@
 #!/bin/bash
 # launch/tpu_vm.sh NAME ZONE --config=unet --workdir=gs://bucket/runs/unet-or-a-shared-folder
 #
-# Runs the same command on every worker of a TPU VM slice, from a checkout already copied to ~/specjax.
-# Restart story: a preempted slice is made anew (queued resources do it by themselves); run this again, it resumes.
+# Trains on every worker of a TPU VM slice, from a checkout already copied to ~/specjax.
+#
+# Restarts: after a preemption, recreate the slice (queued resources do so automatically) and run this command again.
+# Training resumes.
 set -euo pipefail
 name=$1 zone=$2
 shift 2

@@ -1,3 +1,3 @@
-"""specjax: spectrograms and neural networks, four papers in one JAX house."""
+"""specjax: spectrograms and neural networks, four papers on one JAX engine."""
 
 __version__ = "0.1.0"

@@ -1,9 +1,10 @@
 """python -m specjax.bench --config=unet [--peers] [--peers_dir=DIR] [--benchmarks=targets,step] [--sweep=batch:1,2,4,8]
 
-Times the works of a config on the machine at hand. Every program, ours or a peer's, is a process of its own that prints
-one JSON line, and all take turns for a few rounds: ratios are within a round, so that a busy moment meets both sides.
-Then a table, and with --plot=FILE.png a picture. --peers adds plain SciPy and PyTorch programs of the same works
-(`pip install specjax[peers]`), --peers_dir a folder of tuned ones.
+Runs the benchmarks of a config on this machine. Every program, of specjax or a peer, runs in its own process and prints
+one JSON line. All programs take turns for a few rounds, and speedups are computed within each round, so that a busy
+phase of the machine affects both sides alike. The results are printed as a table and, with --plot=FILE.png, plotted.
+--peers also runs plain NumPy, SciPy, PyTorch and librosa programs that do the same (`pip install specjax[peers]`),
+--peers_dir a folder of tuned ones.
 
     python -m specjax.bench --config=unet --benchmarks=step --sweep=batch:8,24,64
     python -m specjax.bench --config=unet --benchmarks=step --devices=1,2
@@ -25,22 +26,23 @@ from absl import flags
 from ml_collections import config_flags
 
 from specjax import papers
-from specjax.benchmark.report import Program, merge, plot, table, take_turns
+from specjax.benchmark.report import Program, format_table, merge, save_plot, take_turns
 from specjax.benchmark.timing import Info
 from specjax.cli import app
 from specjax.cli.errors import UserError
+from specjax.cli.paths import local_path
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "name, name:variant or path of a config", lock_config=True)
-BENCHMARKS = flags.DEFINE_list("benchmarks", [], "what to time; the config's defaults if not given")
-ROUNDS = flags.DEFINE_integer("rounds", 3, "turns that every program takes", lower_bound=1)
-REPEATS = flags.DEFINE_integer("repeats", 5, "timed calls a turn, after one that warms up", lower_bound=1)
-BATCH = flags.DEFINE_integer("batch", 0, "items a call; 0 leaves it to the work", lower_bound=0)
-PEERS = flags.DEFINE_bool("peers", False, "run the plain peers of the same works beside")
-PEERS_DIR = flags.DEFINE_string("peers_dir", None, "folder of tuned peers to run beside")
-SWEEP = flags.DEFINE_string("sweep", "", "batch:N,N,... or steps_per_dispatch:N,N,... to try one after the other")
-DEVICES = flags.DEFINE_list("devices", [], "numbers of CPU devices to try; by default one")
-PLOT = flags.DEFINE_string("plot", None, "PNG to draw the table into")
-ONLY = flags.DEFINE_string("only", None, "time this one work in this process and print its line")
+BENCHMARKS = flags.DEFINE_list("benchmarks", [], "benchmarks to run; by default those of the config")
+ROUNDS = flags.DEFINE_integer("rounds", 3, "number of times that every program runs", lower_bound=1)
+REPEATS = flags.DEFINE_integer("repeats", 5, "timed calls per round, after one warm-up call", lower_bound=1)
+BATCH = flags.DEFINE_integer("batch", 0, "items per call; 0: the default of the benchmark", lower_bound=0)
+PEERS = flags.DEFINE_bool("peers", False, "also run the plain peers of the benchmarks")
+PEERS_DIR = flags.DEFINE_string("peers_dir", None, "also run the tuned peers in this folder")
+SWEEP = flags.DEFINE_string("sweep", "", "batch:N,N,... or steps_per_dispatch:N,N,...: values to run one after another")
+DEVICES = flags.DEFINE_list("devices", [], "numbers of CPU devices to run with; by default one")
+PLOT = flags.DEFINE_string("plot", None, "PNG file to plot the results in")
+ONLY = flags.DEFINE_string("only", None, "run this one benchmark in this process and print its JSON line")
 
 CHECKOUT = Path(__file__).parent.parent
 
@@ -48,7 +50,7 @@ CHECKOUT = Path(__file__).parent.parent
 def main(argv: Sequence[str]) -> None:
     del argv
     if CONFIG.value is None:
-        raise UserError("--config is missing: say --config=unet")
+        raise UserError("--config is missing: for example --config=unet")
     if ONLY.value is not None:
         print(json.dumps(measure(ONLY.value)))
         return
@@ -59,15 +61,19 @@ def main(argv: Sequence[str]) -> None:
     turns = take_turns(programs, ROUNDS.value)
     for rows in turns:
         print(json.dumps(merge(rows)))
-    print(table(programs, turns))
+    print(format_table(programs, turns))
     if PLOT.value:
-        plot(programs, turns, Path(PLOT.value))
+        save_plot(programs, turns, local_path(PLOT.value, "--plot", "file"))
     if failed := [program for program, rows in zip(programs, turns, strict=True) if "error" in merge(rows)]:
-        raise UserError(f"{len(failed)} of {len(programs)} programs did not run, the first {failed[0].name}: see above")
+        raise UserError(f"{len(failed)} of {len(programs)} programs did not run, first {failed[0].name}: see the table")
 
 
 def measure(name: str) -> dict[str, Any]:
-    """The row of one work, timed here and now."""
+    """Run one benchmark in this process and return its row.
+
+    Raises:
+      UserError: the paper has no benchmark of this name, or the benchmark cannot be built.
+    """
     import resource
 
     import jax
@@ -88,7 +94,7 @@ def measure(name: str) -> dict[str, Any]:
     median, device = statistics.median(times), jax.devices()[0]
     memory = device.memory_stats() or {}
     peak = memory.get("peak_bytes_in_use", 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    machine = roofline.measure()  # last, for its memory is not the work's
+    machine = roofline.measure()  # Last: its memory must not count as the benchmark's.
     row = {
         "batch": benchmark.items,
         "ms_per_step": round(1e3 * median, 3),
@@ -98,11 +104,11 @@ def measure(name: str) -> dict[str, Any]:
         "compile_s": round(benchmark.compile_s, 2),
         "gflop_least": round(benchmark.flops / 1e9, 4),
         "gflop_compiled": round(benchmark.compiled_flops / 1e9, 4),
-        "mb_least": round(benchmark.moved / 1e6, 3),
+        "mb_least": round(benchmark.bytes_moved / 1e6, 3),
         "mb_compiled": round(benchmark.compiled_bytes / 1e6, 3),
         "machine_gflop_per_s": round(machine.flops_per_s / 1e9, 1),
         "machine_gb_per_s": round(machine.bytes_per_s / 1e9, 1),
-        "share_of_floor": round(machine.seconds(benchmark.flops, benchmark.moved) / median, 4),
+        "share_of_roofline": round(machine.seconds(benchmark.flops, benchmark.bytes_moved) / median, 4),
         "steps": REPEATS.value,
         "audio_s_per_s": round(benchmark.items * benchmark.audio_s / median, 2),
         "convergence_db": round(benchmark.convergence_db(result), 2) if benchmark.convergence_db else math.nan,
@@ -114,24 +120,31 @@ def measure(name: str) -> dict[str, Any]:
 
 
 def _module() -> ModuleType:
-    """The `benchmarks` module of the config's paper."""
+    """Import the `benchmarks` module of the config's paper.
+
+    Raises:
+      UserError: the paper is unknown or has no benchmarks.
+    """
     paper = CONFIG.value.get("task", "").partition("/")[0]
     module = papers.module(paper, "benchmarks") if paper in papers.PAPERS else None
     if module is None:
-        raise UserError(f"config.task={CONFIG.value.get('task')!r} has no benchmarks: choose a config that has")
+        task = CONFIG.value.get("task")
+        raise UserError(
+            f"config.task={task!r} has no benchmarks: choose a config that has some, such as unet or signal"
+        )
     return module
 
 
 def _programs() -> list[Program]:
-    """Our program for each benchmark and each swept value, followed by its peers."""
+    """List the programs to run: those of specjax for each benchmark and swept value, each followed by its peers."""
     known = _module().INFO
     names = BENCHMARKS.value or [name for name, info in known.items() if info.default]
     if unknown := [name for name in names if name not in known]:
         raise UserError(f"--benchmarks={unknown[0]} is unknown: choose from {', '.join(known)}")
-    parameter, values = _sweep()
+    parameter, values = _parse_sweep()
     if parameter == "steps_per_dispatch" and parameter not in CONFIG.value:
-        raise UserError(f"--sweep={SWEEP.value}: this config has no {parameter}")
-    counts = _counts(DEVICES.value, "--devices") or [0]
+        raise UserError(f"--sweep={SWEEP.value}: this config has no {parameter}, choose a config that is trained")
+    counts = _parse_counts(DEVICES.value, "--devices") or [0]
     programs = []
     for name in names:
         peers = _peers(known[name])
@@ -154,47 +167,56 @@ def _programs() -> list[Program]:
 
 
 def _peers(info: Info) -> list[tuple[str, list[str], Path | None]]:
-    """Name, command and folder of the peers of one benchmark."""
+    """Return name, command and folder of each peer of a benchmark."""
     peers: list[tuple[str, list[str], Path | None]] = []
     if PEERS.value and info.plain:
-        library, module, *words = info.plain
-        command = [sys.executable, "-m", f"benchmarks.peers.{module}", *words, f"--repeats={min(REPEATS.value, 3)}"]
+        library, module, *arguments = info.plain
+        command = [sys.executable, "-m", f"benchmarks.peers.{module}", *arguments, f"--repeats={min(REPEATS.value, 3)}"]
         peers.append((f"plain {library}", command, CHECKOUT))
     if PEERS_DIR.value is not None and info.tuned:
-        peers.append(("tuned", [sys.executable, *info.tuned], Path(PEERS_DIR.value)))
+        peers.append(("tuned", [sys.executable, *info.tuned], local_path(PEERS_DIR.value, "--peers_dir")))
     return peers
 
 
 def _check_peers() -> None:
+    """Check that the peers asked for are there, with the libraries they need."""
     if PEERS.value:
         if not (CHECKOUT / "benchmarks" / "peers").is_dir():
             raise UserError("--peers needs the folder benchmarks/peers of a source checkout, which is not installed")
         if missing := [name for name in ("torch", "scipy", "pytorch_msssim") if not importlib.util.find_spec(name)]:
             raise UserError(f"--peers needs {', '.join(missing)}: pip install 'specjax[peers]'")
-    if PEERS_DIR.value is not None and not Path(PEERS_DIR.value).is_dir():
-        raise UserError(f"--peers_dir={PEERS_DIR.value} is not a folder")
+    if PEERS_DIR.value is not None and not local_path(PEERS_DIR.value, "--peers_dir").is_dir():
+        raise UserError(f"--peers_dir={PEERS_DIR.value} is not a folder: name the folder of the tuned peers")
 
 
-def _sweep() -> tuple[str, list[int]]:
+def _parse_sweep() -> tuple[str, list[int]]:
+    """Return the swept parameter and its values; an empty name and [0] if there is no sweep."""
     if not SWEEP.value:
         return "", [0]
     parameter, _, numbers = SWEEP.value.partition(":")
     if parameter not in ("batch", "steps_per_dispatch") or not numbers:
         raise UserError(f"--sweep={SWEEP.value} must be batch:N,N,... or steps_per_dispatch:N,N,...")
-    return parameter, _counts(numbers.split(","), "--sweep")
+    return parameter, _parse_counts(numbers.split(","), "--sweep")
 
 
-def _counts(words: Sequence[str], flag: str) -> list[int]:
-    if not all(word.isdecimal() and int(word) for word in words):
-        raise UserError(f"{flag}={','.join(words)}: numbers from 1 up are expected")
-    return [int(word) for word in words]
+def _parse_counts(values: Sequence[str], flag: str) -> list[int]:
+    """Parse integers of at least 1.
+
+    Raises:
+      UserError: a value is not such an integer.
+    """
+    if not all(value.isdecimal() and int(value) for value in values):
+        raise UserError(f"{flag}={','.join(values)}: numbers from 1 up are expected")
+    return [int(value) for value in values]
 
 
 def _check_plot() -> None:
+    """Check that matplotlib is installed and that the plot can be saved, if one is asked for."""
     if PLOT.value is None:
         return
     app.require_package("matplotlib", "--plot", extra="plots")
-    if not PLOT.value.endswith(".png") or not Path(PLOT.value).absolute().parent.is_dir():
+    path = local_path(PLOT.value, "--plot", "file")
+    if not PLOT.value.endswith(".png") or not path.absolute().parent.is_dir():
         raise UserError(f"--plot={PLOT.value} must be a .png in a folder that exists")
 
 

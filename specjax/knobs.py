@@ -1,8 +1,8 @@
 """python -m specjax.knobs --workdir=runs/unet [--at_step=N] [lr=0.5 loss.ms_ssim=0.3 curriculum=0,1 ...]
 
-Changes the knobs of a training while it runs, from its next dispatch on or from --at_step on; `NAME=config` follows
-the config again. `lr` scales the learning rate of the config, everything else is the value itself. Without a change
-it shows what there is to change, what was changed, and what waits to be taken up.
+Changes live values of a run while it trains. Changes take effect at the next dispatch, or at update --at_step.
+`lr` is a factor on the learning rate of the config; every other value replaces that of the config. `NAME=config`
+follows the config again. Without a change, prints the live values, the changes so far and the requests that wait.
 """
 
 import json
@@ -15,6 +15,7 @@ from absl import flags
 
 from specjax.cli import app
 from specjax.cli.errors import UserError
+from specjax.cli.paths import local_path
 
 if TYPE_CHECKING:
     from specjax.engine.live.changes import Change
@@ -22,61 +23,63 @@ if TYPE_CHECKING:
 
 POSITIONAL = 100
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run")
-AT_STEP = flags.DEFINE_integer("at_step", None, "update from which on the changes hold; by default the next", 0)
+AT_STEP = flags.DEFINE_integer("at_step", None, "update at which the changes take effect; by default the next", 0)
 
 
 def main(argv: Sequence[str]) -> None:
     if WORKDIR.value is None:
         raise UserError("--workdir is missing: name the folder of a run")
-    workdir = Path(WORKDIR.value)
-    values = _assignments(argv[1:])
+    workdir = local_path(WORKDIR.value, "--workdir")
+    values = _parse_assignments(argv[1:])
     if AT_STEP.value is not None and not values:
-        raise UserError("--at_step changes nothing by itself: add what to change, such as lr=0.5")
+        raise UserError("--at_step changes nothing by itself: add a change, such as lr=0.5")
     print("specjax knobs: starting", file=sys.stderr, flush=True)
     from specjax import papers
     from specjax.cli import config
     from specjax.engine.live import changes
     from specjax.engine.live.values import all_live_values
 
-    clock, task = papers.build(config.read_json(workdir / "config.json"))
-    knobs = all_live_values(task, clock)
+    train_config, task = papers.build(config.read_json(workdir / "config.json"))
+    live_values = all_live_values(task, train_config)
     step = _last_step(workdir)
     if values:
-        changes.check(values, knobs)
-        _check_step(AT_STEP.value, step, clock.steps)
+        changes.check(values, live_values)
+        _check_step(AT_STEP.value, step, train_config.steps)
         changes.post(workdir, values, AT_STEP.value)
-        print(f"posted; the run in {workdir} takes it up at its next dispatch, or when it is started again")
+        print(f"posted; the run in {workdir} takes it up at its next dispatch, or when it is resumed")
     history = changes.read_history(workdir)
-    print(_table(knobs, history, step))
+    print(_table(live_values, history, step))
     for change in history:
-        print(f"from step {change.step}: {_said(change.values)}")
-    for path in changes.waiting(workdir):
+        print(f"from step {change.step}: {_format_values(change.values)}")
+    for path in changes.list_pending_requests(workdir):
         request = changes.read_request(path)
         begin = "the next step" if request.at_step is None else f"step {request.at_step}"
-        print(f"waiting, from {begin}: {_said(request.values)}")
+        print(f"waiting, from {begin}: {_format_values(request.values)}")
 
 
-def _assignments(words: Sequence[str]) -> dict[str, str]:
+def _parse_assignments(words: Sequence[str]) -> dict[str, str]:
+    """Parse words of the form NAME=VALUE."""
     values: dict[str, str] = {}
     for word in words:
         name, equals, text = word.partition("=")
         if not (name and equals and text):
             raise UserError(f"{word!r} is not of the form NAME=VALUE, such as lr=0.5")
         if name in values:
-            raise UserError(f"{name} is given twice")
+            raise UserError(f"{name} is given twice: give it once")
         values[name] = text
     return values
 
 
-def _check_step(at_step: int | None, now: int, steps: int) -> None:
-    if at_step is not None and not now <= at_step < steps:
+def _check_step(at_step: int | None, step: int, steps: int) -> None:
+    """Check that the run will still reach `at_step`, if it is given: from its current `step` to `steps` - 1."""
+    if at_step is not None and not step <= at_step < steps:
         raise UserError(
-            f"--at_step={at_step}: the run is at step {now} and ends at {steps}; choose between them, or leave it out"
+            f"--at_step={at_step}: the run is at step {step} and ends at {steps}; choose a step between, or omit it"
         )
 
 
 def _last_step(workdir: Path) -> int:
-    """Last step in the log of the run."""
+    """Last step in the log of the run; 0 if nothing is logged yet."""
     path = workdir / "metrics.jsonl"
     if not path.exists():
         return 0
@@ -91,23 +94,25 @@ def _last_step(workdir: Path) -> int:
     return 0
 
 
-def _table(knobs: Mapping[str, "LiveValue"], history: Sequence["Change"], step: int) -> str:
+def _table(live_values: Mapping[str, "LiveValue"], history: Sequence["Change"], step: int) -> str:
+    """Table of the live values: their name, their value by the config at `step`, and the change in force."""
     import numpy as np
 
-    from specjax.engine.live.changes import value_at
+    from specjax.engine.live.changes import find_value
 
     rows = [f"{f'step {step}':<18}{'config':>24}  changed to"]
-    for name, knob in knobs.items():
-        configured = np.asarray(knob.schedule(np.float32(step)))
+    for name, live_value in live_values.items():
+        configured = np.asarray(live_value.schedule(np.float32(step)))
         members = ",".join(map(str, np.flatnonzero(configured)))
         shown = members if configured.ndim else f"{float(configured):.4g}"
-        changed = value_at(history, name, step)
-        scaled = "times " if knob.scales and changed else ""
-        rows.append(f"{name:<18}{shown:>24}  {scaled}{changed or ''}".rstrip())
+        changed = find_value(history, name, step)
+        prefix = "times " if live_value.scales and changed else ""
+        rows.append(f"{name:<18}{shown:>24}  {prefix}{changed or ''}".rstrip())
     return "\n".join(rows)
 
 
-def _said(values: Mapping[str, str]) -> str:
+def _format_values(values: Mapping[str, str]) -> str:
+    """Format changes as a user types them: NAME=VALUE, separated by spaces."""
     return " ".join(f"{name}={text}" for name, text in values.items())
 
 

@@ -1,7 +1,6 @@
 """python -m specjax.synth {chord,spectrogram,invert,stream,features} ...
 
-Makes sounds and pictures from files and trained bundles. `specjax synth SUBCOMMAND --help` lists the options of one
-subcommand.
+Makes sounds and pictures from files and trained bundles. `SUBCOMMAND --help` lists the options of a subcommand.
 
     specjax synth chord --bundle=bundles/unet --digit=4 --out=FOLDER
     specjax synth spectrogram in.wav --out=spec.png
@@ -18,9 +17,11 @@ from specjax import papers
 from specjax.cli import app
 from specjax.cli.errors import UserError
 
+PARSES_ITSELF = True  # with argparse, for the options of each subcommand
+
 
 class _Parser(argparse.ArgumentParser):
-    """Reports a wrong command line as a `UserError`, like every other error of ours."""
+    """Argument parser that raises `UserError` for a wrong command line, instead of printing its usage and exiting."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **kwargs)
@@ -32,7 +33,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line: one subcommand for each entry of the papers' `synth.SUBCOMMANDS`."""
+    """Build the argument parser, with one subcommand for each entry of the papers' `synth.SUBCOMMANDS`."""
     command = _Parser(prog="specjax synth", description=__doc__)
     subcommands = command.add_subparsers(required=True, metavar="SUBCOMMAND", dest="subcommand")
     for paper in papers.PAPERS:
@@ -52,4 +53,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main, parse_flags=False)
+    app.run(main)

@@ -1,6 +1,6 @@
 """python -m specjax.train --config=unet [--workdir=runs/unet] [--config.steps=2000 ...]
 
-Trains what a config describes. The same command again resumes.
+Trains the task that a config describes. If the run was interrupted, the same command resumes it.
 """
 
 import importlib.util
@@ -16,25 +16,26 @@ from absl import flags
 from ml_collections import config_flags
 
 from specjax.cli import app
+from specjax.cli.config import config_names
 from specjax.cli.errors import UserError
+from specjax.cli.paths import local_path
 
 if TYPE_CHECKING:
     from specjax.engine.task import Task
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "name, name:variant or path of a config", lock_config=True)
-WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run; by default runs/NAME")
-COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port of process 0, where a pod is not detected")
+WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run (default: runs/NAME or runs/NAME-variant)")
+COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port of process 0, if the pod is not detected")
 PROCESSES = flags.DEFINE_integer("num_processes", None, "number of processes of the pod")
-PROCESS = flags.DEFINE_integer("process_id", None, "number of this process")
-POD = flags.DEFINE_bool("pod", False, "join the pod that Slurm, Kubernetes, MPI or the TPU runtime announces")
+PROCESS = flags.DEFINE_integer("process_id", None, "index of this process, from 0")
+POD = flags.DEFINE_bool("pod", False, "join the pod that Slurm, Kubernetes, MPI or the TPU runtime describes")
 
 
 def main(argv: Sequence[str]) -> None:
     del argv
     if CONFIG.value is None:
-        from specjax.cli.config import config_names
-
         raise UserError(f"--config is missing: choose one of {', '.join(config_names())}")
+    workdir = local_path(WORKDIR.value or f"runs/{_default_name()}", "--workdir")
     print("specjax train: starting", file=sys.stderr, flush=True)
     import jax
 
@@ -47,14 +48,13 @@ def main(argv: Sequence[str]) -> None:
     from specjax.engine.workdir import StopRequest, WorkdirLock
 
     values = CONFIG.value.to_dict()
-    clock, task = papers.build(values)
-    workdir = Path(WORKDIR.value or f"runs/{_name()}")
+    config, task = papers.build(values)
     lock = WorkdirLock(workdir) if jax.process_index() == 0 else None
     print(f"{task.name} on {jax.device_count()} x {jax.devices()[0].device_kind}, into {workdir}", file=sys.stderr)
     if lock:
         _write_overview(task, workdir / "parameters.txt")
     stop = StopRequest()
-    run = train(task, clock, workdir, _facts(values), stop)
+    run = train(task, config, workdir, _metadata(values), stop)
     if lock:
         lock.release()
     if stop.exit_status:
@@ -64,27 +64,27 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _write_overview(task: "Task", path: Path) -> None:
-    """A table of what will be learnt, where clu is installed."""
+    """Write a table of the parameters and their shapes, if clu is installed."""
     if importlib.util.find_spec("clu") is None:
         return
     import jax
     from clu import parameter_overview
 
-    learnt = jax.eval_shape(
-        lambda key: {n: p.tensors for n, p in task.parts(task.init(key)).items()}, jax.random.key(0)
-    )
-    path.write_text(parameter_overview.get_parameter_overview(learnt, include_stats=False) + "\n")
+    from specjax.engine.train_state import networks
+
+    state = jax.eval_shape(task.init, jax.random.key(0))
+    params = {path: network.params for path, network in networks(state).items()}
+    path.write_text(parameter_overview.get_parameter_overview(params, include_stats=False) + "\n")
 
 
-def _name() -> str:
-    """Name of the config file, with its variant."""
-    argument = next(a for a in reversed(sys.argv) if a.startswith(("--config=", "-config=")))
-    path, _, variant = argument.partition("=")[2].partition(":")
+def _default_name() -> str:
+    """Name of the run: that of the config file, and its variant if there is one."""
+    path, _, variant = config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")
     return Path(path).stem + (f"-{variant}" if variant else "")
 
 
-def _facts(values: dict[str, Any]) -> dict[str, Any]:
-    """What a checkpoint records of how it was made: bits are promised equal only where these are."""
+def _metadata(values: dict[str, Any]) -> dict[str, Any]:
+    """Metadata of a checkpoint: the config and the environment. Only runs with equal metadata end with equal bits."""
     import jax
     import jaxlib
 

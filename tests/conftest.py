@@ -1,6 +1,7 @@
-"""Strict surroundings for every test: what would be a silent conversion in production is an error here.
+"""Strict JAX settings and shared fixtures for all tests.
 
-Shapes and types in signatures are checked by beartype as the package is imported.
+Implicit dtype and rank promotion, which JAX performs silently by default, are errors here. Beartype checks the shapes
+and types of all signatures in the package.
 """
 
 import os
@@ -24,8 +25,8 @@ install_import_hook("specjax", "beartype.beartype")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files of whole commands first: they take longest, and whoever ends last should end with something short."""
-    items.sort(key=lambda item: "mains" not in item.path.parts)
+    """Run the tests of whole commands first: they take longest, and parallel workers should finish with short tests."""
+    items.sort(key=lambda item: "commands" not in item.path.parts)
 
 
 @pytest.fixture
@@ -35,7 +36,10 @@ def key() -> jax.Array:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Folder of real sets named by SPECJAX_DATA: their licences and sizes keep them out of the project."""
+    """Folder of real data sets named by the environment variable SPECJAX_DATA; skip the test if it is not set.
+
+    Licenses and sizes keep these data sets out of the repository.
+    """
     folder = os.environ.get("SPECJAX_DATA")
     if not folder:
         pytest.skip("SPECJAX_DATA does not name a folder of real data")
@@ -44,7 +48,7 @@ def real_data() -> Path:
 
 @pytest.fixture
 def mesh() -> Iterator[jax.sharding.Mesh]:
-    """All devices along `data`, in force."""
+    """Mesh of all devices along the axis `data`, set as the current mesh."""
     from specjax.engine.sharding import make_mesh
 
     devices = make_mesh()
@@ -52,25 +56,34 @@ def mesh() -> Iterator[jax.sharding.Mesh]:
         yield devices
 
 
-def exchanged(compiled: jax.stages.Compiled) -> set[str]:
-    """How a program moves whole arrays between devices; sums over them, which training needs, are not counted."""
+def find_collectives(compiled: jax.stages.Compiled) -> set[str]:
+    """Names of the collectives by which a program moves whole arrays between devices.
+
+    All-reduces, which training needs, are not included.
+    """
     text = compiled.as_text()
     return {name for name in ("all-gather", "all-to-all", "collective-permute") if f" {name}(" in text}
 
 
 def modes(function):
-    """The function plain, jitted, vmapped, and, for those that take batches, of a batch.
+    """Return variants of a function, by name: plain, jitted, vmapped, and called with a batch (if it supports batches).
 
-    Beside the example lies one that is unlike it, faint and the other way round: it must not matter.
+    In the last two, the batch holds the example and a different one: reversed and scaled by 1e-3. The result is that
+    of the example, which must not depend on its neighbor.
     """
 
-    def unlike(x):
+    def distort(x):
         return jnp.flip(x) * jnp.asarray(1e-3, x.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
 
-    def beside(apply):
-        def second(*args):
-            return jax.tree.map(lambda y: y[1], apply(*(jnp.stack([unlike(x), x]) for x in args)))
+    def in_batch(apply):
+        def apply_to_batch(*args):
+            return jax.tree.map(lambda y: y[1], apply(*(jnp.stack([distort(x), x]) for x in args)))
 
-        return second
+        return apply_to_batch
 
-    return {"plain": function, "jit": jax.jit(function), "vmap": beside(jax.vmap(function)), "batch": beside(function)}
+    return {
+        "plain": function,
+        "jit": jax.jit(function),
+        "vmap": in_batch(jax.vmap(function)),
+        "batch": in_batch(function),
+    }

@@ -1,4 +1,4 @@
-"""The layout of the package: imports go down, papers do not know each other, heavy libraries are imported late."""
+"""Layout of the package: modules import from lower layers, papers are independent, heavy libraries load late."""
 
 import ast
 import subprocess
@@ -11,7 +11,7 @@ from specjax.__main__ import COMMANDS
 from specjax.papers import PAPERS, TASKS
 
 PACKAGE = Path(__file__).parent.parent / "specjax"
-SUPPORT = {"cli.errors", "cli.files", "cli.config"}  # what any layer may use
+SUPPORT = {"cli.errors", "cli.files", "cli.config", "cli.paths"}  # modules of `cli` that every layer may import
 
 # Packages from the lowest to the highest; a module may import from its own layer and those below it.
 LAYERS = ("arrays", "optim", "signal image", "nn plots", "data", "engine benchmark", "papers")
@@ -22,7 +22,7 @@ HEAVY = ("librosa", "tensorflow_datasets", "tensorflow", "torch", "sklearn", "PI
 
 
 def imported_modules(path: Path, *, top_level: bool = False) -> set[str]:
-    """Modules that a file imports, as dotted names."""
+    """Dotted names that a file imports, anywhere in it or only at its top level."""
     tree = ast.parse(path.read_text())
     names = set()
     for node in tree.body if top_level else ast.walk(tree):
@@ -34,6 +34,7 @@ def imported_modules(path: Path, *, top_level: bool = False) -> set[str]:
 
 
 def parts(path: Path) -> tuple[str, ...]:
+    """Parts of the module name of a file, below `specjax`."""
     return path.relative_to(PACKAGE).with_suffix("").parts
 
 
@@ -42,11 +43,12 @@ MODULES = [path for path in FILES if len(parts(path)) > 1]
 
 
 def name(path: Path) -> str:
+    """Path of a file relative to the package, as the id of a test."""
     return path.relative_to(PACKAGE).as_posix()
 
 
 @pytest.mark.parametrize("path", [p for p in MODULES if parts(p)[0] in RANK], ids=name)
-def test_imports_go_down(path):
+def test_modules_import_from_their_own_or_lower_layers(path):
     package = parts(path)[0]
     for module in imported_modules(path):
         if module.startswith("specjax."):
@@ -56,7 +58,7 @@ def test_imports_go_down(path):
 
 
 @pytest.mark.parametrize("path", [p for p in MODULES if parts(p)[0] == "cli"], ids=name)
-def test_cli_knows_no_other_package(path):
+def test_cli_imports_no_other_package(path):
     assert all(m.startswith("specjax.cli") for m in imported_modules(path) if m.startswith("specjax"))
 
 
@@ -72,7 +74,7 @@ def test_every_top_level_name_is_a_command_or_a_package():
     assert {parts(path)[0] for path in MODULES} == {*RANK, "cli"}
 
 
-def test_every_paper_and_task_of_the_table_exists():
+def test_every_paper_and_task_in_the_table_has_a_folder():
     folders = {path.name for path in (PACKAGE / "papers").iterdir() if (path / "__init__.py").exists()}
     assert folders == set(PAPERS)
     assert {task.partition("/")[0] for task in TASKS} <= folders
@@ -85,18 +87,18 @@ def test_modules_import_few_libraries_at_startup(path):
         assert first in STARTUP | {"specjax"} | sys.stdlib_module_names, f"{name(path)} imports {module} at startup"
 
 
-def test_absl_flags_are_defined_in_commands_only():
+def test_only_commands_define_absl_flags():
     with_flags = {path for path in FILES if "DEFINE_" in path.read_text()}
     assert all(len(parts(path)) == 1 for path in with_flags)
 
 
-def test_nothing_unpickles():
+def test_no_module_imports_a_pickle_library():
     for path in FILES:
         first_names = {module.split(".")[0] for module in imported_modules(path)}
         assert not first_names & {"pickle", "dill", "cloudpickle", "joblib"}, path
 
 
-def test_starting_the_commands_imports_nothing_heavy():
+def test_importing_the_commands_loads_no_heavy_library():
     code = f"""
 import importlib, sys
 from absl import flags

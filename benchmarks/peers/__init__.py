@@ -1,4 +1,4 @@
-"""The same works in SciPy and PyTorch, as a user would plainly write them: what specjax is timed against.
+"""Plain peers: the benchmarks of specjax in NumPy, SciPy, PyTorch and librosa, as a user would write them.
 
-Each is a program of its own that shares no code with the rest of specjax and prints one JSON line.
+Each is a program that prints its result as one JSON line. None uses code of specjax, except for the test clips.
 """

@@ -1,4 +1,4 @@
-"""python -m benchmarks.peers.chord_unet: a training step of the chord paper's U-Net, with PyTorch as it is written."""
+"""python -m benchmarks.peers.chord_unet: a training step of the chord paper's U-Net with plain PyTorch."""
 
 from typing import Any
 
@@ -7,15 +7,18 @@ from benchmarks.peers import timing
 SIZE = 1008
 
 
-def network() -> Any:
-    """The authors' network (section 3): 2,722,753 parameters, upsampled to 1008 x 1008 before the last convolution."""
+def make_network() -> Any:
+    """Make the network of the authors (section 3), with 2,722,753 parameters.
+
+    It is upsampled to 1008 x 1008 before the last convolution.
+    """
     import torch
     from torch import nn
 
-    def convs(first: int, width: int, depth: int, activation: Any) -> Any:
+    def convs(in_channels: int, width: int, depth: int, activation: Any) -> Any:
         layers = []
         for i in range(depth):
-            layers += [nn.Conv2d(first if i == 0 else width, width, 3, padding=1), activation]
+            layers += [nn.Conv2d(in_channels if i == 0 else width, width, 3, padding=1), activation]
         return nn.Sequential(*layers)
 
     class UNet(nn.Module):
@@ -43,14 +46,14 @@ def network() -> Any:
 
 
 def main() -> None:
-    args = timing.arguments("U-Net step with PyTorch: Huber + 0.1 (1 - MS-SSIM), Adam", batch=2)
+    args = timing.parse_arguments("U-Net step with PyTorch: Huber + 0.1 (1 - MS-SSIM), Adam", batch=2)
     import torch
     from pytorch_msssim import ms_ssim
 
     torch.manual_seed(0)
     if args.threads:
         torch.set_num_threads(args.threads)
-    net = network()
+    net = make_network()
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-4)
     digits, targets = torch.rand(args.batch, 1, 28, 28), torch.rand(args.batch, 1, SIZE, SIZE)
 
@@ -61,7 +64,7 @@ def main() -> None:
         (torch.nn.functional.huber_loss(pictures, targets) + 0.1 * (1 - similarity)).backward()
         optimizer.step()
 
-    timing.report("pytorch", "step_paper_ms_ssim", step, args.batch, args.repeats)
+    timing.run("pytorch", "step_paper_ms_ssim", step, args.batch, args.repeats)
 
 
 if __name__ == "__main__":

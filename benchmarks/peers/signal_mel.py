@@ -1,4 +1,4 @@
-"""python -m benchmarks.peers.signal_mel: MELodyGAN's mel spectrograms, clip by clip, with librosa."""
+"""python -m benchmarks.peers.signal_mel: mel spectrograms of MELodyGAN with librosa, clip by clip."""
 
 import numpy as np
 from jaxtyping import Float
@@ -9,7 +9,7 @@ SAMPLE_RATE, DURATION_S = 22050, 10
 
 
 def log_mel(wave: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "128 frames"]:
-    """Section 3.3 of the MELodyGAN paper, with torchaudio's conventions, as logarithms."""
+    """Compute the log-mel spectrogram of the MELodyGAN paper, section 3.3, with the conventions of torchaudio."""
     import librosa
 
     power = librosa.feature.melspectrogram(
@@ -19,10 +19,10 @@ def log_mel(wave: Float[np.ndarray, " samples"]) -> Float[np.ndarray, "128 frame
 
 
 def main() -> None:
-    args = timing.arguments("mel spectrograms with librosa", batch=10)
+    args = timing.parse_arguments("mel spectrograms with librosa", batch=10)
     rng = np.random.default_rng(0)
     waves = (0.1 * rng.standard_normal((args.batch, SAMPLE_RATE * DURATION_S))).astype(np.float32)
-    timing.report("librosa", "mel", lambda: np.stack([log_mel(wave) for wave in waves]), args.batch, args.repeats)
+    timing.run("librosa", "mel", lambda: np.stack([log_mel(wave) for wave in waves]), args.batch, args.repeats)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""python -m benchmarks.peers.signal_phase WORK: transforms and Griffin-Lim, clip by clip, with librosa.
+"""python -m benchmarks.peers.signal_phase BENCHMARK: transforms and Griffin-Lim with librosa, clip by clip.
 
-Beside `invert`, which begins with PGHI, stands as many of librosa's iterations from phases drawn at random.
+The peer of `invert`, which starts from PGHI, is Griffin-Lim with as many iterations from random phases.
 """
 
 from collections.abc import Callable
@@ -9,46 +9,46 @@ from functools import partial
 import numpy as np
 
 from benchmarks.peers import timing
-from specjax.benchmark.clips import tones
+from specjax.benchmark.clips import make_tones
 
 SAMPLE_RATE, DURATION_S, N_FFT, HOP_LENGTH, ITERATIONS, REFINEMENTS = 22050, 5.0, 1024, 256, 100, 32
-WORKS = ("stft", "istft", "griffin_lim", "invert")
+BENCHMARKS = ("stft", "istft", "griffin_lim", "invert")
 
 
-def levels(waves: np.ndarray) -> list[np.ndarray]:
-    """Magnitudes of each clip."""
+def compute_magnitudes(waves: np.ndarray) -> list[np.ndarray]:
+    """Compute the STFT magnitudes of each clip."""
     import librosa
 
     return [np.abs(librosa.stft(wave, n_fft=N_FFT, hop_length=HOP_LENGTH)) for wave in waves]
 
 
-def convergence_db(found: np.ndarray, waves: np.ndarray) -> float:
-    """Energy of the difference of magnitudes over that of what was wanted, in dB."""
-    wanted, reached = np.stack(levels(waves)), np.stack(levels(found))
-    return float(10 * np.log10(np.sum((reached - wanted) ** 2) / np.sum(wanted**2)))
+def convergence_db(result: np.ndarray, waves: np.ndarray) -> float:
+    """Compute the spectral convergence in dB: energy of the magnitude difference relative to that of the target."""
+    target, reached = np.stack(compute_magnitudes(waves)), np.stack(compute_magnitudes(result))
+    return float(10 * np.log10(np.sum((reached - target) ** 2) / np.sum(target**2)))
 
 
-def task(work: str, waves: np.ndarray) -> Callable[[], np.ndarray]:
-    """The work on a batch of clips, to be called."""
+def make_benchmark(name: str, waves: np.ndarray) -> Callable[[], np.ndarray]:
+    """Return a function that runs the benchmark `name` on a batch of clips."""
     import librosa
 
     length = waves.shape[1]
-    if work == "stft":
+    if name == "stft":
         return lambda: np.stack([librosa.stft(wave, n_fft=N_FFT, hop_length=HOP_LENGTH) for wave in waves])
-    if work == "istft":
+    if name == "istft":
         spectra = [librosa.stft(wave, n_fft=N_FFT, hop_length=HOP_LENGTH) for wave in waves]
         return lambda: np.stack([librosa.istft(z, n_fft=N_FFT, hop_length=HOP_LENGTH, length=length) for z in spectra])
-    wanted, iterations = levels(waves), ITERATIONS if work == "griffin_lim" else REFINEMENTS
+    targets, iterations = compute_magnitudes(waves), ITERATIONS if name == "griffin_lim" else REFINEMENTS
     return lambda: np.stack(
-        [librosa.griffinlim(m, n_iter=iterations, n_fft=N_FFT, hop_length=HOP_LENGTH, length=length) for m in wanted]
+        [librosa.griffinlim(m, n_iter=iterations, n_fft=N_FFT, hop_length=HOP_LENGTH, length=length) for m in targets]
     )
 
 
 def main() -> None:
-    args = timing.arguments("transforms and Griffin-Lim with librosa", batch=4, works=WORKS)
-    waves = tones(args.batch, DURATION_S, SAMPLE_RATE)
-    judged = None if args.work == "stft" else partial(convergence_db, waves=waves)
-    timing.report("librosa", args.work, task(args.work, waves), args.batch, args.repeats, judged)
+    args = timing.parse_arguments("transforms and Griffin-Lim with librosa", batch=4, benchmarks=BENCHMARKS)
+    waves = make_tones(args.batch, DURATION_S, SAMPLE_RATE)
+    evaluate = None if args.benchmark == "stft" else partial(convergence_db, waves=waves)
+    timing.run("librosa", args.benchmark, make_benchmark(args.benchmark, waves), args.batch, args.repeats, evaluate)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Flags and timing that the peer programs share."""
+"""Command-line arguments and timing of the peer programs."""
 
 import argparse
 import json
@@ -9,26 +9,41 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 
-def arguments(description: str, batch: int, works: Sequence[str] = ()) -> argparse.Namespace:
-    """Batch, repeats and threads, from the command line; and which of `works`, where a program does several."""
+def parse_arguments(description: str, batch: int, benchmarks: Sequence[str] = ()) -> argparse.Namespace:
+    """Parse the command line.
+
+    Args:
+      description: of the program, for `--help`.
+      batch: default number of items per call.
+      benchmarks: names of the benchmarks to choose from; empty if the program has only one.
+    """
     parser = argparse.ArgumentParser(description=description)
-    if works:
-        parser.add_argument("work", choices=works)
-    parser.add_argument("--batch", type=int, default=batch)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=0, help="of PyTorch; 0 leaves its own choice")
+    if benchmarks:
+        parser.add_argument("benchmark", choices=benchmarks)
+    parser.add_argument("--batch", type=int, default=batch, help="items per call (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="timed calls (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=0, help="threads of PyTorch; 0: its default")
     return parser.parse_args()
 
 
-def report(
+def run(
     peer: str,
-    work: str,
+    benchmark: str,
     call: Callable[[], Any],
     batch: int,
     repeats: int,
     convergence_db: Callable[[Any], float] | None = None,
 ) -> None:
-    """One call that warms up, `repeats` that are timed, one JSON line; with what is said of the sounds it made."""
+    """Call a function once to warm up, then `repeats` times, and print the median time and more as one JSON line.
+
+    Args:
+      peer: name of the library.
+      benchmark: name of the benchmark.
+      call: processes a batch.
+      batch: number of items that a call processes.
+      repeats: number of timed calls.
+      convergence_db: computes the spectral convergence of the result of a call; None if it has none.
+    """
     begin = time.perf_counter()
     result = call()
     warmup_s = time.perf_counter() - begin
@@ -40,7 +55,7 @@ def report(
     median = statistics.median(times)
     line = {
         "peer": peer,
-        "work": work,
+        "benchmark": benchmark,
         "batch": batch,
         "ms_per_step": round(median, 3),
         "ms_min": round(min(times), 3),

@@ -1,0 +1,1 @@
+"""Array helpers shared by all packages."""

@@ -1,4 +1,4 @@
-"""What is done along one axis of arrays of any rank."""
+"""Operations along one axis of arrays of any rank."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +8,10 @@ Vector = Shaped[Array, " n"] | Shaped[np.ndarray, " n"]
 
 
 def along_axis(vector: Vector, ndim: int, axis: int) -> Shaped[Array, "..."] | Shaped[np.ndarray, "..."]:
-    """`vector` as an array of `ndim` axes that varies along `axis` (negative: from the last) only."""
+    """Reshape `vector` to rank `ndim` for broadcasting: its values lie along `axis`, all other axes have size 1.
+
+    A negative `axis` counts from the last.
+    """
     shape = [1] * ndim
     shape[axis] = len(vector)
     return vector.reshape(shape)
@@ -17,7 +20,7 @@ def along_axis(vector: Vector, ndim: int, axis: int) -> Shaped[Array, "..."] | S
 def pad_axis(
     x: Shaped[Array, "..."], before: int, after: int, *, axis: int = -1, mode: str = "constant", fill: float = 0.0
 ) -> Shaped[Array, "..."]:
-    """`numpy.pad` of one axis; `fill` is the constant."""
+    """Pad one axis as `numpy.pad` does; `fill` is the value for `mode="constant"`."""
     widths = [(0, 0)] * x.ndim
     widths[axis] = (before, after)
     return jnp.pad(x, widths, constant_values=fill) if mode == "constant" else jnp.pad(x, widths, mode=mode)

@@ -1,4 +1,4 @@
-"""How a function is applied to a batch: every device does its own share of the examples, in the form that suits it."""
+"""Application of functions to batches: each device processes its own examples, in the way that suits the hardware."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,29 +8,30 @@ from jax.sharding import PartitionSpec as P
 
 
 def map_devices(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` of batches, of whose leading axes every device does the part that lies on it.
+    """Wrap a function of batches so that each device applies it to its own shard of the leading axes.
 
-    Before a Fourier transform, or a loop along the batch, XLA would gather the whole of it on every device. The devices
-    are those along `data` in the mesh in force (`jax.set_mesh`). Without such a mesh, within a share already, or where
-    the batch does not divide, it is `function` itself.
+    Without this, XLA would gather the whole batch on every device before a Fourier transform or a loop over the batch.
+    The devices are those along the axis `data` of the current mesh (`jax.set_mesh`). The function is called unchanged
+    if there is no such mesh, if the call is already inside a shard, or if the batch size is not a multiple of the
+    number of devices.
     """
 
-    def shared(*args: Any) -> Any:
+    def apply_sharded(*args: Any) -> Any:
         mesh = jax.sharding.get_abstract_mesh()
         devices = 1 if "data" in mesh.manual_axes else dict(mesh.shape).get("data", 1)
         if devices == 1 or any(x.shape[0] % devices for x in jax.tree.leaves(args)):
             return function(*args)
         return jax.shard_map(function, in_specs=P("data"), out_specs=P("data"), check_vma=False)(*args)
 
-    return shared
+    return apply_sharded
 
 
-def map_examples(function: Callable[..., Any], together: int = 1) -> Callable[..., Any]:
-    """`jax.vmap`, or on a CPU so many examples at a time: more of them would fall out of its caches.
+def map_examples(function: Callable[..., Any], batch_size: int = 1) -> Callable[..., Any]:
+    """Map a function of one example over a batch: `jax.vmap`, or on a CPU a loop over `batch_size` examples at a time.
 
-    Every device does its own examples (see `map_devices`).
+    On a CPU a larger batch would not fit in the caches. Each device processes its own examples (see `map_devices`).
     """
     if jax.default_backend() == "cpu":
-        size = together if together > 1 else None
-        return map_devices(lambda *args: jax.lax.map(lambda one: function(*one), args, batch_size=size))
+        vmap_size = batch_size if batch_size > 1 else None
+        return map_devices(lambda *args: jax.lax.map(lambda example: function(*example), args, batch_size=vmap_size))
     return map_devices(jax.vmap(function))

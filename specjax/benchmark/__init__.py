@@ -1,1 +1,1 @@
-"""What is timed, and how: the works of a config, the machine's floor, turns taken fairly, tables and plots."""
+"""Benchmarks: compiled programs, timing in turns, the machine's roofline, tables and plots."""

@@ -1,16 +1,19 @@
-"""Sounds that ours and theirs are timed on and judged by."""
+"""Synthetic audio clips for the benchmarks of specjax and of its peers."""
 
 import numpy as np
 from jaxtyping import Float
 
 
-def tones(batch: int, seconds: float, sample_rate: int) -> Float[np.ndarray, "batch samples"]:
-    """Notes of a few partials that fade twice a second, and a little noise: what inversion is for."""
+def make_tones(batch: int, duration_s: float, sample_rate: int) -> Float[np.ndarray, "batch samples"]:
+    """Synthesize decaying harmonic tones with a little noise, a typical input of spectrogram inversion.
+
+    Each clip has one note of seven partials that is struck twice a second. The result is always the same.
+    """
     rng = np.random.default_rng(0)
-    time = np.arange(round(seconds * sample_rate)) / sample_rate
-    fade = np.exp(-3 * (2 * time % 1))
+    time = np.arange(round(duration_s * sample_rate)) / sample_rate
+    envelope = np.exp(-3 * (2 * time % 1))
     waves = [
-        sum(np.sin(2 * np.pi * f0 * k * time + rng.uniform(0, 6)) / k for k in range(1, 8)) * fade
+        sum(np.sin(2 * np.pi * f0 * k * time + rng.uniform(0, 6)) / k for k in range(1, 8)) * envelope
         for f0 in rng.uniform(80, 500, batch)
     ]
     return (0.1 * np.stack(waves) + 1e-3 * rng.standard_normal((batch, len(time)))).astype(np.float32)

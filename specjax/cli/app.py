@@ -1,4 +1,4 @@
-"""What every command shares: one clear line for a refusal, quiet libraries, the compilation cache."""
+"""What all commands share: errors in one line, quiet libraries, prompt reaction to signals, the compilation cache."""
 
 import importlib.util
 import logging
@@ -19,52 +19,65 @@ from specjax.cli.errors import UserError
 
 USAGE_ERROR = 2
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_kept: list[socket.socket] = []  # open for as long as the process lives
+_open_sockets: list[socket.socket] = []  # A closed socket would no longer report signals.
 
 
-def run(main: Callable[[Sequence[str]], None], *, parse_flags: bool = True) -> None:
-    """Run a command's `main` and exit; a `UserError` becomes one line on stderr and exit status 2.
+def run(main: Callable[[Sequence[str]], None]) -> None:
+    """Run a command and exit. A `UserError` becomes one line on stderr and exit status 2.
 
     Args:
-      main: takes the command line. If its module defines `POSITIONAL`, it accepts that many arguments that are not
-        flags.
-      parse_flags: let absl parse its flags first; without, `main` parses the command line itself.
+      main: function of the command line. If its module defines `POSITIONAL`, the command takes at most that many
+        positional arguments, else none. If it defines `PARSES_ITSELF`, absl parses no flags: `main` does it all.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("specjax").setLevel(logging.INFO)
     sys.unraisablehook = _report_unraisable
-    absl_logging.set_verbosity(absl_logging.FATAL)  # library errors are raised too, and reported in one line
-    if not parse_flags:
-        sys.exit(_with_errors_reported(main)(sys.argv))
-    positional = getattr(sys.modules[main.__module__], "POSITIONAL", 0)
+    absl_logging.set_verbosity(absl_logging.FATAL)  # Libraries also raise the errors that they log.
+    module = sys.modules[main.__module__]
+    if getattr(module, "PARSES_ITSELF", False):
+        sys.exit(_report_errors(main)(sys.argv))
+    positional = getattr(module, "POSITIONAL", 0)
 
-    def checked(argv: Sequence[str]) -> None:
+    def check_and_run(argv: Sequence[str]) -> None:
         if len(argv) > 1 + positional:
             raise UserError(f"unexpected argument {argv[1 + positional]!r}: flags begin with --")
         main(argv)
 
     try:
         argv = config.resolve_config_argument(sys.argv)
-        absl_app.run(_with_errors_reported(checked), argv=argv, flags_parser=_parse_flags)
+        absl_app.run(_report_errors(check_and_run), argv=argv, flags_parser=_parse_flags)
     except UserError as error:
         _print_error(error)
         sys.exit(USAGE_ERROR)
 
 
-def require_package(package: str, what: str, *, extra: str) -> None:
-    """Refuse `what` where the package that it needs, one of the named extra, is absent."""
+def require_package(package: str, feature: str, *, extra: str) -> None:
+    """Check that an optional package is installed.
+
+    Args:
+      package: name to import.
+      feature: what needs the package, such as `--plot`.
+      extra: the extra of specjax that installs the package.
+
+    Raises:
+      UserError: the package is not installed.
+    """
     if not importlib.util.find_spec(package):
-        raise UserError(f"{what} needs {package}: pip install 'specjax[{extra}]'")
+        raise UserError(f"{feature} needs {package}: pip install 'specjax[{extra}]'")
 
 
-def cache_folder(what: str) -> Path:
-    """Where results are kept that can be had again: below `SPECJAX_CACHE`, or in the user's own cache."""
-    named = os.environ.get("SPECJAX_CACHE")
-    return (Path(named) if named else Path.home() / ".cache" / "specjax") / what
+def cache_folder(name: str) -> Path:
+    """Folder `name` for results that can be computed again, in `SPECJAX_CACHE` or else in `~/.cache/specjax`."""
+    root = os.environ.get("SPECJAX_CACHE")
+    return (Path(root) if root else Path.home() / ".cache" / "specjax") / name
 
 
 def use_compilation_cache() -> None:
-    """Keep compiled programs between runs in a folder of the user's own: whoever can write it can run code."""
+    """Keep compiled programs between runs.
+
+    The cache folder belongs to the user alone, because whoever can write to it can run code in later runs. If the
+    folder cannot be made, a warning is logged and nothing is cached.
+    """
     import jax
 
     folder = cache_folder("xla")
@@ -78,33 +91,36 @@ def use_compilation_cache() -> None:
 
 
 def leave_promptly() -> None:
-    """Let Ctrl-C and SIGTERM end the process within a second, whatever a library computes; no half a file is left.
+    """Make Ctrl-C and SIGTERM end the process within a second, whatever a library is computing.
 
-    Python runs a signal's handler only between two of its own steps, and an interpreter that is torn down while a
-    library still computes in it crashes. So another thread hears of the signal, and leaves.
+    Partial files are removed first. The exit status is 128 plus the number of the signal.
+
+    Python runs signal handlers only between two bytecode instructions, so a long library call would delay them. An
+    interpreter that shuts down during such a call crashes. Therefore a second thread waits for the signal and ends the
+    process with `os._exit`.
     """
-    heard, told = socket.socketpair()
-    told.setblocking(False)
-    signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
     for number in _STOP_SIGNALS:
         signal.signal(number, lambda *_: None)
 
-    def leave() -> None:
-        while (number := heard.recv(1)[0]) not in _STOP_SIGNALS:
+    def wait_and_exit() -> None:
+        while (number := receiver.recv(1)[0]) not in _STOP_SIGNALS:
             pass
         try:
             files.remove_partial_files()
         finally:
             os._exit(128 + number)
 
-    threading.Thread(target=leave, daemon=True).start()
-    _kept.append(told)
+    threading.Thread(target=wait_and_exit, daemon=True).start()
+    _open_sockets.append(sender)
 
 
-def _with_errors_reported(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str]], int]:
-    """`main`, returning an exit status."""
+def _report_errors(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str]], int]:
+    """Wrap `main`: errors of the user are printed, and the result is the exit status."""
 
-    def wrapped(argv: Sequence[str]) -> int:
+    def run_main(argv: Sequence[str]) -> int:
         try:
             main(argv)
         except UserError as error:
@@ -114,11 +130,12 @@ def _with_errors_reported(main: Callable[[Sequence[str]], None]) -> Callable[[Se
             return 128 + signal.SIGINT
         return 0
 
-    return wrapped
+    return run_main
 
 
 def _report_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
-    # Orbax closes its event loop at the first array it cannot write; the callbacks of the others then each complain.
+    # Orbax closes its event loop when it cannot write an array. The callbacks of the other arrays then raise this
+    # error, once each. It adds nothing to the error that Orbax raises.
     if str(unraisable.exc_value) != "Event loop is closed":
         sys.__unraisablehook__(unraisable)
 
@@ -133,13 +150,13 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
 
 
 def hint_for_dashed_file(words: Sequence[str]) -> str:
-    """How to name a file whose name begins with a dash, if `words` hold one; else nothing."""
+    """Part of an error message, about a file in `words` whose name begins with a dash; empty if there is none."""
     names = [word for word in words if word.startswith("-") and Path(word).is_file()]
     return f"; to name the file {names[0]}, write ./{names[0]}" if names else ""
 
 
 def _print_error(message: object) -> None:
     line = " ".join(str(message).split())
-    # Names of files and of what is in them may come from strangers, and terminals obey control characters.
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-    sys.stderr.write(f"error: {shown}\n")
+    # File names and file contents may come from strangers, and terminals obey control characters.
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    sys.stderr.write(f"error: {escaped}\n")

@@ -1,7 +1,7 @@
-"""From what a user types to frozen dataclasses.
+"""Configs: from `--config=NAME` and its overrides to frozen dataclasses.
 
 `configs/NAME.py` returns an `ml_collections.ConfigDict`, which takes dotted overrides and checks their types. It is
-turned once into the dataclasses of the engine and of a wing, which check their ranges.
+converted once to the dataclasses of the engine and of a paper, which check the ranges of the values.
 """
 
 import dataclasses
@@ -16,26 +16,29 @@ from typing import Any, TypeVar
 from ml_collections import ConfigDict
 
 from specjax.cli.errors import UserError
+from specjax.cli.paths import local_path
 
 T = TypeVar("T")
 
 
 def config_folder() -> Path:
-    """Where the configs are: inside an installed package, or beside it in a checkout."""
+    """Folder of the configs: inside an installed package, or beside the package in a checkout."""
     package = Path(__file__).parent.parent
     return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
 
 
 def config_names() -> list[str]:
-    """Names that `--config` understands."""
+    """Names that `--config` accepts, sorted."""
     return sorted(path.stem for path in config_folder().glob("*.py") if not path.stem.startswith("_"))
 
 
 def resolve_config_argument(argv: Sequence[str]) -> list[str]:
-    """Command line whose `--config=NAME[:variant]` is replaced by the path of that config; paths stay as they are.
+    """Replace the name in `--config=NAME[:variant]` or `--config NAME[:variant]` by the path of the config file.
+
+    Paths of config files are kept. Every config argument of the result has the form `--config=PATH[:variant]`.
 
     Raises:
-      UserError: neither a known name nor a file.
+      UserError: the value is neither a known name nor an existing file.
     """
     resolved, arguments = [], iter(argv)
     for argument in arguments:
@@ -48,22 +51,34 @@ def resolve_config_argument(argv: Sequence[str]) -> list[str]:
     return resolved
 
 
+def config_arguments(argv: Sequence[str]) -> list[str]:
+    """Select `--config` and the overrides `--config.KEY` of a command line, each in the form `--FLAG=VALUE`."""
+    selected, arguments = [], iter(argv)
+    for argument in arguments:
+        flag, equals, value = argument.partition("=")
+        name = flag.lstrip("-")
+        if flag.startswith("-") and (name == "config" or name.startswith("config.")):
+            selected.append(f"--{name}={value if equals else next(arguments, '')}")
+    return selected
+
+
 def _config_path(value: str) -> str:
     name, colon, variant = value.partition(":")
     if name.endswith(".py"):
-        if not Path(name).is_file():
+        path = local_path(name, "--config", "file")
+        if not path.is_file():
             raise UserError(f"--config={name}: no such file; known names are {', '.join(config_names())}")
-        return value
+        return f"{path}{colon}{variant}"
     if name not in config_names():
         raise UserError(f"--config={name!r} is unknown: choose one of {', '.join(config_names())}, or a .py file")
     return f"{config_folder() / name}.py{colon}{variant}"
 
 
 def load(value: str) -> Any:
-    """The ConfigDict of a name, path or `name:variant`.
+    """Load the ConfigDict of `NAME`, of a path, or of either with `:variant`.
 
     Raises:
-      UserError: no such config or variant.
+      UserError: there is no such config or variant.
     """
     path, _, variant = _config_path(value).partition(":")
     spec = importlib.util.spec_from_file_location("specjax_config", path)
@@ -78,58 +93,68 @@ def load(value: str) -> Any:
 
 
 def check_overrides(argv: Sequence[str]) -> None:
-    """Refuse a variant that a config does not have, or a `--config.KEY=...` that it does not; names those it has."""
+    """Check the variant of the config and the keys of all `--config.KEY=...` overrides, before absl parses them.
+
+    Raises:
+      UserError: the config has no such variant or key (the message lists the keys), or there is no `--config`.
+    """
     chosen = [argument.partition("=")[2] for argument in argv if argument.startswith("--config=")]
     keys = [a[len("--config.") :].partition("=")[0] for a in argv if a.startswith("--config.")]
     if not chosen:
         if keys:
-            raise UserError(f"--config.{keys[0]} overrides nothing: name a --config first")
+            raise UserError(f"--config.{keys[0]} overrides nothing: name a config with --config=NAME")
         return
     values = load(chosen[-1])
     for key in keys:
-        group, known = values, "config"
+        group, where = values, "config"
         for name in key.split("."):
             if not isinstance(group, Mapping | ConfigDict) or name not in group:
                 choices = ", ".join(group) if isinstance(group, Mapping | ConfigDict) else "nothing below it"
-                raise UserError(f"{known}.{name} does not exist: choose from {choices}")
-            group, known = group[name], f"{known}.{name}"
+                raise UserError(f"{where}.{name} does not exist: choose from {choices}")
+            group, where = group[name], f"{where}.{name}"
 
 
 def to_dataclass(cls: type[T], values: Mapping[str, Any], where: str = "config") -> T:
-    """`values` as a `cls`, nested dataclasses, mappings and tuples included.
+    """Convert `values` to the dataclass `cls`, with nested dataclasses, mappings and tuples.
+
+    Args:
+      cls: the dataclass.
+      values: its fields by name; fields that are absent keep their defaults.
+      where: name of `values` in error messages.
 
     Raises:
-      UserError: an unknown key (lists the choices), a wrong type, or a value the dataclass does not accept.
+      UserError: a key is unknown (the message lists the choices), a type is wrong, or the dataclass rejects a value.
     """
     hints = typing.get_type_hints(cls)
     if unknown := sorted(set(values) - set(hints)):
         raise UserError(f"{where}.{unknown[0]} does not exist: choose from {', '.join(hints)}")
-    built = {name: _convert(hints[name], value, f"{where}.{name}") for name, value in values.items()}
+    fields = {name: _convert(hints[name], value, f"{where}.{name}") for name, value in values.items()}
     try:
-        return cls(**built)
+        return cls(**fields)
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
 
 
 def split(values: Mapping[str, Any], cls: type) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Entries that are fields of `cls`, and the others."""
+    """Split `values` into the entries that are fields of the dataclass `cls`, and the others."""
     names = {field.name for field in dataclasses.fields(cls)}
-    mine = {key: value for key, value in values.items() if key in names}
-    return mine, {key: value for key, value in values.items() if key not in names}
+    fields = {key: value for key, value in values.items() if key in names}
+    return fields, {key: value for key, value in values.items() if key not in names}
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
+    """Convert `value` to the type of an annotation; `where` names it in error messages."""
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise UserError(f"{where}={value!r} must be a group of settings, such as {where}.NAME=...")
+            raise UserError(f"{where}={value!r} is not a group of settings: set its members, such as {where}.NAME=...")
         return to_dataclass(typing.cast(type, hint), value, where)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Mapping, dict) or (isinstance(origin, type) and issubclass(origin, Mapping)):
         return {key: _convert(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     if origin is tuple:
         return _convert_tuple(arguments, value, where)
-    if origin is types.UnionType and len(known := [a for a in arguments if a is not types.NoneType]) == 1:
-        return None if value is None else _convert(known[0], value, where)
+    if origin is types.UnionType and len(others := [a for a in arguments if a is not types.NoneType]) == 1:
+        return None if value is None else _convert(others[0], value, where)
     if origin is typing.Literal or origin is types.UnionType:
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
@@ -141,19 +166,19 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 
 def _convert_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise UserError(f"{where}={value!r} must be a tuple")
+        raise UserError(f"{where}={value!r} is of type {type(value).__name__}, expected a tuple such as (1, 2)")
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         return tuple(_convert(arguments[0], item, where) for item in value)
     if len(value) != len(arguments):
-        raise UserError(f"{where}={value!r} must have {len(arguments)} values")
+        raise UserError(f"{where}={value!r} has {len(value)} values, expected {len(arguments)}")
     return tuple(_convert(hint, item, where) for hint, item in zip(arguments, value, strict=True))
 
 
 def read_json(path: Path) -> Any:
-    """JSON of a small text file.
+    """Read a small JSON file.
 
     Raises:
-      UserError: missing, unreadable, or not JSON.
+      UserError: the file is missing, unreadable, or not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))

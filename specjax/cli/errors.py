@@ -1,5 +1,8 @@
-"""The one error that a user is meant to read."""
+"""The exception for errors that the user can mend."""
 
 
 class UserError(Exception):
-    """What was asked cannot be done: the message says what was found, what was expected and how to mend it."""
+    """The command cannot do what the user asked.
+
+    The message says in one line what was found, what was expected and how to mend it.
+    """

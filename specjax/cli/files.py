@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and what goes into them."""
+"""Atomic writing of files, and encoders of PNG and WAV."""
 
 import io
 import os
@@ -10,36 +10,38 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-_unfinished: set[Path] = set()
+_partial_files: set[Path] = set()
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A new file beside `path` to be written: durable and under that name when all went well, or else gone.
+    """Write a file atomically: yield the path of a temporary file, which becomes `path` when the context ends.
 
-    Whoever looks sees the old file or the new one.
+    Readers see the old file or the complete new one, never a part. The new file is flushed to the disk before it is
+    renamed. If the context ends with an exception, the temporary file is removed and `path` stays as it was. Missing
+    parent folders are made.
 
     Raises:
-      OSError: there is no room, or no permission.
+      OSError: the disk is full, or permission is missing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{secrets.token_hex(6)}")  # no suffix: nobody takes it for a finished one
-    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # anew: no link is followed
-    _unfinished.add(partial)
+    partial = path.with_name(f".partial-{secrets.token_hex(6)}")  # Without suffix no glob matches it.
+    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # O_EXCL follows no link.
+    _partial_files.add(partial)
     try:
         yield partial
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
-        _make_durable(path.parent)
+        _flush_folder(path.parent)
     finally:
         partial.unlink(missing_ok=True)
-        _unfinished.discard(partial)
+        _partial_files.discard(partial)
 
 
-def _make_durable(folder: Path) -> None:
-    """Names are kept by the folder, which is written at its own time."""
-    with suppress(OSError):  # some file systems cannot, and then write at once
+def _flush_folder(folder: Path) -> None:
+    """Flush a folder to the disk: it holds the names of its files, and a renamed file is durable only after this."""
+    with suppress(OSError):  # Some file systems cannot flush folders; they write names at once.
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -48,22 +50,23 @@ def _make_durable(folder: Path) -> None:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """
+    """Write `content` to `path` atomically, as `atomic_file` does.
+
     Raises:
-      OSError: there is no room, or no permission; nothing is left behind.
+      OSError: the disk is full, or permission is missing; no partial file is left.
     """
     with atomic_file(path) as partial:
         partial.write_bytes(content)
 
 
 def remove_partial_files() -> None:
-    """What a process that leaves at once has to do for files it is still writing."""
-    for partial in set(_unfinished):
+    """Remove the temporary files of all writes under way, for a process that is about to exit."""
+    for partial in set(_partial_files):
         partial.unlink(missing_ok=True)
 
 
 def png(picture: UInt8[np.ndarray, "height width 3"]) -> bytes:
-    """An RGB picture as a PNG file."""
+    """Encode an RGB picture as PNG."""
     from PIL import Image
 
     encoded = io.BytesIO()
@@ -72,7 +75,7 @@ def png(picture: UInt8[np.ndarray, "height width 3"]) -> bytes:
 
 
 def wav(wave: Float[np.ndarray, " samples"], sample_rate: int) -> bytes:
-    """A wave in [-1, 1] as a WAV file of 16 bits."""
+    """Encode a mono wave with samples in [-1, 1] as 16-bit WAV; `sample_rate` is in Hz."""
     import soundfile
 
     encoded = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Files that a command is to write: refused before any work, whole or not at all after it."""
+"""Output files of commands: checked before any work is done, written atomically after it."""
 
 import os
 from collections.abc import Sequence
@@ -9,10 +9,19 @@ from specjax.cli.errors import UserError
 
 
 def claim(folder: Path, names: Sequence[str], *, overwrite: bool, flag: str = "--out") -> dict[str, Path]:
-    """Paths by name in `folder`, which is made once there is something to write; `flag` is who named it.
+    """Check that files can be written to a folder, and return their paths by name.
+
+    Nothing is made: the folder is made when the first file is written.
+
+    Args:
+      folder: where the files are to be written.
+      names: names of the files.
+      overwrite: whether existing files may be replaced.
+      flag: option that named the folder, for error messages.
 
     Raises:
-      UserError: the folder cannot be made or written; a folder is there, or a file that must not be overwritten.
+      UserError: the folder cannot be made or written to, one of the paths is a folder, or one of the files exists and
+        `overwrite` is false.
     """
     try:
         nearest = folder.absolute()
@@ -34,10 +43,13 @@ def claim(folder: Path, names: Sequence[str], *, overwrite: bool, flag: str = "-
 
 
 def claim_file(path: Path, suffixes: Sequence[str], *, overwrite: bool, flag: str = "--out") -> Path:
-    """One file whose name ends as it must; else as `claim`.
+    """Check that one file can be written, and return its path; arguments as for `claim`.
+
+    Args:
+      suffixes: those that the file may have, in lower case.
 
     Raises:
-      UserError: as `claim`; the name ends otherwise.
+      UserError: as `claim`, or the file has another suffix.
     """
     if path.suffix.lower() not in suffixes:
         raise UserError(f"{flag}={path} must end in {' or '.join(suffixes)}")
@@ -45,9 +57,10 @@ def claim_file(path: Path, suffixes: Sequence[str], *, overwrite: bool, flag: st
 
 
 def write(path: Path, content: bytes) -> None:
-    """
+    """Write a file atomically.
+
     Raises:
-      UserError: the disk is full, or the folder has gone.
+      UserError: the disk is full, or the folder no longer exists.
     """
     try:
         files.write_atomic(path, content)

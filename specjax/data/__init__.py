@@ -1,1 +1,1 @@
-"""Host side: bytes to arrays through the gate, and the order in which examples are visited."""
+"""Input data: validated file readers on the host, and the shuffled order of training examples."""

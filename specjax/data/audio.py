@@ -1,7 +1,7 @@
-"""Sound files to waves, or a clear refusal.
+"""Sound file reader with validation.
 
-Waves are mono, float32, and lie around [-1, 1]. What a file claims is checked before anything is allocated for it: its
-size, sample rate, channels and length, and the length it would have at another sample rate.
+Waves are mono float32 with samples in about [-1, 1]. The claims of a file are checked before memory is allocated: its
+size, sample rate, channels and length, and its length after resampling. A file that fails a check raises `UserError`.
 """
 
 from collections.abc import Iterator
@@ -21,79 +21,104 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".au")
 MAX_BYTES = 2**31
-MAX_SAMPLES = 2**28  # of one wave, a gigabyte; of all channels together as well
+MAX_SAMPLES = 2**28  # One gigabyte. The limit holds for one wave and for all channels of a file together.
 MAX_CHANNELS = 32
 MIN_SAMPLE_RATE = 1_000
 MAX_SAMPLE_RATE = 768_000
-# Peaks of floats may overshoot 1 by some decibels; far above they are whole numbers that nobody scaled.
+# Peaks of float files may exceed 1 by some decibels. Far larger values are integers that were never scaled.
 MAX_LEVEL = 8.0
 _BLOCK = 2**18
-_CANCELLED = 1e-3  # what rounding leaves of channels that are each other's opposite is no sound
-_MP3_DELAY = 4 * 1152  # what an encoder and a decoder put before and after the sound, and the frame that tells of it
+# Channels cancel if the peak of their mean is below this share of their peak: the rest is rounding error.
+_CANCELLED = 1e-3
+# Samples that encoder and decoder add before and after the sound, plus the frame of the Xing/Info header.
+_MP3_DELAY = 4 * 1152
 
 
 def read_audio(
     path: Path, sample_rate: int | None = None, *, max_duration_s: float = 600.0
 ) -> tuple[Float[np.ndarray, " samples"], int]:
-    """Wave of a sound file and its sample rate in Hz: channels averaged, resampled where another rate is asked for.
+    """Read a sound file as a mono wave.
+
+    Args:
+      path: file to read; its suffix must be one of `SUFFIXES` and match its content.
+      sample_rate: target sample rate in Hz; None keeps that of the file.
+      max_duration_s: longest duration to accept, in seconds.
+
+    Returns:
+      The mean of the channels, and its sample rate in Hz.
 
     Raises:
-      UserError: not a readable regular file of a known kind; truncated, empty, silent throughout or constant; samples
-        that are not finite or far above 1; a sample rate, a number of channels or a length out of bounds.
+      UserError: the file is not a readable regular file of a known format; it is truncated, empty, silent or constant
+        throughout; its channels cancel each other; samples are not finite or far above 1; the sample rate, the number
+        of channels or the length is out of bounds.
     """
-    with _opened(path, sample_rate, max_duration_s) as (file, least):
+    with _open_checked(path, sample_rate, max_duration_s) as (file, min_samples):
         rate = file.samplerate
         if max(file.frames * file.channels, file.frames / rate * (sample_rate or rate)) > MAX_SAMPLES:
             raise UserError(
-                f"{path}: {file.frames} samples of {file.channels} channels are more than {MAX_SAMPLES} in all: cut it"
+                f"{path}: {file.frames} samples in {file.channels} channels, expected at most {MAX_SAMPLES} in total, "
+                f"before and after resampling: cut the file"
             )
-        wave = np.concatenate(list(_mono_blocks(path, file, _BLOCK, least)))
-    _check_sounds(path, float(wave.min()), float(wave.max()))
+        wave = np.concatenate(list(_mono_blocks(path, file, _BLOCK, min_samples)))
+    _check_not_constant(path, float(wave.min()), float(wave.max()))
     if sample_rate is None or sample_rate == rate:
         return wave, rate
     return resample(wave, rate, sample_rate), sample_rate
 
 
 def audio_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) -> tuple[int, Iterator[np.ndarray]]:
-    """Sample rate of a sound file in Hz, and its samples, `block` at a time and the last fewer: for what streams.
+    """Read a sound file in blocks, for streaming.
+
+    Args:
+      path: file to read.
+      block: samples per block; the last block may be shorter.
+      max_duration_s: longest duration to accept, in seconds.
+
+    Returns:
+      The sample rate in Hz, and an iterator over the blocks of the mono wave.
 
     Raises:
-      UserError: as `read_audio`; what only the samples tell, when it is reached.
+      UserError: as in `read_audio`. Faults of the samples are raised by the iterator when it reaches them.
     """
-    opened = ExitStack()
-    file, least = opened.enter_context(_opened(path, None, max_duration_s))
+    stack = ExitStack()
+    file, min_samples = stack.enter_context(_open_checked(path, None, max_duration_s))
 
     def blocks() -> Iterator[np.ndarray]:
         low, high = np.inf, -np.inf
-        with opened:
-            for mono in _mono_blocks(path, file, block, least):
+        with stack:
+            for mono in _mono_blocks(path, file, block, min_samples):
                 low, high = min(low, float(mono.min())), max(high, float(mono.max()))
                 yield mono
-        _check_sounds(path, low, high)
+        _check_not_constant(path, low, high)
 
     return file.samplerate, blocks()
 
 
 def resample(
-    wave: Float[np.ndarray, " samples"], sample_rate: int, wanted_rate: int
-) -> Float[np.ndarray, " other_samples"]:
-    """Band-limited resampling by the SoX resampler."""
+    wave: Float[np.ndarray, " samples"], sample_rate: int, target_rate: int
+) -> Float[np.ndarray, " resampled"]:
+    """Resample a wave with the SoX resampler (band-limited, quality HQ); rates are in Hz."""
     import soxr
 
-    return soxr.resample(wave, sample_rate, wanted_rate, quality="HQ")
+    return soxr.resample(wave, sample_rate, target_rate, quality="HQ")
 
 
 def fit_length(
-    wave: Float[np.ndarray, " any"], samples: int, *, short: Literal["pad", "repeat", "refuse"] = "refuse"
+    wave: Float[np.ndarray, " any"], samples: int, *, short: Literal["pad", "repeat", "error"] = "error"
 ) -> Float[np.ndarray, " samples"]:
-    """The first `samples` of a wave; one that is too short is padded with silence, repeated, or refused.
+    """Cut or extend a wave to `samples` samples.
+
+    Args:
+      wave: input wave; a longer one is cut at the end.
+      samples: length of the result.
+      short: what to do with a shorter wave: `pad` with silence, `repeat` it, or raise an `error`.
 
     Raises:
-      UserError: too short, where that is refused; empty.
+      UserError: the wave is empty, or too short and `short` is `error`.
     """
-    if not len(wave) or (len(wave) < samples and short == "refuse"):
+    if not len(wave) or (len(wave) < samples and short == "error"):
         raise UserError(
-            f"{len(wave)} samples are fewer than {samples}: choose longer clips, or pad or repeat short ones"
+            f"clip of {len(wave)} samples, expected at least {samples}: use longer clips, or pad or repeat short ones"
         )
     if short == "repeat":
         return np.resize(wave, samples)
@@ -101,18 +126,25 @@ def fit_length(
 
 
 @contextmanager
-def _opened(path: Path, wanted_rate: int | None, max_duration_s: float) -> Iterator[tuple["SoundFile", int]]:
-    """The file, once all that it claims has been checked, and how many samples it must turn out to have."""
+def _open_checked(path: Path, target_rate: int | None, max_duration_s: float) -> Iterator[tuple["SoundFile", int]]:
+    """Open a sound file after checking its claims.
+
+    Yields:
+      The file, and the smallest number of samples per channel that it must contain.
+    """
     import soundfile
 
     check_regular_file(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise UserError(f"{path} is no sound file by its name: expected one of {', '.join(SUFFIXES)}")
+        raise UserError(f"{path} does not have the suffix of a sound file, expected one of {', '.join(SUFFIXES)}")
     if path.stat().st_size > MAX_BYTES:
-        raise UserError(f"{path} has {path.stat().st_size} bytes: a sound file here has at most {MAX_BYTES}")
+        raise UserError(f"{path} has {path.stat().st_size} bytes, expected at most {MAX_BYTES}: cut the file")
 
     class Sequential(soundfile.SoundFile):
-        """Read from its first sample to its last: `soundfile` seeks after every block else, which mp3 does not bear."""
+        """Sound file that is read sequentially.
+
+        `soundfile` would otherwise seek after every block, which breaks the decoding of mp3.
+        """
 
         def seekable(self) -> bool:
             return False
@@ -120,60 +152,65 @@ def _opened(path: Path, wanted_rate: int | None, max_duration_s: float) -> Itera
     try:
         kind = check_whole(path)
         if path.suffix.lower() != f".{kind}":
-            raise UserError(f"{path} is of kind {kind} by its content: rename it to end in .{kind}")
+            raise UserError(f"{path} has {kind} content, expected {path.suffix}: rename it to end in .{kind}")
         with Sequential(path) as file:
-            _check_claims(path, file, file.samplerate if wanted_rate is None else wanted_rate, max_duration_s)
-            least = file.frames
+            _check_claims(path, file, file.samplerate if target_rate is None else target_rate, max_duration_s)
+            min_samples = file.frames
             if kind == "mp3":
                 samples, stated = mp3_length(path)
                 if samples > file.frames + _MP3_DELAY:
                     raise UserError(
-                        f"{path} does not say how long it is ({file.frames} samples are not all): write it anew"
+                        f"{path} has {samples} samples, expected {file.frames}: its length header is missing or wrong, "
+                        f"encode the file again"
                     )
-                least = file.frames if stated else samples - _MP3_DELAY
-            yield file, least
+                min_samples = file.frames if stated else samples - _MP3_DELAY
+            yield file, min_samples
     except (soundfile.LibsndfileError, OSError) as error:
         raise UserError(f"{path} is not a readable sound file ({error})") from error
 
 
-def _check_claims(path: Path, file: "SoundFile", wanted_rate: int, max_duration_s: float) -> None:
+def _check_claims(path: Path, file: "SoundFile", target_rate: int, max_duration_s: float) -> None:
     rate, frames, channels = file.samplerate, file.frames, file.channels
-    for what, value in (("its sample rate is", rate), ("a sample rate was asked for of", wanted_rate)):
+    for what, value in (("sample rate of the file is", rate), ("requested sample rate is", target_rate)):
         if not MIN_SAMPLE_RATE <= value <= MAX_SAMPLE_RATE:
             raise UserError(f"{path}: {what} {value} Hz, expected {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}")
     if not 1 <= channels <= MAX_CHANNELS:
-        raise UserError(f"{path} has {channels} channels, expected 1 to {MAX_CHANNELS}")
+        raise UserError(f"{path} has {channels} channels, expected 1 to {MAX_CHANNELS}: mix them down")
     if frames < 1:
-        raise UserError(f"{path} holds no samples")
+        raise UserError(f"{path} contains no samples: use a file with sound")
     if frames > max_duration_s * rate:
-        raise UserError(f"{path} lasts {frames / rate:.0f} s, more than {max_duration_s:g} s: cut it")
+        raise UserError(f"{path} lasts {frames / rate:.0f} s, expected at most {max_duration_s:g} s: cut the file")
 
 
-def _mono_blocks(path: Path, file: "SoundFile", block: int, least: int) -> Iterator[Float[np.ndarray, " samples"]]:
-    """Mean of the channels, `block` samples at a time, the last fewer.
+def _mono_blocks(
+    path: Path, file: "SoundFile", block: int, min_samples: int
+) -> Iterator[Float[np.ndarray, " samples"]]:
+    """Iterate over the mean of the channels in blocks; the last block may be shorter.
 
     Raises:
-      UserError: samples are missing of `least`, not finite or far above 1; channels that cancel each other out.
+      UserError: there are fewer than `min_samples` samples; samples are not finite or far above 1; the channels cancel
+        each other.
     """
-    read, loudest, mixed = 0, 0.0, 0.0
+    read, peak, mono_peak = 0, 0.0, 0.0
     while len(samples := file.read(block, dtype="float32", always_2d=True)):
         read += len(samples)
         if bad := int(np.sum(~np.isfinite(samples))):
-            raise UserError(f"{path}: {bad} samples are not finite numbers: write the file anew")
-        loudest = max(loudest, float(np.abs(samples).max()))
-        if loudest > MAX_LEVEL:
+            raise UserError(f"{path}: {bad} samples are not finite, expected finite numbers: export the file again")
+        peak = max(peak, float(np.abs(samples).max()))
+        if peak > MAX_LEVEL:
             raise UserError(
                 f"{path}: samples from {samples.min():.3g} to {samples.max():.3g}, expected about -1 to 1: scale them"
             )
         mono = samples.mean(axis=1)
-        mixed = max(mixed, float(np.abs(mono).max()))
+        mono_peak = max(mono_peak, float(np.abs(mono).max()))
         yield mono
-    if mixed < _CANCELLED * loudest:
-        raise UserError(f"{path}: its channels cancel each other out where they are mixed: keep one of them")
-    if read < least:
-        raise UserError(f"{path} is truncated: {read} of {file.frames} samples are there, fetch it again")
+    if mono_peak < _CANCELLED * peak:
+        raise UserError(f"{path}: the channels cancel each other in the mono mix: keep only one of them")
+    if read < min_samples:
+        raise UserError(f"{path} is truncated: {read} samples, expected {file.frames}: get the file again")
 
 
-def _check_sounds(path: Path, low: float, high: float) -> None:
+def _check_not_constant(path: Path, low: float, high: float) -> None:
     if low == high:
-        raise UserError(f"{path} is {'silent' if low == 0 else f'constant at {low:.3g}'} throughout: there is no sound")
+        level = "silent" if low == 0 else f"constant at {low:.3g}"
+        raise UserError(f"{path} is {level} throughout: use a file with sound")

@@ -1,4 +1,4 @@
-"""Many sound files as waves of one length."""
+"""Sets of sound files as waves of equal length."""
 
 import logging
 import os
@@ -19,14 +19,14 @@ _log = logging.getLogger("specjax")
 
 
 class Skipped(NamedTuple):
-    """A file that was left out."""
+    """A file that was skipped, and the error message."""
 
     path: Path
     reason: str
 
 
 class Clips(NamedTuple):
-    """Waves of equal length, the files they are of, and the files that were left out."""
+    """Waves of equal length, their files in the same order, and the files that were skipped."""
 
     waves: Float[np.ndarray, "clips samples"]
     paths: list[Path]
@@ -38,19 +38,28 @@ def read_clips(
     sample_rate: int,
     samples: int,
     *,
-    short: Literal["pad", "repeat", "refuse"] = "refuse",
+    short: Literal["pad", "repeat", "error"] = "error",
     max_bad_share: float = 0.0,
 ) -> Clips:
-    """Many files as waves of one length. Bad ones are left out and counted, up to a share of them all.
+    """Read sound files as waves of equal length; bad files are skipped with a warning.
+
+    Args:
+      paths: files to read.
+      sample_rate: sample rate of the waves, in Hz.
+      samples: length of each wave.
+      short: what to do with files that are too short, see `fit_length`; with `error` they count as bad.
+      max_bad_share: largest share of bad files to accept, 0 to 1.
 
     Raises:
-      UserError: no files, or none that is good; more than `MAX_SAMPLES` in all; more bad files than `max_bad_share`,
-        naming the first.
+      UserError: there are no files, or no good ones; the waves have more than `MAX_SAMPLES` samples in total; the share
+        of bad files exceeds `max_bad_share` (the message gives the first fault).
     """
     if not paths:
-        raise UserError("there are no sound files to read")
+        raise UserError("no sound files to read, expected at least one: name some")
     if len(paths) * samples > MAX_SAMPLES:
-        raise UserError(f"{len(paths)} clips of {samples} samples are more than {MAX_SAMPLES} samples: choose fewer")
+        raise UserError(
+            f"{len(paths)} clips of {samples} samples, expected at most {MAX_SAMPLES} samples in total: use fewer clips"
+        )
     waves = np.empty((len(paths), samples), np.float32)
     kept: list[Path] = []
     skipped: list[Skipped] = []
@@ -59,37 +68,39 @@ def read_clips(
             wave, _ = read_audio(path, sample_rate)
             waves[len(kept)] = fit_length(wave, samples, short=short)
             kept.append(path)
-        except UserError as refusal:
-            skipped.append(Skipped(path, str(refusal)))
+        except UserError as error:
+            skipped.append(Skipped(path, str(error)))
             if len(skipped) > max_bad_share * len(paths):
                 raise UserError(
                     f"{len(skipped)} of {len(paths)} sound files are bad, more than a share of {max_bad_share:g}; "
                     f"the first: {skipped[0].reason}"
-                ) from refusal
+                ) from error
     if not kept:
         raise UserError(f"none of {len(paths)} sound files can be used; the first: {skipped[0].reason}")
-    for each in skipped:
-        _log.warning("left out: %s", each.reason)
+    for file in skipped:
+        _log.warning("skipped: %s", file.reason)
     return Clips(waves[: len(kept)], kept, skipped)
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """Sound files in a folder and the folders in it, in order of their names. Linked folders are not entered.
+    """List the sound files in a folder and its subfolders, sorted by path; symbolic links to folders are not followed.
 
     Raises:
-      UserError: not a readable folder, or one in it is not; none in it; more than `MAX_FILES`.
+      UserError: the folder or a subfolder is not readable; there are no sound files, or more than `MAX_FILES`.
     """
     check_folder(folder, "sound files")
-    found = []
-    for inside, folders, names in os.walk(folder, onerror=_refuse, followlinks=False):
+    paths = []
+    for parent, folders, names in os.walk(folder, onerror=_raise_user_error, followlinks=False):
         folders.sort()
-        found += [Path(inside, name) for name in names if Path(name).suffix.lower() in SUFFIXES]
-        if len(found) > MAX_FILES:
-            raise UserError(f"{folder} holds more than {MAX_FILES} sound files: name a smaller folder")
-    if not found:
-        raise UserError(f"{folder} holds no sound files: expected names that end in {', '.join(SUFFIXES)}")
-    return sorted(found)
+        paths += [Path(parent, name) for name in names if Path(name).suffix.lower() in SUFFIXES]
+        if len(paths) > MAX_FILES:
+            raise UserError(f"{folder} contains more than {MAX_FILES} sound files: name a smaller folder")
+    if not paths:
+        raise UserError(
+            f"{folder} contains no sound files, expected names that end in {', '.join(SUFFIXES)}: name another folder"
+        )
+    return sorted(paths)
 
 
-def _refuse(error: OSError) -> None:
-    raise UserError(f"{error.filename} cannot be read: {error.strerror}") from error
+def _raise_user_error(error: OSError) -> None:
+    raise UserError(f"{error.filename} cannot be read ({error.strerror}): change its permissions") from error

@@ -1,8 +1,9 @@
-"""The order of examples as a pure function of (seed, step).
+"""Shuffled order of the training examples as a pure function of (seed, step).
 
-An epoch's order is a permutation of 0 .. n-1 computed point by point: a Feistel network permutes the smallest power
-of two that holds n, and points that land at n or above walk on until they land below (Black and Rogaway 2002). So
-any device, host or restart finds the example of any step with a few integer operations and no stored state.
+The order of an epoch is a permutation of 0 .. n-1 that is evaluated point by point. A Feistel network permutes the
+smallest power of two that is at least n (and at least 4). Points that land at n or above are permuted again until they
+land below n (cycle walking, Black and Rogaway 2002). Any device, host or restarted run can therefore compute the
+example of any step with a few integer operations and no stored state.
 """
 
 import zlib
@@ -15,24 +16,31 @@ ROUNDS = 6
 
 
 def stream(seed: int, name: str) -> Key[Array, ""]:
-    """The root key of a named random stream."""
+    """Create the root key of a named random stream."""
     return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
 
 
 def batch_indices(
     key: Key[Array, ""], step: Int32[Array, ""], batch_size: int, examples: int
 ) -> Int32[Array, " batch"]:
-    """Indices of the examples of a step. Epochs follow one another without a gap; each visits every example once.
+    """Compute the indices of the examples in the batch of a step.
 
-    Holds while `step * batch_size` stays below 2^32.
+    Epochs follow one another without a gap; a batch may span two epochs. Each epoch visits every example once. This
+    holds as long as `(step + 1) * batch_size` is at most 2^32.
+
+    Args:
+      key: random key of the order.
+      step: index of the step, from 0.
+      batch_size: examples per step.
+      examples: number of examples in the data set.
     """
     position = step.astype(jnp.uint32) * jnp.uint32(batch_size) + jnp.arange(batch_size, dtype=jnp.uint32)
-    epoch, place = position // jnp.uint32(examples), position % jnp.uint32(examples)
-    return jax.vmap(lambda e, p: permute(jax.random.fold_in(key, e), p, examples))(epoch, place)
+    epoch, offset = position // jnp.uint32(examples), position % jnp.uint32(examples)
+    return jax.vmap(lambda e, p: permute(jax.random.fold_in(key, e), p, examples))(epoch, offset)
 
 
 def permute(key: Key[Array, ""], position: UInt32[Array, ""], n: int) -> Int32[Array, ""]:
-    """Where a keyed permutation of 0 .. n-1 sends `position`."""
+    """Evaluate a keyed pseudorandom permutation of 0 .. n-1 at `position`."""
     bits = max((n - 1).bit_length(), 2)
     left_bits = bits // 2
     right_bits = bits - left_bits
@@ -45,12 +53,12 @@ def permute(key: Key[Array, ""], position: UInt32[Array, ""], n: int) -> Int32[A
             right = right ^ (_hash(left ^ round_keys[i + 1]) & jnp.uint32(2**right_bits - 1))
         return (left << right_bits) | right
 
-    landed = jax.lax.while_loop(lambda x: x >= jnp.uint32(n), shuffle, shuffle(position))
-    return landed.astype(jnp.int32)
+    result = jax.lax.while_loop(lambda x: x >= jnp.uint32(n), shuffle, shuffle(position))
+    return result.astype(jnp.int32)
 
 
 def _hash(x: UInt32[Array, ""]) -> UInt32[Array, ""]:
-    """Murmur3's finaliser: every input bit reaches every output bit."""
+    """Apply the finalizer of MurmurHash3: every input bit affects every output bit."""
     x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
     x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
     return x ^ (x >> 16)

@@ -1,7 +1,7 @@
-"""Spectrogram files: a NumPy archive or a grey picture, either with the convention it was made by written into it.
+"""Spectrogram files: NumPy archives (.npz) or gray images (.png), with their preset stored as metadata.
 
-A picture has one pixel a place in 16 bits, high frequencies at the top: it can be looked at, painted on, and turned
-back into sound. Of a file from elsewhere the convention is not known and must be given.
+An image has one 16-bit pixel per value, with high frequencies at the top. It can be viewed, edited and inverted to
+sound. A file without metadata needs its preset given by the caller.
 """
 
 import io
@@ -25,17 +25,21 @@ from specjax.signal.presets import SCALES, Preset
 SUFFIXES = (".npz", ".png")
 CHUNK = "specjax"
 MAX_BYTES = 2**28
-MAX_PLACES = 2**25  # ten minutes of the preset `picture`
+MAX_VALUES = 2**25  # Ten minutes with the preset `picture`.
 MAX_SAMPLES = 2**28
-_TOP = 65535
-# Steps of 1/65535 of the range are fine enough for levels on a logarithmic scale alone.
-_IN_PICTURES = ("log_power", "log1p", "peak_db")
+_MAX_GRAY = 65535
+# 16 bits resolve levels finely enough only on a logarithmic scale.
+_IMAGE_SCALES = ("log_power", "log1p", "peak_db")
 
 
 class Saved(NamedTuple):
-    """A spectrogram, the convention it follows, and the length of the wave it was made of, where that is known.
+    """A spectrogram with its metadata.
 
-    `peak` is the greatest magnitude of a spectrogram whose scale leaves out how loud it was, where that is known.
+    Attributes:
+      values: the spectrogram, in the scale of the preset.
+      preset: how it was computed.
+      samples: length of the wave it was computed from; None if unknown.
+      peak: largest magnitude, for scales that are relative to it; None if unknown.
     """
 
     values: Float[np.ndarray, "rows frames"]
@@ -45,191 +49,226 @@ class Saved(NamedTuple):
 
 
 def npz(saved: Saved) -> bytes:
-    """The spectrogram as a NumPy archive."""
-    return archive({"values": saved.values, "about": np.array(_about(saved))})
+    """Encode a spectrogram as a NumPy archive."""
+    return archive({"values": saved.values, "about": np.array(_encode_metadata(saved))})
 
 
 def archive(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Named arrays as a NumPy archive."""
+    """Encode named arrays as a compressed NumPy archive."""
     encoded = io.BytesIO()
     np.savez_compressed(encoded, allow_pickle=False, **arrays)
     return encoded.getvalue()
 
 
 def png(saved: Saved) -> bytes:
-    """The spectrogram as a grey picture of 16 bits.
+    """Encode a spectrogram as a 16-bit gray PNG image.
 
     Raises:
-      UserError: its scale is linear, of which 16 bits hold the loud alone.
+      UserError: the scale of the spectrogram is linear, so that 16 bits would resolve only the loud parts.
     """
     from PIL import Image, PngImagePlugin
 
-    if saved.preset.scale not in _IN_PICTURES:
-        raise UserError(f"a picture cannot hold levels of scale {saved.preset.scale!r}: write a .npz")
+    if saved.preset.scale not in _IMAGE_SCALES:
+        raise UserError(
+            f"scale {saved.preset.scale!r} in an image, expected one of {', '.join(_IMAGE_SCALES)}: write a .npz"
+        )
     low, high = float(saved.values.min()), float(saved.values.max())
     span = high - low or 1.0
-    grey = np.round((saved.values - low) / span * _TOP).astype(np.uint16)
+    gray = np.round((saved.values - low) / span * _MAX_GRAY).astype(np.uint16)
     text = PngImagePlugin.PngInfo()
-    text.add_text(CHUNK, _about(saved, low=low, high=low + span))
+    text.add_text(CHUNK, _encode_metadata(saved, low=low, high=low + span))
     encoded = io.BytesIO()
-    Image.fromarray(grey if saved.preset.top_first else grey[::-1]).save(encoded, "PNG", pnginfo=text)
+    Image.fromarray(gray if saved.preset.top_first else gray[::-1]).save(encoded, "PNG", pnginfo=text)
     return encoded.getvalue()
 
 
 def read(path: Path, preset: Preset | None = None) -> Saved:
-    """Spectrogram of a file; `preset` is the convention of one that does not say its own.
+    """Read a spectrogram file.
+
+    Args:
+      path: file to read; its suffix must be one of `SUFFIXES`.
+      preset: preset of a file without metadata.
 
     Raises:
-      UserError: not a readable regular file of a known kind, or too large; a convention that is neither in the file nor
-        given, or both and different; another number of rows than the convention has; values that no sound has.
+      UserError: the file is not a readable regular file of a known format, or too large; there is no preset in the file
+        or the argument, or the two differ; the number of rows or frames does not fit the preset; values are not finite
+        or too large for the scale; the metadata is damaged or inconsistent.
     """
     check_regular_file(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise UserError(f"{path} is no spectrogram by its name: expected one of {', '.join(SUFFIXES)}")
+        raise UserError(f"{path} does not have the suffix of a spectrogram file, expected one of {', '.join(SUFFIXES)}")
     if path.stat().st_size > MAX_BYTES:
-        raise UserError(f"{path} has {path.stat().st_size} bytes: a spectrogram here has at most {MAX_BYTES}")
-    values, about = _of_npz(path) if suffix == ".npz" else _of_png(path)
-    found = _preset(path, about, preset)
+        raise UserError(f"{path} has {path.stat().st_size} bytes, expected at most {MAX_BYTES}: cut the file")
+    values, metadata = _read_npz(path) if suffix == ".npz" else _read_png(path)
+    preset = _select_preset(path, metadata, preset)
     if suffix == ".png":
-        values = _levels(path, values, about, found)
-    with np.errstate(over="ignore"):  # what float32 does not hold is refused below
+        values = _decode_gray(path, values, metadata, preset)
+    with np.errstate(over="ignore"):  # Values beyond the range of float32 become infinite and fail the check below.
         values = np.ascontiguousarray(values, np.float32)
-    _check_values(path, values, found)
-    samples, frames = about.get("samples"), values.shape[1]
-    longest = found.transform.samples(frames) + found.frames_multiple * found.transform.hop_length
-    if longest > MAX_SAMPLES:
-        raise UserError(f"{path} is of up to {longest} samples, more than {MAX_SAMPLES}: cut it")
-    counts = range(frames, frames + found.frames_multiple)  # up to a multiple, frames were left out
+    _check_values(path, values, preset)
+    samples, frames = metadata.get("samples"), values.shape[1]
+    max_samples = preset.transform.samples(frames) + preset.frames_multiple * preset.transform.hop_length
+    if max_samples > MAX_SAMPLES:
+        raise UserError(f"{path} stands for up to {max_samples} samples, expected at most {MAX_SAMPLES}: cut the file")
+    # Trailing frames beyond a multiple of `frames_multiple` were dropped when the file was made.
+    counts = range(frames, frames + preset.frames_multiple)
     if samples is not None and not (
-        type(samples) is int and 0 < samples <= longest and any(found.transform.has_frames(samples, n) for n in counts)
+        type(samples) is int
+        and 0 < samples <= max_samples
+        and any(preset.transform.has_frames(samples, n) for n in counts)
     ):
-        raise UserError(f"{path} says it is of {samples!r} samples, which {frames} frames cannot be")
-    peak = None if about.get("peak") is None else _number(path, about, "peak")
+        raise UserError(
+            f"{path} declares {samples!r} samples, which do not give its {frames} frames: remove its metadata"
+        )
+    peak = None if metadata.get("peak") is None else _get_number(path, metadata, "peak")
     if peak is not None and peak <= 0:
-        raise UserError(f"{path} says peak={peak}, expected a number above 0")
-    return Saved(values, found, samples, peak)
+        raise UserError(f"{path} declares peak={peak}, expected a number above 0: remove its metadata")
+    return Saved(values, preset, samples, peak)
 
 
-def _levels(path: Path, greys: np.ndarray, about: dict[str, Any], preset: Preset) -> np.ndarray:
-    """Values of a picture's greys, lowest row first unless the convention says otherwise."""
-    if "low" in about:
-        low, high = (_number(path, about, name) for name in ("low", "high"))
-        greys = low + greys * (high - low)
+def _decode_gray(path: Path, gray: np.ndarray, metadata: dict[str, Any], preset: Preset) -> np.ndarray:
+    """Convert gray levels in [0, 1] to values of the preset, with the rows in the order of the preset."""
+    if "low" in metadata:
+        low, high = (_get_number(path, metadata, name) for name in ("low", "high"))
+        gray = low + gray * (high - low)
     elif preset.scale != "peak_db":
         raise UserError(
-            f"{path} does not say which levels its greys are: of {preset.scale!r} only a .npz is understood"
+            f"{path} has no metadata: its levels are unknown for scale {preset.scale!r}, expected 'peak_db': use a .npz"
         )
-    return greys if preset.top_first else greys[::-1]
+    return gray if preset.top_first else gray[::-1]
 
 
 def _check_values(path: Path, values: Float[np.ndarray, "..."], preset: Preset) -> None:
     rows = preset.mel.n_mels if preset.mel else preset.transform.bins
     if values.ndim != 2 or values.shape[0] != rows or not values.shape[1]:
-        raise UserError(f"{path} is of shape {values.shape}, expected {rows} rows of frames as its convention has them")
+        raise UserError(
+            f"{path} has shape {values.shape}, expected {rows} rows and at least 1 frame: choose another preset"
+        )
     if values.shape[1] % preset.frames_multiple:
-        raise UserError(f"{path} has {values.shape[1]} frames, of its convention {preset.frames_multiple} at a time")
+        raise UserError(
+            f"{path} has {values.shape[1]} frames, expected a multiple of {preset.frames_multiple}: cut or pad it"
+        )
     if bad := int(np.sum(~np.isfinite(values))):
-        raise UserError(f"{path}: {bad} values are not finite numbers")
-    if values.max() > (most := SCALES[preset.scale].most):
-        raise UserError(f"{path}: values up to {values.max():.3g}, of {preset.scale!r} at most {most:g} are expected")
+        raise UserError(f"{path}: {bad} values are not finite in float32: compute the spectrogram again")
+    if values.max() > (limit := SCALES[preset.scale].max_value):
+        raise UserError(
+            f"{path}: values up to {values.max():.3g}, expected at most {limit:g} for scale {preset.scale!r}: "
+            f"choose another preset"
+        )
 
 
-def _about(saved: Saved, **more: float) -> str:
-    return json.dumps({"preset": asdict(saved.preset), "samples": saved.samples, "peak": saved.peak, **more})
+def _encode_metadata(saved: Saved, **levels: float) -> str:
+    return json.dumps({"preset": asdict(saved.preset), "samples": saved.samples, "peak": saved.peak, **levels})
 
 
-def _of_npz(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
+def _read_npz(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     try:
         with zipfile.ZipFile(path) as archive:
             sizes = {member.filename.removesuffix(".npy"): member.file_size for member in archive.infolist()}
-            if (claimed := sum(sizes.values())) > 8 * MAX_PLACES:
-                raise UserError(f"{path} unpacks to {claimed} bytes: a spectrogram here has at most {8 * MAX_PLACES}")
+            if (unpacked := sum(sizes.values())) > 8 * MAX_VALUES:
+                raise UserError(f"{path} unpacks to {unpacked} bytes, expected at most {8 * MAX_VALUES}: cut the file")
             name = "values" if "values" in sizes or len(sizes) != 1 else next(iter(sizes))
             if name not in sizes:
-                several = ", ".join(list(sizes)[:5]) or "nothing"
-                raise UserError(f"{path} holds {several}: expected an array named values")
-            values = _array(path, archive, name, "iuf")
-            about = _parsed(path, str(_array(path, archive, "about", "U"))) if "about" in sizes else {}
+                names = ", ".join(list(sizes)[:5]) or "nothing"
+                raise UserError(f"{path} contains {names}, expected an array named values: rename one")
+            values = _read_array(path, archive, name, "iuf")
+            metadata = _parse_metadata(path, str(_read_array(path, archive, "about", "U"))) if "about" in sizes else {}
     except UserError:
         raise
-    except Exception as error:  # whatever parsers come upon in the bytes of strangers
+    except Exception as error:  # Parsers of untrusted bytes can raise anything.
         raise UserError(f"{path} is not a readable archive of arrays ({error})") from error
-    return values, about
+    return values, metadata
 
 
-def _array(path: Path, archive: zipfile.ZipFile, name: str, kinds: str) -> np.ndarray:
-    """An array of one of the kinds, in NumPy's letters; its header is held against the size of its member."""
+def _read_array(path: Path, archive: zipfile.ZipFile, name: str, kinds: str) -> np.ndarray:
+    """Read an array from an archive, after checking its header against the size of the archive member.
+
+    Args:
+      path: path of the archive, for error messages.
+      archive: open archive.
+      name: name of the array.
+      kinds: accepted kinds of dtype, as letters of `numpy.dtype.kind`.
+
+    Raises:
+      UserError: the array has another kind, or its header declares more bytes than the member has.
+    """
     size = archive.getinfo(f"{name}.npy").file_size
     with archive.open(f"{name}.npy") as file:
         version = np.lib.format.read_magic(file)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = header(file)
-        claimed = math.prod(shape) * dtype.itemsize
-        if dtype.kind not in kinds or claimed > size:
-            raise UserError(f"{path}: {name} is an array of {shape} {dtype} in {size} bytes, expected numbers")
-        content = np.frombuffer(file.read(claimed), dtype)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read_header(file)
+        declared = math.prod(shape) * dtype.itemsize
+        if dtype.kind not in kinds or declared > size:
+            raise UserError(
+                f"{path}: {name} is an array of {shape} {dtype} in {size} bytes, expected numbers: export it again"
+            )
+        content = np.frombuffer(file.read(declared), dtype)
     return content.reshape(shape, order="F" if fortran else "C")
 
 
-def _of_png(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
-    """Greys in [0, 1]."""
+def _read_png(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
+    """Read the gray levels, scaled to [0, 1], and the metadata of an image."""
     from PIL import Image
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             opened = Image.open(path)
-        with opened as picture:
-            if picture.size[0] * picture.size[1] > MAX_PLACES:
-                raise UserError(f"{path} has {picture.size[0]} x {picture.size[1]} pixels: too many for a spectrogram")
-            picture.load()  # editors may write what is said of a picture after its pixels
-            text = picture.info.get(CHUNK)
-            if picture.mode.startswith("I"):
-                return np.asarray(picture, np.float32) / _TOP, _told(path, text)
-            bands = np.asarray(picture.convert("RGB"), np.float32)
+        with opened as image:
+            if image.size[0] * image.size[1] > MAX_VALUES:
+                raise UserError(
+                    f"{path} has {image.size[0]} x {image.size[1]} pixels, more than {MAX_VALUES}: cut the image"
+                )
+            image.load()  # Some editors write text metadata after the pixels.
+            text = image.info.get(CHUNK)
+            if image.mode.startswith("I"):
+                return np.asarray(image, np.float32) / _MAX_GRAY, _parse_text(path, text)
+            bands = np.asarray(image.convert("RGB"), np.float32)
     except UserError:
         raise
-    except Exception as error:  # whatever parsers come upon in the bytes of strangers
-        raise UserError(f"{path} is not a readable picture ({error})") from error
+    except Exception as error:  # Parsers of untrusted bytes can raise anything.
+        raise UserError(f"{path} is not a readable image ({error})") from error
     if np.any(bands != bands[..., :1]):
         raise UserError(
-            f"{path} is in colours, as plots with axes are, and not in greys: greys are levels, colours are not"
+            f"{path} is a color image such as a plot, expected gray levels: write it with --out, not --plot"
         )
-    return bands[..., 0] / 255, _told(path, text)
+    return bands[..., 0] / 255, _parse_text(path, text)
 
 
-def _told(path: Path, text: Any) -> dict[str, Any]:
-    return {} if text is None else _parsed(path, str(text))
+def _parse_text(path: Path, text: Any) -> dict[str, Any]:
+    return {} if text is None else _parse_metadata(path, str(text))
 
 
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+def _reject_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a finite number")
 
 
-def _parsed(path: Path, text: str) -> dict[str, Any]:
+def _parse_metadata(path: Path, text: str) -> dict[str, Any]:
     try:
-        about = json.loads(text, parse_constant=_no_number)
+        metadata = json.loads(text, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: what it says of how it was made is damaged ({error})") from error
-    if not isinstance(about, dict) or not isinstance(about.get("preset"), dict):
-        raise UserError(f"{path} does not say by which preset it was made: it is damaged")
-    return about
+        raise UserError(
+            f"{path}: its metadata is damaged ({error}), expected JSON: remove it and give --preset"
+        ) from error
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("preset"), dict):
+        raise UserError(f"{path}: its metadata has no preset, expected one: remove the metadata and give --preset")
+    return metadata
 
 
-def _preset(path: Path, about: dict[str, Any], given: Preset | None) -> Preset:
-    if not about:
+def _select_preset(path: Path, metadata: dict[str, Any], given: Preset | None) -> Preset:
+    if not metadata:
         if given is None:
-            raise UserError(f"{path} does not say how it was made: name its convention with --preset")
+            raise UserError(f"{path} has no metadata, expected the preset it was made with: give it with --preset")
         return given
-    found = to_dataclass(Preset, about["preset"], f"{path}: preset")
-    if given is not None and given != found:
-        raise UserError(f"{path} was made by another convention than --preset: leave --preset away")
-    return found
+    stored = to_dataclass(Preset, metadata["preset"], f"{path}: preset")
+    if given is not None and given != stored:
+        raise UserError(f"{path} was made with another preset than --preset: omit --preset")
+    return stored
 
 
-def _number(path: Path, about: dict[str, Any], name: str) -> float:
-    value = about.get(name)
+def _get_number(path: Path, metadata: dict[str, Any], name: str) -> float:
+    value = metadata.get(name)
     if not isinstance(value, int | float) or not abs(value) < 1e6:
-        raise UserError(f"{path} says {name}={value!r}, expected a number")
+        raise UserError(f"{path} declares {name}={value!r}, expected a number below 1e6: remove its metadata")
     return float(value)

@@ -1,1 +1,1 @@
-"""The roof: trains any task. Knows a wing only through `engine.task`."""
+"""Training engine: trains any task. It knows a task only through the protocol in `engine.task`."""

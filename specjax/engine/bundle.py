@@ -1,7 +1,7 @@
-"""What leaves the house: a folder of safetensors and a JSON card, opened with no data set, on any device.
+"""Exported model bundles: a folder of safetensors files and a JSON card, usable without a data set, on any device.
 
-A bundle may come from a stranger. Nothing in it is executed; every name, size and shape is checked against the card
-and against the network that the card describes before a tensor is used.
+A bundle may come from an untrusted source. Nothing in it is executed. Every name, size and shape is checked against
+the card, and against the network that the card describes, before a tensor is used.
 """
 
 import hashlib
@@ -26,7 +26,12 @@ Tree = Any
 
 
 class Bundle(NamedTuple):
-    """A wing's parts, their tensors by path, and what is known about how they were made."""
+    """An opened bundle.
+
+    task: name of the task that was trained, `paper/task`.
+    parts: named parts; `tensors` of each is a dict of arrays by path.
+    about: metadata about how the parts were trained.
+    """
 
     task: str
     parts: dict[str, Part]
@@ -34,7 +39,13 @@ class Bundle(NamedTuple):
 
 
 def save(folder: Path, task: str, parts: dict[str, Part], about: dict[str, Any]) -> None:
-    """Write a bundle, whole or not at all.
+    """Write a bundle. A failed write leaves nothing behind.
+
+    Args:
+      folder: folder of the bundle; it must not exist yet.
+      task: name of the task, `paper/task`.
+      parts: named parts, each with a tree of arrays.
+      about: metadata about how the parts were trained; must be JSON-serializable.
 
     Raises:
       UserError: `folder` exists or cannot be written.
@@ -50,7 +61,7 @@ def save(folder: Path, task: str, parts: dict[str, Part], about: dict[str, Any])
         card: dict[str, Any] = {"format": FORMAT, "task": task, "about": about, "parts": {}}
         for name, part in parts.items():
             file = partial / f"{name}.safetensors"
-            file.write_bytes(encode({path: np.ascontiguousarray(x) for path, x in flatten(part.tensors).items()}))
+            file.write_bytes(encode({path: np.asarray(x, order="C") for path, x in flatten(part.tensors).items()}))
             card["parts"][name] = {"sha256": _sha256(file), "card": part.card}
         (partial / CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
         partial.rename(folder)
@@ -60,62 +71,69 @@ def save(folder: Path, task: str, parts: dict[str, Part], about: dict[str, Any])
 
 
 def load(folder: Path) -> Bundle:
-    """Open a bundle.
+    """Open a bundle, checking file sizes and checksums.
 
     Raises:
-      UserError: not a bundle, of another format, damaged, or larger than a bundle may be.
+      UserError: `folder` is not a bundle, is of another format, is damaged, or exceeds the size limits.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder: name a bundle made by specjax.export")
+        raise UserError(f"{folder} is not a folder: name a bundle made by `specjax export`")
     path = folder / CARD
     if not path.is_file():
-        raise UserError(f"{folder} holds no {CARD}: name a bundle made by specjax.export")
+        raise UserError(f"{folder} holds no {CARD}: name a bundle made by `specjax export`")
     if path.stat().st_size > MAX_CARD_BYTES:
-        raise UserError(f"{path} has {path.stat().st_size} bytes, more than a card may have")
+        raise UserError(
+            f"{path} has {path.stat().st_size} bytes, expected at most {MAX_CARD_BYTES}: export the bundle again"
+        )
     card = legacy.upgrade_card(read_json(path), FORMAT)
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         found = card.get("format") if isinstance(card, dict) else type(card).__name__
-        raise UserError(f"{path} is of format {found!r}, expected {FORMAT!r}")
-    listed = card.get("parts")
-    if not isinstance(listed, dict) or not listed or not all(isinstance(entry, dict) for entry in listed.values()):
-        raise UserError(f"{path} lists no parts")
-    parts = {name: _load_part(folder, name, entry) for name, entry in listed.items()}
+        raise UserError(f"{path} is of format {found!r}, expected {FORMAT!r}: export the bundle again")
+    entries = card.get("parts")
+    if not isinstance(entries, dict) or not entries or not all(isinstance(entry, dict) for entry in entries.values()):
+        raise UserError(f"{path} lists no parts, expected at least one: export the bundle again")
+    parts = {name: _load_part(folder, name, entry) for name, entry in entries.items()}
     return Bundle(str(card.get("task")), parts, dict(card.get("about") or {}))
 
 
-def fit(part: Part, abstract: Tree, where: str) -> Tree:
-    """The part's tensors as the tree `abstract`, which the wing's own code gives the shapes of.
+def unflatten(part: Part, abstract: Tree, where: str) -> Tree:
+    """Arrange a loaded part's tensors as the tree `abstract`, checking each tensor.
+
+    Args:
+      part: part of an opened bundle, its tensors by path.
+      abstract: tree of expected shapes and dtypes, computed by the task's own code.
+      where: name of the bundle in error messages.
 
     Raises:
-      UserError: a tensor is missing, foreign, or of another shape or type.
+      UserError: a tensor is missing, unexpected, of another shape or dtype, or not finite.
     """
-    wanted = flatten(abstract)
-    missing, foreign = (
-        sorted(wanted.keys() - part.tensors.keys()),
-        sorted(part.tensors.keys() - wanted.keys()),
-    )
-    if missing or foreign:
-        what = f"lacks the tensor {missing[0]}" if missing else f"holds the foreign tensor {foreign[0]}"
-        raise UserError(f"{where} {what} ({len(missing)} missing, {len(foreign)} foreign): export it anew")
-    for path, expected in wanted.items():
-        found = part.tensors[path]
-        if found.shape != expected.shape or found.dtype != expected.dtype:
+    expected = flatten(abstract)
+    missing = sorted(expected.keys() - part.tensors.keys())
+    unexpected = sorted(part.tensors.keys() - expected.keys())
+    if missing or unexpected:
+        first = f"missing tensor {missing[0]}" if missing else f"unexpected tensor {unexpected[0]}"
+        raise UserError(
+            f"{where}: {first} ({len(missing)} missing, {len(unexpected)} unexpected): export the bundle again"
+        )
+    for path, target in expected.items():
+        tensor = part.tensors[path]
+        if tensor.shape != target.shape or tensor.dtype != target.dtype:
             raise UserError(
-                f"{where}: {path} is {found.dtype}{list(found.shape)}, "
-                f"expected {expected.dtype}{list(expected.shape)}: export it anew"
+                f"{where}: {path} is {tensor.dtype}{list(tensor.shape)}, "
+                f"expected {target.dtype}{list(target.shape)}: export the bundle again"
             )
-        if not np.all(np.isfinite(found)):
-            raise UserError(f"{where}: {path} holds values that are not finite numbers: export it anew")
+        if not np.all(np.isfinite(tensor)):
+            raise UserError(f"{where}: {path} holds values that are not finite numbers: export the bundle again")
     leaves, structure = jax.tree_util.tree_flatten_with_path(abstract)
-    return jax.tree.unflatten(structure, [part.tensors[_path(path)] for path, _ in leaves])
+    return jax.tree.unflatten(structure, [part.tensors[_format_path(path)] for path, _ in leaves])
 
 
 def flatten(tree: Tree) -> dict[str, Any]:
-    """Leaves by path, names joined by slashes."""
-    return {_path(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
+    """Flatten a tree to a dict of leaves by path; the names along a path are joined by slashes."""
+    return {_format_path(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
 
 
-def _path(path: tuple[Any, ...]) -> str:
+def _format_path(path: tuple[Any, ...]) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
@@ -124,21 +142,26 @@ def _load_part(folder: Path, name: str, entry: dict[str, Any]) -> Part:
     from safetensors.numpy import load_file
 
     if not name.isidentifier():
-        raise UserError(f"{folder / CARD} names a part {name!r}: part names are plain words")
+        raise UserError(
+            f"{folder / CARD} names a part {name!r}, expected a plain word of letters, digits and underscores: "
+            "export the bundle again"
+        )
     file = folder / f"{name}.safetensors"
     if not file.is_file() or file.is_symlink():
-        raise UserError(f"{file} is missing or not a plain file: export the bundle anew")
+        raise UserError(f"{file} is missing or not a regular file: export the bundle again")
     if file.stat().st_size > MAX_PART_BYTES:
-        raise UserError(f"{file} has {file.stat().st_size} bytes, more than a part may have")
+        raise UserError(
+            f"{file} has {file.stat().st_size} bytes, expected at most {MAX_PART_BYTES}: export the bundle again"
+        )
     if _sha256(file) != entry.get("sha256"):
-        raise UserError(f"{file} is not what its card describes (checksums differ): it is damaged, export it anew")
+        raise UserError(f"{file} is damaged (checksums differ): export the bundle again")
     try:
         tensors = load_file(file)
     except (SafetensorError, KeyError, ValueError) as error:
-        raise UserError(f"{file} is no safetensors file ({error})") from error
+        raise UserError(f"{file} is not a safetensors file ({error}): export the bundle again") from error
     card = entry.get("card")
     if not isinstance(card, dict):
-        raise UserError(f"{folder / CARD} has no card for part {name!r}")
+        raise UserError(f"{folder / CARD} has no card for part {name!r}: export the bundle again")
     return Part(tensors, card)
 
 

@@ -1,10 +1,11 @@
-"""Checkpoints that are never silently wrong.
+"""Checkpoints whose every array is verified by a digest when it is restored.
 
-Orbax writes them, asynchronously and atomically; but a flipped bit in its files restores as a wrong number without
-a word. So each step also carries a digest of every leaf, taken on device, and a restore is believed only when the
-digests agree. A step that fails is set aside, with its reason, and the one before it is tried.
+Orbax writes checkpoints asynchronously and atomically. But a flipped bit in its files is restored as a wrong number
+without an error. So each checkpoint also holds a digest of every leaf, computed on device, and a restored checkpoint is
+used only if its digests match. A damaged checkpoint is moved aside and the reason is logged; then the previous one is
+tried.
 
-Leaves are saved by their paths alone: a tree that holds the same arrays in other containers restores them.
+Leaves are saved by their paths alone: they can be restored into a tree of other containers that holds the same arrays.
 """
 
 import hashlib
@@ -22,35 +23,44 @@ from etils import epath
 from jaxtyping import Array, UInt32
 
 from specjax.cli.errors import UserError
-from specjax.engine.legacy import upgrade_leaf_path
+from specjax.engine import legacy
 
 Tree = Any
 log = logging.getLogger("specjax")
 
 
 class BadCheckpoint(Exception):
-    """A step on disk that must not be used, and why."""
+    """A checkpoint on disk must not be used; the message says why."""
 
 
-@jax.jit  # traced once for all leaves of a shape, of which parameters, moments and averages have many
+@jax.jit  # parameters, moments and averages have the same shapes: each shape is traced only once
 def leaf_digest(x: Array) -> UInt32[Array, "2"]:
-    """64 bits of fingerprint of an array's bits, in order; integer sums, so equal for any sharding."""
-    bits = _as_words(x).reshape(-1)
-    place = jnp.arange(bits.size, dtype=jnp.uint32)
-    mixed = _mix(bits ^ _mix(place + jnp.uint32(0x9E3779B9)))
-    return jnp.stack([jnp.sum(mixed, dtype=jnp.uint32), jnp.sum(_mix(mixed ^ place), dtype=jnp.uint32)])
+    """Compute a 64-bit digest of the bits of an array and of their order.
+
+    It is made of integer sums, so it is equal for any sharding.
+    """
+    bits = _to_uint32(x).reshape(-1)
+    index = jnp.arange(bits.size, dtype=jnp.uint32)
+    mixed = _mix_bits(bits ^ _mix_bits(index + jnp.uint32(0x9E3779B9)))
+    return jnp.stack([jnp.sum(mixed, dtype=jnp.uint32), jnp.sum(_mix_bits(mixed ^ index), dtype=jnp.uint32)])
 
 
 def digests(tree: Tree) -> dict[str, str]:
-    """Fingerprint of every leaf by its path, as hexadecimal text."""
-    pairs = jax.device_get(_tree_digests(leaves_by_path(tree)))
+    """Compute the digest of every leaf, as hexadecimal text by the leaf's path."""
+    pairs = jax.device_get(_digest_leaves(leaves_by_path(tree)))
     return {path: f"{int(pair[0]):08x}{int(pair[1]):08x}" for path, pair in pairs.items()}
 
 
 class Checkpoints:
-    """The checkpoints of one workdir. All processes call every method; process 0 writes what is not an array."""
+    """Checkpoints of one run. All processes call every method; process 0 writes whatever is not an array."""
 
     def __init__(self, folder: epath.PathLike, keep: int = 3) -> None:
+        """Open a folder of checkpoints, made if necessary.
+
+        Args:
+          folder: the folder; checkpoint `step` is its subfolder of that number.
+          keep: number of newest checkpoints to keep.
+        """
         self._folder = epath.Path(folder)
         self._keep = keep
         self._saving = False
@@ -65,14 +75,23 @@ class Checkpoints:
         return ocp.CheckpointManager(self._folder.resolve(), options=options)
 
     def steps(self) -> list[int]:
-        """Steps that look finished, oldest first."""
+        """List the steps of the finished checkpoints, oldest first. Their digests are not checked."""
         return sorted(self._manager.all_steps())
 
-    def save(self, step: int, state: Tree, facts: dict[str, Any]) -> None:
-        """Start writing `state`; returns once it is copied off the device. An earlier save's error surfaces here."""
-        record = {"step": step, "facts": facts, "shapes": leaf_shapes(state), "digests": digests(state)}
-        record["seal"] = _seal(record)
-        with self._refusing():
+    def save(self, step: int, state: Tree, metadata: dict[str, Any]) -> None:
+        """Start writing a checkpoint, and return as soon as `state` is copied off the device.
+
+        Args:
+          step: number of updates attempted so far.
+          state: tree of arrays.
+          metadata: how the checkpoint was made; must be JSON-serializable.
+
+        Raises:
+          UserError: this save, or an earlier one that ran in the background, failed.
+        """
+        record = {"step": step, "metadata": metadata, "shapes": leaf_shapes(state), "digests": digests(state)}
+        record["seal"] = _digest_record(record)
+        with self._convert_write_errors():
             self._manager.save(
                 step,
                 args=ocp.args.Composite(
@@ -83,155 +102,181 @@ class Checkpoints:
         self._saving = True
 
     def check(self) -> None:
-        """Refuse to go on where a save that ran beside went wrong; costs nothing where none has just ended."""
-        # `check_for_errors` never tells: Orbax's own thread has asked it before, and it answers once.
+        """Check a save that ran in the background. This is free unless one has just ended.
+
+        Raises:
+          UserError: the save failed.
+        """
+        # Orbax's `check_for_errors` reports an error only once, and Orbax's own thread has consumed that report.
         if self._saving and not self._manager.is_saving_in_progress():
             self.wait()
 
     def wait(self) -> None:
-        """Block until everything is on disk; refuses where something went wrong."""
+        """Block until the save that runs in the background is on disk.
+
+        Raises:
+          UserError: the save failed.
+        """
         self._saving = False
-        with self._refusing():
+        with self._convert_write_errors():
             self._manager.wait_until_finished()
 
     def close(self) -> None:
+        """Release Orbax's threads. Errors are only logged."""
         try:
             self._manager.close()
-        except Exception as error:  # what failed was said when it failed; closing must not hide that
+        except Exception as error:  # a failed save was already reported; an error here must not hide that one
             log.debug("closing %s: %s", self._folder, error)
 
     @contextmanager
-    def _refusing(self) -> Iterator[None]:
+    def _convert_write_errors(self) -> Iterator[None]:
+        """Turn any error into a `UserError` that says how to continue."""
         try:
             yield
         except Exception as error:
             raise UserError(
-                f"a checkpoint in {self._folder} could not be written ({_short(error)}): make room, then run the same "
-                "again; it resumes from the last whole one"
+                f"a checkpoint in {self._folder} could not be written ({_summarize(error)}): make room, then run the "
+                "same command again; it resumes from the last intact checkpoint"
             ) from error
 
-    def restore_newest(self, abstract: Tree, *, mend: bool = True) -> tuple[int, Tree, dict[str, Any]] | None:
-        """The newest step whose digests agree, as (step, state, facts); None where there is no checkpoint.
+    def restore_newest(self, abstract: Tree, *, reject_damaged: bool = True) -> tuple[int, Tree, dict[str, Any]] | None:
+        """Restore the newest checkpoint whose digests match.
 
-        With `mend`, steps found bad are moved out of the way; without, nothing on disk changes.
+        Args:
+          abstract: tree of the expected shapes, dtypes and shardings.
+          reject_damaged: move damaged checkpoints to the folder `*_rejected`; otherwise nothing on disk changes.
+
+        Returns:
+          Step, state and metadata; None if there is no checkpoint.
 
         Raises:
-          UserError: there are steps and none is good, or they belong to another architecture.
+          UserError: there are checkpoints but none is intact, or they belong to another architecture.
         """
         steps = self.steps()
         for step in reversed(steps):
             try:
-                state, facts = self.restore(step, abstract)
-            except BadCheckpoint as bad:
-                log.warning("checkpoint %d is not usable: %s", step, bad)
-                if mend:
-                    self._set_aside(step)
+                state, metadata = self.restore(step, abstract)
+            except BadCheckpoint as error:
+                log.warning("checkpoint %d is damaged and is not used: %s", step, error)
+                if reject_damaged:
+                    self._reject(step)
                 continue
-            return step, state, facts
+            return step, state, metadata
         if steps:
             raise UserError(
-                f"none of the checkpoints {steps} in {self._folder} is intact: restore them from a copy, or start "
-                "afresh with another --workdir"
+                f"none of the checkpoints {steps} in {self._folder} is intact: restore them from a backup, or start "
+                "a new run in another --workdir"
             )
         return None
 
     def restore(self, step: int, abstract: Tree) -> tuple[Tree, dict[str, Any]]:
-        """State and facts of one step.
+        """Restore state and metadata of one checkpoint.
 
         Raises:
-          BadCheckpoint: unreadable, or not what was saved.
-          UserError: intact, but of another architecture; names the leaves that differ.
+          BadCheckpoint: the checkpoint is unreadable, or it is not what was saved.
+          UserError: the checkpoint belongs to another architecture; the message names the leaves that differ.
         """
         try:
             record = self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))["record"]
         except Exception as error:
-            raise BadCheckpoint(f"its record is unreadable ({_short(error)})") from error
-        if not isinstance(record, dict) or record.pop("seal", None) != _seal(record) or record["step"] != step:
+            raise BadCheckpoint(f"its record is unreadable ({_summarize(error)})") from error
+        if not isinstance(record, dict) or record.pop("seal", None) != _digest_record(record) or record["step"] != step:
             raise BadCheckpoint("its record is not what was saved")
-        saved = {upgrade_leaf_path(path): digest for path, digest in record["digests"].items()}
-        shapes = {upgrade_leaf_path(path): shape for path, shape in record["shapes"].items()}
+        expected = leaves_by_path(abstract)
+        names = legacy.saved_names(record["shapes"], expected)
+        defaults = legacy.default_leaves(expected, names)
+        shapes = {path: record["shapes"][name] for path, name in names.items()}
+        shapes |= {path: f"{x.dtype}{list(x.shape)}" for path, x in defaults.items()}
         self._check_architecture(step, shapes, leaf_shapes(abstract))
-        saved_paths = {upgrade_leaf_path(path): path for path in record["shapes"]}
         try:
-            wanted = {saved_paths[path]: leaf for path, leaf in leaves_by_path(abstract).items()}
-            args = ocp.args.Composite(state=ocp.args.StandardRestore(wanted))
-            leaves = self._manager.restore(step, args=args)["state"]
+            target = {name: expected[path] for path, name in names.items()}
+            target |= legacy.dropped_leaves(record["shapes"], target)
+            args = ocp.args.Composite(state=ocp.args.StandardRestore(target))
+            saved = self._manager.restore(step, args=args)["state"]
         except Exception as error:
-            raise BadCheckpoint(f"its arrays are unreadable ({_short(error)})") from error
-        state = jax.tree.unflatten(
-            jax.tree.structure(abstract), [leaves[saved_paths[path]] for path in leaves_by_path(abstract)]
-        )
-        found = digests(state)
-        wrong = [path for path in saved if found.get(path) != saved[path]]
-        if wrong:
-            raise BadCheckpoint(f"{len(wrong)} arrays are not what was saved, first {wrong[0]}")
-        return state, record["facts"]
+            raise BadCheckpoint(f"its arrays are unreadable ({_summarize(error)})") from error
+        leaves = {path: saved[name] for path, name in names.items()}
+        restored = digests(leaves)
+        damaged = [path for path, name in names.items() if restored[f"[{path!r}]"] != record["digests"][name]]
+        if damaged:
+            raise BadCheckpoint(f"{len(damaged)} arrays are not what was saved, the first is {damaged[0]}")
+        leaves |= defaults
+        state = jax.tree.unflatten(jax.tree.structure(abstract), [leaves[path] for path in expected])
+        return state, record.get("metadata") or record.get("facts") or {}  # version 0.1 wrote `facts`
 
     @property
-    def _aside(self) -> epath.Path:
+    def _rejected_folder(self) -> epath.Path:
         return self._folder.parent / (self._folder.name + "_rejected")
 
-    def _set_aside(self, step: int) -> None:
-        """Move a bad step out of the folder: Orbax would refuse to save at or below it."""
+    def _reject(self, step: int) -> None:
+        """Move a damaged checkpoint out of the folder, because Orbax does not save at or below an existing step."""
         if jax.process_index() == 0:
-            self._aside.mkdir(parents=True, exist_ok=True)
-            destination = self._aside / str(step)
+            self._rejected_folder.mkdir(parents=True, exist_ok=True)
+            destination = self._rejected_folder / str(step)
             if destination.exists():
                 shutil.rmtree(destination)
             (self._folder / str(step)).rename(destination)
         if jax.process_count() > 1:
             from jax.experimental import multihost_utils
 
-            multihost_utils.sync_global_devices(f"set aside {step}")
+            multihost_utils.sync_global_devices(f"reject checkpoint {step}")
         self._manager.close()
         self._manager = self._open()
 
-    def _check_architecture(self, step: int, saved: dict[str, str], wanted: dict[str, str]) -> None:
-        differing = [
-            f"{path}: saved {saved.get(path, 'absent')}, configured {wanted.get(path, 'absent')}"
-            for path in sorted(saved.keys() | wanted.keys())
-            if saved.get(path) != wanted.get(path)
+    def _check_architecture(self, step: int, saved: dict[str, str], expected: dict[str, str]) -> None:
+        """Compare dtypes and shapes of saved and expected leaves, as texts by path.
+
+        Raises:
+          UserError: they differ.
+        """
+        differences = [
+            f"{path}: saved {saved.get(path, 'absent')}, configured {expected.get(path, 'absent')}"
+            for path in sorted(saved.keys() | expected.keys())
+            if saved.get(path) != expected.get(path)
         ]
-        if differing:
+        if differences:
             raise UserError(
-                f"checkpoint {step} in {self._folder} is of another architecture ({len(differing)} leaves differ): "
-                f"{'; '.join(differing[:3])}. Use its own config, or another --workdir"
+                f"checkpoint {step} in {self._folder} is of another architecture ({len(differences)} leaves differ): "
+                f"{'; '.join(differences[:3])}: use the config it was trained with, or another --workdir"
             )
 
 
 def leaves_by_path(tree: Tree) -> dict[str, Any]:
-    """Every leaf by its path, in the order of the tree."""
+    """Flatten a tree to a dict of leaves by path, in the order of the tree."""
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
 
 
 def leaf_shapes(tree: Tree) -> dict[str, str]:
-    """Type and shape of every leaf by its path, as text."""
+    """Describe dtype and shape of every leaf, as text such as `float32[3, 4]` by the leaf's path."""
     return {path: f"{x.dtype}{list(x.shape)}" for path, x in leaves_by_path(tree).items()}
 
 
-def _seal(record: dict[str, Any]) -> str:
+def _digest_record(record: dict[str, Any]) -> str:
+    """Compute the SHA-256 of a record's JSON text."""
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 @jax.jit
-def _tree_digests(tree: Tree) -> Tree:
+def _digest_leaves(tree: Tree) -> Tree:
     return jax.tree.map(leaf_digest, tree)
 
 
-def _as_words(x: Array) -> UInt32[Array, "..."]:
+def _to_uint32(x: Array) -> UInt32[Array, "..."]:
+    """Reinterpret the bits of each element as an unsigned integer, widened to 32 bits."""
     if x.dtype == jnp.bool_:
         return x.astype(jnp.uint32)
     unsigned = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}
     return jax.lax.bitcast_convert_type(x, unsigned[x.dtype.itemsize]).astype(jnp.uint32)
 
 
-def _mix(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
+def _mix_bits(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
+    """Mix the bits of each element by the finalizer of MurmurHash3 (`fmix32`)."""
     x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
     x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
     return x ^ (x >> 16)
 
 
-def _short(error: Exception) -> str:
-    """The first line of an error; of a long one both ends, where it says what and why."""
+def _summarize(error: Exception) -> str:
+    """Return the type and first line of an error; the middle of a long line is cut, as both ends tell the most."""
     line = str(error).splitlines()[0] if str(error) else ""
     return f"{type(error).__name__}: {line if len(line) <= 240 else f'{line[:80]} ... {line[-150:]}'}"

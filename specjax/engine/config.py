@@ -1,4 +1,4 @@
-"""When a run does what: the steps it has, and the events between them."""
+"""Settings of a training run: its number of steps, and how often the host evaluates, samples and saves."""
 
 from dataclasses import dataclass
 
@@ -9,22 +9,34 @@ from specjax.engine.live.value import Value
 INTERVALS = ("eval_every", "sample_every", "checkpoint_every")
 
 
-def interval(text: str) -> Value:
-    """Reader of a number of steps between two events; 0 switches them off."""
+def parse_interval(text: str) -> Value:
+    """Parse a number of steps between two events; 0 switches the event off.
+
+    Raises:
+      ValueError: `text` is not a number of steps.
+    """
     if not text.isdecimal():
-        raise ValueError(f"{text!r} is not a number of steps from 0 up")
+        raise ValueError(f"{text!r} is not a number of steps, expected an integer of at least 0")
     return np.asarray(int(text), np.float32)
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The clock of a run. `*_every` are in steps; 0 switches the event off.
+    """Settings of a training run. `*_every` are in steps; 0 switches the event off.
 
-    steps_per_dispatch: steps run by one call to the devices; 0 chooses 1 on CPU (convolutions inside a loop are slow
-      there) and 32 on accelerators.
-    eval_examples: how many held-out examples are measured while training; 0 means all.
-    max_skipped: a run stops when so many updates in a row were refused as not finite.
-    profile: (first, last) step to trace with the profiler; (0, 0) is off.
+    steps: number of updates.
+    batch_size: training examples per update, over all devices.
+    seed: seed of all random numbers and of the order of examples.
+    steps_per_dispatch: updates per call to the devices; 0 chooses 1 on CPU, where convolutions inside a loop are slow,
+      and 32 on accelerators.
+    eval_examples: number of held-out examples evaluated during training; 0 means all.
+    eval_batch: held-out examples per evaluation batch.
+    keep_checkpoints: number of newest checkpoints to keep.
+    max_skipped: stop the run after this many skipped updates in a row; an update is skipped if it is not finite.
+    profile: (first, last) step to trace with the profiler; (0, 0) switches it off.
+
+    Raises:
+      ValueError: a setting is out of range.
     """
 
     steps: int = 1000
@@ -56,4 +68,6 @@ class TrainConfig:
             if getattr(self, name) < 0:
                 raise ValueError(f"train.{name}={getattr(self, name)} must not be negative")
         if self.steps * self.batch_size >= 2**32:
-            raise ValueError("train: steps * batch_size must stay below 2^32")
+            raise ValueError(
+                f"train: steps * batch_size = {self.steps * self.batch_size} must stay below 2^32: reduce one of them"
+            )

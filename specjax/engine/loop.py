@@ -1,153 +1,142 @@
-"""The one training loop.
+"""The training loop on the host: dispatch updates, log, evaluate, sample and save.
 
-A reader in a hurry may go straight to `_dispatch`, which is what the devices run, and to `train`, which is what the
-host does around it. Everything random or ordered is a pure function of (seed, step); a checkpoint holds the state
-and nothing else, and a resumed run ends with the same bits as one that was never stopped.
+A resumed run ends with the same bits as one that was never stopped, because everything random or ordered is a pure
+function of (seed, stream, step) and a change of live values is durable before it is used.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import closing
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
-from jaxtyping import Array, Int
+from jaxtyping import Array
 
 from specjax.cli.errors import UserError
 from specjax.data import order
-from specjax.engine import sharding as meshes
-from specjax.engine.checkpoint import Checkpoints
+from specjax.engine import program, sharding, train_state
+from specjax.engine.checkpoint import Checkpoints, digests
 from specjax.engine.config import INTERVALS, TrainConfig
-from specjax.engine.live.changes import Changes, value_at
+from specjax.engine.live.changes import Changes, find_value
 from specjax.engine.live.values import LiveValues, all_live_values
+from specjax.engine.program import Inputs, Outputs, Run, Update
 from specjax.engine.report.profiler import Profiler
 from specjax.engine.report.progress import Progress
 from specjax.engine.report.writer import NullWriter, Writer
-from specjax.engine.task import Examples, Metrics, State, Task
-from specjax.engine.train_state import TrainState
+from specjax.engine.task import Data, Task, Tree
 from specjax.engine.workdir import StopRequest
+
+FROZEN = "frozen"  # key of the frozen inputs' digests in a checkpoint's metadata
+MAX_LISTED = 16  # longer vectors among the metrics are logged as their mean only
 
 log = logging.getLogger("specjax")
 
 
-class Run(NamedTuple):
-    """What a checkpoint holds: updates attempted, and the task's state."""
-
-    step: Int[Array, ""]
-    state: State
-
-
-def train(
-    task: Task,
-    config: TrainConfig,
-    workdir: Path,
-    facts: dict[str, Any],
-    stop: StopRequest,
-    ensemble: int = 1,
-) -> Run:
-    """Train `task` to `config.steps`, from the newest intact checkpoint in `workdir` where there is one.
+def train(task: Task, config: TrainConfig, workdir: Path, metadata: dict[str, Any], stop: StopRequest) -> Run:
+    """Train `task` to `config.steps`, from the newest intact checkpoint in `workdir` if there is one.
 
     Args:
-      facts: what each checkpoint says of the run (versions, and its `config`, which is written beside them too).
+      metadata: written into each checkpoint (versions, and the run's `config`, which is also written to config.json).
       stop: asked between dispatches; once it says so, the state is saved and training ends.
 
     Raises:
-      UserError: the examples, the batch or a checkpoint cannot be used; updates are no longer finite; disk trouble.
+      UserError: the examples, the batch size or a checkpoint cannot be used; a frozen input is not the one the run
+        began with; too many updates in a row were not finite; the disk is full.
     """
-    mesh = meshes.make_mesh(ensemble)
-    meshes.check_batch(mesh, config.batch_size)
-    train_examples, held_out = task.load()
+    mesh = program.mesh_of(task)
+    sharding.check_batch(mesh, config.batch_size)
+    data, frozen = task.load(), task.frozen()
+    metadata = metadata | {FROZEN: digests(jax.tree.map(jnp.asarray, frozen))}
     checkpoints = Checkpoints(workdir.resolve() / "checkpoints", config.keep_checkpoints)
     with closing(checkpoints):
-        run = _restore_or_init(task, config, checkpoints, mesh)
+        run = _restore_or_init(task, config, checkpoints, metadata, mesh)
         if jax.process_index() == 0:
             writer = Writer(workdir, int(run.step))
-            writer.write_hparams(facts.get("config", {}))
+            writer.write_hparams(metadata.get("config", {}))
         else:
             writer = NullWriter()
         with closing(writer):
-            examples = meshes.replicate(train_examples, mesh)
-            host = _Host(task, config, workdir, facts, mesh, checkpoints, writer, examples, held_out, run)
             try:
-                return host.run_to_the_end(stop)
+                return _Host(task, config, workdir, metadata, mesh, checkpoints, writer, data, frozen, run).train(stop)
             except OSError as error:
-                message = f"workdir {workdir} cannot be written ({error}): make room, then run the same again"
+                message = f"workdir {workdir} cannot be written ({error}): make room, then run the same command again"
                 raise UserError(message) from error
 
 
 class _Host:
-    """The host's side of one training: dispatches, and what is due between them."""
+    """Dispatches updates, and does what is due between them."""
 
     def __init__(
         self,
         task: Task,
         config: TrainConfig,
         workdir: Path,
-        facts: dict[str, Any],
-        mesh: Mesh,
+        metadata: dict[str, Any],
+        mesh: jax.sharding.Mesh,
         checkpoints: Checkpoints,
         writer: Writer,
-        examples: Examples,
-        held_out: Examples,
+        data: Data,
+        frozen: Tree,
         run: Run,
     ) -> None:
-        self._task, self._config, self._facts, self._mesh = task, config, facts, mesh
+        self._task, self._config, self._metadata, self._mesh = task, config, metadata, mesh
         self._checkpoints, self._writer = checkpoints, writer
-        self._examples, self._held_out = examples, held_out
+        self._data, self._frozen = data, frozen
+        self._train_inputs = program.place(data.train, frozen, task, mesh)
+        self._held_out_inputs: Inputs | None = None  # placed when first evaluated
         self._run, self._first_step = run, int(run.step)
         self._saved = self._first_step if checkpoints.steps() else -1
         self._progress = Progress(config.steps, config.batch_size, self._first_step)
         self._profiler = Profiler(config.profile, workdir / "profile")
         self._changes = Changes(workdir, all_live_values(task, config), config.log_every)
-        self._programs: dict[tuple[int, frozenset[str]], Callable[..., tuple[Run, Metrics]]] = {}
-        self._measure = jax.jit(task.evaluate, out_shardings=meshes.replicated_sharding(mesh))
-        self._pending: tuple[int, int, Metrics] | None = None
+        self._updates: dict[tuple[int, frozenset[str]], Update] = {}
+        self._measure = program.compile_measures(task, mesh)
+        self._pending: tuple[int, int, Outputs] | None = None
 
-    def run_to_the_end(self, stop: StopRequest) -> Run:
+    def train(self, stop: StopRequest) -> Run:
         """Dispatch until the last step or a request to stop; the state is on disk when this returns."""
         steps, step = self._config.steps, self._first_step
         per_dispatch = self._config.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 32)
-        values = LiveValues(self._task.live_values, self._mesh)
-        while step < steps and not stop.reached(step):
+        live_values = LiveValues(self._task.live_values(steps), self._mesh)
+        while step < steps and not stop.should_stop(step):
             n = per_dispatch if steps - step >= per_dispatch else 1
             self._changes.poll(step)
-            knobs = values(step, n, self._changes.history)
-            dispatch = self._compiled(knobs, n)
-            with jax.transfer_guard("disallow"), self._profiler.around(step, n):
-                self._run, metrics = dispatch(self._run, self._examples, knobs)
+            live = live_values(step, n, self._changes.history)
+            update = self._get_compiled_update(live, n)
+            with jax.transfer_guard("disallow"), self._profiler.trace(step, n):
+                self._run, outputs = update(self._run, self._train_inputs, live)
             self._checkpoints.check()
             self._settle()
-            self._pending = (step, step + n, metrics)
-            self._attend(step, step + n)
+            self._pending = (step, step + n, outputs)
+            self._do_what_is_due(step, step + n)
             step += n
         self._settle(last=True)
         if step != self._saved:
             self._save(step)
-        with self._progress.timed("save"):
+        with self._progress.measure("save"):
             self._checkpoints.wait()
         return self._run
 
-    def _compiled(self, knobs: Metrics, steps: int) -> Callable[..., tuple[Run, Metrics]]:
-        """The program for so many steps a call and the knobs that take part."""
-        program = (steps, frozenset(knobs))
-        if program not in self._programs:
-            with self._progress.timed("compile"):
-                compiled = compile_dispatch(self._task, self._config, self._mesh, self._run, self._examples, knobs)
-            self._programs[program] = compiled
-        return self._programs[program]
+    def _get_compiled_update(self, live: Mapping[str, Array], steps: int) -> Update:
+        """Return the compiled training program for `steps` updates per call and this set of live values."""
+        key = (steps, frozenset(live))
+        if key not in self._updates:
+            with self._progress.measure("compile"):
+                self._updates[key] = program.compile_update(
+                    self._task, self._config, self._mesh, self._data.train_count, self._run, self._train_inputs, live
+                )
+        return self._updates[key]
 
     def _settle(self, last: bool = False) -> None:
-        """Log the dispatch before: by now its metrics are there, and the devices are busy with the next."""
+        """Log the previous dispatch: by now its outputs are ready, and the devices are busy with the next."""
         if self._pending is None:
             return
-        begin, end, metrics = self._pending
+        begin, end, outputs = self._pending
         self._pending = None
-        host = {name: np.asarray(values) for name, values in jax.device_get(metrics).items()}
+        outputs = jax.device_get(outputs)
         speed = self._progress.steps_per_second(end)
         timing = {
             "steps_per_s": speed,
@@ -155,143 +144,93 @@ class _Host:
         }
         for i, step in enumerate(range(begin + 1, end + 1)):
             if step % self._config.log_every == 0 or step == self._config.steps:
-                scalars = {name: float(values[i]) for name, values in host.items()} | timing
-                self._writer.write_scalars(step, {f"train/{name}": value for name, value in scalars.items()})
-        self._progress.report(end, float(host["loss"][-1]), last=last)
-        if host["skipped_in_a_row"][-1] >= self._config.max_skipped:
-            self._checkpoints.wait()
-            raise UserError(
-                f"the last {self._config.max_skipped} updates up to step {end} were not finite and were refused "
-                f"({self._diagnosis(end - 1, int(host['nonfinite_leaf'][-1]))}): lower the learning rate or the loss "
-                "weights, or look at those examples; the last checkpoint is intact"
-            )
+                scalars = _to_scalars({name: np.asarray(values[i]) for name, values in outputs.metrics.items()})
+                for network, health in outputs.health.items():
+                    scalars[f"{network}/skipped".lstrip("/")] = float(np.sum(health.skipped[i]))
+                self._writer.write_scalars(step, {f"train/{name}": value for name, value in (scalars | timing).items()})
+        headline = {name: float(np.mean(outputs.metrics[name][-1])) for name in self._task.headline}
+        self._progress.report(end, headline, last=last)
+        self._stop_if_unhealthy(outputs, end)
 
-    def _diagnosis(self, step: int, leaf: int) -> str:
-        """Where update `step` went wrong, in which gradient and on which examples."""
+    def _stop_if_unhealthy(self, outputs: Outputs, step: int) -> None:
+        """Raise an error naming each network whose last `max_skipped` updates were all skipped."""
+        limit = self._config.max_skipped
+        causes = []
+        for network, health in outputs.health.items():
+            skipped, leaves = np.atleast_1d(health.skipped_in_a_row[-1]), np.atleast_1d(health.nonfinite_leaf[-1])
+            for model in np.flatnonzero(skipped >= limit):
+                name = network + (f" of model {model}" if len(skipped) > 1 else "")
+                causes.append(f"{name}{': ' if name else ''}{self._describe_cause(network, int(leaves[model]))}")
+        if not causes:
+            return
+        self._checkpoints.wait()
         key = order.stream(self._config.seed, "order")
-        count = len(jax.tree.leaves(self._examples)[0])
-        indices = order.batch_indices(key, jnp.int32(step), self._config.batch_size, count)
-        found = jax.tree.leaves(self._run.state, is_leaf=lambda x: isinstance(x, TrainState))
-        params: Any = next((x.params for x in found if isinstance(x, TrainState)), {})
-        paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_flatten_with_path(params)[0]]
-        where = f"first in the gradient of {paths[leaf]}" if 0 <= leaf < len(paths) else "in the loss or the step"
-        return f"{where}; the last on examples {', '.join(map(str, np.asarray(indices).tolist()))}"
+        indices = order.batch_indices(key, jnp.int32(step - 1), self._config.batch_size, self._data.train_count)
+        raise UserError(
+            f"the last {limit} updates up to step {step} were not finite and were skipped ({'; '.join(causes)}; the "
+            f"last on examples {', '.join(map(str, np.asarray(indices).tolist()))}): lower the learning rate or the "
+            "loss weights, or check those examples; the last checkpoint is intact"
+        )
 
-    def _attend(self, before: int, step: int) -> None:
-        """Whatever became due between two steps: measuring, sampling, saving."""
-        config, last = self._config, step == self._config.steps
-        every = {name: self._interval(name, before) for name in INTERVALS}
-        measuring = every["eval_every"] and (_due(before, step, every["eval_every"]) or last)
-        sampling = _due(before, step, every["sample_every"]) or last
-        saving = _due(before, step, every["checkpoint_every"]) and not last
-        if measuring or sampling or saving:
+    def _describe_cause(self, network: str, leaf: int) -> str:
+        """Describe where the latest update of `network` went wrong."""
+        params = train_state.networks(self._run.state)[network].params
+        paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_flatten_with_path(params)[0]]
+        return f"first in the gradient of {paths[leaf]}" if leaf >= 0 else "in the loss or the step"
+
+    def _do_what_is_due(self, before: int, step: int) -> None:
+        """Evaluate, sample and save as the intervals say, between updates `before` and `step`."""
+        last = step == self._config.steps
+        every = {name: self._find_interval(name, before) for name in INTERVALS}
+        evaluating = every["eval_every"] and (_is_due(before, step, every["eval_every"]) or last)
+        sampling = _is_due(before, step, every["sample_every"]) or last
+        saving = _is_due(before, step, every["checkpoint_every"]) and not last
+        if evaluating or sampling or saving:
             self._settle()
-        if measuring:
-            with self._progress.timed("eval"):
-                chosen = take(self._held_out, config.eval_examples)
-                self._writer.write_scalars(
-                    step,
-                    evaluate(
-                        self._task,
-                        self._measure,
-                        self._run.state,
-                        chosen,
-                        mesh=self._mesh,
-                        batch=config.eval_batch,
-                    ),
-                )
+        if evaluating:
+            with self._progress.measure("eval"):
+                self._writer.write_scalars(step, self._evaluate())
         if sampling:
-            with self._progress.timed("eval"):
+            with self._progress.measure("eval"):
                 self._sample(step)
         if saving:
             self._save(step)
 
-    def _interval(self, name: str, step: int) -> int:
-        changed = value_at(self._changes.history, name, step)
+    def _evaluate(self) -> dict[str, float]:
+        if self._held_out_inputs is None:
+            self._held_out_inputs = program.place(self._data.held_out, self._frozen, self._task, self._mesh)
+        return program.evaluate(
+            self._task,
+            self._measure,
+            self._run.state,
+            self._held_out_inputs,
+            program.held_out_count(self._data, self._config.eval_examples),
+            mesh=self._mesh,
+            batch=self._config.eval_batch,
+            seed=self._config.seed,
+        )
+
+    def _find_interval(self, name: str, step: int) -> int:
+        """Return the current value of an interval such as `eval_every`, in steps, with live changes applied."""
+        changed = find_value(self._changes.history, name, step)
         return getattr(self._config, name) if changed is None else int(changed)
 
     def _sample(self, step: int) -> None:
-        state = meshes.to_host(self._run.state)
+        state = sharding.to_host(self._run.state)
         if jax.process_index() == 0:
-            sample = self._task.sample(state, self._held_out)
+            key = jax.random.fold_in(order.stream(self._config.seed, "sample"), step)
+            sample = self._task.sample(state, self._data.held_out, self._frozen, key)
             self._writer.write_images(step, sample.pictures)
             self._writer.write_audios(step, sample.sounds, sample_rate=sample.sample_rate)
 
     def _save(self, step: int) -> None:
-        with self._progress.timed("save"):
-            self._checkpoints.save(step, self._run, self._facts)
+        with self._progress.measure("save"):
+            self._checkpoints.save(step, self._run, self._metadata)
         self._saved = step
 
 
-def compile_dispatch(
-    task: Task, config: TrainConfig, mesh: Mesh, run: Run, examples: Examples, knobs: Metrics
-) -> Callable[[Run, Examples, Metrics], tuple[Run, Metrics]]:
-    """`_dispatch` compiled for as many steps a call as `knobs` has rows; its first argument's buffers are reused."""
-    jitted = jax.jit(
-        partial(_dispatch, task, config, mesh), donate_argnums=0, out_shardings=meshes.replicated_sharding(mesh)
-    )
-    with jax.set_mesh(mesh):
-        return jitted.lower(run, examples, knobs).compile()
-
-
-def _dispatch(
-    task: Task, config: TrainConfig, mesh: Mesh, run: Run, examples: Examples, knobs: Metrics
-) -> tuple[Run, Metrics]:
-    """As many steps as `knobs` has rows; metrics are stacked along the same axis."""
-    order_key, batch_key, step_key = (order.stream(config.seed, name) for name in ("order", "batch", "step"))
-    count = jax.tree.leaves(examples)[0].shape[0]
-
-    def one(run: Run, knobs: Metrics) -> tuple[Run, Metrics]:
-        indices = order.batch_indices(order_key, run.step, config.batch_size, count)
-        batch = task.batch(examples, indices, jax.random.fold_in(batch_key, run.step))
-        batch = jax.lax.with_sharding_constraint(batch, meshes.batch_sharding(mesh))
-        state, metrics = task.step(run.state, batch, knobs, jax.random.fold_in(step_key, run.step))
-        return Run(run.step + 1, state), metrics
-
-    if jax.tree.leaves(knobs)[0].shape[0] > 1:
-        return jax.lax.scan(one, run, knobs)
-    run, metrics = one(run, jax.tree.map(lambda x: x[0], knobs))
-    return run, jax.tree.map(lambda x: x[None], metrics)
-
-
-def evaluate(
-    task: Task,
-    evaluate_batch: Callable[[State, Examples], Metrics],
-    state: State,
-    examples: Examples,
-    *,
-    mesh: Mesh,
-    batch: int,
-) -> dict[str, float]:
-    """Figures of `examples`, each counted exactly once whatever the number of devices."""
-    count = len(jax.tree.leaves(examples)[0])
-    batch = -(-batch // mesh.shape["data"]) * mesh.shape["data"]
-    sharding = meshes.batch_sharding(mesh)
-    measures: dict[str, list[np.ndarray]] = {}
-    for start in range(0, count, batch):
-        rows = np.minimum(np.arange(start, start + batch), count - 1)  # the last batch repeats its last example
-        part = jax.tree.map(
-            lambda x, rows=rows: jax.make_array_from_callback(
-                (batch, *x.shape[1:]), sharding, lambda index, x=x, rows=rows: x[rows][index]
-            ),
-            examples,
-        )
-        with jax.set_mesh(mesh):
-            measured = evaluate_batch(state, part)
-        for name, values in meshes.to_host(measured).items():
-            measures.setdefault(name, []).append(values[: count - start])
-    return task.summarize({name: np.concatenate(parts) for name, parts in measures.items()})
-
-
-def abstract_run(task: Task, mesh: Mesh) -> Run:
-    """Shapes and shardings of a run, without computing anything."""
-    shapes = jax.eval_shape(partial(_init, task), jax.random.key(0))
-    sharding = meshes.replicated_sharding(mesh)
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), shapes)
-
-
 def restore_run(task: Task, config: TrainConfig, workdir: Path) -> Run:
-    """The newest intact state in `workdir`; nothing on disk changes.
+    """Restore the newest intact state in `workdir`. Nothing on disk changes.
 
     Raises:
       UserError: there is none.
@@ -300,30 +239,38 @@ def restore_run(task: Task, config: TrainConfig, workdir: Path) -> Run:
     if not folder.is_dir():
         raise UserError(f"{workdir} has no checkpoints: train it first")
     with closing(Checkpoints(folder, config.keep_checkpoints)) as checkpoints:
-        restored = checkpoints.restore_newest(abstract_run(task, meshes.make_mesh()), mend=False)
+        restored = checkpoints.restore_newest(program.abstract_run(task, program.mesh_of(task)), reject_damaged=False)
     if restored is None:
         raise UserError(f"{workdir} has no finished checkpoint yet")
     return restored[1]
 
 
-def take(examples: Examples, count: int) -> Examples:
-    """The first `count` examples; all of them for 0."""
-    return jax.tree.map(lambda x: x[:count], examples) if count else examples
-
-
-def _init(task: Task, key: Array) -> Run:
-    return Run(jnp.zeros((), jnp.int32), task.init(key))
-
-
-def _restore_or_init(task: Task, config: TrainConfig, checkpoints: Checkpoints, mesh: Mesh) -> Run:
-    restored = checkpoints.restore_newest(abstract_run(task, mesh))
+def _restore_or_init(
+    task: Task, config: TrainConfig, checkpoints: Checkpoints, metadata: dict[str, Any], mesh: jax.sharding.Mesh
+) -> Run:
+    restored = checkpoints.restore_newest(program.abstract_run(task, mesh))
     if restored is None:
-        init = jax.jit(partial(_init, task), out_shardings=meshes.replicated_sharding(mesh))
-        return init(order.stream(config.seed, "init"))
-    step, run, _ = restored
+        return program.init(task, config, mesh)
+    step, run, saved = restored
+    changed = [path for path, digest in metadata[FROZEN].items() if saved.get(FROZEN, {}).get(path) != digest]
+    if changed:
+        raise UserError(
+            f"the frozen input {changed[0]} is not the one this run began with ({len(changed)} of "
+            f"{len(metadata[FROZEN])} arrays differ): use the same bundle, or another --workdir"
+        )
     log.info("resumed at step %d", step)
     return run
 
 
-def _due(before: int, now: int, every: int) -> bool:
+def _to_scalars(metrics: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Convert metrics to scalars: the mean of each, and each entry of short vectors by its index."""
+    scalars = {name: float(np.mean(value)) for name, value in metrics.items()}
+    for name, value in metrics.items():
+        if value.ndim == 1 and len(value) <= MAX_LISTED:
+            scalars |= {f"{name}/{i}": float(entry) for i, entry in enumerate(value)}
+    return scalars
+
+
+def _is_due(before: int, now: int, every: int) -> bool:
+    """Return whether a multiple of `every` lies in (before, now]."""
     return every > 0 and before // every < now // every

@@ -11,29 +11,45 @@ Tree = Any
 
 
 class TrainState(NamedTuple):
-    """What one network carries from update to update.
+    """Training state of one network.
 
     batch_stats: running statistics of its normalization layers; None for a network without any.
     ema_params: exponential moving average of `params`; None unless asked for.
     skipped: updates skipped so far because something in them was not finite.
     skipped_in_a_row: how many of the latest updates were skipped; 0 after a good one.
+    nonfinite_leaf: index of the first gradient leaf that was not finite in the latest update; -1 if all were finite.
     """
 
     params: Tree
     batch_stats: Tree
     opt_state: optax.OptState
     ema_params: Tree
-    skipped: Int[Array, ""]
-    skipped_in_a_row: Int[Array, ""]
+    skipped: Int[Array, "..."]
+    skipped_in_a_row: Int[Array, "..."]
+    nonfinite_leaf: Int[Array, "..."]
+
+
+class Health(NamedTuple):
+    """Counters of a `TrainState` that the engine watches; of an ensemble, with a leading axis of models."""
+
+    skipped: Int[Array, "..."]
+    skipped_in_a_row: Int[Array, "..."]
+    nonfinite_leaf: Int[Array, "..."]
 
 
 def create(
     params: Tree, transform: optax.GradientTransformation, batch_stats: Tree = None, *, ema: bool = False
 ) -> TrainState:
-    """Initial state around `params`; with `ema`, the moving average starts at them."""
+    """Create the training state of a network with initial parameters `params`.
+
+    Args:
+      transform: optimizer, whose state is initialized.
+      batch_stats: initial running statistics of the normalization layers.
+      ema: keep an exponential moving average of the parameters, which starts at `params`.
+    """
     zero = jnp.zeros((), jnp.int32)
     ema_params = jax.tree.map(jnp.array, params) if ema else None  # a copy: buffers are donated one by one
-    return TrainState(params, batch_stats, transform.init(params), ema_params, zero, zero)
+    return TrainState(params, batch_stats, transform.init(params), ema_params, zero, zero, jnp.int32(-1))
 
 
 def update(
@@ -55,8 +71,7 @@ def update(
       ema_decay: decay of the moving average; needed if the state has one.
 
     Returns:
-      The new state, and metrics: `grad_norm`, `param_norm`, `update_norm`, `skipped`, `skipped_in_a_row`, and
-      `nonfinite_leaf`, the index of the first gradient leaf that is not finite, or -1.
+      The new state, and metrics: `grad_norm`, `param_norm` and `update_norm`.
     """
     with jax.numpy_dtype_promotion("standard"):  # optax raises floats to integer powers
         transform = optax.with_extra_args_support(transform)
@@ -77,22 +92,36 @@ def update(
         (state.params, state.batch_stats, state.opt_state, state.ema_params),
     )
     skip = (~finite).astype(jnp.int32)
-    skipped_in_a_row = (state.skipped_in_a_row + skip) * skip
-    new = TrainState(params, batch_stats, opt_state, ema_params, state.skipped + skip, skipped_in_a_row)
-    metrics = {
-        "grad_norm": grad_norm,
-        "param_norm": optax.tree.norm(new.params),
-        "update_norm": update_norm,
-        "skipped": new.skipped.astype(jnp.float32),
-        "skipped_in_a_row": new.skipped_in_a_row.astype(jnp.float32),
-        "nonfinite_leaf": _first_nonfinite_leaf(gradients),
+    new = TrainState(
+        params,
+        batch_stats,
+        opt_state,
+        ema_params,
+        skipped=state.skipped + skip,
+        skipped_in_a_row=(state.skipped_in_a_row + skip) * skip,
+        nonfinite_leaf=_first_nonfinite_leaf(gradients),
+    )
+    return new, {"grad_norm": grad_norm, "param_norm": optax.tree.norm(new.params), "update_norm": update_norm}
+
+
+def networks(state: Tree) -> dict[str, TrainState]:
+    """Find every `TrainState` in a task's state, by its path; the path is "" if the state itself is one."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(state, is_leaf=lambda x: isinstance(x, TrainState))
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+        for path, leaf in leaves
+        if isinstance(leaf, TrainState)
     }
-    return new, metrics
 
 
-def _first_nonfinite_leaf(gradients: Tree) -> Float[Array, ""]:
+def health(state: Tree) -> dict[str, Health]:
+    """Return the counters of skipped updates of every network in a task's state, by the network's path."""
+    return {path: Health(*(getattr(n, field) for field in Health._fields)) for path, n in networks(state).items()}
+
+
+def _first_nonfinite_leaf(gradients: Tree) -> Int[Array, ""]:
     nonfinite = jnp.stack([~jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(gradients)])
-    return jnp.where(jnp.any(nonfinite), jnp.argmax(nonfinite), -1).astype(jnp.float32)
+    return jnp.where(jnp.any(nonfinite), jnp.argmax(nonfinite), -1).astype(jnp.int32)
 
 
 def _choose(condition: Bool[Array, ""], yes: Tree, no: Tree) -> Tree:

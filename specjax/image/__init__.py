@@ -1,1 +1,1 @@
-"""Picture maths: pure functions of float arrays, rows (height) before columns (width)."""
+"""Image operations: pure functions of float arrays of shape (height, width)."""

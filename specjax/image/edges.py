@@ -1,4 +1,4 @@
-"""Sobel's edge filter: slopes along rows and columns, borders reflected as in `scipy.ndimage.sobel`."""
+"""Sobel edge filter; borders are reflected as in `scipy.ndimage.sobel`."""
 
 import jax
 import jax.numpy as jnp
@@ -6,12 +6,15 @@ from jaxtyping import Array, Float
 
 
 def sobel(image: Float[Array, "*batch height width"]) -> Float[Array, "*batch 2 height width"]:
-    """Slopes of `image` along its rows axis, then along its columns axis (kernel [1 2 1]' [-1 0 1], not scaled)."""
+    """Compute the Sobel derivatives along the row axis (index 0) and the column axis (index 1).
+
+    The kernel is the outer product of [1 2 1] and [-1 0 1], not normalized: a ramp of slope 1 gives 8.
+    """
     rows, columns = -2, -1
-    return jnp.stack([_slope(_blur(image, columns), rows), _slope(_blur(image, rows), columns)], axis=-3)
+    return jnp.stack([_difference(_blur(image, columns), rows), _difference(_blur(image, rows), columns)], axis=-3)
 
 
-def _neighbours(x: Array, axis: int) -> tuple[Array, Array]:
+def _neighbors(x: Array, axis: int) -> tuple[Array, Array]:
     n = x.shape[axis]
     pad = [(0, 0)] * x.ndim
     pad[axis] = (1, 1)
@@ -21,11 +24,11 @@ def _neighbours(x: Array, axis: int) -> tuple[Array, Array]:
     return before, after
 
 
-def _slope(x: Array, axis: int) -> Array:
-    before, after = _neighbours(x, axis)
+def _difference(x: Array, axis: int) -> Array:
+    before, after = _neighbors(x, axis)
     return after - before
 
 
 def _blur(x: Array, axis: int) -> Array:
-    before, after = _neighbours(x, axis)
+    before, after = _neighbors(x, axis)
     return before + 2.0 * x + after

@@ -1,8 +1,8 @@
-"""Linear operators along one axis of a picture, as small matrices.
+"""Linear operators along one image axis, as small matrices of shape (n_out, n_in).
 
-Upscaling, smearing and weighting are separable: each is a matrix `(n_out, n_in)` applied to the rows
-and another applied to the columns. Built once in float64 on the host, they compose by multiplication,
-so that a whole conditioning pipeline becomes `rows @ image @ columns.T`.
+Resampling, blurring and weighting are separable: one matrix acts on the rows, another on the columns. The matrices are
+computed once in float64 on the host and compose by multiplication. A whole conditioning pipeline is then
+`rows @ image @ columns.T`.
 """
 
 import jax.numpy as jnp
@@ -15,34 +15,39 @@ RESAMPLING = ("nearest", "bilinear", "cubic", "fft")
 
 
 def resample_matrix(n_in: int, n_out: int, method: str = "bilinear") -> Matrix:
-    """Matrix that resamples `n_in` points to `n_out`.
+    """Compute the matrix that resamples `n_in` points to `n_out`.
 
     Args:
-      n_in: number of points given, >= 1.
-      n_out: number of points wanted, >= 1.
-      method: `nearest`, `bilinear` or `cubic` (Keys' kernel, a = -1/2) on half-pixel centres, weights
-        renormalised at the borders; or `fft`, the band-limited periodic resampling of `scipy.signal.resample`.
+      n_in: number of input points, >= 1.
+      n_out: number of output points, >= 1.
+      method: one of `RESAMPLING`. `nearest`, `bilinear` and `cubic` (Keys' kernel, a = -1/2) use half-pixel centers
+        and renormalize the weights at the borders. `fft` is the band-limited periodic resampling of
+        `scipy.signal.resample`.
 
     Raises:
-      ValueError: unknown method.
+      ValueError: the method is unknown.
     """
     if method == "fft":
         return _fourier_matrix(n_in, n_out)
     kernels = {"nearest": _box, "bilinear": _triangle, "cubic": _keys_cubic}
     if method not in kernels:
         raise ValueError(f"resampling method {method!r} is unknown: choose one of {', '.join(RESAMPLING)}")
-    centres = (np.arange(n_out) + 0.5) * n_in / n_out - 0.5
+    centers = (np.arange(n_out) + 0.5) * n_in / n_out - 0.5
     if method == "nearest":
-        centres = np.floor(centres + 0.5)
-    weights = kernels[method](centres[:, None] - np.arange(n_in))
+        centers = np.floor(centers + 0.5)
+    weights = kernels[method](centers[:, None] - np.arange(n_in))
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def gaussian_matrix(n: int, sigma: float, truncate: float = 4.0) -> Matrix:
-    """Matrix `(n, n)` of a Gaussian filter, as `scipy.ndimage.gaussian_filter1d`: sampled kernel cut at
-    `truncate * sigma` points, unit sum, borders reflected about the edge of the last point.
+    """Compute the (n, n) matrix of a Gaussian filter that equals `scipy.ndimage.gaussian_filter1d`.
 
-    `sigma` is in points; 0 gives the identity.
+    The kernel has unit sum. Borders are reflected about the outer edge of the last point (scipy's mode `reflect`).
+
+    Args:
+      n: number of points.
+      sigma: standard deviation, in points; 0 gives the identity.
+      truncate: the kernel is cut off at `truncate * sigma` points.
     """
     if sigma == 0:
         return np.eye(n, dtype=np.float32)
@@ -50,7 +55,7 @@ def gaussian_matrix(n: int, sigma: float, truncate: float = 4.0) -> Matrix:
     offsets = np.arange(-radius, radius + 1)
     kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
     kernel /= kernel.sum()
-    source = (np.arange(n)[:, None] + offsets) % (2 * n)  # the reflected signal has period 2n
+    source = (np.arange(n)[:, None] + offsets) % (2 * n)  # The reflected signal has period 2n.
     source = np.where(source < n, source, 2 * n - 1 - source)
     matrix = np.zeros((n, n))
     np.add.at(matrix, (np.arange(n)[:, None], source), kernel)
@@ -58,13 +63,13 @@ def gaussian_matrix(n: int, sigma: float, truncate: float = 4.0) -> Matrix:
 
 
 def normal_density(n: int, mean: float, sigma: float) -> Float[np.ndarray, " n"]:
-    """Normal probability density at the points 0 .. n-1 (chord paper, section 2.2)."""
+    """Evaluate the normal probability density at the points 0 .. n-1 (chord paper, section 2.2)."""
     x = (np.arange(n) - mean) / sigma
     return (np.exp(-0.5 * x**2) / (np.sqrt(2 * np.pi) * sigma)).astype(np.float32)
 
 
 def mean_pool(matrix: Matrix, count: int) -> Float[np.ndarray, "count n_in"]:
-    """The operator followed by means over neighbouring outputs, so that `count` are left.
+    """Append mean pooling to an operator: average adjacent outputs so that `count` remain.
 
     Raises:
       ValueError: the outputs do not divide into `count` groups of equal size.
@@ -80,7 +85,7 @@ def separable(
     image: Float[Array, "n m"],
     columns: Float[Array, "width m"] | Float[np.ndarray, "width m"],
 ) -> Float[Array, "height width"]:
-    """Apply one operator along the rows axis and another along the columns axis: `rows @ image @ columns.T`."""
+    """Apply one operator along the row axis and another along the column axis: `rows @ image @ columns.T`."""
     return jnp.asarray(rows) @ image @ jnp.asarray(columns).T
 
 
@@ -100,11 +105,14 @@ def _keys_cubic(x: np.ndarray) -> np.ndarray:
 
 
 def _fourier_matrix(n_in: int, n_out: int) -> Matrix:
-    """Trigonometric interpolation of each unit impulse; a shared Nyquist bin is halved (up) or folded (down)."""
+    """Compute the matrix of trigonometric interpolation by resampling each unit impulse.
+
+    Where the smaller size is even, its Nyquist bin is halved for upsampling and doubled for downsampling.
+    """
     spectrum = np.fft.rfft(np.eye(n_in), axis=0)
     shared = min(n_in, n_out)
-    wanted = np.zeros((n_out // 2 + 1, n_in), complex)
-    wanted[: shared // 2 + 1] = spectrum[: shared // 2 + 1]
+    resampled = np.zeros((n_out // 2 + 1, n_in), complex)
+    resampled[: shared // 2 + 1] = spectrum[: shared // 2 + 1]
     if shared % 2 == 0 and n_in != n_out:
-        wanted[shared // 2] *= 2.0 if n_out < n_in else 0.5
-    return (np.fft.irfft(wanted, n_out, axis=0) * n_out / n_in).astype(np.float32)
+        resampled[shared // 2] *= 2.0 if n_out < n_in else 0.5
+    return (np.fft.irfft(resampled, n_out, axis=0) * n_out / n_in).astype(np.float32)

@@ -1,8 +1,8 @@
-"""Perlin's gradient noise (SIGGRAPH 1985, quintic fade of 2002) as two small matrix products.
+"""Perlin gradient noise (SIGGRAPH 1985, with the quintic fade of 2002) as two small matrix products.
 
-On a fixed lattice the noise is bilinear in the lattice's gradients: with `W` the fade weights of a point's
-two neighbouring lattice lines and `S` the same weights times the signed distances to them,
-`noise = S_y G_y W_x' + W_y G_x S_x'`. Values lie within [-1, 1].
+On a fixed lattice the noise is linear in the lattice gradients `G_y` and `G_x`. Let `W` hold the fade weights of each
+point with respect to its two adjacent lattice lines, and `S` the same weights times the signed distances to them. Then
+`noise = S_y G_y W_x' + W_y G_x S_x'`. Values lie in [-1, 1].
 """
 
 import jax
@@ -12,32 +12,47 @@ from jaxtyping import Array, Float, Key
 
 
 def fade(t: np.ndarray) -> np.ndarray:
-    """Perlin's quintic 6t^5 - 15t^4 + 10t^3: 0 to 1 on [0, 1], flat to second order at both ends."""
+    """Evaluate Perlin's quintic 6t^5 - 15t^4 + 10t^3.
+
+    It rises from 0 to 1 on [0, 1]; its first and second derivatives vanish at both ends.
+    """
     return t * t * t * (t * (t * 6.0 - 15.0) + 10.0)
 
 
 def lattice_weights(n: int, cells: int) -> tuple[Float[np.ndarray, "n cells_1"], Float[np.ndarray, "n cells_1"]]:
-    """Fade weights and weighted distances of `n` points to the `cells + 1` lattice lines of one axis."""
+    """Compute the matrices `W` and `S` of one axis, for `n` points and `cells + 1` lattice lines.
+
+    Returns:
+      The fade weights, and the same weights times the signed distances to the lattice lines (in cells).
+    """
     position = np.arange(n) * cells / n
     line = np.floor(position).astype(int)
     t = position - line
     weights = np.zeros((n, cells + 1))
-    slopes = np.zeros((n, cells + 1))
+    weighted_distances = np.zeros((n, cells + 1))
     points = np.arange(n)
-    for neighbour, weight, distance in ((line, 1.0 - fade(t), t), (line + 1, fade(t), t - 1.0)):
-        weights[points, neighbour] = weight
-        slopes[points, neighbour] = weight * distance
-    return weights.astype(np.float32), slopes.astype(np.float32)
+    for lattice_line, weight, distance in ((line, 1.0 - fade(t), t), (line + 1, fade(t), t - 1.0)):
+        weights[points, lattice_line] = weight
+        weighted_distances[points, lattice_line] = weight * distance
+    return weights.astype(np.float32), weighted_distances.astype(np.float32)
 
 
 def noise_from_gradients(
     gradients: Float[Array, "2 lines_y lines_x"], shape: tuple[int, int]
 ) -> Float[Array, "height width"]:
-    """Noise field of `shape` from the lattice's unit gradients, y components first; times sqrt(2) as is usual."""
-    weights_y, slopes_y = lattice_weights(shape[0], gradients.shape[1] - 1)
-    weights_x, slopes_x = lattice_weights(shape[1], gradients.shape[2] - 1)
-    left = np.sqrt(2.0).astype(np.float32) * np.concatenate([slopes_y, weights_y], axis=1)
-    right = jnp.concatenate([gradients[0] @ weights_x.T, gradients[1] @ slopes_x.T])
+    """Compute the noise field from unit gradients at the lattice points.
+
+    Args:
+      gradients: y components (index 0) and x components (index 1).
+      shape: (height, width) of the field.
+
+    Returns:
+      The noise, scaled by the usual factor sqrt(2) so that it spans [-1, 1].
+    """
+    weights_y, weighted_distances_y = lattice_weights(shape[0], gradients.shape[1] - 1)
+    weights_x, weighted_distances_x = lattice_weights(shape[1], gradients.shape[2] - 1)
+    left = np.sqrt(2.0).astype(np.float32) * np.concatenate([weighted_distances_y, weights_y], axis=1)
+    right = jnp.concatenate([gradients[0] @ weights_x.T, gradients[1] @ weighted_distances_x.T])
     return left @ right
 
 
@@ -49,9 +64,14 @@ def random_noise(
     octaves: int = 1,
     persistence: float = 0.5,
 ) -> Float[Array, "height width"]:
-    """Perlin noise of `shape` on a lattice of `cells` (rows, columns).
+    """Draw Perlin noise.
 
-    Each further octave doubles the cells and multiplies the amplitude by `persistence`.
+    Args:
+      key: random key.
+      shape: (height, width) of the field.
+      cells: number of lattice cells along (height, width).
+      octaves: number of noise fields to add up. Each octave has twice as many cells per axis as the one before.
+      persistence: ratio of the amplitudes of successive octaves.
     """
     field = jnp.zeros(shape)
     for octave in range(octaves):

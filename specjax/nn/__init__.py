@@ -1,1 +1,1 @@
-"""Small linen blocks that the wings share."""
+"""Small flax.linen modules shared by the papers."""

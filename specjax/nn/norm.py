@@ -1,4 +1,4 @@
-"""Batch normalisation while training, and the same network without it when nothing trains any more."""
+"""Batch normalization for training, and its folding into convolutions for inference."""
 
 from typing import Any
 
@@ -16,24 +16,38 @@ Tree = Any
 def normalize_batch(
     x: Float[Array, "batch height width channels"], conv: str
 ) -> Float[Array, "batch height width channels"]:
-    """What a convolution named `conv` gave, its channels brought to mean 0 and variance 1 over batch and places, then
-    scaled and shifted as learned (Ioffe and Szegedy 2015). To be called where a linen module is being built.
+    """Batch-normalize the output of a convolution (Ioffe and Szegedy 2015).
 
-    It is computed in float32; a moving average of what is normal is kept in the collection `batch_stats`.
+    Each channel is brought to mean 0 and variance 1 over batch and positions, then scaled and shifted by learned
+    parameters. The computation is in float32. Moving averages of mean and variance are kept in the collection
+    `batch_stats`.
+
+    Call it only inside a compact method of a linen module.
+
+    Args:
+      x: output of the convolution.
+      conv: name of the convolution; the normalization is named `conv` + `SUFFIX`.
     """
-    over_batch = nn.BatchNorm(
+    batch_norm = nn.BatchNorm(
         use_running_average=False, momentum=MOMENTUM, epsilon=EPSILON, dtype=jnp.float32, name=f"{conv}{SUFFIX}"
     )
-    return over_batch(x.astype(jnp.float32)).astype(x.dtype)
+    return batch_norm(x.astype(jnp.float32)).astype(x.dtype)
 
 
 def fold_batch_norm(params: dict[str, Tree], statistics: dict[str, Tree]) -> dict[str, Tree]:
-    """Parameters of the network that does the same without normalisation.
+    """Fold batch normalization into the convolutions that precede it.
 
-    A normalisation by fixed statistics is linear, and becomes a part of the convolution that it follows. A network
-    without any is left as it is.
+    Normalization with fixed statistics is affine, so it becomes part of the kernel and the bias of its convolution.
+    Layers without normalization are returned unchanged.
+
+    Args:
+      params: parameters of the network, by layer.
+      statistics: its collection `batch_stats`, with `mean` and `var` by normalization layer.
+
+    Returns:
+      Parameters of an equivalent network without normalization.
     """
-    found = {}
+    folded = {}
     for name, leaves in params.items():
         norm = f"{name}{SUFFIX}"
         if norm in params:
@@ -43,5 +57,5 @@ def fold_batch_norm(params: dict[str, Tree], statistics: dict[str, Tree]) -> dic
                 "bias": (leaves["bias"] - statistics[norm]["mean"]) * gain + params[norm]["bias"],
             }
         if not name.endswith(SUFFIX):
-            found[name] = leaves
-    return found
+            folded[name] = leaves
+    return folded

@@ -1,1 +1,1 @@
-"""Schedules and the guarded update."""
+"""Schedules, optimizers, and minimization of functions."""

@@ -1,4 +1,4 @@
-"""Finding the least of a function that is not a training: phase refinement, style transfer."""
+"""Minimization of functions outside the training loop, as for phase refinement or style transfer."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,96 +12,125 @@ from jaxtyping import Array, Float
 
 from specjax.arrays.batching import map_examples
 
-Report = Callable[[int, float], None]
+StepCallback = Callable[[int, float], None]
 Loss = Callable[..., Float[Array, ""]]
+
+LBFGS = optax.lbfgs(memory_size=10)  # one object, so that programs compiled for it are found again
 
 
 class Solution(NamedTuple):
-    """The best that each example met, its value, and the values before every step."""
+    """Result of a minimization.
+
+    best: the best point that each example has reached, a pytree like the starting point.
+    value: the loss of each example at its best point.
+    history: the loss before every step.
+    """
 
     best: Any
     value: Float[np.ndarray, " examples"]
     history: Float[np.ndarray, "steps examples"]
 
 
-class _Search(NamedTuple):
-    """Where an example stands: the point, what L-BFGS remembers, the best point met and its value."""
+class _SearchState(NamedTuple):
+    """State of an example: the current point, the optimizer's state, and the best point so far with its loss."""
 
-    here: Any
-    memory: Any
+    point: Any
+    optimizer_state: Any
     best: Any
-    least: Float[Array, "..."]
+    best_value: Float[Array, "..."]
 
 
 def minimize(
     loss: Loss,
     start: Any,
-    *given: Any,
+    *args: Any,
     steps: int = 100,
     chunk: int = 25,
-    memory: int = 10,
-    report: Report | None = None,
+    optimizer: optax.GradientTransformation = LBFGS,
+    report: StepCallback | None = None,
 ) -> Solution:
-    """L-BFGS with a line search, for many examples that know nothing of each other, each its own best met on the way.
+    """Minimize a loss for many independent examples at once, by L-BFGS with a line search or any optax optimizer.
+
+    Each example returns the best point that it has reached, which need not be the last one.
 
     Args:
-      loss: of one example: `loss(x, *given)`; differentiable, jittable, hashable: an equal one is not compiled again.
-      start, given: pytrees of float arrays, whose first axis is that of the examples.
-      chunk: steps of one compiled call, after each of which `report(steps done, mean of the best values)` is called.
-      memory: how many past steps the curvature is estimated from.
+      loss: loss of one example, called as `loss(x, *args)`. It must be differentiable, jittable and hashable; equal
+        losses are compiled once.
+      start, args: pytrees of float arrays whose first axis is that of the examples.
+      steps: number of steps.
+      chunk: number of steps per compiled call, after each of which `report` is called.
+      optimizer: such as `optax.adam(1e-2)`; equal objects are compiled once, so make it once.
+      report: called as `report(steps done, mean of the best losses)`.
 
     Raises:
-      ValueError: a number below 1, or a start whose loss is not finite, with the number of the first such example.
+      ValueError: a number is below 1, or the loss at the start is not finite; the message names the first such example.
     """
-    if min(steps, chunk, memory) < 1:
-        raise ValueError(f"steps={steps}, chunk={chunk} and memory={memory} must be at least 1")
-    # optax adds up steps and values of unlike types.
+    if min(steps, chunk) < 1:
+        raise ValueError(f"steps={steps} and chunk={chunk} must be at least 1")
+    # optax adds steps and values of different dtypes and ranks.
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        search = _begun(loss, start, given, memory=memory)
-        if (bad := np.flatnonzero(~np.isfinite(search.least))).size:
+        state = _init_state(loss, start, args, optimizer=optimizer)
+        if (bad := np.flatnonzero(~np.isfinite(state.best_value))).size:
             raise ValueError(
-                f"the loss at the start is {search.least[bad[0]]} in example {bad[0]} of {len(search.least)}"
+                f"the loss at the start is {state.best_value[bad[0]]} in example {bad[0]} of {len(state.best_value)}: "
+                "start from a point where it is finite"
             )
         history = []
         for done in range(0, steps, chunk):
-            search, values = _advanced(loss, search, given, memory=memory, steps=min(chunk, steps - done))
+            state, values = _run_steps(loss, state, args, optimizer=optimizer, steps=min(chunk, steps - done))
             history.append(np.asarray(values))
             if report is not None:
-                report(min(done + chunk, steps), float(jnp.mean(search.least)))
-    return Solution(search.best, np.asarray(search.least), np.concatenate(history, axis=1).T)
+                report(min(done + chunk, steps), float(jnp.mean(state.best_value)))
+    return Solution(state.best, np.asarray(state.best_value), np.concatenate(history, axis=1).T)
 
 
-@partial(jax.jit, static_argnames=("loss", "memory"))
-def _begun(loss: Loss, start: Any, given: tuple[Any, ...], *, memory: int) -> _Search:
-    def of_one(x: Any, given: tuple[Any, ...]) -> _Search:
-        return _Search(x, optax.lbfgs(memory_size=memory).init(x), x, loss(x, *given))
+@partial(jax.jit, static_argnames=("loss", "optimizer"))
+def _init_state(
+    loss: Loss, start: Any, args: tuple[Any, ...], *, optimizer: optax.GradientTransformation
+) -> _SearchState:
+    def init_example(x: Any, args: tuple[Any, ...]) -> _SearchState:
+        return _SearchState(x, optimizer.init(x), x, loss(x, *args))
 
-    return map_examples(of_one)(start, given)
-
-
-@partial(jax.jit, static_argnames=("loss", "memory", "steps"))
-def _advanced(
-    loss: Loss, search: _Search, given: tuple[Any, ...], *, memory: int, steps: int
-) -> tuple[_Search, Float[Array, "examples steps"]]:
-    optimizer = optax.lbfgs(memory_size=memory)
-
-    def of_one(search: _Search, given: tuple[Any, ...]) -> tuple[_Search, Float[Array, " steps"]]:
-        at = partial(_at, loss, given)
-        value_and_grad = optax.value_and_grad_from_state(at)
-
-        def once(now: _Search, _: None) -> tuple[_Search, Float[Array, ""]]:
-            value, slope = value_and_grad(now.here, state=now.memory)
-            step, memory = optimizer.update(slope, now.memory, now.here, value=value, grad=slope, value_fn=at)
-            here = optax.apply_updates(now.here, step)
-            reached = optax.tree.get(memory, "value")  # known from the line search
-            better = reached < now.least  # never so where it is not a number
-            best = jax.tree.map(lambda new, old: jnp.where(better, new, old), here, now.best)
-            return _Search(here, memory, best, jnp.where(better, reached, now.least)), value
-
-        return jax.lax.scan(once, search, None, length=steps)
-
-    return map_examples(of_one)(search, given)
+    return map_examples(init_example)(start, args)
 
 
-def _at(loss: Loss, given: tuple[Any, ...], x: Any) -> Float[Array, ""]:
-    return loss(x, *given)
+@partial(jax.jit, static_argnames=("loss", "optimizer", "steps"))
+def _run_steps(
+    loss: Loss, state: _SearchState, args: tuple[Any, ...], *, optimizer: optax.GradientTransformation, steps: int
+) -> tuple[_SearchState, Float[Array, "examples steps"]]:
+    update_with_extras = optax.with_extra_args_support(optimizer).update
+
+    def run_example(state: _SearchState, args: tuple[Any, ...]) -> tuple[_SearchState, Float[Array, " steps"]]:
+        loss_at = partial(_evaluate_loss, loss, args)
+        # A line search leaves the loss of the new point in the optimizer's state, and its gradient.
+        has_line_search = optax.tree.get(state.optimizer_state, "value") is not None
+        from_state = optax.value_and_grad_from_state(loss_at)
+
+        def step(state: _SearchState, _: None) -> tuple[_SearchState, Float[Array, ""]]:
+            if has_line_search:
+                value, grad = from_state(state.point, state=state.optimizer_state)
+            else:
+                value, grad = jax.value_and_grad(loss_at)(state.point)
+                state = _keep_best(state, state.point, value)
+            update, optimizer_state = update_with_extras(
+                grad, state.optimizer_state, state.point, value=value, grad=grad, value_fn=loss_at
+            )
+            state = state._replace(point=optax.apply_updates(state.point, update), optimizer_state=optimizer_state)
+            if has_line_search:
+                state = _keep_best(state, state.point, optax.tree.get(optimizer_state, "value"))
+            return state, value
+
+        state, values = jax.lax.scan(step, state, None, length=steps)
+        return (state if has_line_search else _keep_best(state, state.point, loss_at(state.point))), values
+
+    return map_examples(run_example)(state, args)
+
+
+def _evaluate_loss(loss: Loss, args: tuple[Any, ...], x: Any) -> Float[Array, ""]:
+    return loss(x, *args)
+
+
+def _keep_best(state: _SearchState, point: Any, value: Float[Array, ""]) -> _SearchState:
+    better = value < state.best_value  # False for NaN
+    best = jax.tree.map(lambda new, old: jnp.where(better, new, old), point, state.best)
+    return state._replace(best=best, best_value=jnp.where(better, value, state.best_value))

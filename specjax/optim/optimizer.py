@@ -1,4 +1,4 @@
-"""Optimizers as data: what a config writes down, the optax transform it stands for, and the guarded step along it."""
+"""Optimizers as data: the settings in a config, and the optax transform that they build."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,12 +14,16 @@ Tree = Any
 
 @dataclass(frozen=True)
 class PlateauConfig:
-    """Learning rate reduced where the loss no longer falls, on top of its schedule.
+    """Reduction of the learning rate when the loss stops falling, on top of its schedule.
 
-    patience: measurements without a new best before a reduction; 0 switches it off.
-    window: updates whose mean loss is one measurement.
-    factor: of a reduction. least: the product of reductions stays above it.
-    cooldown: measurements after a reduction that count for nothing.
+    A measurement is the mean loss of `window` updates.
+
+    patience: number of measurements without a new best before a reduction; 0 disables reductions.
+    window: number of updates per measurement.
+    factor: what each reduction multiplies the learning rate by.
+    least: lower bound of the product of all reductions.
+    cooldown: number of measurements ignored after a reduction.
+    tolerance: relative improvement that a new best needs.
     """
 
     patience: int = 0
@@ -31,19 +35,30 @@ class PlateauConfig:
 
     def __post_init__(self) -> None:
         if min(self.patience, self.cooldown) < 0 or self.window < 1:
-            raise ValueError("optimizer.plateau: patience and cooldown must not be negative, window at least 1")
+            raise ValueError(
+                f"optimizer.plateau: patience={self.patience}, cooldown={self.cooldown}, window={self.window} is out "
+                "of range: patience and cooldown must be at least 0, window at least 1"
+            )
         if not 0 < self.factor < 1 or not 0 <= self.least <= 1 or self.tolerance < 0:
-            raise ValueError("optimizer.plateau: factor must lie between 0 and 1, least in [0, 1], tolerance from 0 up")
+            raise ValueError(
+                f"optimizer.plateau: factor={self.factor}, least={self.least}, tolerance={self.tolerance} is out of "
+                "range: factor must lie in (0, 1), least in [0, 1], and tolerance must be at least 0"
+            )
 
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """Gradients clipped to a global norm of `clip` (0: not), decoupled weight decay, and what makes steps of them.
+    """Settings of the optimizer.
 
-    kind: `adam` (Kingma and Ba 2015), or `schedule_free` (Defazio et al. 2024): Adam without momentum at a point
-      between its iterate and the running mean of iterates, `b1` of the way to the mean. The mean is what is judged,
-      and the learning rate needs no decay.
-    ema_decay: of the moving average of parameters that is judged and exported; 0 uses the parameters.
+    kind: `adam` (Kingma and Ba 2015) or `schedule_free` (Defazio et al. 2024). The latter is Adam without momentum.
+      Its gradients are taken between its iterate and the running mean of its iterates, `b1` of the way to the mean.
+      The mean is evaluated and exported, and the learning rate needs no decay.
+    learning_rate: schedule of the learning rate.
+    b1, b2, epsilon: constants of Adam.
+    clip: global norm that gradients are clipped to; 0 does not clip.
+    weight_decay: coefficient of the decoupled weight decay.
+    ema_decay: decay of the moving average of the parameters, which is evaluated and exported; 0 keeps no average.
+    plateau: reduction of the learning rate when the loss stops falling.
     """
 
     kind: Literal["adam", "schedule_free"] = "adam"
@@ -63,25 +78,31 @@ class OptimizerConfig:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"optimizer.{name}={getattr(self, name)} must lie in [0, 1)")
         if min(self.clip, self.weight_decay) < 0 or self.learning_rate.value < 0:
-            raise ValueError("optimizer.clip, weight_decay and learning_rate must not be negative")
+            raise ValueError(
+                f"optimizer: clip={self.clip}, weight_decay={self.weight_decay}, "
+                f"learning_rate.value={self.learning_rate.value} is out of range: none may be negative"
+            )
         if self.kind == "schedule_free" and (self.ema_decay or not self.b1):
-            raise ValueError("optimizer.kind=schedule_free keeps a mean of its own: set ema_decay=0, and b1 above 0")
+            raise ValueError(
+                f"optimizer.kind=schedule_free with ema_decay={self.ema_decay} and b1={self.b1}: it keeps its own "
+                "average, set ema_decay=0 and b1 above 0"
+            )
 
     def eval_params(self, params: Tree, opt_state: optax.OptState, ema_params: Tree) -> Tree:
-        """Parameters to evaluate and export: the moving average where one is kept, else the trained ones.
+        """Select the parameters to evaluate and export: the moving average if one is kept, else the trained ones.
 
-        `schedule_free` evaluates the running mean of its iterates, which it keeps in its own state.
+        `schedule_free` uses the running mean of its iterates, which it keeps in its own state.
         """
         if self.kind == "schedule_free":
             return optax.contrib.schedule_free_eval_params(opt_state, params)
         return params if ema_params is None else ema_params
 
     def metrics(self, opt_state: optax.OptState) -> dict[str, Float[Array, ""]]:
-        """`lr_scale`, the factor that `plateau` has reduced the learning rate by, if it is on."""
+        """Log values: `lr_scale`, the product of the reductions by `plateau`, if it is enabled."""
         return {"lr_scale": optax.tree.get(opt_state, "scale")} if self.plateau.patience else {}
 
     def transform(self, learning_rate: float | Float[Array, ""] = 0.0) -> optax.GradientTransformationExtraArgs:
-        """The optax transform at `learning_rate`, which leaves nothing in the optimizer state."""
+        """Build the optax transform at `learning_rate`. The optimizer state does not contain the rate."""
         stages: list[optax.GradientTransformation] = []
         if self.clip:
             stages.append(optax.clip_by_global_norm(self.clip))
@@ -90,20 +111,20 @@ class OptimizerConfig:
             stages.append(optax.add_decayed_weights(self.weight_decay))
         if self.plateau.patience:
             stages.append(_reduce_on_plateau(self.plateau))
-        chain = _against(optax.with_extra_args_support(optax.chain(*stages)), learning_rate)
+        chain = _scale_by_learning_rate(optax.with_extra_args_support(optax.chain(*stages)), learning_rate)
         if self.kind == "schedule_free":
             return optax.contrib.schedule_free(chain, learning_rate, self.b1)
         return chain
 
 
-def _against(
+def _scale_by_learning_rate(
     directions: optax.GradientTransformationExtraArgs, learning_rate: float | Float[Array, ""]
 ) -> optax.GradientTransformationExtraArgs:
-    """Steps of `learning_rate` against the directions. A rate has no state, and leaves none in checkpoints."""
+    """Scale the updates of `directions` by `-learning_rate`, without state, so that checkpoints do not contain it."""
 
     def update(gradients: Tree, state: Tree, params: Tree = None, **extra: Any) -> tuple[Tree, Tree]:
-        found, state = directions.update(gradients, state, params, **extra)
-        return jax.tree.map(lambda d: -learning_rate * d, found), state
+        updates, state = directions.update(gradients, state, params, **extra)
+        return jax.tree.map(lambda d: -learning_rate * d, updates), state
 
     return optax.GradientTransformationExtraArgs(directions.init, update)
 

@@ -1,9 +1,11 @@
-"""The four papers, one folder each. Start reading here.
+"""Registry of the papers, one subpackage each. Start reading here.
 
-This table is all that the commands know of them: which settings and task a config's `task` stands for, and what opens
-a bundle for inference. Everything is named, not imported, so that a command starts fast.
+The commands find a paper only through the table `TASKS`. It maps the `task` of a config to the dataclass of its
+settings, to the training task, and to the function that opens an exported bundle for inference. Entries are names
+rather than imports, so that commands start fast.
 
-The folder of a paper may further hold `synth` (subcommands of `specjax synth`), `benchmarks` and `studies`.
+The subpackage of a paper may also contain the modules `synth` (subcommands of `specjax synth`), `benchmarks` and
+`studies`.
 """
 
 import importlib
@@ -17,16 +19,16 @@ from specjax.cli.errors import UserError
 
 if TYPE_CHECKING:
     from specjax.engine.config import TrainConfig
-    from specjax.engine.loop import Run
+    from specjax.engine.program import Run
     from specjax.engine.task import Task
 
 
 class Entry(NamedTuple):
-    """Where a task's classes are, as `module:name` below `specjax.papers`.
+    """Import paths of a task, each written `module:name`.
 
-    config: dataclass of its settings.
-    task: what trains it; called with the settings.
-    inference: what opens its bundle; called with the bundle and the name of its folder.
+    config: dataclass of the task's settings.
+    task: class of the training task, called with the settings.
+    inference: function that opens a bundle, called with the bundle and the path of its folder.
     """
 
     config: str
@@ -35,34 +37,42 @@ class Entry(NamedTuple):
 
 
 TASKS = {
-    # digits to chords: configs unet, unet_paper, unet_chords
-    "chord/unet": Entry("chord.config:ChordConfig", "chord.task:ChordTask", "chord.inference:open_unet"),
+    # Handwritten digits to chords: configs unet, unet_paper and unet_chords.
+    "chord/unet": Entry(
+        config="specjax.papers.chord.config:ChordConfig",
+        task="specjax.papers.chord.task:ChordTask",
+        inference="specjax.papers.chord.inference:open_unet",
+    ),
 }
 PAPERS = ("chord", "texture")
 
 
 def build(config: Mapping[str, Any]) -> "tuple[TrainConfig, Task]":
-    """Training settings and task that a config describes.
+    """Build the training settings and the task that a config describes.
 
     Raises:
-      UserError: an unknown task or key, a wrong type, or a value out of range.
+      UserError: the task or a key is unknown, or a value has the wrong type or is out of range.
     """
     from specjax.cli.config import split, to_dataclass
     from specjax.engine.config import TrainConfig
     from specjax.engine.legacy import upgrade_config
 
     values = upgrade_config(config)
-    entry = _entry(values.pop("task", None), "config.task")
+    entry = _look_up(values.pop("task", None), "config.task")
     train_values, task_values = split(values, TrainConfig)
-    task = _resolve(entry.task)(to_dataclass(_resolve(entry.config), task_values))
+    task = _import_name(entry.task)(to_dataclass(_import_name(entry.config), task_values))
     return to_dataclass(TrainConfig, train_values), task
 
 
 def open_run(workdir: Path, data: str | None = None) -> "tuple[TrainConfig, Task, Run]":
-    """Training settings, task and newest intact state of a run; `data` replaces its `data.source`.
+    """Open a run: its training settings, its task, and its state from the newest intact checkpoint.
+
+    Args:
+      workdir: folder of the run.
+      data: replaces `data.source` of the run's config; None keeps it.
 
     Raises:
-      UserError: there is no such run, or it has no intact checkpoint.
+      UserError: the run does not exist, or has no intact checkpoint.
     """
     from specjax.cli.config import read_json
     from specjax.engine.loop import restore_run
@@ -75,31 +85,37 @@ def open_run(workdir: Path, data: str | None = None) -> "tuple[TrainConfig, Task
 
 
 def open_bundle(folder: Path, task: str | None = None) -> Any:
-    """Open an exported bundle for inference; `task` is the one expected, if any.
+    """Open an exported bundle for inference.
+
+    Args:
+      folder: folder of the bundle.
+      task: name of the task that the bundle must belong to; None accepts any.
 
     Raises:
-      UserError: the bundle is damaged, unknown, or of another task.
+      UserError: the bundle is damaged, its task is unknown, or its task is not `task`.
     """
     from specjax.engine import bundle
 
     opened = bundle.load(folder)
     if task is not None and opened.task != task:
-        raise UserError(f"{folder} is a bundle of {opened.task!r}, expected {task!r}")
-    return _resolve(_entry(opened.task, f"{folder}: task").inference)(opened, str(folder))
+        raise UserError(
+            f"{folder} is a bundle of {opened.task!r}, expected {task!r}: name a bundle exported from {task!r}"
+        )
+    return _import_name(_look_up(opened.task, f"{folder}: task").inference)(opened, str(folder))
 
 
 def module(paper: str, name: str) -> ModuleType | None:
-    """`specjax.papers.PAPER.NAME`, or None if the paper has no such module."""
+    """Import `specjax.papers.PAPER.NAME`; None if the paper has no such module."""
     full = f"{__name__}.{paper}.{name}"
     return importlib.import_module(full) if importlib.util.find_spec(full) else None
 
 
-def _entry(task: Any, where: str) -> Entry:
+def _look_up(task: Any, where: str) -> Entry:
     if task not in TASKS:
         raise UserError(f"{where}={task!r} is unknown: choose one of {', '.join(TASKS)}")
     return TASKS[task]
 
 
-def _resolve(path: str) -> Any:
+def _import_name(path: str) -> Any:
     module_name, _, name = path.partition(":")
-    return getattr(importlib.import_module(f"{__name__}.{module_name}"), name)
+    return getattr(importlib.import_module(module_name), name)

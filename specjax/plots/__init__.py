@@ -1,0 +1,1 @@
+"""Plots and images for people to look at."""

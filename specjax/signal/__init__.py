@@ -1,1 +1,4 @@
-"""Sound maths: pure functions, waves as float32 in [-1, 1], time on the last axis unless a name says otherwise."""
+"""Audio signal processing: pure functions on JAX arrays.
+
+Waves are float32 in [-1, 1]. Time is the last axis unless a name says otherwise.
+"""

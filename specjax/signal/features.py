@@ -1,7 +1,7 @@
-"""Descriptors of the shape of a spectrum or of a wave, frame by frame (Wyse, section 1).
+"""Frame-wise descriptors of the shape of a spectrum or of a wave (Wyse, section 1).
 
-Spectra are magnitudes, `(*batch, bins, frames)`, 0 or more, whose bins stand at `bin_frequencies`. Of a silent frame
-`flatness` is 1 and all else is 0.
+Spectra are magnitudes, 0 or more, of shape `(*batch, bins, frames)`; `bin_frequencies` gives the bins' frequencies. For
+a silent frame `flatness` is 1 and every other descriptor is 0.
 """
 
 from typing import NamedTuple
@@ -13,16 +13,19 @@ from jaxtyping import Float
 from specjax.arrays import safe
 from specjax.arrays.axes import along_axis
 from specjax.signal.shapes import ByFrame, Magnitude, Wave
-from specjax.signal.stft import Stft, frames_of
+from specjax.signal.stft import Stft, frame_wave
 
 Frequencies = Float[np.ndarray, " bins"]
 
 
 class Moments(NamedTuple):
-    """Of a spectrum taken as a distribution over frequency.
+    """Moments of a spectrum, taken as a distribution over frequency.
 
-    centroid_hz: its mean. bandwidth_hz: its standard deviation. skewness, kurtosis: its third and fourth standardised
-    moments; a normal distribution has 0 and 3.
+    Attributes:
+      centroid_hz: mean.
+      bandwidth_hz: standard deviation.
+      skewness: third standardized moment; 0 for a normal distribution.
+      kurtosis: fourth standardized moment; 3 for a normal distribution.
     """
 
     centroid_hz: ByFrame
@@ -32,68 +35,68 @@ class Moments(NamedTuple):
 
 
 def bin_frequencies(n_fft: int, sample_rate: int) -> Frequencies:
-    """Frequencies of the bins of a frame of `n_fft` samples, in Hz, float32."""
+    """Frequencies in Hz of the bins of a frame of `n_fft` samples, float32."""
     return np.fft.rfftfreq(n_fft, 1 / sample_rate).astype(np.float32)
 
 
 def moments(magnitude: Magnitude, frequencies_hz: Frequencies) -> Moments:
-    """Spectral centroid, bandwidth, skewness and kurtosis; of silence all are 0."""
-    share = _share(magnitude)
+    """Compute spectral centroid, bandwidth, skewness and kurtosis; all are 0 for silence."""
+    weights = _normalize(magnitude)
     hz = jnp.asarray(along_axis(frequencies_hz, magnitude.ndim, -2))
-    centroid = jnp.sum(share * hz, axis=-2, keepdims=True)
-    away = hz - centroid
-    deviation = safe.sqrt(jnp.sum(share * away**2, axis=-2, keepdims=True))
-    standard = safe.divide(away, deviation)
+    centroid = jnp.sum(weights * hz, axis=-2, keepdims=True)
+    offset = hz - centroid
+    deviation = safe.sqrt(jnp.sum(weights * offset**2, axis=-2, keepdims=True))
+    standardized = safe.divide(offset, deviation)
     return Moments(
         centroid[..., 0, :],
         deviation[..., 0, :],
-        jnp.sum(share * standard**3, axis=-2),
-        jnp.sum(share * standard**4, axis=-2),
+        jnp.sum(weights * standardized**3, axis=-2),
+        jnp.sum(weights * standardized**4, axis=-2),
     )
 
 
-def flatness(magnitude: Magnitude, *, least: float = 1e-10) -> ByFrame:
-    """Geometric over arithmetic mean of the power, in (0, 1]: 1 where it is even, near 0 for a tone.
+def flatness(magnitude: Magnitude, *, amin: float = 1e-10) -> ByFrame:
+    """Ratio of the geometric to the arithmetic mean of the power, in (0, 1]: 1 for a flat spectrum, near 0 for a tone.
 
     Args:
-      least: powers below count as this, above 0.
+      amin: lower bound that the power is clipped to, above 0.
     """
-    power = jnp.maximum(magnitude**2, least)
+    power = jnp.maximum(magnitude**2, amin)
     return jnp.exp(jnp.mean(jnp.log(power), axis=-2)) / jnp.mean(power, axis=-2)
 
 
 def rolloff_hz(magnitude: Magnitude, frequencies_hz: Frequencies, *, share: float = 0.85) -> ByFrame:
-    """Least frequency, in Hz, below which lies `share` of the magnitude.
+    """Lowest frequency in Hz at or below which the fraction `share` of the magnitude lies.
 
     Raises:
-      ValueError: the share is not between 0 and 1.
+      ValueError: `share` is not between 0 and 1.
     """
     if not 0 < share < 1:
-        raise ValueError(f"share={share} must lie between 0 and 1")
-    total = jnp.cumsum(magnitude, axis=-2)
-    reached = total >= share * total[..., -1:, :]
+        raise ValueError(f"share={share} must lie between 0 and 1, both excluded")
+    cumulative = jnp.cumsum(magnitude, axis=-2)
+    reached = cumulative >= share * cumulative[..., -1:, :]
     return jnp.min(jnp.where(reached, along_axis(frequencies_hz, magnitude.ndim, -2), jnp.inf), axis=-2)
 
 
 def rms(wave: Wave, transform: Stft = Stft()) -> ByFrame:
-    """Root of the mean square of each frame of `transform`, not windowed: the envelope.
+    """Root mean square (envelope) of each frame of `transform`, without a window.
 
     Raises:
-      ValueError: the wave is shorter than a frame.
+      ValueError: the wave is shorter than one frame.
     """
-    return safe.sqrt(jnp.mean(frames_of(wave, transform) ** 2, axis=-1))
+    return safe.sqrt(jnp.mean(frame_wave(wave, transform) ** 2, axis=-1))
 
 
 def zero_crossings(wave: Wave, transform: Stft = Stft(pad_mode="edge"), *, threshold: float = 1e-10) -> ByFrame:
-    """Share of the samples of each frame of `transform`, in [0, 1], at which the sign changes.
+    """Fraction of the samples of each frame of `transform`, in [0, 1], at which the sign changes.
 
     Args:
-      threshold: down to its negative, samples count as positive.
+      threshold: samples of `-threshold` or more count as positive.
 
     Raises:
-      ValueError: the wave is shorter than a frame.
+      ValueError: the wave is shorter than one frame.
     """
-    negative = frames_of(wave, transform) < -threshold
+    negative = frame_wave(wave, transform) < -threshold
     crossed = negative[..., 1:] != negative[..., :-1]
     return jnp.sum(crossed, axis=-1).astype(jnp.float32) / transform.n_fft
 
@@ -101,29 +104,30 @@ def zero_crossings(wave: Wave, transform: Stft = Stft(pad_mode="edge"), *, thres
 def log_frequency_filters(
     n_fft: int, sample_rate: int, *, bands: int = 84, bands_per_octave: int = 12, fmin_hz: float = 32.70320
 ) -> Float[np.ndarray, "bands bins"]:
-    """Filters spaced equally in log frequency, float32, to be applied as `mel_spectrogram` applies mel's.
+    """Filters with centers equally spaced in log frequency, float32. Apply them with `mel_spectrogram`.
 
-    Band b is centred on `fmin_hz 2^(b / bands_per_octave)`: a triangle from the centre below to the centre above, its
-    weights adding up to 1. Where bands lie closer than bins it reads between two bins by a straight line.
+    Band b is centered on `fmin_hz 2^(b / bands_per_octave)`. It is a triangle from the previous center to the next, and
+    its weights add up to 1. Where bands are closer together than bins, a band interpolates linearly between two bins.
 
     Raises:
-      ValueError: the highest band reaches half the sample rate, or a number is not above 0.
+      ValueError: the top band reaches above half the sample rate, or an argument is not above 0.
     """
-    centre_hz = fmin_hz * 2.0 ** (np.arange(-1, bands + 1) / bands_per_octave)
+    center_hz = fmin_hz * 2.0 ** (np.arange(-1, bands + 1) / bands_per_octave)
     if min(bands, bands_per_octave) < 1 or fmin_hz <= 0:
         raise ValueError(f"bands={bands}, bands_per_octave={bands_per_octave} and fmin_hz={fmin_hz} must be above 0")
-    if centre_hz[-1] > sample_rate / 2:
+    if center_hz[-1] > sample_rate / 2:
         raise ValueError(
-            f"{bands} bands from {fmin_hz} Hz reach {centre_hz[-1]:.0f} Hz, above half of {sample_rate} Hz"
+            f"{bands} bands from {fmin_hz} Hz reach {center_hz[-1]:.0f} Hz, above half the sample rate of "
+            f"{sample_rate} Hz: choose fewer bands or a lower fmin_hz"
         )
     bin_hz, spacing_hz = bin_frequencies(n_fft, sample_rate).astype(float), sample_rate / n_fft
-    below = np.maximum(centre_hz[1:-1] - centre_hz[:-2], spacing_hz)[:, None]
-    above = np.maximum(centre_hz[2:] - centre_hz[1:-1], spacing_hz)[:, None]
-    away = bin_hz - centre_hz[1:-1, None]
-    triangle = np.maximum(0.0, np.minimum(1 + away / below, 1 - away / above))
+    below = np.maximum(center_hz[1:-1] - center_hz[:-2], spacing_hz)[:, None]
+    above = np.maximum(center_hz[2:] - center_hz[1:-1], spacing_hz)[:, None]
+    offset = bin_hz - center_hz[1:-1, None]
+    triangle = np.maximum(0.0, np.minimum(1 + offset / below, 1 - offset / above))
     return (triangle / triangle.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def _share(magnitude: Magnitude) -> Magnitude:
-    """Each bin's part of its frame's sum; none has any of silence."""
+def _normalize(magnitude: Magnitude) -> Magnitude:
+    """Divide each frame by its sum; a silent frame stays 0."""
     return safe.divide(magnitude, jnp.sum(magnitude, axis=-2, keepdims=True))

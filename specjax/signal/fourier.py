@@ -1,4 +1,4 @@
-"""Fourier transforms along the last axis, each done by the device that its input lies on (`batching.map_devices`)."""
+"""Fourier transforms along the last axis; each device transforms the rows it holds (`batching.map_devices`)."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,24 +13,24 @@ Spectrum = Complex[Array, "*batch _"]
 
 
 def rfft(x: Real, n: int | None = None) -> Spectrum:
-    """`numpy.fft.rfft`."""
-    return _over_rows(partial(jnp.fft.rfft, n=n), x)
+    """Compute `numpy.fft.rfft`."""
+    return _transform_rows(partial(jnp.fft.rfft, n=n), x)
 
 
 def irfft(x: Spectrum, n: int) -> Real:
-    """`numpy.fft.irfft`."""
-    return _over_rows(partial(jnp.fft.irfft, n=n), x)
+    """Compute `numpy.fft.irfft`."""
+    return _transform_rows(partial(jnp.fft.irfft, n=n), x)
 
 
 def fft(x: Spectrum) -> Spectrum:
-    """`numpy.fft.fft`."""
-    return _over_rows(jnp.fft.fft, x)
+    """Compute `numpy.fft.fft`."""
+    return _transform_rows(jnp.fft.fft, x)
 
 
 def ifft(x: Spectrum) -> Spectrum:
-    """`numpy.fft.ifft`."""
-    return _over_rows(jnp.fft.ifft, x)
+    """Compute `numpy.fft.ifft`."""
+    return _transform_rows(jnp.fft.ifft, x)
 
 
-def _over_rows(function: Callable[[Array], Array], x: Array) -> Array:
+def _transform_rows(function: Callable[[Array], Array], x: Array) -> Array:
     return map_devices(function)(x) if x.ndim > 1 else function(x)

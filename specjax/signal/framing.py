@@ -1,4 +1,4 @@
-"""Waves cut into frames that overlap, and laid together again."""
+"""Cutting waves into overlapping frames, and adding frames up to a wave again."""
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +8,8 @@ from jaxtyping import Array, Float
 from specjax.arrays.axes import pad_axis
 from specjax.signal.shapes import Wave
 
-# Above so many hops to a frame they are gone through in a loop: a program that names each takes minutes to compile.
-_MANY = 32
+# Frames of more hops than this are handled in a loop: unrolled, the program would take minutes to compile.
+_MAX_UNROLLED_HOPS = 32
 
 Frames = Float[Array, "*batch frames length"]
 Hops = Float[Array, "*batch hops hop_length"]
@@ -17,98 +17,102 @@ Squares = Float[np.ndarray, "hops hop_length"]
 
 
 def frame(wave: Wave, length: int, hop_length: int) -> Frames:
-    """Pieces of `length` samples that begin every `hop_length`; a rest too short for one is left out.
+    """Cut a wave into frames of `length` samples that begin every `hop_length` samples.
 
-    The wave is cut into hops, and a frame is a few neighbouring hops: copies of long runs, no gathering.
+    A remainder too short for a frame is dropped. The wave is cut into hops, and each frame is a few adjacent hops. So
+    long runs are copied, and nothing is gathered.
 
     Raises:
       ValueError: the wave is shorter than one frame.
     """
-    samples, hops = wave.shape[-1], -(-length // hop_length)
+    samples, hops_per_frame = wave.shape[-1], -(-length // hop_length)
     if samples < length:
-        raise ValueError(f"a wave of {samples} samples is shorter than one frame of {length}")
+        raise ValueError(f"a wave of {samples} samples is shorter than one frame of {length}: pad it first")
     count = 1 + (samples - length) // hop_length
-    needed = (count - 1 + hops) * hop_length
+    needed = (count - 1 + hops_per_frame) * hop_length
     fitted = pad_axis(wave, 0, max(needed - samples, 0))[..., :needed]
-    pieces = fitted.reshape(*wave.shape[:-1], count - 1 + hops, hop_length)
-    if hops > _MANY:
-        runs = jax.lax.map(lambda i: jax.lax.dynamic_slice_in_dim(pieces, i, count, axis=-2), jnp.arange(hops))
-        side_by_side = jnp.moveaxis(runs, 0, -2).reshape(*wave.shape[:-1], count, hops * hop_length)
+    hops = fitted.reshape(*wave.shape[:-1], count - 1 + hops_per_frame, hop_length)
+    if hops_per_frame > _MAX_UNROLLED_HOPS:
+        runs = jax.lax.map(lambda i: jax.lax.dynamic_slice_in_dim(hops, i, count, axis=-2), jnp.arange(hops_per_frame))
+        frames = jnp.moveaxis(runs, 0, -2).reshape(*wave.shape[:-1], count, hops_per_frame * hop_length)
     else:
-        side_by_side = jnp.concatenate([pieces[..., i : i + count, :] for i in range(hops)], axis=-1)
-    return side_by_side[..., :length]
+        frames = jnp.concatenate([hops[..., i : i + count, :] for i in range(hops_per_frame)], axis=-1)
+    return frames[..., :length]
 
 
 def overlap_add(frames: Frames, hop_length: int) -> Wave:
-    """Sum of frames laid `hop_length` samples apart: the adjoint of `frame`."""
+    """Add up frames that begin every `hop_length` samples: the adjoint of `frame`."""
     count, length = frames.shape[-2:]
-    laid = _laid(frames, hop_length)
-    return _joined(laid)[..., : (count - 1) * hop_length + length]
+    hops = _add_hops(frames, hop_length)
+    return _merge_hops(hops)[..., : (count - 1) * hop_length + length]
 
 
 def overlap_average(
-    frames: Frames, window: Float[np.ndarray, " length"], hop_length: int, *, least: float = 1e-8
+    frames: Frames, window: Float[np.ndarray, " length"], hop_length: int, *, min_overlap: float = 1e-8
 ) -> Wave:
-    """`overlap_add` over the squared windows that lie on each sample: the least-squares inverse of windowed framing.
+    """Divide `overlap_add` by the sum of squared windows at each sample: the least-squares inverse of windowed framing.
 
-    Griffin and Lim 1984, eq. 6, of frames that were windowed once more.
+    The frames must have been multiplied by the window once more (Griffin and Lim 1984, eq. 6).
 
     Args:
-      least: a sample is divided by no less than this part of the greatest sum of squares.
+      min_overlap: lower bound of the divisor, relative to the greatest sum of squared windows.
     """
     count, length = frames.shape[-2:]
-    squares = _squares(window, hop_length)
-    hops = len(squares)
-    # Over each hop of the wave as many rows of `squares` are summed as frames lie over it. All but the ends are alike:
-    # a divisor as long as the wave would be a large constant of the program.
+    squares = _square_by_hop(window, hop_length)
+    hops_per_frame = len(squares)
+    # The divisor of a hop of the wave is a sum of rows of `squares`, one for each frame that covers the hop. It is the
+    # same for all hops but those at the ends. A divisor as long as the wave would be a large constant in the program.
     rising = np.cumsum(squares, axis=0)
     steady = rising[-1:]
     falling = steady - rising[:-1]
-    floor = least * steady.max()
-    laid = _laid(frames, hop_length)
-    if count < hops:  # no hop has them all
-        few = np.sum([np.pad(squares, [(i, count - 1 - i), (0, 0)]) for i in range(count)], axis=0)
-        laid = laid / _rows(few, floor, laid.ndim)
+    floor = min_overlap * steady.max()
+    hops = _add_hops(frames, hop_length)
+    if count < hops_per_frame:  # so few frames that none of the hops reaches the steady sum
+        partial_sums = np.sum([np.pad(squares, [(i, count - 1 - i), (0, 0)]) for i in range(count)], axis=0)
+        hops = hops / _to_divisor(partial_sums, floor, hops.ndim)
     else:
-        middle = _rows(steady, floor, laid.ndim)
-        laid = laid / middle
-        laid = laid.at[..., : hops - 1, :].multiply(middle / _rows(rising[:-1], floor, laid.ndim))
-        laid = laid.at[..., count:, :].multiply(middle / _rows(falling, floor, laid.ndim))
-    return _joined(laid)[..., : (count - 1) * hop_length + length]
+        middle = _to_divisor(steady, floor, hops.ndim)
+        hops = hops / middle
+        hops = hops.at[..., : hops_per_frame - 1, :].multiply(middle / _to_divisor(rising[:-1], floor, hops.ndim))
+        hops = hops.at[..., count:, :].multiply(middle / _to_divisor(falling, floor, hops.ndim))
+    return _merge_hops(hops)[..., : (count - 1) * hop_length + length]
 
 
 def steady_squares(window: Float[np.ndarray, " length"], hop_length: int) -> Float[np.ndarray, " hop_length"]:
-    """Sum of the squared windows that lie over each sample of a hop, far from the ends."""
-    return _squares(window, hop_length).sum(axis=0)
+    """Sum of the squared windows that overlap at each sample of a hop, far from the ends of the wave."""
+    return _square_by_hop(window, hop_length).sum(axis=0)
 
 
-def _laid(frames: Frames, hop_length: int) -> Hops:
+def _add_hops(frames: Frames, hop_length: int) -> Hops:
+    """Overlap-add of frames, with the resulting wave cut into hops; the last frame is padded to whole hops."""
     count, length = frames.shape[-2:]
-    hops = -(-length // hop_length)
-    fitted = pad_axis(frames, 0, hops * hop_length - length)
-    if hops > _MANY:
-        runs = jnp.moveaxis(fitted.reshape(*frames.shape[:-1], hops, hop_length), -2, 0)
+    hops_per_frame = -(-length // hop_length)
+    fitted = pad_axis(frames, 0, hops_per_frame * hop_length - length)
+    if hops_per_frame > _MAX_UNROLLED_HOPS:
+        runs = jnp.moveaxis(fitted.reshape(*frames.shape[:-1], hops_per_frame, hop_length), -2, 0)
 
-        def add(total: Hops, numbered: tuple[Array, Array]) -> tuple[Hops, None]:
-            i, piece = numbered
-            there = jax.lax.dynamic_slice_in_dim(total, i, count, axis=-2) + piece
-            return jax.lax.dynamic_update_slice_in_dim(total, there, i, axis=-2), None
+        def add(total: Hops, indexed_run: tuple[Array, Array]) -> tuple[Hops, None]:
+            i, run = indexed_run
+            updated = jax.lax.dynamic_slice_in_dim(total, i, count, axis=-2) + run
+            return jax.lax.dynamic_update_slice_in_dim(total, updated, i, axis=-2), None
 
-        nothing = jnp.zeros((*frames.shape[:-2], count - 1 + hops, hop_length), frames.dtype)
-        return jax.lax.scan(add, nothing, (jnp.arange(hops), runs))[0]
-    pieces = [fitted[..., i * hop_length : (i + 1) * hop_length] for i in range(hops)]
-    laid = [pad_axis(piece, i, hops - 1 - i, axis=-2) for i, piece in enumerate(pieces)]
-    return sum(laid[1:], laid[0])
+        zeros = jnp.zeros((*frames.shape[:-2], count - 1 + hops_per_frame, hop_length), frames.dtype)
+        return jax.lax.scan(add, zeros, (jnp.arange(hops_per_frame), runs))[0]
+    pieces = [fitted[..., i * hop_length : (i + 1) * hop_length] for i in range(hops_per_frame)]
+    shifted = [pad_axis(piece, i, hops_per_frame - 1 - i, axis=-2) for i, piece in enumerate(pieces)]
+    return sum(shifted[1:], shifted[0])
 
 
-def _joined(hops: Hops) -> Wave:
+def _merge_hops(hops: Hops) -> Wave:
     return hops.reshape(*hops.shape[:-2], hops.shape[-2] * hops.shape[-1])
 
 
-def _squares(window: Float[np.ndarray, " length"], hop_length: int) -> Squares:
+def _square_by_hop(window: Float[np.ndarray, " length"], hop_length: int) -> Squares:
+    """Squared window, float64, padded with zeros to whole hops and cut into them."""
     hops = -(-len(window) // hop_length)
     return np.pad(window.astype(np.float64) ** 2, (0, hops * hop_length - len(window))).reshape(hops, hop_length)
 
 
-def _rows(squares: Squares, floor: float, ndim: int) -> Float[np.ndarray, "..."]:
+def _to_divisor(squares: Squares, floor: float, ndim: int) -> Float[np.ndarray, "..."]:
+    """Clip sums of squares to at least `floor`, as float32 of rank `ndim`."""
     return np.maximum(squares, floor).astype(np.float32).reshape((1,) * (ndim - 2) + squares.shape)

@@ -1,4 +1,4 @@
-"""From magnitudes back to a wave: every method under one name, begun by any other."""
+"""Spectrogram inversion: from magnitudes back to a wave, by any method and from any starting point."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from specjax.arrays import safe
 from specjax.arrays.axes import pad_axis
-from specjax.optim.minimize import Report
+from specjax.optim.minimize import StepCallback
 from specjax.signal import stft
 from specjax.signal.mel import mel_filters
 from specjax.signal.phase import griffin_lim as gl
@@ -37,21 +37,21 @@ METHODS = (*ITERATIVE, *DIRECT)
 STARTS = ("random", "zero", *DIRECT)
 Progress = Callable[[str, int, int, float], None]
 _MOMENTUM = {"griffin_lim": 0.0, "fast_griffin_lim": 0.99}
-_CHUNK = 8
+_CHUNK = 8  # iterations from one progress report to the next
 
 
 @dataclass(frozen=True)
 class Inversion:
-    """How a wave is found.
+    """Settings of spectrogram inversion.
 
     Attributes:
-      method: one of `METHODS`. `griffin_lim`, `fast_griffin_lim` and `refine` (L-BFGS) improve on phases in so many
-        iterations; the others find them in one go.
-      start: what an iterative method begins with: one of `STARTS`, and after it any iterative methods, each of which
-        begins with what the one before it has found.
-      iterations: of each iterative method.
-      mel_steps: L-BFGS steps at the end that bring the wave's own mel spectrogram to the one given.
-      seed: of the start `random`.
+      method: one of `METHODS`. `griffin_lim`, `fast_griffin_lim` and `refine` (L-BFGS) improve given phases over a
+        number of iterations; the others find phases in one pass.
+      start: what an iterative method starts from: one of `STARTS`, followed by any number of iterative methods, each of
+        which starts from the result of the one before it.
+      iterations: iterations of each iterative method.
+      mel_steps: L-BFGS steps at the end that bring the wave's own mel spectrogram closer to the given one.
+      seed: random seed of the start `random`.
     """
 
     method: str = "fast_griffin_lim"
@@ -64,7 +64,7 @@ class Inversion:
         if self.method not in METHODS:
             raise ValueError(f"method={self.method!r} is unknown: choose one of {', '.join(METHODS)}")
         if not self.start or self.start[0] not in STARTS:
-            raise ValueError(f"start={self.start!r} is unknown: begin with one of {', '.join(STARTS)}")
+            raise ValueError(f"start={self.start!r} must begin with one of {', '.join(STARTS)}")
         if other := [name for name in self.start[1:] if name not in ITERATIVE]:
             raise ValueError(f"start={self.start!r}: {other[0]!r} cannot follow, only {', '.join(ITERATIVE)} can")
         if self.iterations < 1 or self.mel_steps < 0 or not 0 <= self.seed < 2**32:
@@ -77,24 +77,26 @@ class Inversion:
 def invert(
     magnitude: Magnitude,
     transform: Stft,
-    how: Inversion = Inversion(),
+    settings: Inversion = Inversion(),
     *,
     length: int | None = None,
     report: Progress | None = None,
 ) -> Wave:
-    """A wave whose magnitudes come near to those given; many at once, where there are axes before.
+    """Reconstruct waves whose magnitudes are close to the given ones.
 
-    Derivatives pass through all but the choice of the first phases, and `refine`, which the host leads.
+    Gradients pass through every step except the choice of the initial phases and `refine`, whose optimization loop runs
+    in Python.
 
     Args:
-      magnitude: 0 or more, of any scale.
-      length: of the wave, in samples, which is cut or filled up with zeros; by default `transform.samples`.
-      report: is told (method, iterations done, of how many, spectral convergence in dB), how it gets on; of none done
-        the convergence is nan.
+      magnitude: target magnitudes, 0 or more, at any scale.
+      length: length of the wave in samples; the result is cut or padded with zeros. By default `transform.samples`.
+      report: called as `report(method, iterations done, total iterations, spectral convergence in dB)`. Before the
+        first iteration the convergence is nan.
 
     Raises:
-      ValueError: the transform has no inverse, or another number of bins, or is not for the method (PGHI needs a window
-        near a Gaussian); the frames are too few for a single sample.
+      ValueError: the transform has no inverse, or is not supported by the method (PGHI needs a window close to a
+        Gaussian); the number of bins does not match the transform; the frames are too few to cover a single sample and
+        no length is given.
     """
     transform.check_invertible()
     transform.check_bins(magnitude)
@@ -103,59 +105,71 @@ def invert(
     if covered < 1 and length is None:
         raise ValueError(f"{frames} frames of {transform.n_fft} samples cover no sample: give a length")
     length = covered if length is None else length
-    # Iterations go there and back: to as many frames.
+    # Iterative methods need a length that has exactly as many frames as the magnitudes.
     inner = length if transform.has_frames(length, frames) else covered
-    first, *then = (how.method,) if how.method in DIRECT else (*how.start, how.method)
+    first, *iterative = (settings.method,) if settings.method in DIRECT else (*settings.start, settings.method)
     level = jnp.max(magnitude, axis=(-2, -1), keepdims=True)
-    wanted = safe.divide(magnitude, level)
-    _begins(report, first, 1)
-    wave = _wave_of(wanted, _first_phase(wanted, transform, first, how.seed), transform, inner)
-    for name in then:
-        _begins(report, name, how.iterations)
+    target = safe.divide(magnitude, level)
+    _report_start(report, first, 1)
+    wave = _synthesize(target, _initial_phase(target, transform, first, settings.seed), transform, inner)
+    for name in iterative:
+        _report_start(report, name, settings.iterations)
         if name == "refine":
-            wave = refine(wanted, wave, transform, steps=how.iterations, report=_in_db(report, name, how.iterations))
+            callback = _callback_in_db(report, name, settings.iterations)
+            wave = refine(target, wave, transform, steps=settings.iterations, report=callback)
         else:
-            wave = _iterated(wanted, wave, transform, how.iterations, name, report)
+            wave = _run_griffin_lim(target, wave, transform, settings.iterations, name, report)
     return pad_axis(wave[..., :length] * level[..., 0], 0, max(length - inner, 0))
 
 
 def to_wave(
-    of: Spectrogram, how: Inversion = Inversion(), *, length: int | None = None, report: Progress | None = None
+    spectrogram: Spectrogram,
+    settings: Inversion = Inversion(),
+    *,
+    length: int | None = None,
+    report: Progress | None = None,
 ) -> Wave:
-    """A wave of a spectrogram of any preset; of mel spectrograms too, at the sample rate of its preset.
+    """Reconstruct a wave from a spectrogram of any preset, at the preset's sample rate.
 
-    Mel power is spread over the bins it may come from, which are inverted; the wave's own mel spectrogram is then
-    brought to the one given. What `peak_db` leaves unsaid is the loudness: it comes back with its greatest magnitude 1.
+    The power of a mel spectrogram is first distributed over the bins under its filters, which are then inverted.
+    Finally `settings.mel_steps` of L-BFGS bring the wave's own mel spectrogram closer to the given one.
+
+    The scale `peak_db` does not store a level. Such spectrograms come back with a greatest magnitude of 1.
+
+    Args:
+      length, report: as for `invert`.
 
     Raises:
       ValueError: as `invert`.
     """
-    preset = of.preset
-    levels = magnitudes(of, preset)
+    preset = spectrogram.preset
+    levels = magnitudes(spectrogram, preset)
     if preset.mel is None:
-        return invert(levels, preset.transform, how, length=length, report=report)
+        return invert(levels, preset.transform, settings, length=length, report=report)
     power = mel_to_power(levels**2, mel_filters(preset.mel, preset.sample_rate, preset.transform.n_fft))
-    wave = invert(safe.sqrt(power), preset.transform, how, length=length, report=report)
-    if not how.mel_steps:
+    wave = invert(safe.sqrt(power), preset.transform, settings, length=length, report=report)
+    if not settings.mel_steps:
         return wave
-    _begins(report, "mel", how.mel_steps)
-    listener = _in_db(report, "mel", how.mel_steps)
+    _report_start(report, "mel", settings.mel_steps)
+    callback = _callback_in_db(report, "mel", settings.mel_steps)
     return refine_mel(
-        levels, wave, preset.transform, preset.mel, preset.sample_rate, steps=how.mel_steps, report=listener
+        levels, wave, preset.transform, preset.mel, preset.sample_rate, steps=settings.mel_steps, report=callback
     )
 
 
-def convergence_db(found: Rows, wanted: Rows) -> Float[Array, ""]:
-    """Spectral convergence: energy of the difference of magnitudes over the energy of what is wanted, in dB.
+def convergence_db(result: Rows, target: Rows) -> Float[Array, ""]:
+    """Compute the spectral convergence in dB: energy of the magnitude difference over the energy of the target.
 
-    Of a batch it is that of all its clips together. Where nothing is wanted and nothing found it is -200 dB.
+    The energies of a batch are added up over all its clips. The result is 0 dB if both arguments are silent.
     """
-    level = jnp.maximum(jnp.max(wanted), 1e-30)
-    least = 1e-20
-    return 10 * jnp.log10((jnp.sum(((found - wanted) / level) ** 2) + least) / (jnp.sum((wanted / level) ** 2) + least))
+    level = jnp.maximum(jnp.max(target), 1e-30)
+    floor = 1e-20
+    return 10 * jnp.log10(
+        (jnp.sum(((result - target) / level) ** 2) + floor) / (jnp.sum((target / level) ** 2) + floor)
+    )
 
 
-def _first_phase(magnitude: Magnitude, transform: Stft, start: str, seed: int) -> Phase:
+def _initial_phase(magnitude: Magnitude, transform: Stft, start: str, seed: int) -> Phase:
     if start == "random":
         return gl.random_phase(jax.random.key(seed), magnitude.shape)
     if start == "zero":
@@ -164,34 +178,35 @@ def _first_phase(magnitude: Magnitude, transform: Stft, start: str, seed: int) -
 
 
 @partial(jax.jit, static_argnums=(2, 3))
-def _wave_of(magnitude: Magnitude, phase: Phase, transform: Stft, length: int) -> Wave:
-    return istft(polar(magnitude, phase), transform, length, least=gl.LEAST_OVERLAP)
+def _synthesize(magnitude: Magnitude, phase: Phase, transform: Stft, length: int) -> Wave:
+    return istft(polar(magnitude, phase), transform, length, min_overlap=gl.MIN_OVERLAP)
 
 
-def _iterated(
-    wanted: Magnitude, wave: Wave, transform: Stft, iterations: int, name: str, report: Progress | None
+def _run_griffin_lim(
+    target: Magnitude, wave: Wave, transform: Stft, iterations: int, name: str, report: Progress | None
 ) -> Wave:
-    """Griffin and Lim's iteration; some at a time, where somebody listens."""
-    search, chunk = gl.begin(wave), iterations if report is None else _CHUNK
+    """Run Griffin-Lim in one call, or in chunks if progress is to be reported."""
+    state, chunk = gl.init_state(wave), iterations if report is None else _CHUNK
     for done in range(0, iterations, chunk):
         count = min(chunk, iterations - done)
-        search = gl.improve(search, wanted, transform, iterations=count, momentum=_MOMENTUM[name])
+        state = gl.iterate(state, target, transform, iterations=count, momentum=_MOMENTUM[name])
         if report is not None:
-            report(name, done + count, iterations, float(_convergence_db(search.wave, wanted, transform)))
-    return search.wave
+            report(name, done + count, iterations, float(_wave_convergence_db(state.wave, target, transform)))
+    return state.wave
 
 
 @partial(jax.jit, static_argnums=2)
-def _convergence_db(wave: Wave, wanted: Magnitude, transform: Stft) -> Float[Array, ""]:
-    return convergence_db(stft.magnitude(wave, transform), wanted)
+def _wave_convergence_db(wave: Wave, target: Magnitude, transform: Stft) -> Float[Array, ""]:
+    return convergence_db(stft.magnitude(wave, transform), target)
 
 
-def _begins(report: Progress | None, name: str, total: int) -> None:
+def _report_start(report: Progress | None, name: str, total: int) -> None:
     if report is not None:
         report(name, 0, total, float("nan"))
 
 
-def _in_db(report: Progress | None, name: str, total: int) -> Report | None:
+def _callback_in_db(report: Progress | None, name: str, total: int) -> StepCallback | None:
+    """Adapt `report` to the callback of an optimizer, whose value is the squared spectral convergence."""
     if report is None:
         return None
     return lambda done, value: report(name, done, total, 10 * float(np.log10(max(value, 1e-20))))

@@ -1,4 +1,7 @@
-"""Levels in decibels, from power and back. Silence has a floor, and no value or gradient is ever not a number."""
+"""Conversion between power or amplitude and decibels.
+
+Levels are clipped from below, so that values and gradients are finite even for silence.
+"""
 
 from collections.abc import Callable
 
@@ -13,59 +16,59 @@ def power_to_db(
     power: Values,
     *,
     reference: Reference = 1.0,
-    least: float = 1e-10,
+    amin: float = 1e-10,
     range_db: float | None = None,
     axis: tuple[int, ...] | None = None,
 ) -> Values:
-    """`10 log10(power / reference)`.
+    """Convert power to decibels: `10 log10(power / reference)`.
 
     Args:
       power: 0 or more.
       reference: the power at 0 dB, above 0: a number, an array, or a function of the power, such as `jnp.max`.
-      least: powers below count as this, above 0.
-      range_db: nothing lies farther than this below the greatest level, 0 or more; None: no such floor.
-      axis: what the greatest is taken over; None: all. Of a batch of spectrograms it is (-2, -1).
+      amin: lower bound that powers are clipped to, above 0.
+      range_db: dynamic range, 0 or more: levels are clipped to this many dB below the maximum. None: no such limit.
+      axis: axes over which the maximum for `range_db` is taken; None: all. Use (-2, -1) for a batch of spectrograms.
 
     Raises:
-      ValueError: a reference or least power of 0 or less, or a negative range.
+      ValueError: `reference` or `amin` is not above 0, or `range_db` is negative.
     """
-    return _level_db(10.0, power, reference, least, range_db, axis)
+    return _to_db(10.0, power, reference, amin, range_db, axis)
 
 
 def amplitude_to_db(
     amplitude: Values,
     *,
     reference: Reference = 1.0,
-    least: float = 1e-5,
+    amin: float = 1e-5,
     range_db: float | None = None,
     axis: tuple[int, ...] | None = None,
 ) -> Values:
-    """`20 log10(amplitude / reference)` of amplitudes, 0 or more; see `power_to_db`."""
-    return _level_db(20.0, amplitude, reference, least, range_db, axis)
+    """Convert amplitudes, 0 or more, to decibels: `20 log10(amplitude / reference)`. See `power_to_db`."""
+    return _to_db(20.0, amplitude, reference, amin, range_db, axis)
 
 
 def db_to_power(level_db: Values, *, reference: float = 1.0) -> Values:
-    """Inverse of `power_to_db` above its floor."""
+    """Convert decibels to power: the inverse of `power_to_db` where that does not clip."""
     return reference * 10.0 ** (0.1 * level_db)
 
 
 def db_to_amplitude(level_db: Values, *, reference: float = 1.0) -> Values:
-    """Inverse of `amplitude_to_db` above its floor."""
+    """Convert decibels to amplitude: the inverse of `amplitude_to_db` where that does not clip."""
     return reference * 10.0 ** (0.05 * level_db)
 
 
-def _level_db(
+def _to_db(
     factor: float,
     values: Values,
     reference: Reference,
-    least: float,
+    amin: float,
     range_db: float | None,
     axis: tuple[int, ...] | None,
 ) -> Values:
-    if least <= 0 or (isinstance(reference, int | float) and reference <= 0) or (range_db is not None and range_db < 0):
-        raise ValueError(f"reference={reference} and least={least} must be above 0, range_db={range_db} 0 or more")
-    at_zero = jnp.asarray(reference(values) if callable(reference) else reference, values.dtype)
-    level_db = factor * (jnp.log10(jnp.maximum(values, least)) - jnp.log10(jnp.maximum(at_zero, least)))
+    if amin <= 0 or (isinstance(reference, int | float) and reference <= 0) or (range_db is not None and range_db < 0):
+        raise ValueError(f"reference={reference} and amin={amin} must be above 0, range_db={range_db} 0 or more")
+    reference_value = jnp.asarray(reference(values) if callable(reference) else reference, values.dtype)
+    level_db = factor * (jnp.log10(jnp.maximum(values, amin)) - jnp.log10(jnp.maximum(reference_value, amin)))
     if range_db is None:
         return level_db
     return jnp.maximum(level_db, jnp.max(level_db, axis=axis, keepdims=axis is not None) - range_db)

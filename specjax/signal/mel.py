@@ -1,7 +1,7 @@
-"""The mel scale in its two usual forms, its filters, and cepstra.
+"""Mel scales, mel filters, mel spectrograms, cepstral coefficients (MFCC) and deltas.
 
-`slaney` (Malcolm Slaney's Auditory Toolbox, librosa's default) is linear up to 1 kHz and logarithmic above; `htk` (the
-HTK book, torchaudio's default) is `2595 log10(1 + f / 700)`.
+There are two mel scales. `slaney` (Malcolm Slaney's Auditory Toolbox, librosa's default) is linear up to 1 kHz and
+logarithmic above. `htk` (the HTK book, torchaudio's default) is `2595 log10(1 + f / 700)`.
 """
 
 import warnings
@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from specjax.arrays.axes import pad_axis
 from specjax.arrays.batching import map_examples
-from specjax.signal import folded
+from specjax.signal import split_radix
 from specjax.signal.level import power_to_db
 from specjax.signal.polar import squared
 from specjax.signal.shapes import Magnitude, Wave
@@ -24,12 +24,12 @@ from specjax.signal.stft import Stft
 SCALES = ("slaney", "htk")
 NORMS = ("slaney", "none")
 
-_LINEAR_HZ = 200.0 / 3  # a mel, below the break
+_LINEAR_HZ = 200.0 / 3  # Hz per mel below the break frequency
 _BREAK_HZ = 1000.0
 _BREAK_MEL = _BREAK_HZ / _LINEAR_HZ
-_LOG_STEP = np.log(6.4) / 27  # a mel, above it
+_LOG_STEP = np.log(6.4) / 27  # increase of log frequency per mel above the break frequency
 
-_EXACT = jax.lax.Precision.HIGHEST  # an accelerator would round what it multiplies to ten bits or eight
+_EXACT = jax.lax.Precision.HIGHEST  # by default accelerators round the factors of a product to 8 or 10 bits
 
 Numbers = Float[np.ndarray, "*shape"]
 Filters = Float[np.ndarray, "n_mels bins"]
@@ -38,13 +38,14 @@ MelPower = Float[Array, "*batch n_mels frames"]
 
 @dataclass(frozen=True)
 class Mel:
-    """A bank of triangular filters, spaced equally in mel.
+    """Parameters of a bank of triangular filters that are equally spaced on the mel scale.
 
     Attributes:
-      n_mels: how many.
-      fmin_hz, fmax_hz: where the first begins and the last ends; fmax_hz=0: half the sample rate.
-      scale: one of `SCALES`.
-      norm: `slaney`, filters of equal area (per hertz); `none`, filters of height 1.
+      n_mels: number of filters.
+      fmin_hz: lower edge of the first filter.
+      fmax_hz: upper edge of the last filter; 0: half the sample rate.
+      scale: mel scale, one of `SCALES`.
+      norm: `slaney` gives filters of equal area (over frequency in Hz); `none` gives filters of height 1.
     """
 
     n_mels: int = 128
@@ -64,10 +65,10 @@ class Mel:
 
 
 def hz_to_mel(frequency_hz: Numbers, scale: str = "slaney") -> Numbers:
-    """Mels of frequencies in hertz, 0 or more.
+    """Convert frequencies in Hz, 0 or more, to mels.
 
     Raises:
-      ValueError: an unknown scale.
+      ValueError: `scale` is unknown.
     """
     _check_scale(scale)
     if scale == "htk":
@@ -77,7 +78,11 @@ def hz_to_mel(frequency_hz: Numbers, scale: str = "slaney") -> Numbers:
 
 
 def mel_to_hz(mel: Numbers, scale: str = "slaney") -> Numbers:
-    """Inverse of `hz_to_mel`."""
+    """Convert mels to frequencies in Hz: the inverse of `hz_to_mel`.
+
+    Raises:
+      ValueError: `scale` is unknown.
+    """
     _check_scale(scale)
     if scale == "htk":
         return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
@@ -86,22 +91,26 @@ def mel_to_hz(mel: Numbers, scale: str = "slaney") -> Numbers:
 
 
 def center_frequencies_hz(mel: Mel, sample_rate: int) -> Float[np.ndarray, " corners"]:
-    """Where filters begin, peak and end: filter i from entry i over i + 1 to i + 2."""
+    """Corner frequencies of the filters in Hz, `n_mels + 2` of them.
+
+    Filter i begins at entry i, peaks at entry i + 1 and ends at entry i + 2.
+    """
     low, high = hz_to_mel(np.array([mel.fmin_hz, mel.fmax_hz or sample_rate / 2]), mel.scale)
     return mel_to_hz(np.linspace(low, high, mel.n_mels + 2), mel.scale)
 
 
 def mel_filters(mel: Mel, sample_rate: int, n_fft: int) -> Filters:
-    """Weight of every bin of a spectrum in every filter, float32.
+    """Compute the weight of each bin in each filter, float32.
 
-    Filters narrower than the distance of bins may hold none: it warns of them, as their rows are always 0.
+    A filter narrower than the bin spacing may contain no bin. Its row is then always 0, and a warning is issued.
 
     Raises:
-      ValueError: the filters reach to half the sample rate or above it.
+      ValueError: `fmin_hz` is not below half the sample rate, or `fmax_hz` is above it.
     """
     if mel.fmin_hz >= sample_rate / 2 or mel.fmax_hz > sample_rate / 2:
         raise ValueError(
-            f"filters from {mel.fmin_hz:g} to {mel.fmax_hz:g} Hz reach above half the sample rate of {sample_rate} Hz"
+            f"mel filters with fmin_hz={mel.fmin_hz:g} and fmax_hz={mel.fmax_hz:g} reach above half the sample rate of "
+            f"{sample_rate} Hz: lower them"
         )
     corner_hz = center_frequencies_hz(mel, sample_rate)
     bin_hz = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
@@ -112,55 +121,63 @@ def mel_filters(mel: Mel, sample_rate: int, n_fft: int) -> Filters:
     filters = np.maximum(0.0, np.minimum(rising, falling)) * height[:, None]
     if empty := int(np.sum(~filters.any(axis=1))):
         warnings.warn(
-            f"{empty} of {mel.n_mels} mel filters hold no bin of n_fft={n_fft}: choose fewer, or longer frames",
+            f"{empty} of {mel.n_mels} mel filters contain no bin of n_fft={n_fft}: "
+            "choose a smaller n_mels or a larger n_fft",
             stacklevel=2,
         )
     return filters.astype(np.float32)
 
 
 def mel_spectrogram(power: Magnitude, filters: Filters | Float[Array, "n_mels bins"]) -> MelPower:
-    """Energy in each of `mel_filters`, of a power spectrogram."""
+    """Apply `mel_filters` to a power spectrogram: the energy in each filter."""
     return jnp.einsum("mb,...bt->...mt", filters, power, precision=_EXACT)
 
 
 def mel_from_wave(wave: Wave, transform: Stft, filters: Filters) -> MelPower:
-    """`mel_spectrogram` of a wave's power: what a filter gathers needs no order of bins.
+    """Compute `mel_spectrogram` directly from a wave.
+
+    This is faster than via `stft.power`: filters sum over bins in any order, so that `split_radix` can be used.
 
     Raises:
-      ValueError: the wave is shorter than one frame, or the filters are of another n_fft.
+      ValueError: the wave is shorter than one frame, or the filters do not match the transform's `n_fft`.
     """
     if filters.shape[-1] != transform.bins:
-        raise ValueError(f"filters of {filters.shape[-1]} bins are not of n_fft={transform.n_fft} ({transform.bins})")
-    weights = tuple(jnp.asarray(filters[:, group]) for group in folded.bins(transform.n_fft))
+        raise ValueError(
+            f"filters of {filters.shape[-1]} bins do not fit n_fft={transform.n_fft}, which has {transform.bins} bins: "
+            "compute them for this n_fft"
+        )
+    weights = tuple(jnp.asarray(filters[:, indices]) for indices in split_radix.bin_indices(transform.n_fft))
     batch, frames = wave.shape[:-1], transform.frames(wave.shape[-1])
-    found = _mel_of_waves(wave.reshape(int(np.prod(batch)), wave.shape[-1]), weights, transform)
-    return found.reshape(*batch, len(filters), frames)
+    result = _compute_mel(wave.reshape(int(np.prod(batch)), wave.shape[-1]), weights, transform)
+    return result.reshape(*batch, len(filters), frames)
 
 
 @partial(jax.jit, static_argnames="transform")
-def _mel_of_waves(
+def _compute_mel(
     waves: Float[Array, "examples samples"], weights: tuple[Float[Array, "n_mels _"], ...], transform: Stft
 ) -> Float[Array, "examples n_mels frames"]:
-    def of_one(wave: Float[Array, " samples"]) -> Float[Array, "n_mels frames"]:
-        groups = zip(weights, folded.analyse(wave, transform), strict=True)
-        gathered = [jnp.einsum("mb,tb->mt", weight, squared(group), precision=_EXACT) for weight, group in groups]
-        return sum(gathered[1:], gathered[0])
+    def compute_example(wave: Float[Array, " samples"]) -> Float[Array, "n_mels frames"]:
+        groups = zip(weights, split_radix.analyze(wave, transform), strict=True)
+        energies = [jnp.einsum("mb,tb->mt", weight, squared(group), precision=_EXACT) for weight, group in groups]
+        return sum(energies[1:], energies[0])
 
-    return map_examples(of_one)(waves)
+    return map_examples(compute_example)(waves)
 
 
 def mfcc(mel_power: MelPower, n_mfcc: int = 20, *, lifter: float = 0.0) -> Float[Array, "*batch n_mfcc frames"]:
-    """Mel frequency cepstral coefficients: orthonormal DCT-II over filters of the level in dB, 80 dB deep in each clip.
+    """Compute mel frequency cepstral coefficients: the orthonormal DCT-II, over filters, of the level in dB.
+
+    Levels are clipped to 80 dB below the maximum of each clip.
 
     Args:
-      lifter: above 0, coefficient n counts `1 + lifter / 2 sin(pi (n + 1) / lifter)` times.
+      lifter: if above 0, coefficient n is multiplied by `1 + lifter / 2 sin(pi (n + 1) / lifter)`.
 
     Raises:
-      ValueError: more coefficients than filters, or a negative lifter.
+      ValueError: `n_mfcc` is below 1 or above the number of filters, or `lifter` is negative.
     """
     n_mels = mel_power.shape[-2]
     if not 1 <= n_mfcc <= n_mels or lifter < 0:
-        raise ValueError(f"n_mfcc={n_mfcc} must lie between 1 and n_mels={n_mels}, and lifter={lifter} be 0 or more")
+        raise ValueError(f"n_mfcc={n_mfcc} must lie between 1 and n_mels={n_mels}, lifter={lifter} must be 0 or more")
     level_db = power_to_db(mel_power, range_db=80.0, axis=(-2, -1))
     order = np.arange(n_mfcc)[:, None]
     cosines = np.cos(np.pi * order * (np.arange(n_mels) + 0.5) / n_mels) * np.sqrt(2 / n_mels)
@@ -171,24 +188,31 @@ def mfcc(mel_power: MelPower, n_mfcc: int = 20, *, lifter: float = 0.0) -> Float
 
 
 def delta(values: Float[Array, "*batch frames"], width: int = 9, order: int = 1) -> Float[Array, "*batch frames"]:
-    """Slope a frame along time (`order` 1), or a higher derivative, of polynomials fitted to `width` frames at a time.
+    """Compute the derivative along time, per frame, with a Savitzky-Golay filter of degree `order`.
 
-    A Savitzky-Golay filter of degree `order`; the first and last frames take theirs from the outermost polynomials.
+    A polynomial is fitted to each run of `width` frames. The first and last frames use the outermost polynomials.
+
+    Args:
+      width: number of frames per fit, odd, at least 3.
+      order: order of the derivative; 1 is the slope.
 
     Raises:
-      ValueError: `width` is even, below 3 or above the number of frames, or `order` is not below it.
+      ValueError: `width` is even, below 3 or above the number of frames, or `order` is not between 1 and `width - 1`.
     """
     frames, half = values.shape[-1], width // 2
     if width % 2 == 0 or not 3 <= width <= frames or not 1 <= order < width:
-        raise ValueError(f"width={width} must be odd, from 3 to {frames} (the frames), and order={order} below it")
+        raise ValueError(
+            f"width={width} must be odd and from 3 to {frames} (the frames), order={order} from 1 to below it"
+        )
     times = np.arange(-half, half + 1.0)
-    fit = np.linalg.pinv(times[:, None] ** np.arange(order + 1))[order]  # values of a window -> highest coefficient
+    # This row of the pseudo-inverse maps `width` values to the highest coefficient of the fitted polynomial.
+    fit = np.linalg.pinv(times[:, None] ** np.arange(order + 1))[order]
     slope = (fit * np.prod(np.arange(1.0, order + 1))).astype(np.float32)
     inner = sum(
         (slope[i] * values[..., i : i + frames - width + 1] for i in range(1, width)),
         slope[0] * values[..., : frames - width + 1],
     )
-    # A polynomial of degree `order` has one highest derivative everywhere, its ends included.
+    # The derivative of order `order` of a polynomial of degree `order` is constant, so the end values are repeated.
     return pad_axis(inner, half, half, mode="edge")
 
 

@@ -1,4 +1,4 @@
-"""Fundamental frequency and harmonicity of waves, frame by frame, from their autocorrelation."""
+"""Fundamental frequency (YIN) and harmonicity of each frame of a wave, from its autocorrelation."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,118 +14,126 @@ from specjax.arrays.batching import map_examples
 from specjax.signal.fourier import irfft, rfft
 from specjax.signal.polar import squared
 from specjax.signal.shapes import ByFrame, Wave
-from specjax.signal.stft import Stft, frames_of
+from specjax.signal.stft import Stft, frame_wave
 from specjax.signal.windows import window
 
 Frame = Float[Array, " n_fft"]
 
-_TOGETHER = 256  # frames at a time on a CPU: their spectra take many times the room of the wave
+_CPU_BATCH_SIZE = 256  # frames at a time on a CPU: their spectra take many times the memory of the wave
 
 
 @partial(jax.jit, static_argnames=("sample_rate", "fmin_hz", "fmax_hz", "transform", "threshold"))
 def yin(
     wave: Wave, sample_rate: int, *, fmin_hz: float, fmax_hz: float, transform: Stft = Stft(), threshold: float = 0.1
 ) -> ByFrame:
-    """Fundamental frequency in Hz, frame by frame, whether voiced or not (de Cheveigne and Kawahara 2002).
+    """Estimate the fundamental frequency of each frame in Hz with YIN (de Cheveigne and Kawahara 2002).
 
-    The period is the first minimum of the normalised difference function (their equation 8) below `threshold`, else
-    the deepest, placed between samples by a parabola. As in librosa's, what a frame lacks of a difference counts as 0.
-    Where there is no tone the frequency means nothing: see `harmonicity`.
+    The period is the first local minimum of the normalized difference function (their equation 8) below `threshold`, or
+    the global minimum if there is none. A parabola refines it to a fraction of a sample. As in librosa, samples beyond
+    the end of the frame count as 0. Unvoiced frames get a frequency too, but it has no meaning: see `harmonicity`.
 
     Args:
-      fmin_hz, fmax_hz: what is looked for; a frame must hold a period of `fmin_hz`.
-      threshold: of the normalised difference, which is 0 for a tone and about 1 for noise.
+      fmin_hz: lowest frequency to search; a frame must be longer than one period of it.
+      fmax_hz: highest frequency to search, at most half the sample rate.
+      threshold: limit of the normalized difference, which is 0 for a tone and about 1 for noise.
 
     Raises:
-      ValueError: the range is empty, or outside of what frames and sample rate carry.
+      ValueError: the frequency range is empty, or it does not fit the frame length or the sample rate.
     """
-    shortest, longest = _periods(sample_rate, fmin_hz, fmax_hz, transform.n_fft, held=1)
-    period = _each(partial(_period, shortest=shortest, longest=longest, threshold=threshold), wave, transform)
+    shortest, longest = _period_range(sample_rate, fmin_hz, fmax_hz, transform.n_fft, min_periods=1)
+    period = _map_frames(
+        partial(_find_period, shortest=shortest, longest=longest, threshold=threshold), wave, transform
+    )
     return sample_rate / period
 
 
 @partial(jax.jit, static_argnames=("sample_rate", "fmin_hz", "fmax_hz", "transform"))
 def harmonicity(wave: Wave, sample_rate: int, *, fmin_hz: float, fmax_hz: float, transform: Stft = Stft()) -> ByFrame:
-    """Part of a frame's power that repeats at some period, in [0, 1] (Boersma 1993): 1 for a tone, 0 in silence.
+    """Estimate the periodic fraction of each frame's power, in [0, 1] (Boersma 1993): 1 for a tone, 0 for silence.
 
-    The greatest peak of the windowed frame's autocorrelation, over that of the window itself. As a ratio of harmonics
-    to noise it is `10 log10(h / (1 - h))` dB.
+    It is the highest peak of the autocorrelation of the windowed frame divided by that of the window. For a harmonicity
+    h, the harmonics-to-noise ratio is `10 log10(h / (1 - h))` dB.
 
     Args:
-      fmin_hz, fmax_hz: what is looked for; a frame must hold three periods of `fmin_hz`.
+      fmin_hz: lowest frequency to search; a frame must be longer than three periods of it.
+      fmax_hz: highest frequency to search, at most half the sample rate.
 
     Raises:
-      ValueError: the range is empty, or outside of what frames and sample rate carry.
+      ValueError: the frequency range is empty, or it does not fit the frame length or the sample rate.
     """
-    shortest, longest = _periods(sample_rate, fmin_hz, fmax_hz, transform.n_fft, held=3)
-    return _each(partial(_peak, shortest=shortest, longest=longest), wave, transform)
+    shortest, longest = _period_range(sample_rate, fmin_hz, fmax_hz, transform.n_fft, min_periods=3)
+    return _map_frames(partial(_find_peak, shortest=shortest, longest=longest), wave, transform)
 
 
-def _period(frame: Frame, shortest: int, longest: int, threshold: float) -> Float[Array, ""]:
-    """In samples, by YIN."""
-    difference = _difference(frame, longest)
+def _find_period(frame: Frame, shortest: int, longest: int, threshold: float) -> Float[Array, ""]:
+    """Find the period of a frame in samples with YIN."""
+    difference = _compute_difference(frame, longest)
     mean = jnp.cumsum(difference) / np.arange(1, longest + 1, dtype=np.float32)
-    normalised = safe.divide(difference, mean)[shortest - 1 :]
-    before, here, after = normalised[:-2], normalised[1:-1], normalised[2:]
-    first = normalised[:1] < normalised[1:2]
+    normalized = safe.divide(difference, mean)[shortest - 1 :]
+    before, here, after = normalized[:-2], normalized[1:-1], normalized[2:]
+    first = normalized[:1] < normalized[1:2]
     inner = (here < before) & (here <= after)
-    trough = jnp.concatenate([first, inner, jnp.zeros_like(first)]) & (normalised < threshold)
-    place = jnp.where(jnp.any(trough), jnp.argmax(trough), jnp.argmin(normalised))
+    trough = jnp.concatenate([first, inner, jnp.zeros_like(first)]) & (normalized < threshold)
+    index = jnp.where(jnp.any(trough), jnp.argmax(trough), jnp.argmin(normalized))
 
     curvature, slope = after + before - 2 * here, (after - before) / 2
-    curved = jnp.abs(slope) < jnp.abs(curvature)
+    curved = jnp.abs(slope) < jnp.abs(curvature)  # the vertex lies within one sample
     shift = pad_axis(jnp.where(curved, -slope / jnp.where(curved, curvature, 1.0), 0.0), 1, 1)
-    return (shortest + place).astype(shift.dtype) + shift[place]
+    return (shortest + index).astype(shift.dtype) + shift[index]
 
 
-def _peak(frame: Frame, shortest: int, longest: int) -> Float[Array, ""]:
-    """The highest of the normalised autocorrelation, by Boersma."""
+def _find_peak(frame: Frame, shortest: int, longest: int) -> Float[Array, ""]:
+    """Height of the highest peak of the normalized autocorrelation (Boersma 1993), in [0, 1]; 0 if there is no peak."""
     taper = window("hann", len(frame))
-    alone = _autocorrelation(jnp.asarray(taper), longest)
-    together = _autocorrelation((frame - jnp.mean(frame)) * taper, longest)
-    correlation = safe.divide(together, together[:1]) / (alone / alone[0])
+    of_window = _autocorrelate(jnp.asarray(taper), longest)
+    of_frame = _autocorrelate((frame - jnp.mean(frame)) * taper, longest)
+    correlation = safe.divide(of_frame, of_frame[:1]) / (of_window / of_window[0])
     before, here, after = (correlation[shortest - 1 + i : longest - 1 + i] for i in range(3))
     peak = (here > before) & (here >= after)
-    bend = jnp.where(peak, before - 2 * here + after, -1.0)
-    height = here - (after - before) ** 2 / (8 * bend)
+    curvature = jnp.where(peak, before - 2 * here + after, -1.0)
+    height = here - (after - before) ** 2 / (8 * curvature)
     return jnp.clip(jnp.max(jnp.where(peak, height, 0.0)), 0.0, 1.0)
 
 
-def _each(function: Callable[[Frame], Float[Array, ""]], wave: Wave, transform: Stft) -> ByFrame:
-    """Of every frame, as loud as can be without changing what is asked of it: squares neither vanish nor overflow."""
-    frames = frames_of(wave, transform)
-    levelled = safe.divide(frames, jax.lax.stop_gradient(jnp.max(jnp.abs(frames), axis=-1, keepdims=True)))
+def _map_frames(function: Callable[[Frame], Float[Array, ""]], wave: Wave, transform: Stft) -> ByFrame:
+    """Apply `function` to every frame, scaled to a peak of 1 so that squares neither underflow nor overflow.
+
+    The result of `function` must not depend on the scale of its frame.
+    """
+    frames = frame_wave(wave, transform)
+    scaled = safe.divide(frames, jax.lax.stop_gradient(jnp.max(jnp.abs(frames), axis=-1, keepdims=True)))
     count = int(np.prod(frames.shape[:-1]))
-    found = map_examples(function, together=_TOGETHER)(levelled.reshape(count, transform.n_fft))
-    return found.reshape(frames.shape[:-1])
+    result = map_examples(function, batch_size=_CPU_BATCH_SIZE)(scaled.reshape(count, transform.n_fft))
+    return result.reshape(frames.shape[:-1])
 
 
-def _periods(sample_rate: int, fmin_hz: float, fmax_hz: float, n_fft: int, *, held: int) -> tuple[int, int]:
-    """Shortest and longest period, in samples; a frame must hold so many of the longest."""
+def _period_range(sample_rate: int, fmin_hz: float, fmax_hz: float, n_fft: int, *, min_periods: int) -> tuple[int, int]:
+    """Shortest and longest period in samples; a frame must be longer than `min_periods` times the longest."""
     if not 0 < fmin_hz < fmax_hz <= sample_rate / 2:
         raise ValueError(
-            f"fmin_hz={fmin_hz} must be above 0 and below fmax_hz={fmax_hz}, that at most half of {sample_rate} Hz"
+            f"fmin_hz={fmin_hz} must be above 0 and below fmax_hz={fmax_hz}, which must be at most half of "
+            f"the sample rate of {sample_rate} Hz"
         )
     shortest, longest = int(sample_rate / fmax_hz), int(np.ceil(sample_rate / fmin_hz))
-    if held * longest >= n_fft:
+    if min_periods * longest >= n_fft:
         raise ValueError(
             f"frames of n_fft={n_fft} samples are too short for fmin_hz={fmin_hz}: they must be longer than "
-            f"{held} x {longest} samples"
+            f"{min_periods} x {longest} samples"
         )
     if longest - shortest < 2:
-        raise ValueError(f"there is no period from {fmin_hz} to {fmax_hz} Hz at {sample_rate} Hz")
+        raise ValueError(f"no period lies between {fmin_hz} and {fmax_hz} Hz at {sample_rate} Hz: widen the range")
     return shortest, longest
 
 
-def _difference(frame: Frame, longest: int) -> Float[Array, " longest"]:
-    """Squared difference of a frame from itself, moved by 1 to `longest` samples; zeros follow the frame."""
-    correlation = _autocorrelation(frame, longest)
+def _compute_difference(frame: Frame, longest: int) -> Float[Array, " longest"]:
+    """Sum over n of `(x[n] - x[n + lag])^2` for lags 1 to `longest`; samples beyond the end of the frame are 0."""
+    correlation = _autocorrelate(frame, longest)
     lost = jnp.cumsum(frame**2)[:longest]
     return 2 * (correlation[:1] - correlation[1:]) - lost
 
 
-def _autocorrelation(frame: Frame, longest: int) -> Float[Array, " lags"]:
-    """Lags 0 to `longest`, zeros following the frame."""
+def _autocorrelate(frame: Frame, longest: int) -> Float[Array, " lags"]:
+    """Autocorrelation of a frame, padded with zeros, at lags 0 to `longest`."""
     length = 2 ** int(np.ceil(np.log2(len(frame) + longest)))
     power = squared(rfft(frame, length))
     return irfft(jax.lax.complex(power, jnp.zeros_like(power)), length)[: longest + 1]

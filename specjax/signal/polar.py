@@ -1,4 +1,4 @@
-"""Complex numbers by magnitude and phase, as pairs of real ones: what devices are fast at."""
+"""Magnitude and phase of complex numbers, computed from real and imaginary parts, which is fast on all devices."""
 
 import jax
 import jax.numpy as jnp
@@ -8,12 +8,12 @@ from specjax.arrays import safe
 
 
 def absolute(z: Complex[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Magnitude, whose gradient at zero is zero."""
+    """Magnitude; its gradient at zero is zero."""
     return safe.sqrt(squared(z))
 
 
 def angle(z: Complex[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Phase in radians; of zero it is 0, and so is its gradient."""
+    """Phase in radians; at zero the phase and its gradient are 0."""
     nonzero = squared(z) > 0
     return jnp.arctan2(jnp.where(nonzero, z.imag, 0.0), jnp.where(nonzero, z.real, 1.0))
 
@@ -24,17 +24,20 @@ def squared(z: Complex[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def polar(magnitude: Float[Array, "*shape"], phase: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
-    """Complex numbers of given magnitudes and phases in radians."""
+    """Complex numbers with the given magnitudes and phases (radians)."""
     return jax.lax.complex(magnitude * jnp.cos(phase), magnitude * jnp.sin(phase))
 
 
 def scaled(z: Complex[Array, "*shape"], factor: Float[Array, "*shape"]) -> Complex[Array, "*shape"]:
-    """`z` times a real factor."""
+    """Product of `z` and a real factor."""
     return jax.lax.complex(z.real * factor, z.imag * factor)
 
 
 def unit(z: Complex[Array, "*shape"]) -> Complex[Array, "*shape"]:
-    """`z` over its magnitude; 0 where that is below 1e-10, where neither phase nor gradient is well defined."""
-    of_power = squared(z)
-    defined = of_power > 1e-20
-    return scaled(z, jnp.where(defined, jax.lax.rsqrt(jnp.where(defined, of_power, 1.0)), 0.0))
+    """Divide `z` by its magnitude.
+
+    Where the magnitude is at most 1e-10 the result is 0, because phase and gradient are not well defined there.
+    """
+    power = squared(z)
+    defined = power > 1e-20
+    return scaled(z, jnp.where(defined, jax.lax.rsqrt(jnp.where(defined, power, 1.0)), 0.0))

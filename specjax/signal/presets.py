@@ -1,4 +1,4 @@
-"""Spectrograms that know what they were made by: named conventions, and their way back to magnitudes."""
+"""Spectrogram presets: named conventions for computing spectrograms, and the conversion back to magnitudes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -13,54 +13,61 @@ from specjax.signal.shapes import Rows, Wave
 from specjax.signal.stft import Stft, magnitude
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 768_000
-MAX_RANGE_DB = 200.0  # below that float32 is silence
-_LOG_LEAST = 1e-5
+MAX_RANGE_DB = 200.0  # anything fainter is silence in float32
+_LOG_OFFSET = 1e-5  # keeps the logarithm of silence finite
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How magnitudes become values, and values magnitudes; `most` is far above what any sound has."""
+    """Conversion between magnitudes and the values of a spectrogram.
 
-    of: Callable[[Rows, "Preset"], Rows]
-    back: Callable[[Rows, "Preset"], Rows]
-    most: float
+    Attributes:
+      encode: converts magnitudes to values.
+      decode: converts values to magnitudes.
+      max_value: upper bound of plausible values, far above those of any sound.
+    """
+
+    encode: Callable[[Rows, "Preset"], Rows]
+    decode: Callable[[Rows, "Preset"], Rows]
+    max_value: float
 
 
-def _peak_db(levels: Rows, preset: "Preset") -> Rows:
+def _encode_peak_db(levels: Rows, preset: "Preset") -> Rows:
     relative = safe.divide(levels, jnp.max(levels, axis=(-2, -1), keepdims=True))
-    return amplitude_to_db(relative, least=10 ** (-preset.range_db / 20)) / preset.range_db + 1
+    return amplitude_to_db(relative, amin=10 ** (-preset.range_db / 20)) / preset.range_db + 1
 
 
 SCALES = {
-    "magnitude": Scale(lambda levels, _: levels, lambda values, _: values, most=1e9),
-    "power": Scale(lambda levels, _: levels**2, lambda values, _: safe.sqrt(values), most=1e18),
+    "magnitude": Scale(lambda levels, _: levels, lambda values, _: values, max_value=1e9),
+    "power": Scale(lambda levels, _: levels**2, lambda values, _: safe.sqrt(values), max_value=1e18),
     "log_power": Scale(
-        lambda levels, _: jnp.log(_LOG_LEAST + levels**2),
-        lambda values, _: safe.sqrt(jnp.exp(values) - _LOG_LEAST),
-        most=40.0,
+        lambda levels, _: jnp.log(_LOG_OFFSET + levels**2),
+        lambda values, _: safe.sqrt(jnp.exp(values) - _LOG_OFFSET),
+        max_value=40.0,
     ),
-    "log1p": Scale(lambda levels, _: jnp.log1p(levels), lambda values, _: jnp.expm1(values), most=20.0),
+    "log1p": Scale(lambda levels, _: jnp.log1p(levels), lambda values, _: jnp.expm1(values), max_value=20.0),
     "peak_db": Scale(
-        _peak_db,
+        _encode_peak_db,
         lambda values, preset: jnp.where(values > 0, db_to_amplitude((values - 1) * preset.range_db), 0.0),
-        most=1.01,
+        max_value=1.01,
     ),
 }
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A convention.
+    """Convention that defines how a spectrogram is computed from a wave.
 
     Attributes:
-      sample_rate: in Hz, of the waves it is made of.
-      mel: a bank of mel filters over the power, or None: the bins themselves.
-      scale: of the values. `magnitude`; `power`, its square; `log_power`, `log(1e-5 + power)`; `log1p`,
-        `log(1 + magnitude)`; `peak_db`, decibels below the greatest magnitude of the clip, from `-range_db` at 0 to
-        the greatest at 1.
-      range_db: of `peak_db`.
-      frames_multiple: frames at the end are left out until so many divide their number.
-      top_first: row 0 is the highest frequency.
+      sample_rate: sample rate of the wave in Hz.
+      transform: parameters of the short-time Fourier transform.
+      mel: mel filters that are applied to the power; None: the rows are the bins of the transform.
+      scale: scale of the values, one of `SCALES`. `magnitude` and `power` (its square) are linear. `log_power` is
+        `log(1e-5 + power)`. `log1p` is `log(1 + magnitude)`. `peak_db` is the level in dB relative to the greatest
+        magnitude of the clip, mapped linearly: `-range_db` becomes 0, and 0 dB becomes 1.
+      range_db: dynamic range of `peak_db` in dB.
+      frames_multiple: the number of frames is cut to a multiple of this; frames at the end are dropped.
+      top_first: if true, row 0 is the highest frequency.
     """
 
     sample_rate: int
@@ -77,25 +84,25 @@ class Preset:
         if not 0 < self.range_db <= MAX_RANGE_DB or self.frames_multiple < 1:
             raise ValueError(
                 f"range_db={self.range_db} must be above 0 and at most {MAX_RANGE_DB:g}, "
-                f"frames_multiple={self.frames_multiple} above 0"
+                f"frames_multiple={self.frames_multiple} at least 1"
             )
         if not MIN_SAMPLE_RATE <= self.sample_rate <= MAX_SAMPLE_RATE:
             raise ValueError(
-                f"sample_rate={self.sample_rate} Hz must lie between {MIN_SAMPLE_RATE} and {MAX_SAMPLE_RATE}"
+                f"sample_rate={self.sample_rate} must lie between {MIN_SAMPLE_RATE} and {MAX_SAMPLE_RATE} Hz"
             )
 
 
 PRESETS = {
-    # To look at and to invert: bins a musician can tell apart, levels down to what 16 bits of sound hold.
+    # For pictures and their inversion: fine enough for musical pitch, with the dynamic range of 16-bit audio.
     "picture": Preset(22050, Stft(1024, 256), None, "peak_db", range_db=96.0),
     "librosa": Preset(22050, Stft(), Mel()),
-    # MELodyGAN, section 3.3: torchaudio's conventions.
+    # MELodyGAN, section 3.3, with torchaudio's conventions.
     "melodygan": Preset(22050, Stft(2048, 512, pad_mode="reflect"), Mel(scale="htk", norm="none"), "log_power"),
-    # MVNet, section 3.1. Its program feeds bare power, of a range that no network covers.
+    # MVNet, section 3.1. Its published code uses power without a logarithm, a range too wide for a network.
     "mvnet": Preset(22050, Stft(1024, 256), Mel(), "log_power"),
-    # Wyse, the files of his style transfers.
+    # Wyse, the files published with his style transfers.
     "wyse": Preset(22050, Stft(512, 128, center=False), None, "peak_db", frames_multiple=4, top_first=True),
-    # Ulyanov and Lebedev, the random network's input.
+    # Ulyanov and Lebedev, the input of the random network.
     "ulyanov": Preset(22050, Stft(2048, 512), None, "log1p"),
 }
 
@@ -103,47 +110,50 @@ PRESETS = {
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class Spectrogram:
-    """Values and the convention they follow."""
+    """Spectrogram values, together with the preset that they were computed with."""
 
     values: Rows
     preset: Preset = field(metadata={"static": True})
 
 
 def spectrogram(wave: Wave, preset: Preset) -> Spectrogram:
-    """Spectrogram of a wave whose sample rate is the preset's.
+    """Compute the spectrogram of a wave, which must have the sample rate of the preset.
 
     Raises:
-      ValueError: the wave is shorter than a frame, or than as many as the preset has at least.
+      ValueError: the wave is shorter than one frame, or has fewer than `preset.frames_multiple` frames.
     """
     kept = preset.transform.frames(wave.shape[-1]) // preset.frames_multiple * preset.frames_multiple
     if not kept:
-        raise ValueError(f"a wave of {wave.shape[-1]} samples has fewer than {preset.frames_multiple} frames")
+        raise ValueError(
+            f"a wave of {wave.shape[-1]} samples has fewer than {preset.frames_multiple} frames: use a longer wave"
+        )
     if preset.mel:
         filters = mel_filters(preset.mel, preset.sample_rate, preset.transform.n_fft)
         levels = safe.sqrt(mel_from_wave(wave, preset.transform, filters))
     else:
         levels = magnitude(wave, preset.transform)
-    values = SCALES[preset.scale].of(levels[..., :kept], preset)
+    values = SCALES[preset.scale].encode(levels[..., :kept], preset)
     return Spectrogram(values[..., ::-1, :] if preset.top_first else values, preset)
 
 
-def magnitudes(of: Spectrogram, preset: Preset) -> Rows:
-    """Magnitudes again, lowest row first: the inverse of the scale. Those of `peak_db` have their greatest at 1.
+def magnitudes(spectrogram: Spectrogram, preset: Preset) -> Rows:
+    """Convert a spectrogram back to magnitudes, lowest frequency first. For `peak_db` the greatest magnitude is 1.
 
     Raises:
-      ValueError: the spectrogram was made by another preset.
+      ValueError: the spectrogram was computed with another preset.
     """
-    check_made_by(of, preset)
-    values = of.values[..., ::-1, :] if preset.top_first else of.values
-    return jnp.maximum(SCALES[preset.scale].back(values, preset), 0.0)
+    check_preset(spectrogram, preset)
+    values = spectrogram.values[..., ::-1, :] if preset.top_first else spectrogram.values
+    return jnp.maximum(SCALES[preset.scale].decode(values, preset), 0.0)
 
 
-def check_made_by(of: Spectrogram, preset: Preset) -> None:
-    """
+def check_preset(spectrogram: Spectrogram, preset: Preset) -> None:
+    """Check that a spectrogram was computed with `preset`.
+
     Raises:
-      ValueError: the spectrogram was made by another preset; it names what differs.
+      ValueError: it was computed with another preset; the message lists the fields that differ.
     """
-    ours, theirs = of.preset, preset
-    if differing := [f.name for f in fields(Preset) if getattr(ours, f.name) != getattr(theirs, f.name)]:
-        what = "; ".join(f"{name} is {getattr(ours, name)}, not {getattr(theirs, name)}" for name in differing)
-        raise ValueError(f"the spectrogram was made by another preset: {what}")
+    actual, expected = spectrogram.preset, preset
+    if names := [f.name for f in fields(Preset) if getattr(actual, f.name) != getattr(expected, f.name)]:
+        differences = "; ".join(f"{name} is {getattr(actual, name)}, not {getattr(expected, name)}" for name in names)
+        raise ValueError(f"the spectrogram was computed with another preset: {differences}: use the same preset")

@@ -1,7 +1,7 @@
 """Short-time Fourier transform and its inverse.
 
-Waves are float arrays, samples last; spectra are complex, `(*batch, bins, frames)`, as librosa lays them out. The
-defaults are librosa's.
+Waves are float arrays with samples on the last axis. Spectra are complex arrays of shape `(*batch, bins, frames)`, as
+in librosa. The defaults are librosa's.
 """
 
 from dataclasses import dataclass
@@ -24,16 +24,16 @@ PAD_MODES = ("constant", "reflect", "edge")
 
 @dataclass(frozen=True)
 class Stft:
-    """What a transform is made by.
+    """Parameters of a short-time Fourier transform.
 
     Attributes:
-      n_fft: length of a frame, in samples.
-      hop_length: from one frame to the next, in samples.
-      window: one of `windows.WINDOWS`, or of scipy's by its name.
-      win_length: length of the window, in samples, centred in the frame; 0: as long as the frame.
-      center: frame t is centred on sample `t * hop_length`, the wave being padded by half a frame on both sides;
-        otherwise it begins there, and there is no padding.
-      pad_mode: how a centred wave is padded, in numpy's words.
+      n_fft: frame length in samples.
+      hop_length: distance between the starts of adjacent frames, in samples.
+      window: one of `windows.WINDOWS`, or the name of a scipy window.
+      win_length: window length in samples; the window is centered in the frame. 0: as long as the frame.
+      center: if true, frame t is centered on sample `t * hop_length`, and the wave is padded by half a frame on both
+        sides. Otherwise frame t begins at that sample, and there is no padding.
+      pad_mode: mode of `numpy.pad` for centered transforms.
     """
 
     n_fft: int = 2048
@@ -46,10 +46,11 @@ class Stft:
     def __post_init__(self) -> None:
         sizes = (self.n_fft, self.hop_length, self.win_length)
         if not all(isinstance(size, Integral) for size in sizes):
-            raise ValueError(f"n_fft, hop_length and win_length must be whole numbers, not {sizes}")
+            raise ValueError(f"n_fft, hop_length and win_length must be integers, not {sizes}")
         if not 2 <= self.n_fft <= MAX_N_FFT or not 1 <= self.hop_length <= MAX_N_FFT:
             raise ValueError(
-                f"n_fft={self.n_fft} must lie between 2 and {MAX_N_FFT}, hop_length={self.hop_length} from 1 up to that"
+                f"n_fft={self.n_fft} must lie between 2 and {MAX_N_FFT}, "
+                f"hop_length={self.hop_length} between 1 and {MAX_N_FFT}"
             )
         if not 0 <= self.win_length <= self.n_fft:
             raise ValueError(f"win_length={self.win_length} must lie between 0 and n_fft={self.n_fft}")
@@ -59,156 +60,174 @@ class Stft:
 
     @property
     def bins(self) -> int:
+        """Number of frequency bins."""
         return self.n_fft // 2 + 1
 
     @property
     def redundancy(self) -> float:
-        """How many frames a sample lies in."""
+        """Number of frames that cover a sample: `n_fft / hop_length`."""
         return self.n_fft / self.hop_length
 
     @property
     def padding(self) -> int:
-        """Samples added on either side."""
+        """Number of samples that the wave is padded by on each side."""
         return self.n_fft // 2 if self.center else 0
 
     def taper(self) -> Float[np.ndarray, " n_fft"]:
-        """The window, with zeros around it to the length of a frame."""
+        """Window padded with zeros on both sides to the length of a frame."""
         length = self.win_length or self.n_fft
         left = (self.n_fft - length) // 2
         return np.pad(window(self.window, length), (left, self.n_fft - length - left))
 
     def frames(self, samples: int) -> int:
-        """Frames of a wave of `samples`.
+        """Number of frames of a wave of `samples` samples.
 
         Raises:
-          ValueError: the wave is shorter than one frame, or too short to be mirrored.
+          ValueError: the wave is shorter than one frame, or too short for reflect padding.
         """
         if self.pad_mode == "reflect" and samples <= self.padding:
-            raise ValueError(f"a wave of {samples} samples cannot be mirrored over n_fft/2={self.padding}")
-        pad_axis = samples + 2 * self.padding
-        if pad_axis < self.n_fft or samples < 1:
-            raise ValueError(f"a wave of {samples} samples is shorter than one frame of n_fft={self.n_fft}")
-        return 1 + (pad_axis - self.n_fft) // self.hop_length
+            raise ValueError(
+                f"a wave of {samples} samples is too short for reflect padding by n_fft/2={self.padding}: "
+                "choose a smaller n_fft or another pad_mode"
+            )
+        padded = samples + 2 * self.padding
+        if padded < self.n_fft or samples < 1:
+            raise ValueError(
+                f"a wave of {samples} samples is shorter than one frame of n_fft={self.n_fft}: "
+                "choose a smaller n_fft or a longer wave"
+            )
+        return 1 + (padded - self.n_fft) // self.hop_length
 
     def has_frames(self, samples: int, frames: int) -> bool:
-        """Whether a wave of `samples` has so many frames."""
+        """Whether a wave of `samples` samples has exactly `frames` frames."""
         try:
             return self.frames(samples) == frames
         except ValueError:
             return False
 
     def samples(self, frames: int) -> int:
-        """The most samples that so many frames cover: the length that `istft` returns unless given another."""
+        """Number of samples that `frames` frames cover: the default length of the wave that `istft` returns."""
         return self.n_fft + (frames - 1) * self.hop_length - 2 * self.padding
 
     def overlap(self) -> Float[np.ndarray, " hop_length"]:
-        """Sum of the squared windows that lie over each sample between two frames, far from the ends."""
+        """Sum of the squared windows that overlap at each sample of a hop, far from the ends of the wave."""
         return steady_squares(self.taper(), self.hop_length)
 
     def check_invertible(self) -> None:
-        """
+        """Check that every sample far from the ends is covered by a window.
+
         Raises:
-          ValueError: between frames there are samples that no window reaches, so that no inverse exists.
+          ValueError: windows leave gaps between them, so that no inverse exists.
         """
-        covered = self.overlap()
-        if covered.min() <= 1e-8 * covered.max():
+        overlap = self.overlap()
+        if overlap.min() <= 1e-8 * overlap.max():
             raise ValueError(
                 f"a {self.window} window of {self.win_length or self.n_fft} every {self.hop_length} samples leaves "
                 "samples out and cannot be inverted: choose a smaller hop_length"
             )
 
     def check_bins(self, spectrum: Shaped[Array, "*batch bins frames"]) -> None:
-        """
+        """Check that a spectrogram has the number of bins of this transform.
+
         Raises:
-          ValueError: a spectrogram of another number of bins.
+          ValueError: the number of bins differs.
         """
         if spectrum.shape[-2] != self.bins:
             raise ValueError(
-                f"a spectrum of {spectrum.shape[-2]} bins is not of n_fft={self.n_fft}, which has {self.bins}"
+                f"a spectrum of {spectrum.shape[-2]} bins does not fit n_fft={self.n_fft}, which has {self.bins} bins: "
+                "use the transform that it was computed with"
             )
 
 
 def stft(wave: Wave, transform: Stft = Stft()) -> Spectrum:
-    """Complex spectra of windowed frames: `X[k, t] = sum_n w[n] x[n + t hop] exp(-2 pi i k n / n_fft)`.
+    """Compute complex spectra of windowed frames: `X[k, t] = sum_n w[n] x[n + t hop] exp(-2 pi i k n / n_fft)`.
 
     Raises:
-      ValueError: the wave is shorter than one frame (see `Stft.frames`), or of whole numbers.
+      ValueError: the wave is shorter than one frame (see `Stft.frames`), or it is an integer array.
     """
-    return jnp.swapaxes(analyse(wave, transform), -1, -2)
+    return jnp.swapaxes(analyze(wave, transform), -1, -2)
 
 
-def istft(spectrum: Spectrum, transform: Stft = Stft(), length: int | None = None, *, least: float = 1e-8) -> Wave:
-    """Wave whose `stft` is nearest to `spectrum` in the least-squares sense (Griffin and Lim 1984, eq. 6).
+def istft(
+    spectrum: Spectrum, transform: Stft = Stft(), length: int | None = None, *, min_overlap: float = 1e-8
+) -> Wave:
+    """Compute the wave whose `stft` is nearest to `spectrum` in the least-squares sense (Griffin and Lim 1984, eq. 6).
 
-    Where `spectrum` is the `stft` of a wave it is that wave. Samples that no window reaches, at the ends of a transform
-    that is not centred, are 0.
+    If `spectrum` is the `stft` of a wave, the result is that wave. Samples that no window covers, at the ends of a
+    transform that is not centered, are 0.
 
     Args:
-      length: of the wave, in samples, which is cut or filled up with zeros; by default `transform.samples`.
-      least: where squared windows add up to less than this part of their greatest sum, that part is divided by
-        instead. At the ends of a transform that is not centred a spectrum that is no wave's would be blown up.
+      length: length of the wave in samples; it is cut or padded with zeros. By default `transform.samples`.
+      min_overlap: lower bound of the sum of squared windows that each sample is divided by, relative to its maximum.
+        Without it, a spectrum that is not the `stft` of any wave would be amplified enormously at the ends of a
+        transform that is not centered.
 
     Raises:
-      ValueError: the transform has no inverse, or the spectrum another number of bins.
+      ValueError: the transform has no inverse, or the number of bins does not match the transform.
     """
     transform.check_bins(spectrum)
-    return synthesise(jnp.swapaxes(spectrum, -1, -2), transform, length, least=least)
+    return synthesize(jnp.swapaxes(spectrum, -1, -2), transform, length, min_overlap=min_overlap)
 
 
 def magnitude(wave: Wave, transform: Stft = Stft()) -> Magnitude:
-    """Magnitudes of `stft`; their gradient at silence is 0."""
-    return jnp.swapaxes(absolute(analyse(wave, transform)), -1, -2)
+    """Compute the magnitudes of `stft`; their gradient at silence is 0."""
+    return jnp.swapaxes(absolute(analyze(wave, transform)), -1, -2)
 
 
 def power(wave: Wave, transform: Stft = Stft()) -> Magnitude:
-    """Squared magnitudes of `stft`."""
-    return jnp.swapaxes(squared(analyse(wave, transform)), -1, -2)
+    """Compute the squared magnitudes of `stft`."""
+    return jnp.swapaxes(squared(analyze(wave, transform)), -1, -2)
 
 
-def analyse(wave: Wave, transform: Stft) -> Complex[Array, "*batch frames bins"]:
-    """`stft` with a frame's bins side by side, as they are computed."""
-    framed = frames_of(wave, transform)
-    return rfft(framed * along_axis(transform.taper(), framed.ndim, -1))
+def analyze(wave: Wave, transform: Stft) -> Complex[Array, "*batch frames bins"]:
+    """Compute `stft` with bins on the last axis, the layout of the FFT."""
+    frames = frame_wave(wave, transform)
+    return rfft(frames * along_axis(transform.taper(), frames.ndim, -1))
 
 
-def synthesise(
-    spectrum: Complex[Array, "*batch frames bins"], transform: Stft, length: int | None = None, *, least: float = 1e-8
+def synthesize(
+    spectrum: Complex[Array, "*batch frames bins"],
+    transform: Stft,
+    length: int | None = None,
+    *,
+    min_overlap: float = 1e-8,
 ) -> Wave:
-    """`istft` of spectra with a frame's bins side by side."""
-    return joined(irfft(spectrum, transform.n_fft), transform, length, least=least)
+    """Compute `istft` of spectra with bins on the last axis."""
+    return frames_to_wave(irfft(spectrum, transform.n_fft), transform, length, min_overlap=min_overlap)
 
 
-def frames_of(wave: Wave, transform: Stft) -> Float[Array, "*batch frames n_fft"]:
-    """The frames of `transform`, not windowed, of the wave padded as it says; in single precision at least.
+def frame_wave(wave: Wave, transform: Stft) -> Float[Array, "*batch frames n_fft"]:
+    """Pad a wave and cut it into the frames of `transform`, without the window. Half precision becomes float32.
 
     Raises:
-      ValueError: the wave is too short (see `Stft.frames`), or of whole numbers.
+      ValueError: the wave is too short (see `Stft.frames`), or it is an integer array.
     """
     if not jnp.issubdtype(wave.dtype, jnp.floating):
-        raise ValueError(f"a wave of {wave.dtype}: scale it to floats from -1 to 1 first")
+        raise ValueError(f"a wave of dtype {wave.dtype} is not floating point: scale it to floats in [-1, 1] first")
     transform.frames(wave.shape[-1])
     precise = wave if wave.dtype.itemsize >= 4 else wave.astype(jnp.float32)
-    ends = pad_axis(precise, transform.padding, transform.padding, mode=transform.pad_mode)
-    return frame(ends, transform.n_fft, transform.hop_length)
+    padded = pad_axis(precise, transform.padding, transform.padding, mode=transform.pad_mode)
+    return frame(padded, transform.n_fft, transform.hop_length)
 
 
-def joined(
+def frames_to_wave(
     frames: Float[Array, "*batch frames n_fft"],
     transform: Stft,
     length: int | None = None,
     *,
-    least: float = 1e-8,
+    min_overlap: float = 1e-8,
 ) -> Wave:
-    """Wave whose windowed frames are nearest to those given; see `istft`.
+    """Compute the wave whose windowed frames are nearest to `frames` in the least-squares sense; see `istft`.
 
     Raises:
-      ValueError: the transform has no inverse, or a negative length.
+      ValueError: the transform has no inverse, or `length` is negative.
     """
     transform.check_invertible()
     taper = transform.taper()
     length = transform.samples(frames.shape[-2]) if length is None else length
     if length < 0:
-        raise ValueError(f"length={length} of a wave must be 0 or more")
-    wave = overlap_average(frames * along_axis(taper, frames.ndim, -1), taper, transform.hop_length, least=least)
+        raise ValueError(f"length={length} must be 0 or more")
+    tapered = frames * along_axis(taper, frames.ndim, -1)
+    wave = overlap_average(tapered, taper, transform.hop_length, min_overlap=min_overlap)
     wave = wave[..., transform.padding : transform.padding + length]
     return pad_axis(wave, 0, length - wave.shape[-1])

@@ -1,4 +1,4 @@
-"""Spectra from mel spectra: of all that have the given energies in the filters, one that is nowhere negative."""
+"""Inversion of mel filters: non-negative power spectra that have the given energies in the filters."""
 
 from functools import partial
 
@@ -12,35 +12,39 @@ from specjax.signal.shapes import Magnitude, Rows
 
 
 def mel_to_power(mel_power: Rows, filters: Filters, *, iterations: int = 200) -> Magnitude:
-    """Power of every bin, 0 or more, whose energies in the filters are nearest to those given (least squares).
+    """Estimate the power of every bin from mel power, by non-negative least squares.
 
-    From nothing it follows the gradient, kept to what is not negative, with Nesterov's momentum (FISTA, Beck and
-    Teboulle 2009); the step is the reciprocal of the greatest curvature.
+    The result is 0 or more, and its energies in the filters are as close as possible to `mel_power`. It is found by
+    projected gradient descent from zero with Nesterov's momentum (FISTA, Beck and Teboulle 2009). The step size is the
+    reciprocal of the greatest curvature.
 
     Args:
-      filters: `mel_filters`, or any others.
+      filters: those of `mel_filters`, or any other filter bank.
 
     Raises:
-      ValueError: another number of filters than of rows.
+      ValueError: the number of rows does not match the number of filters.
     """
     n_mels = len(filters)
     if mel_power.shape[-2] != n_mels:
-        raise ValueError(f"a mel spectrogram of {mel_power.shape[-2]} rows is not of {n_mels} filters")
+        raise ValueError(
+            f"a mel spectrogram of {mel_power.shape[-2]} rows does not fit {n_mels} filters: "
+            "use the filters that it was computed with"
+        )
     exact = filters.astype(float)
-    step = np.float32(1 / np.linalg.norm(exact @ exact.T, 2))
-    return _followed(mel_power, jnp.asarray(filters), step, iterations)
+    step_size = np.float32(1 / np.linalg.norm(exact @ exact.T, 2))
+    return _descend(mel_power, jnp.asarray(filters), step_size, iterations)
 
 
 @partial(jax.jit, static_argnums=3)
-def _followed(
-    mel_power: Rows, filters: Float[Array, "rows bins"], step: np.float32 | Float[Array, ""], iterations: int
+def _descend(
+    mel_power: Rows, filters: Float[Array, "rows bins"], step_size: np.float32 | Float[Array, ""], iterations: int
 ) -> Magnitude:
-    def once(i: Int[Array, ""], state: tuple[Magnitude, Magnitude]) -> tuple[Magnitude, Magnitude]:
-        power, ahead = state
-        error = mel_spectrogram(ahead, filters) - mel_power
-        moved = jnp.maximum(ahead - step * mel_spectrogram(error, filters.T), 0.0)
+    def step(i: Int[Array, ""], state: tuple[Magnitude, Magnitude]) -> tuple[Magnitude, Magnitude]:
+        power, extrapolated = state
+        error = mel_spectrogram(extrapolated, filters) - mel_power
+        updated = jnp.maximum(extrapolated - step_size * mel_spectrogram(error, filters.T), 0.0)
         momentum = i.astype(jnp.float32) / (i.astype(jnp.float32) + 3)
-        return moved, moved + momentum * (moved - power)
+        return updated, updated + momentum * (updated - power)
 
-    nothing = jnp.zeros((*mel_power.shape[:-2], filters.shape[1], mel_power.shape[-1]))
-    return jax.lax.fori_loop(0, iterations, once, (nothing, nothing))[0]
+    zero = jnp.zeros((*mel_power.shape[:-2], filters.shape[1], mel_power.shape[-1]))
+    return jax.lax.fori_loop(0, iterations, step, (zero, zero))[0]

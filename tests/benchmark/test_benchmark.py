@@ -1,4 +1,4 @@
-"""The bench: counts of operations, turns, ratios, and peers that do the same work."""
+"""Tests of benchmarks: operation counts, turns, speedups, and peers that compute the same."""
 
 import sys
 
@@ -9,15 +9,15 @@ import pytest
 
 from benchmarks.peers import chord_sound, chord_targets, signal_mel, signal_phase
 from specjax.benchmark import report, roofline
-from specjax.benchmark.clips import tones
+from specjax.benchmark.clips import make_tones
 from specjax.benchmark.report import Program
 from specjax.benchmark.timing import Benchmark
 from specjax.cli.config import load
-from specjax.papers.chord import benchmarks as chord
+from specjax.papers.chord import benchmarks as chord_benchmarks
 from specjax.papers.chord import conditioning
 from specjax.papers.chord.conditioning import Conditioning
 from specjax.papers.chord.model import UNet, UNetConfig
-from specjax.papers.texture import benchmarks as texture
+from specjax.papers.texture import benchmarks as texture_benchmarks
 from specjax.signal import oscillators
 from specjax.signal.presets import PRESETS, spectrogram
 
@@ -30,26 +30,26 @@ from specjax.signal.presets import PRESETS, spectrogram
         UNetConfig(widths=(16, 16, 16), skips=False, bottleneck_depth=1),
     ],
 )
-def test_operations_of_a_forward_pass_are_those_the_compiler_counts(config):
-    """Against XLA's own count, which also has the small change: biases, activations, and its form of doubling."""
+def test_unet_flops_match_the_count_of_the_compiler(config):
+    """The count of XLA also includes biases, activations, and its own form of the transposed convolutions."""
     net = UNet(config, 112, 56)
     digits = jnp.zeros((1, 28, 28))
     params = net.init(jax.random.key(0), digits)
     counted = jax.jit(net.apply).lower(params, digits).compile().cost_analysis()["flops"]
-    assert chord.unet_flops(config, 112, 56) == pytest.approx(counted, rel=0.25)
+    assert chord_benchmarks.unet_flops(config, 112, 56) == pytest.approx(counted, rel=0.25)
 
 
-def test_the_authors_network_needs_what_its_layers_say():
-    """Sum by hand over the layers of `UNetConfig()`, in millions of multiply-adds."""
+def test_unet_flops_match_a_sum_over_layers_by_hand():
+    """The sum counts the multiply-adds of each layer of `UNetConfig()`, the network of the authors."""
     fine = 784 * 9 * (64 + 2 * 64**2 + 128 * 64 + 2 * 64**2)
     middle = 196 * 9 * (64 * 128 + 2 * 128**2 + 256 * 128 + 2 * 128**2)
     coarse = 49 * 9 * (128 * 256 + 256**2)
-    doubled = 16 * (49 * 256 * 128 + 196 * 128 * 64)
+    upsampled = 16 * (49 * 256 * 128 + 196 * 128 * 64)
     head = 784 * 9 * 64 + 1008 * 84 * 84 + 1008 * 84 * 1008
-    assert chord.unet_flops(UNetConfig(), 1008, 1008) == 2.0 * (fine + middle + coarse + doubled + head)
+    assert chord_benchmarks.unet_flops(UNetConfig(), 1008, 1008) == 2.0 * (fine + middle + coarse + upsampled + head)
 
 
-def test_the_machines_floor_is_a_speed():
+def test_roofline_measures_plausible_speeds():
     machine = roofline.measure()
     assert 1e8 < machine.flops_per_s < 1e15
     assert 1e8 < machine.bytes_per_s < 1e14
@@ -57,28 +57,28 @@ def test_the_machines_floor_is_a_speed():
     assert machine.seconds(0.0, machine.bytes_per_s) == pytest.approx(1)
 
 
-def rows(*times, batch=2):
-    return [{"ms_per_step": t, "items_per_s": 1e3 * batch / t, "batch": batch, "peak_mem_mb": 5.0} for t in times]
+def make_rows(*times_ms, batch=2):
+    return [{"ms_per_step": t, "items_per_s": 1e3 * batch / t, "batch": batch, "peak_mem_mb": 5.0} for t in times_ms]
 
 
-def test_ratios_are_within_a_round():
-    """A slow round slows both sides: the ratio of medians would say 2, every round says 4."""
-    assert report.ratios(rows(10.0, 20.0, 10.0), rows(40.0, 80.0, 40.0)) == (4, 4, 4)
-    assert report.ratios(rows(10.0, 10.0), [*rows(20.0), {"error": "gone"}]) == (2, 2, 2)
-    assert report.ratios(rows(1.0), [{"error": "gone"}]) is None
+def test_speedups_are_computed_within_each_round():
+    """A slow round slows down both sides, so that the ratio is 4 in every round."""
+    assert report.compute_speedups(make_rows(10.0, 20.0, 10.0), make_rows(40.0, 80.0, 40.0)) == (4, 4, 4)
+    assert report.compute_speedups(make_rows(10.0, 10.0), [*make_rows(20.0), {"error": "gone"}]) == (2, 2, 2)
+    assert report.compute_speedups(make_rows(1.0), [{"error": "gone"}]) is None
 
 
-def test_a_table_tells_of_every_program():
+def test_table_has_a_line_for_every_program():
     programs = [Program("targets", name, []) for name in ("specjax", "plain scipy", "tuned")]
-    turns = [rows(1.0, 2.0), rows(10.0, 10.0), [{"error": "no such module"}] * 2]
-    text = report.table(programs, turns)
+    turns = [make_rows(1.0, 2.0), make_rows(10.0, 10.0), [{"error": "no such module"}] * 2]
+    text = report.format_table(programs, turns)
     assert "7.5x (5-10)" in text
     assert "audio" not in text
-    sounding = [[{**row, "audio_s_per_s": 5 * row["items_per_s"], "convergence_db": -31.25} for row in turns[0]]]
-    heard = report.table(programs[:2], [*sounding, turns[1]]).splitlines()
-    assert "near dB" in heard[0]
-    assert " -31.2 " in heard[1]
-    assert " 1000 " in heard[2], "seconds of theirs: 200 items of 5 s"
+    audio_rows = [{**row, "audio_s_per_s": 5 * row["items_per_s"], "convergence_db": -31.25} for row in turns[0]]
+    audio_lines = report.format_table(programs[:2], [audio_rows, turns[1]]).splitlines()
+    assert "conv. dB" in audio_lines[0]
+    assert " -31.2 " in audio_lines[1]
+    assert " 1000 " in audio_lines[2], "the peer processes 200 items of 5 s per second"
     assert "did not run: no such module" in text
 
 
@@ -87,97 +87,101 @@ def test_programs_take_turns(tmp_path):
     script = (
         f"import sys; open({str(log)!r}, 'a').write(sys.argv[1]); print('noise'); print('{{\"ms_per_step\": 1.5}}')"
     )
-    programs = [Program("work", name, [sys.executable, "-c", script, name]) for name in "ab"]
-    programs.append(Program("work", "c", [sys.executable, "-c", "raise SystemExit('broken')"]))
+    programs = [Program("targets", name, [sys.executable, "-c", script, name]) for name in "ab"]
+    programs.append(Program("targets", "c", [sys.executable, "-c", "raise SystemExit('broken')"]))
     turns = report.take_turns(programs, 3)
     assert log.read_text() == "ababab"
-    assert turns[0] == [{"ms_per_step": 1.5, "work": "work", "peer": "a"}] * 3
+    assert turns[0] == [{"ms_per_step": 1.5, "benchmark": "targets", "peer": "a"}] * 3
     assert turns[2][0]["error"] == "broken"
 
 
-def test_interrupted_it_goes_by_whole_rounds(monkeypatch):
-    ran = iter(range(9))
+def test_interrupt_keeps_only_complete_rounds(monkeypatch):
+    calls = iter(range(9))
 
     def run(program):
-        if next(ran) == 3:
+        if next(calls) == 3:
             raise KeyboardInterrupt
-        return {"ms_per_step": 1.0, "work": program.work, "peer": program.name}
+        return {"ms_per_step": 1.0, "benchmark": program.benchmark, "peer": program.name}
 
     monkeypatch.setattr(report, "run", run)
-    programs = [Program("work", name, []) for name in "ab"]
+    programs = [Program("targets", name, []) for name in "ab"]
     assert [len(rows) for rows in report.take_turns(programs, 3)] == [1, 1]
 
 
-def test_the_plot_is_a_picture(tmp_path):
+def test_plot_is_saved_as_an_image(tmp_path):
     from PIL import Image
 
     programs = [Program("targets", name, []) for name in ("specjax", "plain scipy")]
-    report.plot(programs, [rows(1.0, 2.0), rows(10.0, 12.0)], tmp_path / "plot.png")
+    report.save_plot(programs, [make_rows(1.0, 2.0), make_rows(10.0, 12.0)], tmp_path / "plot.png")
     assert np.asarray(Image.open(tmp_path / "plot.png")).std() > 10
 
 
 def test_benchmarks_with_a_tuned_peer_run_by_default():
-    for paper in (chord, texture):
-        assert all(info.default for info in paper.INFO.values() if info.tuned)
+    for module in (chord_benchmarks, texture_benchmarks):
+        assert all(info.default for info in module.INFO.values() if info.tuned)
 
 
-def test_a_step_is_of_the_head_and_losses_that_its_name_says(monkeypatch):
-    asked, nothing = [], Benchmark(lambda: None, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    monkeypatch.setattr(chord, "step", lambda task, train_config: asked.append((task.config, train_config)) or nothing)
-    for head in chord.HEADS:
-        for losses in chord.MIXES:
-            chord.build(f"step_{head}_{losses}", load("unet:small").to_dict(), 2)
-            config, timed = asked.pop()
-            assert (config.model.head, config.loss, config.columns) == (head, chord.MIXES[losses], 0)
-            assert (timed.batch_size, timed.steps_per_dispatch) == (2, 1)
+def test_step_benchmark_uses_the_head_and_losses_in_its_name(monkeypatch):
+    calls, empty = [], Benchmark(lambda: None, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+    def fake_step(task, train_config):
+        calls.append((task.config, train_config))
+        return empty
+
+    monkeypatch.setattr(chord_benchmarks, "step", fake_step)
+    for head in chord_benchmarks.HEADS:
+        for losses in chord_benchmarks.MIXES:
+            chord_benchmarks.build(f"step_{head}_{losses}", load("unet:small").to_dict(), 2)
+            config, train_config = calls.pop()
+            assert (config.model.head, config.loss, config.columns) == (head, chord_benchmarks.MIXES[losses], 0)
+            assert (train_config.batch_size, train_config.steps_per_dispatch) == (2, 1)
 
 
-def test_every_work_of_the_signal_floor_is_done():
-    """Short clips: what comes out is finite and of as many clips as went in."""
+def test_signal_benchmarks_return_finite_results_for_every_clip():
     config = {"task": "texture/signal", "mel_s": 0.5, "phase_s": 0.25, "iterations": 2, "refinements": 2}
-    for name in texture.INFO:
-        work = texture.build(name, config, 4)
-        result = work.call()
-        assert (result.shape[0], work.items) == (4, 4), name
+    for name in texture_benchmarks.INFO:
+        benchmark = texture_benchmarks.build(name, config, 4)
+        result = benchmark.call()
+        assert (result.shape[0], benchmark.items) == (4, 4), name
         assert bool(jnp.all(jnp.isfinite(jnp.abs(result)))), name
-        assert min(work.flops, work.moved, work.audio_s) > 0
-        assert (work.convergence_db is None) == (name in ("mel", "mel_100", "stft"))
-        assert work.convergence_db is None or work.convergence_db(result) < -5, name
+        assert min(benchmark.flops, benchmark.bytes_moved, benchmark.audio_s) > 0
+        assert (benchmark.convergence_db is None) == (name in ("mel", "mel_100", "stft"))
+        assert benchmark.convergence_db is None or benchmark.convergence_db(result) < -5, name
 
 
 @pytest.mark.parametrize("name", ["stft", "istft", "griffin_lim"])
-def test_librosas_transforms_are_the_same_work(name, monkeypatch):
+def test_librosa_peer_returns_the_same_shapes_and_convergence(name, monkeypatch):
     monkeypatch.setattr(signal_phase, "ITERATIONS", 2)
-    waves = tones(4, 1.0, 22050)
-    theirs = signal_phase.task(name, waves)()
-    work = texture.build(name, {"phase_s": 1.0, "iterations": 2}, 4)
-    assert work.call().shape == theirs.shape
-    if work.convergence_db:
-        ours, of_theirs = work.convergence_db(jnp.asarray(theirs)), signal_phase.convergence_db(theirs, waves)
-        assert max(ours, -80) == pytest.approx(max(of_theirs, -80), abs=0.01)
+    waves = make_tones(4, 1.0, 22050)
+    peer = signal_phase.make_benchmark(name, waves)()
+    benchmark = texture_benchmarks.build(name, {"phase_s": 1.0, "iterations": 2}, 4)
+    assert benchmark.call().shape == peer.shape
+    if benchmark.convergence_db:
+        level_db, peer_level_db = benchmark.convergence_db(jnp.asarray(peer)), signal_phase.convergence_db(peer, waves)
+        assert max(level_db, -80) == pytest.approx(max(peer_level_db, -80), abs=0.01)
 
 
-def test_librosas_mel_spectrogram_is_the_same_work():
+def test_librosa_peer_computes_the_same_mel_spectrogram():
     wave = (0.1 * np.random.default_rng(0).standard_normal(22050)).astype(np.float32)
     ours = spectrogram(jnp.asarray(wave), PRESETS["melodygan"]).values
     np.testing.assert_allclose(ours, signal_mel.log_mel(wave), atol=2e-3)
 
 
-def test_the_plain_targets_are_the_same_work():
-    """Our clean target under the peer's noise, for the random numbers of the two differ."""
+def test_scipy_peer_computes_the_same_targets():
+    """The clean target is multiplied by the noise of the peer, since the random numbers of the two differ."""
     digit = np.random.default_rng(0).random((28, 28))
-    peer = chord_targets.target(digit, 4, np.random.default_rng(7))
+    peer = chord_targets.make_target(digit, 4, np.random.default_rng(7))
     c = Conditioning()
     clean = conditioning.target(
         conditioning.operators(c), c, jnp.asarray(digit, jnp.float32), jnp.int32(4), jnp.int32(0), None
     )
-    noise = chord_targets.perlin(np.random.default_rng(7)) + 20.0
+    noise = chord_targets.perlin_noise(np.random.default_rng(7)) + 20.0
     expected = np.asarray(clean) * (noise / noise.max())
     np.testing.assert_allclose(peer / peer.max(), expected / expected.max(), atol=1e-5)
 
 
-def test_the_plain_sound_is_the_same_work(monkeypatch):
-    """Both hold levels in straight lines; ours from border to border of the columns, the peer from centre to centre."""
+def test_numpy_peer_synthesizes_the_same_sound(monkeypatch):
+    """Both interpolate levels linearly: specjax between the borders of columns, the peer between their centers."""
     rng = np.random.default_rng(0)
     level = np.zeros((1008, 1008))
     level[100:110] = 0.5 + 0.4 * np.sin(np.arange(1008) / 90)
@@ -186,12 +190,12 @@ def test_the_plain_sound_is_the_same_work(monkeypatch):
     ours = oscillators.additive_synthesis(
         jnp.asarray(level, jnp.float32), increment, jnp.asarray(phases, jnp.float32), 44100
     )
-    peer = chord_sound.sound(level, phases)
+    peer = chord_sound.synthesize(level, phases)
     np.testing.assert_allclose(ours, peer, atol=2e-3 * np.abs(peer).max())
 
 
-def test_the_plain_network_is_the_authors():
+def test_pytorch_peer_has_the_parameter_count_of_the_authors_network():
     pytest.importorskip("torch")
-    from benchmarks.peers.chord_unet import network
+    from benchmarks.peers.chord_unet import make_network
 
-    assert sum(p.numel() for p in network().parameters()) == 2_722_753
+    assert sum(p.numel() for p in make_network().parameters()) == 2_722_753

@@ -1,4 +1,4 @@
-"""Small runs, shared by the tests that only look at them."""
+"""Finished runs that several tests read and none changes."""
 
 import os
 import time
@@ -10,7 +10,7 @@ from commands.run import SHORT_RUN, SMALL, run
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory):
-    """Compilation cache of the commands under test, one for all workers of a test run."""
+    """Compilation cache of the commands under test, shared by all pytest-xdist workers."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compiled"
     folder.mkdir(exist_ok=True)
@@ -18,9 +18,9 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def undisturbed(cache, tmp_path_factory):
-    """Workdir of the short run that was left alone, and how long it took."""
-    workdir = tmp_path_factory.mktemp("undisturbed")
+def uninterrupted(cache, tmp_path_factory):
+    """Workdir of a `SHORT_RUN` that was never interrupted, and its duration in seconds."""
+    workdir = tmp_path_factory.mktemp("uninterrupted")
     begin = time.monotonic()
     done = run(cache, "train", *SHORT_RUN, f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
@@ -39,7 +39,7 @@ def trained(cache, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def bundle(cache, trained, tmp_path_factory):
-    """The run as a bundle."""
+    """Bundle exported from the run `trained`."""
     folder = tmp_path_factory.mktemp("bundles") / "unet"
     done = run(cache, "export", f"--workdir={trained}", f"--out={folder}")
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""train, evaluate, export, synth and bench, driven as a user would."""
+"""Commands train, evaluate, export, synth and bench, run as a user would."""
 
 import json
 import shutil
@@ -8,11 +8,11 @@ import pytest
 import soundfile
 from PIL import Image
 
-from commands.run import SMALL, refusal, run
+from commands.run import SMALL, error_in_process, run
 from specjax.cli.config import config_names, load
 
 
-def test_training_leaves_a_log_a_sheet_and_sounds(trained):
+def test_train_writes_log_contact_sheet_sounds_and_tensorboard(trained):
     lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 13))
     assert all(np.isfinite(line["train/loss"]) for line in lines)
@@ -22,7 +22,7 @@ def test_training_leaves_a_log_a_sheet_and_sounds(trained):
     assert list((trained / "tensorboard").glob("events*"))
 
 
-def test_the_same_command_again_has_nothing_left_to_do(cache, trained):
+def test_finished_run_resumes_without_training(cache, trained):
     log = (trained / "metrics.jsonl").read_text()
     done = run(cache, "train", *SMALL, "--config.steps=12", "--config.checkpoint_every=6", f"--workdir={trained}")
     assert done.returncode == 0, done.stderr
@@ -30,7 +30,7 @@ def test_the_same_command_again_has_nothing_left_to_do(cache, trained):
     assert (trained / "metrics.jsonl").read_text() == log
 
 
-def test_evaluate_ends_in_one_json_object(cache, trained):
+def test_last_line_of_evaluate_is_one_json_object(cache, trained):
     done = run(cache, "evaluate", f"--workdir={trained}", "--examples=20")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout.splitlines()[-1])
@@ -39,9 +39,9 @@ def test_evaluate_ends_in_one_json_object(cache, trained):
     assert 0 <= summary["eval/exact_notes"] <= 1
 
 
-def test_a_bundle_opens_without_the_run_on_another_number_of_devices(cache, trained, bundle, tmp_path):
-    alone = shutil.copytree(bundle, tmp_path / "alone")
-    arguments = ("chord", f"--bundle={alone}", "--digit=4", "--digit=7", "--duration=0.5", "--sample_rate=22050")
+def test_bundle_without_its_run_gives_equal_sounds_on_one_and_three_devices(cache, trained, bundle, tmp_path):
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    arguments = ("chord", f"--bundle={copy}", "--digit=4", "--digit=7", "--duration=0.5", "--sample_rate=22050")
     for devices in ("1", "3"):
         out = tmp_path / f"out{devices}"
         done = run(cache, "synth", *arguments, f"--out={out}", JAX_NUM_CPU_DEVICES=devices)
@@ -51,20 +51,20 @@ def test_a_bundle_opens_without_the_run_on_another_number_of_devices(cache, trai
         assert np.abs(wave).max() == pytest.approx(1.0, abs=1e-3)
         with Image.open(out / "digit_7.png") as picture:
             assert picture.size[0] > 500
-    same = [(tmp_path / f"out{n}" / "digit_4.wav").read_bytes() for n in "13"]
-    assert same[0] == same[1]
+    sounds = [(tmp_path / f"out{devices}" / "digit_4.wav").read_bytes() for devices in "13"]
+    assert sounds[0] == sounds[1]
 
 
-def test_synth_takes_pictures_of_ones_own(cache, bundle, tmp_path):
-    big = np.full((90, 70), 255, np.uint8)
-    big[20:70, 30:38] = 10  # a dark stroke on white paper
-    Image.fromarray(big).save(tmp_path / "stroke.png")
+def test_synth_chord_takes_pictures_and_fits_other_sizes(cache, bundle, tmp_path):
+    large = np.full((90, 70), 255, np.uint8)
+    large[20:70, 30:38] = 10  # dark stroke on white paper
+    Image.fromarray(large).save(tmp_path / "stroke.png")
     small = np.zeros((28, 28), np.uint8)
     small[4:24, 12:16] = 255
     Image.fromarray(small).save(tmp_path / "one.png")
     out = tmp_path / "out"
-    own = run(cache, "synth", "chord", f"--bundle={bundle}", f"--picture={tmp_path}/one.png", f"--out={out}")
-    assert own.returncode == 0, own.stderr
+    plain = run(cache, "synth", "chord", f"--bundle={bundle}", f"--picture={tmp_path}/one.png", f"--out={out}")
+    assert plain.returncode == 0, plain.stderr
     fitted = run(
         cache, "synth", "chord", f"--bundle={bundle}", f"--picture={tmp_path}/stroke.png", "--fit", f"--out={out}"
     )
@@ -72,20 +72,20 @@ def test_synth_takes_pictures_of_ones_own(cache, bundle, tmp_path):
     assert {path.name for path in out.iterdir()} == {"one.wav", "one.png", "stroke.wav", "stroke.png"}
 
 
-def test_bench_prints_json_lines_and_a_table_and_draws_it(cache, tmp_path):
+def test_bench_prints_json_lines_and_table_and_writes_plot(cache, tmp_path):
     plot = tmp_path / "bench.png"
     names = ("targets", "step")
     arguments = ("--rounds=1", "--repeats=2", f"--benchmarks={','.join(names)}", f"--plot={plot}")
     done = run(cache, "bench", *SMALL, *arguments)
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert [row["work"] for row in rows] == list(names)
-    assert all(row["items_per_s"] > 0 and 0 < row["share_of_floor"] < 1.5 for row in rows)
-    assert "specjax is" in done.stdout
+    assert [row["benchmark"] for row in rows] == list(names)
+    assert all(row["items_per_s"] > 0 and 0 < row["share_of_roofline"] < 1.5 for row in rows)
+    assert "specjax speedup" in done.stdout
     assert plot.stat().st_size > 1000
 
 
-def test_bench_sweeps(cache):
+def test_bench_sweeps_batch_and_devices(cache):
     done = run(
         cache, "bench", *SMALL, "--rounds=1", "--repeats=1", "--benchmarks=targets", "--sweep=batch:4,8", "--devices=2"
     )
@@ -105,25 +105,25 @@ def test_bench_sweeps(cache):
         (("--plot=nowhere/plot.png",), "must be a .png in a folder that exists"),
     ],
 )
-def test_bench_refuses(cache, arguments, message):
-    assert message in refusal(run(cache, "bench", *SMALL, *arguments))
+def test_bad_options_of_bench(arguments, message):
+    assert message in error_in_process("bench", *SMALL, *arguments)
 
 
 @pytest.mark.parametrize("name", config_names())
-def test_every_config_is_whole(name):
+def test_every_config_builds_its_task(name):
     from specjax import papers
 
-    if name == "signal":  # is timed, and nothing to train
+    if name == "signal":  # It has benchmarks only, and no task.
         return
-    clock, task = papers.build(load(name).to_dict())
-    assert clock.steps > 0
+    config, task = papers.build(load(name).to_dict())
+    assert config.steps > 0
     assert task.name
 
 
-def test_configs_ship_in_the_wheel():
+def test_wheel_includes_the_configs():
     import tomllib
     from pathlib import Path
 
     project = tomllib.loads((Path(__file__).parent.parent.parent / "pyproject.toml").read_text())
-    shipped = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    assert shipped == {"configs": "specjax/configs"}
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert included == {"configs": "specjax/configs"}

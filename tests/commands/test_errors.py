@@ -1,4 +1,4 @@
-"""Each bad input gets one clear line and a non-zero exit, before anything is compiled, and no traceback."""
+"""Bad input gives one clear error line and exit status 2, before anything is compiled, and no traceback."""
 
 import gzip
 import json
@@ -8,40 +8,44 @@ import struct
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from commands.run import SMALL, command, refusal, run_words
-from powers import WITHOUT_POWERS
+from commands.run import SMALL, command, error_line, run, run_command_line, run_in_process
+from permissions import PERMISSIONS_LAUNCHER
 
 
-def idx(shape, body, magic=None):
+def encode_idx(shape, body, magic=None):
+    """Encode an array of bytes in the idx format of MNIST."""
     return (magic or bytes([0, 0, 8, len(shape)])) + struct.pack(f">{len(shape)}I", *shape) + body
 
 
-def write_set(folder, images=None, labels=None):
+def write_dataset(folder, images=None, labels=None):
+    """Write an MNIST folder: by default 20 black images, with labels 0 to 9 twice."""
     folder.mkdir()
-    images = images if images is not None else idx((20, 28, 28), bytes(20 * 784))
-    labels = labels if labels is not None else idx((20,), bytes(range(10)) * 2)
+    images = images if images is not None else encode_idx((20, 28, 28), bytes(20 * 784))
+    labels = labels if labels is not None else encode_idx((20,), bytes(range(10)) * 2)
     (folder / "train-images-idx3-ubyte").write_bytes(images)
     (folder / "train-labels-idx1-ubyte").write_bytes(labels)
     return folder
 
 
-def sets(tmp):
-    """Folders of bad data, and what is said of them."""
-    whole = idx((20, 28, 28), bytes(20 * 784))
-    yield write_set(tmp / "truncated", images=whole[:-9]), "is truncated"
-    yield write_set(tmp / "magic", images=idx((20, 28, 28), bytes(20 * 784), b"\x00\x00\x0d\x03")), "not an idx file"
-    yield write_set(tmp / "label", labels=idx((20,), bytes([11] * 20))), "label 11 is out of range"
-    yield write_set(tmp / "size", images=idx((20, 32, 32), bytes(20 * 1024))), "expected 28 x 28"
-    yield write_set(tmp / "count", labels=idx((5,), bytes(5))), "do not belong together"
-    yield write_set(tmp / "huge", images=idx((2**31, 28, 28), b"")), "damaged or hostile"
+def bad_datasets(tmp):
+    """Write folders of bad data; yields each folder and the expected part of the error line."""
+    images = encode_idx((20, 28, 28), bytes(20 * 784))
+    yield write_dataset(tmp / "truncated", images=images[:-9]), "is truncated"
+    wrong_magic = encode_idx((20, 28, 28), bytes(20 * 784), b"\x00\x00\x0d\x03")
+    yield write_dataset(tmp / "magic", images=wrong_magic), "not an idx file"
+    yield write_dataset(tmp / "label", labels=encode_idx((20,), bytes([11] * 20))), "label 11 is out of range"
+    yield write_dataset(tmp / "size", images=encode_idx((20, 32, 32), bytes(20 * 1024))), "expected 28 x 28"
+    yield write_dataset(tmp / "count", labels=encode_idx((5,), bytes(5))), "do not belong together"
+    yield write_dataset(tmp / "huge", images=encode_idx((2**31, 28, 28), b"")), "damaged or hostile"
     empty = tmp / "empty"
     empty.mkdir()
     yield empty, "is empty"
     yield tmp / "missing", "does not exist"
-    broken = write_set(tmp / "gz")
+    broken = write_dataset(tmp / "gz")
     path = broken / "train-images-idx3-ubyte"
     path.with_suffix(".gz").write_bytes(gzip.compress(path.read_bytes())[:50])
     path.rename(path.with_name("unused"))
@@ -58,38 +62,48 @@ def sets(tmp):
     yield nan, "not finite"
 
 
-def said(done):
-    """The one line of a refusal, the last there is, before anything was trained."""
-    line = refusal(done)
-    assert done.stderr.splitlines()[-1] == line
+def check_error(done, message, arguments):
+    """Check that a command failed with an error line that contains `message`, before it trained."""
+    assert message in error_line(done), arguments
     assert "step 1/" not in done.stderr, "nothing was trained"
-    return line
 
 
-def check(cache, cases, launcher=()):
-    """Run the cases two at a time, each (command line, what is said), as arguments of `launcher` if there is one."""
-    with ThreadPoolExecutor(2) as pool:
-        done = list(pool.map(lambda case: run_words(cache, (*launcher, *command(*case[0]))), cases))
-    for (arguments, message), result in zip(cases, done, strict=True):
-        assert message in said(result), arguments
+def check_errors(cases):
+    """Run commands in this process; each case is a command line, and the expected part of its error line."""
+    for arguments, message in cases:
+        check_error(run_in_process(*arguments), message, arguments)
 
 
-def test_bad_data(cache, tmp_path):
-    check(
-        cache,
-        [
-            (("train", *SMALL, f"--config.data.source={folder}", f"--workdir={tmp_path}/w{i}"), message)
-            for i, (folder, message) in enumerate(sets(tmp_path))
-        ],
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "--config=unett"), "choose one of signal, unet, unet_chords, unet_paper"),
+        (("evaluate",), "--workdir is missing"),
+        (("export", "--workdir=no/such", "--out=no/bundle"), "No such file"),
+        (("synth", "chord", "--digit=4"), "the following arguments are required: --bundle"),
+        (("knobs", "lr=1"), "--workdir is missing"),
+        (("bench", *SMALL, "--benchmarks=juggling"), "--benchmarks=juggling is unknown: choose from targets"),
+        (("study",), "name a question: one of heads, losses"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else None,
+)
+def test_process_of_each_command_prints_one_error_line(cache, arguments, message):
+    """All other tests of error lines call the commands in the process of the test."""
+    check_error(run(cache, *arguments), message, arguments)
+
+
+def test_bad_data(tmp_path):
+    check_errors(
+        (("train", *SMALL, f"--config.data.source={folder}", f"--workdir={tmp_path}/w{i}"), message)
+        for i, (folder, message) in enumerate(bad_datasets(tmp_path))
     )
 
 
-def test_bad_configs(cache, tmp_path):
+def test_bad_configs(tmp_path):
     occupied = tmp_path / "file"
     occupied.write_text("not a folder")
     train = ("train", *SMALL, f"--workdir={tmp_path}/w")
-    check(
-        cache,
+    check_errors(
         [
             (("train",), "--config is missing"),
             (("train", "--config=unett"), "choose one of signal, unet, unet_chords, unet_paper"),
@@ -107,11 +121,11 @@ def test_bad_configs(cache, tmp_path):
             ((*train, "--config.data.held_out=5000"), "leaves nothing"),
             (("train", *SMALL, f"--workdir={occupied}"), "cannot be written"),
             ((*train, "--nonsense=1"), "nonsense"),
-        ],
+        ]
     )
 
 
-def test_bad_outputs_and_inputs_of_synth(cache, bundle, tmp_path):
+def test_bad_outputs_and_inputs_of_synth(bundle, tmp_path):
     synth = ("synth", "chord", f"--bundle={bundle}")
     taken = tmp_path / "taken"
     taken.mkdir()
@@ -121,8 +135,7 @@ def test_bad_outputs_and_inputs_of_synth(cache, bundle, tmp_path):
     Image.fromarray(np.zeros((32, 28), np.uint8)).save(tmp_path / "tall.png")
     (tmp_path / "junk.png").write_bytes(b"junk" * 50)
     os.mkfifo(tmp_path / "pipe.png")
-    check(
-        cache,
+    check_errors(
         [
             (("synth",), "the following arguments are required: SUBCOMMAND"),
             (("synth", "chord", "--digit=4"), "the following arguments are required: --bundle"),
@@ -134,16 +147,19 @@ def test_bad_outputs_and_inputs_of_synth(cache, bundle, tmp_path):
             ((*synth, "--digit=4", "--duration=-1", f"--out={tmp_path}/o"), "duration_s=-1.0"),
             ((*synth, "--digit=4", "--sample_rate=5", f"--out={tmp_path}/o"), "sample_rate=5"),
             ((*synth, f"--picture={tmp_path}/tall.png", f"--out={tmp_path}/o"), "expected 28 x 28"),
-            ((*synth, f"--picture={tmp_path}/junk.png", f"--out={tmp_path}/o"), "not a readable picture"),
+            ((*synth, f"--picture={tmp_path}/junk.png", f"--out={tmp_path}/o"), "is not a readable image"),
             ((*synth, f"--picture={tmp_path}/pipe.png", f"--out={tmp_path}/o"), "not a regular file"),
             ((*synth, f"--picture={tmp_path}/none.png", f"--out={tmp_path}/o"), "No such file"),
-        ],
+        ]
     )
     assert (taken / "digit_4.wav").read_text() == "precious"
 
 
-def spoilt_bundles(bundle, tmp):
-    """Copies of a bundle, each wrong in one way, with the checksum made right so that it is not what refuses."""
+def bad_bundles(bundle, tmp):
+    """Copy a bundle and spoil each copy in one way; yields each folder and the expected part of the error line.
+
+    Checksums are corrected, except where they are what is tested, so that they do not hide the other errors.
+    """
     import hashlib
 
     def copy(name, change):
@@ -157,15 +173,15 @@ def spoilt_bundles(bundle, tmp):
         return folder
 
     first = "head/bias"
-    yield copy("missing", lambda t, c: t.pop(first)), "lacks the tensor head/bias"
-    yield copy("foreign", lambda t, c: t.update(extra=np.zeros(3))), "foreign tensor extra"
+    yield copy("missing", lambda t, c: t.pop(first)), "missing tensor head/bias"
+    yield copy("foreign", lambda t, c: t.update(extra=np.zeros(3))), "unexpected tensor extra"
     yield copy("shape", lambda t, c: t.update({first: np.zeros((2,), np.float32)})), "expected float32[1]"
     yield copy("type", lambda t, c: t.update({first: np.zeros((1,), np.float64)})), "expected float32[1]"
     yield copy("nan", lambda t, c: t.update({first: np.full((1,), np.nan, np.float32)})), "not finite"
     yield copy("format", lambda t, c: c.update(format="other/9")), "is of format"
     yield copy("task", lambda t, c: c.update(task="melody/gan")), "expected 'chord/unet'"
     yield copy("key", lambda t, c: c["parts"]["unet"]["card"].update(surprise=1)), "config.surprise does not exist"
-    yield copy("path", lambda t, c: c["parts"].update({"../x": c["parts"]["unet"]})), "plain words"
+    yield copy("path", lambda t, c: c["parts"].update({"../x": c["parts"]["unet"]})), "expected a plain word"
     flipped = shutil.copytree(bundle, tmp / "flipped")
     content = bytearray((flipped / "unet.safetensors").read_bytes())
     content[-5] ^= 4
@@ -178,44 +194,41 @@ def spoilt_bundles(bundle, tmp):
     yield tmp / "bare", "holds no card.json"
 
 
-def test_bad_bundles(cache, bundle, tmp_path):
-    check(
-        cache,
-        [
-            (("synth", "chord", f"--bundle={folder}", "--digit=1", f"--out={tmp_path}/o{i}"), message)
-            for i, (folder, message) in enumerate(spoilt_bundles(bundle, tmp_path))
-        ],
+def test_bad_bundles(bundle, tmp_path):
+    check_errors(
+        (("synth", "chord", f"--bundle={folder}", "--digit=1", f"--out={tmp_path}/o{i}"), message)
+        for i, (folder, message) in enumerate(bad_bundles(bundle, tmp_path))
     )
 
 
-def test_bad_workdirs(cache, trained, bundle, tmp_path):
-    check(
-        cache,
+def test_bad_workdirs(trained, bundle, tmp_path):
+    other_model = ("--config.steps=20", "--config.model.head_channels=3")
+    check_errors(
         [
             (("evaluate",), "--workdir is missing"),
             (("evaluate", f"--workdir={tmp_path}/none"), "No such file"),
             (("evaluate", f"--workdir={trained}", f"--data={tmp_path}/none"), "does not exist"),
             (("export", f"--workdir={trained}", f"--out={bundle}"), "exists already"),
             (("export", f"--workdir={tmp_path}/none", f"--out={tmp_path}/b"), "No such file"),
-            (
-                ("train", *SMALL, "--config.steps=20", "--config.model.head_channels=3", f"--workdir={trained}"),
-                "is of another architecture",
-            ),
-        ],
+            (("train", *SMALL, *other_model, f"--workdir={trained}"), "is of another architecture"),
+        ]
     )
 
 
-def test_permissions(cache, bundle, tmp_path):
+def test_missing_permissions(cache, bundle, tmp_path):
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
-    secret = write_set(tmp_path / "secret")
+    secret = write_dataset(tmp_path / "secret")
     (secret / "train-images-idx3-ubyte").chmod(0)
-    check(
-        cache,
-        [
-            (("train", *SMALL, f"--workdir={locked}/run"), "cannot be written"),
-            (("train", *SMALL, f"--config.data.source={secret}", f"--workdir={tmp_path}/w"), "not readable"),
-            (("synth", "chord", f"--bundle={bundle}", "--digit=1", f"--out={locked}"), "cannot be written"),
-        ],
-        launcher=WITHOUT_POWERS,
-    )
+    cases = [
+        (("train", *SMALL, f"--workdir={locked}/run"), "cannot be written"),
+        (("train", *SMALL, f"--config.data.source={secret}", f"--workdir={tmp_path}/w"), "not readable"),
+        (("synth", "chord", f"--bundle={bundle}", "--digit=1", f"--out={locked}"), "cannot be written"),
+    ]
+
+    def run_case(case):
+        return run_command_line(cache, (*PERMISSIONS_LAUNCHER, *command(*case[0])))
+
+    with ThreadPoolExecutor(2) as pool:
+        for (arguments, message), done in zip(cases, pool.map(run_case, cases), strict=True):
+            check_error(done, message, arguments)

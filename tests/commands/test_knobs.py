@@ -1,4 +1,4 @@
-"""The knobs command beside a training that runs."""
+"""Command knobs, used while a run trains."""
 
 import json
 import signal
@@ -6,47 +6,49 @@ import time
 
 import pytest
 
-from commands.run import SMALL, final_digests, finish, log, refusal, run, start
+from commands.run import SMALL, error_in_process, final_digests, finish, read_log, run, run_in_process, start
 from specjax.engine.live import changes
 
 STEPS = 120
 ARGUMENTS = (*SMALL, f"--config.steps={STEPS}", "--config.checkpoint_every=20")
-POSTED = (
+CHANGES = (
     ("lr=0.5", "loss.huber=2"),
     ("loss.sobel=0.05", "curriculum=0,1,2,3"),
     ("lr=config", "curriculum=5,6,7", "sample_every=100"),
 )
 
 
-def wait_until(workdir, step, process):
-    """Until the log shows that step."""
+def wait_for_step(workdir, step, process):
+    """Wait until the log of a run has reached `step`."""
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and process.poll() is None:
-        if log_step(workdir) >= step:
+        if last_logged_step(workdir) >= step:
             return
         time.sleep(0.01)
     raise AssertionError(f"step {step} was not reached: {process.poll()}")
 
 
-def log_step(workdir):
+def last_logged_step(workdir):
+    """Last step in the log of a run; 0 if there is none."""
     path = workdir / "metrics.jsonl"
-    whole = path.read_text().split("\n")[:-1] if path.exists() else []
-    return json.loads(whole[-1])["step"] if whole else 0
+    lines = path.read_text().split("\n")[:-1] if path.exists() else []
+    return json.loads(lines[-1])["step"] if lines else 0
 
 
 def post(cache, workdir, *words):
+    """Run the command knobs, and return what it prints."""
     done = run(cache, "knobs", f"--workdir={workdir}", *words)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def test_changed_three_times_and_killed_it_ends_as_the_run_that_had_them_scheduled(cache, tmp_path):
-    """Weights, learning rate and curriculum, changed while the run goes; killed after the second."""
+def test_killed_run_with_changes_ends_like_a_run_with_the_changes_scheduled(cache, tmp_path):
+    """Loss weights, learning rate and curriculum change while the run trains. It is killed after the second change."""
     live = tmp_path / "live"
     process = start(cache, live, ARGUMENTS)
-    for words in POSTED[:2]:
-        wait_until(live, log_step(live) + 20, process)
-        process.send_signal(signal.SIGSTOP)  # a short run must not end while the command starts
+    for words in CHANGES[:2]:
+        wait_for_step(live, last_logged_step(live) + 20, process)
+        process.send_signal(signal.SIGSTOP)  # The short run must not end while the command starts.
         post(cache, live, *words)
         process.send_signal(signal.SIGCONT)
     while len(changes.read_history(live)) < 2 and process.poll() is None:
@@ -54,14 +56,14 @@ def test_changed_three_times_and_killed_it_ends_as_the_run_that_had_them_schedul
     time.sleep(0.5)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    shown = post(cache, live, *POSTED[2])
+    shown = post(cache, live, *CHANGES[2])
     assert "from step" in shown
     assert "waiting, from the next step: lr=config curriculum=5,6,7 sample_every=100" in shown
     finish(start(cache, live, ARGUMENTS))
 
     history = changes.read_history(live)
-    assert [change.values for change in history] == [dict(w.split("=", 1) for w in words) for words in POSTED]
-    assert [line["step"] for line in log(live) if "train/loss" in line] == list(range(1, STEPS + 1))
+    assert [change.values for change in history] == [dict(w.split("=", 1) for w in words) for words in CHANGES]
+    assert [line["step"] for line in read_log(live) if "train/loss" in line] == list(range(1, STEPS + 1))
 
     scheduled = tmp_path / "scheduled"
     finish(start(cache, scheduled, (*ARGUMENTS, "--config.steps=1")))
@@ -75,7 +77,7 @@ def test_changed_three_times_and_killed_it_ends_as_the_run_that_had_them_schedul
 
 @pytest.fixture(scope="module")
 def finished(cache, tmp_path_factory):
-    """A short run to try requests on."""
+    """Workdir of a finished run of two steps."""
     workdir = tmp_path_factory.mktemp("finished")
     done = run(cache, "train", *SMALL, "--config.steps=2", f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
@@ -85,7 +87,7 @@ def finished(cache, tmp_path_factory):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("warp=9",), "'warp' is no knob of this run: choose from lr, loss.mse"),
+        (("warp=9",), "'warp' is not a live value of this run: choose from lr, loss.mse"),
         (("lr",), "'lr' is not of the form NAME=VALUE"),
         (("lr=fast",), "lr: 'fast' is not a finite number of at least 0"),
         (("lr=-1",), "lr: '-1' is not a finite number"),
@@ -99,18 +101,21 @@ def finished(cache, tmp_path_factory):
         (("--at_step=-1", "lr=1"), "at_step"),
     ],
 )
-def test_what_cannot_be_changed_is_refused(cache, finished, arguments, message):
-    assert message in refusal(run(cache, "knobs", f"--workdir={finished}", *arguments))
-    assert changes.waiting(finished) == []
+def test_invalid_changes_are_errors_and_are_not_posted(finished, arguments, message):
+    assert message in error_in_process("knobs", f"--workdir={finished}", *arguments)
+    assert changes.list_pending_requests(finished) == []
 
 
-def test_without_a_change_it_shows_what_there_is(cache, finished):
-    done = run(cache, "knobs", f"--workdir={finished}")
-    assert done.returncode == 0
+def test_without_a_change_all_live_values_are_printed(finished):
+    done = run_in_process("knobs", f"--workdir={finished}")
+    assert done.returncode == 0, done.stderr
     assert "loss.ms_ssim" in done.stdout
     assert "0,1,2,3,4,5,6,7,8,9" in done.stdout
 
 
-@pytest.mark.parametrize("workdir", ["", "nowhere"])
-def test_a_folder_that_is_no_run_is_refused(cache, tmp_path, workdir):
-    refusal(run(cache, "knobs", *([f"--workdir={tmp_path / workdir}"] if workdir else []), "lr=1"))
+@pytest.mark.parametrize(
+    ("folder", "message"), [(None, "--workdir is missing: name the folder of a run"), ("nowhere", "No such file")]
+)
+def test_folder_that_is_no_run_is_an_error(tmp_path, folder, message):
+    workdir = [f"--workdir={tmp_path / folder}"] if folder else []
+    assert message in error_in_process("knobs", *workdir, "lr=1")

@@ -1,4 +1,4 @@
-"""Sound files in, sound files out: the commands as a user types them."""
+"""Command synth on sound files and spectrograms, and the functions behind it."""
 
 import signal
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from commands.run import ROOT, command, environment, refusal, run
+from commands.run import ROOT, command, environment, error_in_process, run
 from specjax import synth
 from specjax.papers.texture import inference as sounds
 from specjax.plots import sound as plots
@@ -24,24 +24,25 @@ WAVE = 0.3 * np.sin(2 * np.pi * (440 * T + 200 * T**2)) + 0.1 * np.sin(2 * np.pi
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
+    """Sound file of `WAVE`: a chirp, and a tone of 1500 Hz that begins in the middle."""
     path = tmp_path_factory.mktemp("sounds") / "in.flac"
     soundfile.write(path, WAVE, RATE)
     return path
 
 
-def near(wave):
-    """How like the spectrum of `WAVE` that of a wave is, whatever their phases."""
+def correlate_spectra(wave):
+    """Correlation coefficient between the magnitude spectra of a wave and of `WAVE`, in frames of 0.1 s."""
     a, b = (np.abs(np.fft.rfft(x.reshape(-1, 2205))) for x in (WAVE, wave))
     return np.corrcoef(a.ravel(), b.ravel())[0, 1]
 
 
-def onset(wave):
-    """The sample at which the tone of 1500 Hz begins."""
+def find_onset(wave):
+    """Sample at which the tone of 1500 Hz begins."""
     level = np.abs(np.convolve(wave * np.exp(-2j * np.pi * 1500 * T), np.ones(441), "same"))
     return np.argmax(level > np.median(level[3 * RATE // 4 :]) / 2)
 
 
-def test_a_picture_of_sound_becomes_sound_again(cache, tmp_path, sound):
+def test_spectrogram_picture_is_inverted_to_sound(cache, tmp_path, sound):
     png, plot, wav = tmp_path / "a.png", tmp_path / "deep" / "plot.png", tmp_path / "a.wav"
     done = run(cache, "synth", "spectrogram", sound, f"--out={png}", f"--plot={plot}")
     assert done.returncode == 0, done.stderr
@@ -52,18 +53,18 @@ def test_a_picture_of_sound_becomes_sound_again(cache, tmp_path, sound):
     assert "pghi ...\nfast_griffin_lim ...\nfast_griffin_lim 8/8: -" in done.stderr
     wave, rate = soundfile.read(wav)
     assert (rate, len(wave)) == (RATE, RATE)
-    assert np.std(wave) == pytest.approx(np.std(WAVE), rel=0.02), "a picture of ours tells how loud it was"
-    assert near(wave) > 0.98
-    told = float(done.stdout.split("convergence ")[1].split(" dB")[0])
-    assert told < -18
+    assert np.std(wave) == pytest.approx(np.std(WAVE), rel=0.02), "the level is stored in our pictures"
+    assert correlate_spectra(wave) > 0.98
+    convergence_db = float(done.stdout.split("convergence ")[1].split(" dB")[0])
+    assert convergence_db < -18
 
 
-def test_how_loud_a_strangers_picture_was_is_not_known(cache, tmp_path, sound):
+def test_picture_without_level_metadata_is_normalized_to_peak(cache, tmp_path, sound):
     assert run(cache, "synth", "spectrogram", sound, f"--out={tmp_path}/a.png").returncode == 0
     with Image.open(tmp_path / "a.png") as picture:
-        Image.fromarray((np.asarray(picture) // 257).astype(np.uint8)).save(tmp_path / "grey.png")
+        Image.fromarray((np.asarray(picture) // 257).astype(np.uint8)).save(tmp_path / "gray.png")
     arguments = ("--method=spsi", "--preset=picture", f"--plot={tmp_path}/plot.png", f"--out={tmp_path}/a.wav")
-    done = run(cache, "synth", "invert", tmp_path / "grey.png", *arguments)
+    done = run(cache, "synth", "invert", tmp_path / "gray.png", *arguments)
     assert done.returncode == 0, done.stderr
     assert "22050 Hz" in done.stdout
     assert "level unknown (the file stores no reference level); peak set to 0.9" in done.stdout
@@ -79,32 +80,32 @@ def test_how_loud_a_strangers_picture_was_is_not_known(cache, tmp_path, sound):
         ("--preset=wyse", "--start=spsi,griffin_lim", "--method=refine", "--iterations=4"),
     ],
 )
-def test_a_sound_is_inverted_by_a_preset(cache, tmp_path, sound, arguments):
+def test_sound_is_inverted_with_a_preset(cache, tmp_path, sound, arguments):
     wav = tmp_path / "a.wav"
     done = run(cache, "synth", "invert", sound, *arguments, f"--out={wav}")
     assert done.returncode == 0, done.stderr
     wave, _ = soundfile.read(wav)
     assert len(wave) == RATE
-    assert 0.7 < np.std(wave) / np.std(WAVE) < 1.4, "how loud it was is known"
-    assert near(wave) > 0.8
+    assert 0.7 < np.std(wave) / np.std(WAVE) < 1.4, "the level is kept"
+    assert correlate_spectra(wave) > 0.8
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("what", ["invert", "stream"])
-def test_a_signal_ends_it_at_once_and_leaves_nothing(cache, tmp_path, what, number):
-    """In the middle of it: the sound is an hour long."""
+@pytest.mark.parametrize("subcommand", ["invert", "stream"])
+def test_signal_ends_the_command_and_leaves_no_file(cache, tmp_path, subcommand, number):
+    """The sound is long enough that the signal arrives during the work."""
     long = tmp_path / "long.wav"
-    soundfile.write(long, np.resize(WAVE, RATE * (3600 if what == "stream" else 590)), RATE)
+    soundfile.write(long, np.resize(WAVE, RATE * (3600 if subcommand == "stream" else 590)), RATE)
     out = tmp_path / "out" / "a.wav"
     process = subprocess.Popen(
-        command("synth", what, long, f"--out={out}"),
+        command("synth", subcommand, long, f"--out={out}"),
         stderr=subprocess.PIPE,
         text=True,
         env=environment(cache),
         cwd=ROOT,
     )
     assert process.stderr.readline() == "specjax synth: starting\n"
-    if what == "stream":
+    if subcommand == "stream":
         assert process.stderr.readline() == "10 s done\n"
         assert list(out.parent.iterdir())
     else:
@@ -115,52 +116,52 @@ def test_a_signal_ends_it_at_once_and_leaves_nothing(cache, tmp_path, what, numb
     assert not out.parent.exists() or not list(out.parent.iterdir())
 
 
-@pytest.mark.parametrize(("method", "late"), [("rtpghi", 58), ("spsi", 46)])
-def test_a_stream_says_how_late_and_how_fast(cache, tmp_path, sound, method, late):
+@pytest.mark.parametrize(("method", "latency_ms"), [("rtpghi", 58), ("spsi", 46)])
+def test_stream_prints_latency_and_keeps_position_of_sound(cache, tmp_path, sound, method, latency_ms):
     wav = tmp_path / "a.wav"
     done = run(cache, "synth", "stream", sound, f"--out={wav}", f"--method={method}")
     assert done.returncode == 0, done.stderr
-    assert f"latency {late} ms" in done.stdout
+    assert f"latency {latency_ms} ms" in done.stdout
     wave, rate = soundfile.read(wav)
-    assert (rate, len(wave)) == (RATE, RATE), "all of the sound comes out, and where it was"
-    assert near(wave) > 0.95
-    assert abs(onset(wave) - onset(WAVE)) < 128, "half a hop"
+    assert (rate, len(wave)) == (RATE, RATE), "the sound is complete"
+    assert correlate_spectra(wave) > 0.95
+    assert abs(find_onset(wave) - find_onset(WAVE)) < 128, "at most half a hop late"
 
 
-def test_features_are_named_and_drawn(cache, tmp_path, sound):
+def test_features_are_written_and_plotted(cache, tmp_path, sound):
     npz, plot = tmp_path / "f.npz", tmp_path / "f.png"
     done = run(cache, "synth", "features", sound, f"--out={npz}", f"--plot={plot}")
     assert done.returncode == 0, done.stderr
-    with np.load(npz) as found:
-        assert all(np.all(np.isfinite(found[name])) for name in found.files if name != "fundamental_hz")
-        assert found["mfcc"].shape == found["mfcc_delta"].shape == (20, len(found["time_s"]))
-        np.testing.assert_allclose(np.nanmedian(found["fundamental_hz"][2:18]), 500, rtol=0.15)
-        assert int(found["sample_rate"]) == RATE
+    with np.load(npz) as features:
+        assert all(np.all(np.isfinite(features[name])) for name in features.files if name != "fundamental_hz")
+        assert features["mfcc"].shape == features["mfcc_delta"].shape == (20, len(features["time_s"]))
+        np.testing.assert_allclose(np.nanmedian(features["fundamental_hz"][2:18]), 500, rtol=0.15)
+        assert int(features["sample_rate"]) == RATE
     assert plot.read_bytes()[:4] == b"\x89PNG"
 
 
 @pytest.mark.parametrize(("rate", "seconds", "hz"), [(8000, 0.3, 120.0), (44100, 1.0, 41.2), (96000, 0.5, 110.0)])
-def test_a_fundamental_is_found_at_any_rate(tmp_path, rate, seconds, hz):
+def test_fundamental_frequency_is_right_at_several_sample_rates(tmp_path, rate, seconds, hz):
     time = np.arange(int(rate * seconds)) / rate
     tone = sum(np.sin(2 * np.pi * hz * k * time) / k for k in range(1, 6))
     soundfile.write(tmp_path / "a.wav", 0.2 * tone, rate)
-    found = sounds.extract_features(tmp_path / "a.wav", None)
+    features = sounds.extract_features(tmp_path / "a.wav", None)
     inner = slice(2, -2)
-    np.testing.assert_allclose(found["fundamental_hz"][inner], hz, rtol=0.02)
-    assert found["time_s"][-1] == pytest.approx(seconds, abs=0.05)
-    assert len({values.shape[-1] for name, values in found.items() if values.ndim and name != "beat_s"}) == 1
+    np.testing.assert_allclose(features["fundamental_hz"][inner], hz, rtol=0.02)
+    assert features["time_s"][-1] == pytest.approx(seconds, abs=0.05)
+    assert len({values.shape[-1] for name, values in features.items() if values.ndim and name != "beat_s"}) == 1
 
 
-def test_beats_are_found_once(tmp_path, sound):
+def test_beats_are_cached(tmp_path, sound):
     first = sounds.extract_features(sound, None, tmp_path / "beats")
-    (kept,) = (tmp_path / "beats").iterdir()
-    again = sounds.extract_features(sound, None, tmp_path / "beats")
-    np.testing.assert_array_equal(first["beat_s"], again["beat_s"])
-    assert kept.suffix == ".npz"
+    (cached,) = (tmp_path / "beats").iterdir()
+    second = sounds.extract_features(sound, None, tmp_path / "beats")
+    np.testing.assert_array_equal(first["beat_s"], second["beat_s"])
+    assert cached.suffix == ".npz"
 
 
-def test_how_loud_it_was_is_of_the_frames_that_are_kept(tmp_path):
-    """`wyse` has frames in fours: what is loud in those left over does not count."""
+def test_stored_peak_is_that_of_the_frames_that_are_kept(tmp_path):
+    """The preset `wyse` keeps a multiple of four frames. Here the loudest of the other frames are left out."""
     wave = 0.01 * WAVE[:11000]
     wave[10700:10880] = 0.5
     soundfile.write(tmp_path / "a.wav", wave, RATE, subtype="FLOAT")
@@ -171,24 +172,24 @@ def test_how_loud_it_was_is_of_the_frames_that_are_kept(tmp_path):
     assert saved.peak == pytest.approx(levels[:, :80].max(), rel=1e-4)
 
 
-def test_any_name_is_a_title():
+def test_title_may_contain_dollar_signs():
     picture = plots.spectrogram(np.zeros((3, 4)), np.arange(3.0), np.arange(4.0), "A$AP_ROCKY_$.mp3")
     assert picture[:4] == b"\x89PNG"
 
 
-def test_noise_has_no_fundamental(tmp_path):
+def test_noise_has_no_fundamental_frequency(tmp_path):
     soundfile.write(tmp_path / "a.wav", 0.2 * np.random.default_rng(0).standard_normal(RATE), RATE)
     assert np.mean(np.isnan(sounds.extract_features(tmp_path / "a.wav", None)["fundamental_hz"])) > 0.9
 
 
-def test_what_cannot_be_done_is_said_in_one_line(cache, tmp_path, sound):
+def test_bad_inputs_and_outputs_are_errors(tmp_path, sound):
     taken, folder = tmp_path / "taken.wav", tmp_path / "folder.wav"
     taken.touch()
     folder.mkdir()
     png = f"--out={tmp_path}/a.png"
     short = tmp_path / "short.wav"
     soundfile.write(short, WAVE[:600], RATE)
-    for words, says in (
+    for arguments, message in (
         (("invert",), "the following arguments are required: file"),
         (("invert", sound), "the following arguments are required: --out"),
         (("invert", sound, f"--out={tmp_path}/a.mp3"), "must end in .wav"),
@@ -210,25 +211,26 @@ def test_what_cannot_be_done_is_said_in_one_line(cache, tmp_path, sound):
             ("stream", sound, f"--out={tmp_path}/a.wav", "--preset=mvnet"),
             "is a mel spectrogram, which cannot be streamed",
         ),
-        (("features", sound, f"--out={tmp_path}/a.npz", "--sample_rate=0"), "asked for of 0 Hz"),
+        (("features", sound, f"--out={tmp_path}/a.npz", "--sample_rate=0"), "requested sample rate is 0 Hz"),
         (("features", short, f"--out={tmp_path}/a.npz"), "lasts 0.027 s: its features need 0.046 s"),
         (("invert", tmp_path / "no.wav", f"--out={tmp_path}/a.wav"), "No such file"),
         (("invert", sound, f"--out={tmp_path}/a.wav", "--preset=none"), "choose one of"),
         (("stream", sound, f"--out={tmp_path}/a.wav", "--method=pghi"), "cannot stream: choose spsi, rtpghi, rtisi_la"),
     ):
-        assert says in refusal(run(cache, "synth", *words))
+        assert message in error_in_process("synth", *arguments), arguments
     assert sorted(tmp_path.iterdir()) == [folder, short, taken]
 
 
 def subcommand_help(name):
+    """Text that `--help` prints for a subcommand of synth."""
     actions = synth.parser()._subparsers._group_actions[0]
     return actions.choices[name].format_help()
 
 
-def test_help_names_every_method_and_preset():
-    help_ = {name: subcommand_help(name) for name in ("invert", "stream")}
+def test_help_lists_every_method_and_preset():
+    invert_help, stream_help = subcommand_help("invert"), subcommand_help("stream")
     for name in (*inversion.METHODS, *inversion.STARTS, *PRESETS):
-        assert name in help_["invert"]
-    assert all(name in help_["stream"] for name in (*streaming.METHODS, *PRESETS))
-    assert "--digit" not in help_["invert"]
+        assert name in invert_help
+    assert all(name in stream_help for name in (*streaming.METHODS, *PRESETS))
+    assert "--digit" not in invert_help
     assert "--digit" in subcommand_help("chord")

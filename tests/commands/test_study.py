@@ -1,11 +1,11 @@
-"""The study command, as a user would drive it."""
+"""Command study, run as a user would."""
 
 import pytest
 
-from commands.run import SMALL, refusal, run
+from commands.run import SMALL, error_in_process, run
 
 
-def test_a_question_is_answered_by_a_table_and_not_asked_twice(cache, tmp_path):
+def test_study_prints_table_and_does_not_train_again(cache, tmp_path):
     arguments = ("skips", *SMALL, "--config.steps=2", "--seeds=1", "--examples=8", f"--workdir={tmp_path}/studies")
     done = run(cache, "study", *arguments)
     assert done.returncode == 0, done.stderr
@@ -28,5 +28,5 @@ def test_a_question_is_answered_by_a_table_and_not_asked_twice(cache, tmp_path):
         (("heads", "--config=unet:small", "--seeds=-1"), "seeds"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(cache, arguments, message):
-    assert message in refusal(run(cache, "study", *arguments))
+def test_bad_questions_and_options_are_errors(arguments, message):
+    assert message in error_in_process("study", *arguments)

@@ -1,4 +1,4 @@
-"""Checkpoints under damage: what comes back is what was saved, or nothing."""
+"""Tests of checkpoints: a damaged checkpoint is never restored as a wrong array."""
 
 import gc
 import resource
@@ -13,40 +13,42 @@ import optax
 import pytest
 
 from specjax.cli.errors import UserError
-from specjax.engine import sharding as mesh
+from specjax.engine import sharding
 from specjax.engine.checkpoint import BadCheckpoint, Checkpoints, digests, leaf_digest
 
-# Orbax leaves an event loop behind when a read fails, which it then complains of.
+# Orbax does not close its event loop when a read fails. Python warns of that when it collects the loop.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 RNG = np.random.default_rng(0)
 
 
 @pytest.fixture(autouse=True)
-def _complaints_stay_here():
-    """Collected later, what a failed read left behind would be blamed on another test."""
+def _collect_garbage():
+    """Collect what a failed read left behind, so that its warning is not attributed to another test."""
     yield
     for _ in range(3):
         gc.collect()
 
 
 def tree(seed: int = 0):
+    """Make a tree of random arrays on the devices."""
     rng = np.random.default_rng(seed)
     host = {
         "w": rng.standard_normal((40, 30)).astype(np.float32),
         "n": rng.integers(0, 9, 5).astype(np.int32),
         "h": rng.standard_normal(7).astype(jnp.bfloat16),
     }
-    return mesh.replicate(host, mesh.make_mesh())
+    return sharding.place(host, sharding.make_mesh())
 
 
-def abstract(of):
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), of)
+def abstract(state):
+    """Describe the shapes, dtypes and shardings of a tree."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
 
 
 @pytest.fixture
 def saved(tmp_path):
-    """A folder with steps 1 and 2, finished."""
+    """Folder with finished checkpoints of steps 1 and 2."""
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     for step in (1, 2):
         checkpoints.save(step, tree(step), {"note": step})
@@ -55,26 +57,27 @@ def saved(tmp_path):
     return tmp_path / "checkpoints"
 
 
-def restore(folder, of=None):
+def restore(folder, like=None):
+    """Restore the newest checkpoint into a tree like `like`, by default like `tree()`."""
     checkpoints = Checkpoints(folder)
     try:
-        return checkpoints.restore_newest(abstract(of or tree()))
+        return checkpoints.restore_newest(abstract(like or tree()))
     finally:
         checkpoints.close()
 
 
-def test_the_newest_step_comes_back_whole(saved):
-    step, state, facts = restore(saved)
-    assert (step, facts) == (2, {"note": 2})
+def test_newest_checkpoint_is_restored_with_its_metadata(saved):
+    step, state, metadata = restore(saved)
+    assert (step, metadata) == (2, {"note": 2})
     assert digests(state) == digests(tree(2))
 
 
-def test_nothing_saved_is_none(tmp_path):
+def test_restore_without_checkpoints_returns_none(tmp_path):
     assert restore(tmp_path / "checkpoints") is None
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "zero", "delete"])
-def test_damage_to_any_file_is_never_restored_as_a_wrong_array(saved, tmp_path, damage):
+def test_damage_to_any_file_never_restores_a_wrong_array(saved, tmp_path, damage):
     files = sorted(path.relative_to(saved) for path in (saved / "2").rglob("*") if path.is_file())
     assert len(files) > 5
     for i, name in enumerate(files):
@@ -84,27 +87,28 @@ def test_damage_to_any_file_is_never_restored_as_a_wrong_array(saved, tmp_path, 
         step, state, _ = restore(copy)
         assert digests(state) == digests(tree(step)), name
         if step == 1:
-            assert (copy.parent / f"{copy.name}_rejected" / "2").is_dir(), "the bad step is kept for a look"
+            assert (copy.parent / f"{copy.name}_rejected" / "2").is_dir(), "the damaged checkpoint is kept"
 
 
-def _damage(path, how):
+def _damage(path, kind):
+    """Flip a bit of a file, cut it to half its length, empty it, or delete it."""
     content = bytearray(path.read_bytes())
-    if how == "flip":
-        place = int(RNG.integers(len(content))) if content else 0
+    if kind == "flip":
+        index = int(RNG.integers(len(content))) if content else 0
         content = content or bytearray(b"\x01")
-        content[place] ^= 1 << int(RNG.integers(8))
+        content[index] ^= 1 << int(RNG.integers(8))
         path.write_bytes(content)
-    elif how == "truncate":
+    elif kind == "truncate":
         path.write_bytes(content[: len(content) // 2])
-    elif how == "zero":
+    elif kind == "zero":
         path.write_bytes(b"")
     else:
         path.unlink()
 
 
 @pytest.mark.long
-def test_many_flips_of_the_array_files(saved, tmp_path):
-    """Orbax alone gives back wrong numbers for nearly all of these."""
+def test_many_bit_flips_in_array_files_never_restore_a_wrong_array(saved, tmp_path):
+    """Orbax without digests restores wrong numbers for nearly all of these."""
     files = sorted(path for path in (saved / "2" / "state").rglob("*") if path.is_file() and path.stat().st_size)
     for i in range(60):
         copy = tmp_path / f"copy{i}"
@@ -115,11 +119,11 @@ def test_many_flips_of_the_array_files(saved, tmp_path):
         shutil.rmtree(copy)
 
 
-def test_an_error_of_the_writer_is_seen_once_and_the_next_save_works(saved):
-    """The write fails after `save` returned; the next look, as the loop takes between two dispatches, tells."""
+def test_background_save_error_is_raised_once_and_next_save_works(saved):
+    """The write fails after `save` has returned. The next `check`, as the loop does between dispatches, raises it."""
     checkpoints = Checkpoints(saved)
 
-    def look_until_told():
+    def check_until_error():
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             checkpoints.check()
@@ -130,7 +134,7 @@ def test_an_error_of_the_writer_is_seen_once_and_the_next_save_works(saved):
     try:
         checkpoints.save(3, tree(3), {})
         with pytest.raises(UserError, match="could not be written"):
-            look_until_told()
+            check_until_error()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     checkpoints.check()
@@ -147,23 +151,23 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def golden_tree():
-    """What each release has saved once."""
+    """Make the tree that each release saved once."""
     host = {
         "params": {"w": np.arange(12, dtype=np.float32).reshape(3, 4) / 7, "b": np.array([1.5, -2.0], jnp.bfloat16)},
         "count": np.array(41, np.int32),
     }
-    return mesh.replicate(host, mesh.make_mesh())
+    return sharding.place(host, sharding.make_mesh())
 
 
 @pytest.mark.parametrize("release", sorted(path.name for path in GOLDEN.iterdir()))
-def test_what_a_release_saved_is_restored(tmp_path, release):
+def test_checkpoint_of_each_release_is_restored(tmp_path, release):
     folder = shutil.copytree(GOLDEN / release, tmp_path / release)
-    step, state, facts = restore(folder, golden_tree())
-    assert (step, facts) == (41, {"release": release})
+    step, state, metadata = restore(folder, golden_tree())
+    assert (step, metadata) == (41, {"release": release})
     jax.tree.map(np.testing.assert_array_equal, state, golden_tree())
 
 
-def test_a_bad_step_does_not_block_later_saves(saved):
+def test_damaged_checkpoint_does_not_block_later_saves(saved):
     shutil.rmtree(saved / "2" / "state" / "d")
     checkpoints = Checkpoints(saved)
     assert checkpoints.restore_newest(abstract(tree()))[0] == 1
@@ -175,21 +179,21 @@ def test_a_bad_step_does_not_block_later_saves(saved):
     assert digests(state) == digests(tree(7))
 
 
-def test_all_steps_bad_is_refused(saved):
+def test_error_if_all_checkpoints_are_damaged(saved):
     for step in "12":
         shutil.rmtree(saved / step / "state")
     with pytest.raises(UserError, match=r"none of the checkpoints \[1, 2\].*another --workdir"):
         restore(saved)
 
 
-def test_empty_and_foreign_step_folders_are_passed_over(saved):
+def test_empty_and_foreign_step_folders_are_skipped(saved):
     (saved / "3").mkdir()
     (saved / "4").mkdir()
     (saved / "4" / "notes.txt").write_text("not a checkpoint")
     assert restore(saved)[0] == 2
 
 
-def test_another_architecture_is_named_leaf_by_leaf(saved):
+def test_error_for_another_architecture_names_each_leaf(saved):
     other = {**tree(), "w": jnp.zeros((40, 31))}
     with pytest.raises(
         UserError, match=r"another architecture.*\['w'\]: saved float32\[40, 30\], configured float32\[40, 31\]"
@@ -197,8 +201,8 @@ def test_another_architecture_is_named_leaf_by_leaf(saved):
         restore(saved, other)
 
 
-def test_the_containers_of_a_tree_may_change(saved):
-    """As where a chain of optimizers gets a stage without state."""
+def test_leaves_are_restored_into_other_containers(saved):
+    """This happens, for example, when an optimizer chain gets a stage without state."""
     wrapped = {"state": (tree(), optax.EmptyState())}
     checkpoints = Checkpoints(saved)
     checkpoints.save(3, wrapped, {})
@@ -212,16 +216,16 @@ def test_the_containers_of_a_tree_may_change(saved):
         restore(saved, {"state": (optax.EmptyState(), tree())})
 
 
-def test_reading_without_mending_changes_nothing(saved):
+def test_restore_without_rejecting_changes_nothing_on_disk(saved):
     shutil.rmtree(saved / "2" / "state" / "d")
     before = sorted(saved.rglob("*"))
     checkpoints = Checkpoints(saved)
-    assert checkpoints.restore_newest(abstract(tree()), mend=False)[0] == 1
+    assert checkpoints.restore_newest(abstract(tree()), reject_damaged=False)[0] == 1
     checkpoints.close()
     assert sorted(saved.rglob("*")) == before
 
 
-def test_only_the_newest_are_kept(tmp_path):
+def test_only_newest_checkpoints_are_kept(tmp_path):
     checkpoints = Checkpoints(tmp_path / "c", keep=2)
     for step in range(1, 6):
         checkpoints.save(step, tree(step), {})
@@ -230,7 +234,7 @@ def test_only_the_newest_are_kept(tmp_path):
     checkpoints.close()
 
 
-def test_a_step_that_is_not_there_is_bad(saved):
+def test_missing_step_raises_bad_checkpoint(saved):
     checkpoints = Checkpoints(saved)
     with pytest.raises(BadCheckpoint):
         checkpoints.restore(9, abstract(tree()))
@@ -238,22 +242,22 @@ def test_a_step_that_is_not_there_is_bad(saved):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int32", "uint8", "bool"])
-def test_any_changed_bit_changes_the_digest(dtype):
+def test_any_changed_element_changes_digest(dtype):
     x = np.asarray(RNG.integers(0, 2, 300)).astype(dtype)
-    whole = leaf_digest(jnp.asarray(x))
-    for place in RNG.integers(0, 300, 20):
+    original = leaf_digest(jnp.asarray(x))
+    for index in RNG.integers(0, 300, 20):
         changed = x.copy()
-        changed[place] = 1 - changed[place]
-        assert np.any(np.asarray(leaf_digest(jnp.asarray(changed))) != np.asarray(whole))
+        changed[index] = 1 - changed[index]
+        assert np.any(np.asarray(leaf_digest(jnp.asarray(changed))) != np.asarray(original))
 
 
-def test_order_matters_to_the_digest():
+def test_digest_depends_on_order():
     x = jnp.arange(10, dtype=jnp.float32)
     assert np.any(np.asarray(leaf_digest(x)) != np.asarray(leaf_digest(x[::-1])))
 
 
-def test_the_digest_is_the_same_for_any_sharding():
-    device_mesh = mesh.make_mesh()
+def test_digest_is_equal_for_any_sharding():
+    mesh = sharding.make_mesh()
     x = np.arange(64, dtype=np.float32)
-    spread = jax.device_put(x, mesh.batch_sharding(device_mesh))
-    np.testing.assert_array_equal(jax.jit(leaf_digest)(spread), leaf_digest(jnp.asarray(x)))
+    sharded = jax.device_put(x, sharding.batch_sharding(mesh))
+    np.testing.assert_array_equal(jax.jit(leaf_digest)(sharded), leaf_digest(jnp.asarray(x)))

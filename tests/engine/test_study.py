@@ -1,4 +1,4 @@
-"""Questions: every variant can be trained, tables tell means, spreads and what stopped."""
+"""Tests of studies: variants, confidence intervals, tables, and runs that are cached, fail or cannot start."""
 
 import math
 
@@ -17,19 +17,19 @@ from specjax.papers.chord.studies import MEASURES, STUDIES
 EXACT = Measure("eval/exact_notes", "exact", 100.0, "{:.1f}%")
 
 
-VARIANTS = {f"{name}: {v}": words for name, s in STUDIES.items() for v, words in s.variants.items()}
+VARIANTS = {f"{name}: {v}": overrides for name, s in STUDIES.items() for v, overrides in s.variants.items()}
 
 
 @pytest.mark.parametrize("overrides", [*VARIANTS.values(), *trainings(500).values()])
-def test_every_variant_can_be_trained(overrides):
+def test_every_variant_is_a_valid_config(overrides):
     config = load("unet:small")
     config.update_from_flattened_dict(dict(overrides))
-    clock, task = papers.build(config.to_dict())
-    assert clock.steps == 500
+    train_config, task = papers.build(config.to_dict())
+    assert train_config.steps == 500
     assert task.config.conditioning.size == 112
 
 
-def test_the_interval_is_students():
+def test_half_width_matches_students_t_interval_of_scipy():
     values = [0.9, 0.95, 0.97, 0.91]
     low, high = scipy.stats.t.interval(0.95, 3, loc=np.mean(values), scale=scipy.stats.sem(values))
     assert confidence_half_width(values) == pytest.approx((high - low) / 2)
@@ -37,20 +37,20 @@ def test_the_interval_is_students():
     assert math.isnan(confidence_half_width([0.5]))
 
 
-def test_the_table_counts_what_stopped_and_averages_the_rest():
-    asked = Study("Which?", {"one": {}, "two": {}}, seeds=2)
+def test_table_counts_completed_runs_and_averages_only_those():
+    variants = Study("Which?", {"one": {}, "two": {}}, seeds=2)
     runs = {
         "one": [{"eval/exact_notes": 0.5}, {"eval/exact_notes": 0.7}],
         "two": [{"stopped": "error: not finite"}, {"eval/exact_notes": 0.25}],
     }
-    lines = table(asked, runs, [EXACT, Measure("eval/absent", "absent", 1.0, "{:.1f}")]).splitlines()
+    lines = table(variants, runs, [EXACT, Measure("eval/absent", "absent", 1.0, "{:.1f}")]).splitlines()
     assert lines[0] == "Which?"
-    assert lines[2] == "| | runs that ended well | exact |"
+    assert lines[2] == "| | completed runs | exact |"
     assert lines[4] == f"| one | 2 of 2 | 60.0% ± {100 * confidence_half_width([0.5, 0.7]):.1f}% |"
     assert lines[5] == "| two | 1 of 2 | 25.0% |"
 
 
-def test_a_run_that_is_finished_is_not_done_again(tmp_path, monkeypatch):
+def test_finished_run_is_not_repeated(tmp_path, monkeypatch):
     calls = []
 
     class Done:
@@ -59,40 +59,40 @@ def test_a_run_that_is_finished_is_not_done_again(tmp_path, monkeypatch):
         def check_returncode(self):
             pass
 
-    def fake(name, *words):
-        calls.append((name, words))
+    def fake_command(name, *arguments):
+        calls.append((name, arguments))
         (tmp_path / "one-0").mkdir(exist_ok=True)
         return Done()
 
-    monkeypatch.setattr(study, "_specjax", fake)
-    asked = Study("Which?", {"one": {"model.skips": False}})
-    first = study.answer(asked, ["--config=unet:small"], [0], tmp_path, 8)
-    assert study.answer(asked, ["--config=unet:small"], [0], tmp_path, 8)["one"][0]["eval/exact_notes"] == 0.5
+    monkeypatch.setattr(study, "_run_command", fake_command)
+    variants = Study("Which?", {"one": {"model.skips": False}})
+    first = study.answer(variants, ["--config=unet:small"], [0], tmp_path, 8)
+    assert study.answer(variants, ["--config=unet:small"], [0], tmp_path, 8)["one"][0]["eval/exact_notes"] == 0.5
     assert first["one"][0]["eval/exact_notes"] == 0.5
     assert [name for name, _ in calls] == ["train", "evaluate"]
     assert calls[0][1][:3] == ("--config=unet:small", "--config.model.skips=False", "--config.seed=0")
-    study.answer(asked, ["--config=unet:small"], [0], tmp_path, 16)
-    assert len(calls) == 4, "asked otherwise, it is measured anew"
+    study.answer(variants, ["--config=unet:small"], [0], tmp_path, 16)
+    assert len(calls) == 4, "another number of examples needs another evaluation"
 
 
-def test_a_training_that_stops_is_a_result(tmp_path, monkeypatch):
+def test_training_that_fails_midway_is_a_result(tmp_path, monkeypatch):
     class Stopped:
         returncode, stdout, stderr = 2, "", "step 3\nerror: the last 20 updates were not finite\n"
 
     (tmp_path / "one-0").mkdir()
-    monkeypatch.setattr(study, "_specjax", lambda *_: Stopped())
+    monkeypatch.setattr(study, "_run_command", lambda *_: Stopped())
     (result,) = study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)["one"]
     assert result["stopped"] == "error: the last 20 updates were not finite"
 
 
-def test_a_training_that_is_refused_is_none(tmp_path, monkeypatch):
-    class Refused:
+def test_training_that_cannot_start_raises(tmp_path, monkeypatch):
+    class Rejected:
         returncode, stdout, stderr = 2, "", "error: model.labels=-1 must be 0 or more\n"
 
-    monkeypatch.setattr(study, "_specjax", lambda *_: Refused())
-    with pytest.raises(UserError, match=r"one-0 was refused: model.labels=-1"):
+    monkeypatch.setattr(study, "_run_command", lambda *_: Rejected())
+    with pytest.raises(UserError, match=r"one-0 could not start: model.labels=-1"):
         study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)
 
 
-def test_measures_are_those_of_the_wing():
+def test_measures_are_evaluation_results():
     assert all(measure.key.startswith("eval/") for measure in MEASURES)

@@ -1,4 +1,4 @@
-"""Resampling and smoothing matrices against scipy and jax.image."""
+"""Resampling and Gaussian matrices match scipy and jax.image."""
 
 import jax
 import jax.numpy as jnp
@@ -14,20 +14,20 @@ RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize(("n_in", "n_out"), [(28, 1008), (28, 29), (29, 28), (8, 7), (10, 4), (9, 27), (5, 5)])
-def test_fft_resampling_is_scipys(n_in, n_out):
+def test_fft_resampling_matches_scipy(n_in, n_out):
     x = RNG.standard_normal(n_in)
     expected = scipy.signal.resample(x, n_out)
     np.testing.assert_allclose(linear.resample_matrix(n_in, n_out, "fft") @ x, expected, atol=2e-6)
 
 
 @pytest.mark.parametrize(("method", "name"), [("bilinear", "linear"), ("cubic", "cubic"), ("nearest", "nearest")])
-def test_upsampling_is_jax_images(method, name):
+def test_upsampling_matches_jax_image(method, name):
     x = RNG.standard_normal(28).astype(np.float32)
     expected = jax.image.resize(jnp.asarray(x), (1008,), name, antialias=False)
     np.testing.assert_allclose(linear.resample_matrix(28, 1008, method) @ x, expected, atol=1e-5)
 
 
-def test_bilinear_upsampling_is_scipys_zoom():
+def test_bilinear_upsampling_matches_scipy_zoom():
     x = RNG.random((28, 28))
     expected = scipy.ndimage.zoom(x, 36, order=1, mode="nearest", grid_mode=True)
     up = linear.resample_matrix(28, 1008)
@@ -35,33 +35,33 @@ def test_bilinear_upsampling_is_scipys_zoom():
 
 
 @pytest.mark.parametrize("method", linear.RESAMPLING)
-def test_resampling_keeps_a_constant(method):
+def test_resampling_preserves_constants(method):
     np.testing.assert_allclose(linear.resample_matrix(28, 100, method).sum(axis=1), 1.0, atol=1e-6)
 
 
-def test_unknown_resampling_is_refused():
+def test_unknown_resampling_method_raises():
     with pytest.raises(ValueError, match="lanczos.*nearest, bilinear, cubic, fft"):
         linear.resample_matrix(4, 8, "lanczos")
 
 
 @pytest.mark.parametrize(("n", "sigma"), [(100, 2.0), (100, 20.0), (30, 0.4), (12, 9.0)])
-def test_gaussian_is_scipys(n, sigma):
+def test_gaussian_matrix_matches_scipy(n, sigma):
     x = RNG.standard_normal(n)
     expected = scipy.ndimage.gaussian_filter1d(x, sigma)
     np.testing.assert_allclose(linear.gaussian_matrix(n, sigma) @ x, expected, atol=2e-6)
 
 
-def test_gaussian_of_zero_is_the_identity():
+def test_gaussian_matrix_of_zero_sigma_is_the_identity():
     np.testing.assert_array_equal(linear.gaussian_matrix(7, 0.0), np.eye(7, dtype=np.float32))
 
 
-def test_normal_density_is_the_papers_formula():
+def test_normal_density_matches_the_formula_of_the_paper():
     x = np.arange(1008)
     expected = np.exp(-((x - 110) ** 2) / (2 * 400**2)) / (np.sqrt(2 * np.pi) * 400)
     np.testing.assert_allclose(linear.normal_density(1008, 110.0, 400.0), expected, rtol=1e-6)
 
 
-def test_mean_pooled_averages_neighbouring_outputs():
+def test_mean_pool_averages_adjacent_outputs():
     matrix = RNG.standard_normal((12, 5)).astype(np.float32)
     expected = [matrix[i : i + 3].mean(axis=0) for i in (0, 3, 6, 9)]
     np.testing.assert_allclose(linear.mean_pool(matrix, 4), expected, atol=1e-6)
@@ -69,7 +69,7 @@ def test_mean_pooled_averages_neighbouring_outputs():
 
 
 @pytest.mark.parametrize("count", [0, 5, 24])
-def test_groups_of_unequal_size_are_refused(count):
+def test_groups_of_unequal_size_raise(count):
     with pytest.raises(ValueError, match=f"12 points do not divide into {count} groups"):
         linear.mean_pool(np.ones((12, 5), np.float32), count)
 

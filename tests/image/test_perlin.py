@@ -1,4 +1,4 @@
-"""Perlin noise against the textbook's form: dot products at four corners, faded together."""
+"""Perlin noise matches the textbook form: dot products at the four cell corners, blended by the fade curve."""
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +17,8 @@ def unit_gradients(cells):
     return np.stack([np.sin(angle), np.cos(angle)]).astype(np.float32)
 
 
-def direct_noise(gradients, shape):
-    """Point by point, in float64; y components first."""
+def reference_noise(gradients, shape):
+    """Compute the noise point by point in float64; gradients have the y components first."""
     cells = [n - 1 for n in gradients.shape[1:]]
     field = np.zeros(shape)
     for i in range(shape[0]):
@@ -28,8 +28,8 @@ def direct_noise(gradients, shape):
             corners = np.zeros((2, 2))
             for dy in (0, 1):
                 for dx in (0, 1):
-                    towards = (y - y0 - dy, x - x0 - dx)
-                    corners[dy, dx] = np.dot(gradients[:, y0 + dy, x0 + dx].astype(float), towards)
+                    offset = (y - y0 - dy, x - x0 - dx)
+                    corners[dy, dx] = np.dot(gradients[:, y0 + dy, x0 + dx].astype(float), offset)
             v, u = (t**3 * (6 * t**2 - 15 * t + 10) for t in (y - y0, x - x0))
             top, bottom = ((1 - u) * corners[row, 0] + u * corners[row, 1] for row in (0, 1))
             field[i, j] = np.sqrt(2) * ((1 - v) * top + v * bottom)
@@ -40,10 +40,10 @@ def direct_noise(gradients, shape):
 @pytest.mark.parametrize(
     ("shape", "cells"), [((24, 36), (4, 3)), ((20, 17), (3, 5)), ((9, 8), (1, 2)), ((6, 6), (6, 6))]
 )
-def test_noise_is_perlins(shape, cells, mode):
+def test_noise_matches_the_textbook_form(shape, cells, mode):
     gradients = unit_gradients(cells)
     result = modes(lambda g: perlin.noise_from_gradients(g, shape))[mode](jnp.asarray(gradients))
-    np.testing.assert_allclose(result, direct_noise(gradients, shape), atol=2e-6)
+    np.testing.assert_allclose(result, reference_noise(gradients, shape), atol=2e-6)
 
 
 def test_noise_vanishes_at_lattice_points():
@@ -53,13 +53,13 @@ def test_noise_vanishes_at_lattice_points():
 
 def test_noise_is_linear_in_the_gradients():
     first, second = (jnp.asarray(unit_gradients((4, 3))) for _ in range(2))
-    both = perlin.noise_from_gradients(first + 2 * second, (24, 36))
-    apart = perlin.noise_from_gradients(first, (24, 36)) + 2 * perlin.noise_from_gradients(second, (24, 36))
-    np.testing.assert_allclose(both, apart, atol=1e-5)
+    combined = perlin.noise_from_gradients(first + 2 * second, (24, 36))
+    separate = perlin.noise_from_gradients(first, (24, 36)) + 2 * perlin.noise_from_gradients(second, (24, 36))
+    np.testing.assert_allclose(combined, separate, atol=1e-5)
 
 
-def test_a_constant_gradient_slopes_along_its_axis_alone():
-    """With y components alone, values do not change along x; within a cell they rise and fall along y."""
+def test_constant_gradient_varies_along_its_own_axis_only():
+    """With y components only, values are constant along x; along y they rise and fall within a cell."""
     gradients = jnp.zeros((2, 4, 5)).at[0].set(1.0)
     noise = np.asarray(perlin.noise_from_gradients(gradients, (30, 40)))
     np.testing.assert_allclose(noise, np.tile(noise[:, :1], (1, 40)), atol=1e-6)
@@ -67,7 +67,7 @@ def test_a_constant_gradient_slopes_along_its_axis_alone():
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_values_lie_within_one_and_use_the_range(mode):
+def test_values_lie_in_unit_range_and_use_most_of_it(mode):
     function = modes(lambda k: perlin.random_noise(k, (96, 96), (8, 8)))[mode]
     fields = np.array([function(jax.random.key(seed)) for seed in range(5)])
     assert np.abs(fields).max() <= 1.0
@@ -75,8 +75,8 @@ def test_values_lie_within_one_and_use_the_range(mode):
     assert abs(fields.mean()) < 0.05
 
 
-def test_the_steepest_gradients_reach_one():
-    """Four gradients towards a cell's centre: each contributes sqrt(1/2), times sqrt(2)."""
+def test_gradients_pointing_at_a_cell_center_reach_one():
+    """Each of the four dot products at the center is sqrt(1/2); the noise is their mean times sqrt(2)."""
     diagonal = np.sqrt(0.5) * np.array([[[1, 1], [-1, -1]], [[1, -1], [1, -1]]])
     noise = perlin.noise_from_gradients(jnp.asarray(diagonal, jnp.float32), (10, 10))
     assert float(noise[5, 5]) == pytest.approx(1.0, abs=1e-6)
@@ -85,10 +85,12 @@ def test_the_steepest_gradients_reach_one():
 def test_random_noise_draws_unit_gradients_from_the_key(key):
     angle = np.asarray(jax.random.uniform(jax.random.fold_in(key, 0), (4, 5), maxval=2 * np.pi))
     gradients = np.stack([np.cos(angle), np.sin(angle)])
-    np.testing.assert_allclose(perlin.random_noise(key, (21, 16), (3, 4)), direct_noise(gradients, (21, 16)), atol=2e-6)
+    np.testing.assert_allclose(
+        perlin.random_noise(key, (21, 16), (3, 4)), reference_noise(gradients, (21, 16)), atol=2e-6
+    )
 
 
-def test_octaves_add_finer_and_fainter_noise(key):
+def test_octaves_double_the_cells_and_scale_by_persistence(key):
     def octave(i):
         cells = (3 * 2**i, 2 * 2**i)
         angle = jax.random.uniform(jax.random.fold_in(key, i), (cells[0] + 1, cells[1] + 1), maxval=2 * np.pi)
@@ -99,29 +101,29 @@ def test_octaves_add_finer_and_fainter_noise(key):
     np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
-def test_keys_differ_and_repeat(key):
+def test_equal_keys_repeat_and_different_keys_differ(key):
     first, again = (perlin.random_noise(key, (12, 12), (3, 3)) for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert float(jnp.abs(first - perlin.random_noise(jax.random.key(1), (12, 12), (3, 3))).max()) > 0.1
 
 
-def test_the_fade_goes_from_zero_to_one_and_is_flat_at_both_ends():
+def test_fade_rises_from_zero_to_one_with_flat_ends():
     np.testing.assert_allclose(perlin.fade(np.array([0.0, 0.5, 1.0])), [0.0, 0.5, 1.0])
     h = 1e-3
-    for end, inwards in ((0.0, 1), (1.0, -1)):
-        there, near, far = perlin.fade(end + inwards * h * np.arange(3))
-        assert abs(near - there) / h < 2e-5
-        assert abs(far - 2 * near + there) / h**2 < 0.1
+    for end, direction in ((0.0, 1), (1.0, -1)):
+        at_end, near, far = perlin.fade(end + direction * h * np.arange(3))
+        assert abs(near - at_end) / h < 2e-5
+        assert abs(far - 2 * near + at_end) / h**2 < 0.1
     t = np.linspace(0, 1, 101)
     assert np.all(np.diff(perlin.fade(t)) > 0)
     np.testing.assert_allclose(perlin.fade(t) + perlin.fade(1 - t), 1.0)
 
 
 @pytest.mark.parametrize(("n", "cells"), [(24, 4), (17, 5), (5, 5)])
-def test_weights_share_every_point_between_two_neighbours(n, cells):
-    weights, slopes = perlin.lattice_weights(n, cells)
-    assert weights.shape == slopes.shape == (n, cells + 1)
+def test_weights_of_a_point_sum_to_one_over_two_lattice_lines(n, cells):
+    weights, weighted_distances = perlin.lattice_weights(n, cells)
+    assert weights.shape == weighted_distances.shape == (n, cells + 1)
     np.testing.assert_allclose(weights.sum(axis=1), 1.0, atol=1e-6)
     assert np.all(np.count_nonzero(weights, axis=1) <= 2)
     distances = np.arange(n)[:, None] * cells / n - np.arange(cells + 1)
-    np.testing.assert_allclose(slopes, weights * distances, atol=1e-6)
+    np.testing.assert_allclose(weighted_distances, weights * distances, atol=1e-6)

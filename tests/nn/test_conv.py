@@ -1,4 +1,4 @@
-"""Convolutions against scipy and a loop over the transposed one's formula; both of its forms alike."""
+"""Convolutions match scipy and a loop over the formula of the transposed convolution, in both forms."""
 
 from functools import partial
 
@@ -20,8 +20,8 @@ def random(*shape):
     return jnp.asarray(RNG.standard_normal(shape), jnp.float32)
 
 
-def up_conv_by_hand(x, kernel):
-    """out[o] = sum_i x[i] kernel[o + 1 - 2 i] along both axes."""
+def reference_up_conv(x, kernel):
+    """Compute out[o] = sum_i x[i] kernel[o + 1 - 2 i] along both axes in float64."""
     batch, height, width, _ = x.shape
     out = np.zeros((batch, 2 * height, 2 * width, kernel.shape[-1]))
     for oy in range(2 * height):
@@ -36,7 +36,7 @@ def up_conv_by_hand(x, kernel):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("side", [1, 3, 5])
-def test_conv_is_scipys_correlation(side, mode):
+def test_conv_matches_scipy_correlation(side, mode):
     x, kernel = random(2, 7, 6, 3), random(side, side, 3, 4)
     expected = np.zeros((2, 7, 6, 4))
     for n, c, f in np.ndindex(2, 3, 4):
@@ -47,29 +47,29 @@ def test_conv_is_scipys_correlation(side, mode):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("form", ["subpixel", "native"])
 @pytest.mark.parametrize("shape", [(2, 3, 4, 3), (1, 1, 2, 1)])
-def test_up_conv_is_its_formula(shape, form, mode):
+def test_up_conv_matches_its_formula(shape, form, mode):
     x, kernel = random(*shape), random(4, 4, shape[-1], 2)
     result = modes(partial(conv.up_conv, form=form))[mode](x, kernel)
-    np.testing.assert_allclose(result, up_conv_by_hand(x, kernel), atol=1e-5)
+    np.testing.assert_allclose(result, reference_up_conv(x, kernel), atol=1e-5)
 
 
 def test_both_forms_have_the_same_gradients():
     x, kernel, cotangent = random(2, 4, 5, 3), random(4, 4, 3, 2), random(2, 8, 10, 2)
-    pulled = [jax.vjp(partial(conv.up_conv, form=form), x, kernel)[1](cotangent) for form in ("subpixel", "native")]
-    for subpixel, native in zip(*pulled, strict=True):
+    gradients = [jax.vjp(partial(conv.up_conv, form=form), x, kernel)[1](cotangent) for form in ("subpixel", "native")]
+    for subpixel, native in zip(*gradients, strict=True):
         np.testing.assert_allclose(subpixel, native, rtol=1e-4, atol=1e-4)
 
 
-def test_the_gradient_is_the_adjoint():
-    """Linear in each argument: <U(x, k), y> = <x, dx> = <k, dk>."""
+def test_up_conv_gradients_are_adjoints():
+    """The operation is linear in each argument: <U(x, k), y> = <x, dx> = <k, dk>."""
     x, kernel, y = random(1, 3, 3, 2), random(4, 4, 2, 3), random(1, 6, 6, 3)
-    product = np.vdot(up_conv_by_hand(x, kernel), y)
-    for argument, pulled in zip((x, kernel), jax.vjp(conv.up_conv, x, kernel)[1](y), strict=True):
-        np.testing.assert_allclose(jnp.vdot(argument, pulled), product, rtol=1e-3)
+    product = np.vdot(reference_up_conv(x, kernel), y)
+    for argument, gradient in zip((x, kernel), jax.vjp(conv.up_conv, x, kernel)[1](y), strict=True):
+        np.testing.assert_allclose(jnp.vdot(argument, gradient), product, rtol=1e-3)
 
 
 @pytest.mark.parametrize(("backend", "form"), [("cpu", "subpixel"), ("gpu", "native"), ("tpu", "native")])
-def test_the_form_follows_the_backend(backend, form, monkeypatch):
+def test_default_form_depends_on_the_backend(backend, form, monkeypatch):
     monkeypatch.setattr(conv.jax, "default_backend", lambda: backend)
     x, kernel = random(1, 3, 3, 2), random(4, 4, 2, 3)
     dilated = "lhs_dilation=(2, 2)" in str(jax.make_jaxpr(lambda *args: conv.up_conv(*args))(x, kernel))
@@ -91,17 +91,17 @@ def test_modules_keep_float32_parameters_and_add_their_bias(module, sides, dtype
     np.testing.assert_allclose(difference, [1, 2, 3], atol=1e-5 if dtype == jnp.float32 else 2e-2)
 
 
-class TestStart:
-    """`torch`: uniform within 1 / sqrt(fan_in), kernel and bias alike; `he`: normal of variance 2 / fan_in."""
+class TestInitializers:
+    """`torch` is uniform in +-1 / sqrt(fan_in) for kernel and bias; `he` is normal with variance 2 / fan_in."""
 
     def params(self, module, init, channels, features):
-        layer = module(features, initialiser=init)
+        layer = module(features, initializer=init)
         _, variables = layer.init_with_output(jax.random.key(1), jnp.zeros((1, 4, 4, channels)))
         return variables["params"]
 
-    # PyTorch counts the inputs of a convolution, and the outputs of a transposed one.
+    # PyTorch's fan-in counts the input channels of a convolution, but the output channels of a transposed one.
     @pytest.mark.parametrize(("module", "fan_in"), [(conv.Conv, 9 * 16), (conv.UpConv, 16 * 48)])
-    def test_torch(self, module, fan_in):
+    def test_torch_is_uniform_within_the_fan_in_bound(self, module, fan_in):
         params = self.params(module, "torch", 16, 48)
         bound = 1 / np.sqrt(fan_in)
         for leaf in params.values():
@@ -109,19 +109,19 @@ class TestStart:
             assert float(jnp.abs(leaf).max()) > 0.85 * bound
         assert float(jnp.std(params["kernel"])) == pytest.approx(bound / np.sqrt(3), rel=0.05)
 
-    def test_he(self):
+    def test_he_has_variance_two_over_fan_in_and_zero_bias(self):
         params = self.params(conv.Conv, "he", 16, 48)
         np.testing.assert_array_equal(params["bias"], 0.0)
         assert float(jnp.std(params["kernel"])) == pytest.approx(np.sqrt(2 / (9 * 16)), rel=0.05)
 
-    def test_he_starts_an_upconvolution_small_enough(self):
-        """Flax's fan-in of the whole 4x4 kernel."""
+    def test_he_fan_in_of_up_conv_counts_the_whole_kernel(self):
+        """The fan-in is 16 times the input channels, as in flax."""
         params = self.params(conv.UpConv, "he", 16, 48)
         np.testing.assert_array_equal(params["bias"], 0.0)
         assert float(jnp.std(params["kernel"])) == pytest.approx(np.sqrt(2 / (16 * 16)), rel=0.05)
 
 
-def test_a_deep_stack_of_he_layers_neither_fades_nor_explodes():
+def test_deep_stack_of_he_layers_preserves_the_scale():
     class Stack(nn.Module):
         @nn.compact
         def __call__(self, x):
@@ -137,7 +137,7 @@ def test_a_deep_stack_of_he_layers_neither_fades_nor_explodes():
     ("init", "linen"),
     [("he", nn.initializers.he_normal()), ("torch", nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"))],
 )
-def test_kernels_drawn_as_matrices_are_linens_own(key, init, linen):
+def test_kernels_drawn_as_matrices_equal_those_of_linen(key, init, linen):
     shape = (3, 3, 8, 5)
     drawn = conv.kernel_init(init)(key, shape, jnp.float32)
     np.testing.assert_array_equal(drawn, linen(key, shape, jnp.float32))

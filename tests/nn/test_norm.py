@@ -1,4 +1,4 @@
-"""Normalisation over the batch, and the network without it that does the same."""
+"""Batch normalization, and the equivalent network with the normalization folded in."""
 
 import flax.linen as nn
 import jax
@@ -14,7 +14,7 @@ X = jnp.asarray(RNG.normal(3.0, 2.0, (4, 6, 5, 3)), jnp.float32)
 
 
 class Net(nn.Module):
-    """A convolution whose channels are normalize_batch while it trains, and one that is not."""
+    """A convolution that is batch-normalized during training, and a second one that is not."""
 
     dtype: str = "float32"
 
@@ -25,55 +25,55 @@ class Net(nn.Module):
         return Conv(4, name="second")(nn.relu(x))
 
 
-def lively(tree):
+def randomize(tree):
     return jax.tree.map(lambda x: jnp.asarray(RNG.uniform(0.5, 2.0, x.shape), jnp.float32), tree)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_channels_are_normal_over_the_batch(compiled):
-    class Bare(nn.Module):
+def test_channels_are_normalized_over_batch_and_positions(compiled):
+    class NormOnly(nn.Module):
         @nn.compact
         def __call__(self, x):
             return norm.normalize_batch(x, "x")
 
-    params = lively(Bare().init(jax.random.key(0), X)["params"])
+    params = randomize(NormOnly().init(jax.random.key(0), X)["params"])
     start = {"x_norm": {"mean": jnp.zeros(3), "var": jnp.ones(3)}}
 
     def call(x):
-        return Bare().apply({"params": params, "batch_stats": start}, x, mutable=["batch_stats"])
+        return NormOnly().apply({"params": params, "batch_stats": start}, x, mutable=["batch_stats"])
 
-    found, seen = (jax.jit(call) if compiled else call)(X)
+    result, updated = (jax.jit(call) if compiled else call)(X)
     x = np.asarray(X, float)
     mean, var = x.mean(axis=(0, 1, 2)), x.var(axis=(0, 1, 2))
     scale, bias = (np.asarray(params["x_norm"][name], float) for name in ("scale", "bias"))
-    np.testing.assert_allclose(found, (x - mean) / np.sqrt(var + 1e-5) * scale + bias, atol=1e-4)
-    np.testing.assert_allclose(seen["batch_stats"]["x_norm"]["mean"], 0.01 * mean, rtol=1e-4)
-    np.testing.assert_allclose(seen["batch_stats"]["x_norm"]["var"], 0.99 + 0.01 * var, rtol=1e-4)
+    np.testing.assert_allclose(result, (x - mean) / np.sqrt(var + 1e-5) * scale + bias, atol=1e-4)
+    np.testing.assert_allclose(updated["batch_stats"]["x_norm"]["mean"], 0.01 * mean, rtol=1e-4)
+    np.testing.assert_allclose(updated["batch_stats"]["x_norm"]["var"], 0.99 + 0.01 * var, rtol=1e-4)
 
 
-def test_folded_it_does_the_same_without():
+def test_folded_network_gives_the_same_output():
     variables = Net().init(jax.random.key(0), X, True)
-    params, statistics = lively(variables["params"]), lively(variables["batch_stats"])
-    paints = norm.fold_batch_norm(params, statistics)
-    assert sorted(paints) == ["first", "second"]
+    params, statistics = randomize(variables["params"]), randomize(variables["batch_stats"])
+    folded = norm.fold_batch_norm(params, statistics)
+    assert sorted(folded) == ["first", "second"]
     hidden = Conv(2).apply({"params": params["first"]}, X)
-    seen = statistics["first_norm"]
-    normal = (hidden - seen["mean"].reshape(1, 1, 1, 2)) / jnp.sqrt(seen["var"] + 1e-5).reshape(1, 1, 1, 2)
-    normal = normal * params["first_norm"]["scale"].reshape(1, 1, 1, 2) + params["first_norm"]["bias"].reshape(
+    stats = statistics["first_norm"]
+    normalized = (hidden - stats["mean"].reshape(1, 1, 1, 2)) / jnp.sqrt(stats["var"] + 1e-5).reshape(1, 1, 1, 2)
+    normalized = normalized * params["first_norm"]["scale"].reshape(1, 1, 1, 2) + params["first_norm"]["bias"].reshape(
         1, 1, 1, 2
     )
-    expected = Conv(4).apply({"params": params["second"]}, nn.relu(normal))
-    np.testing.assert_allclose(Net().apply({"params": paints}, X), expected, rtol=1e-4, atol=1e-4)
+    expected = Conv(4).apply({"params": params["second"]}, nn.relu(normalized))
+    np.testing.assert_allclose(Net().apply({"params": folded}, X), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_without_any_nothing_changes():
-    params = lively(Net().init(jax.random.key(0), X)["params"])
-    paints = norm.fold_batch_norm(params, {})
-    assert all(paints[name] is params[name] for name in params)
-    assert sorted(paints) == sorted(params)
+def test_folding_without_normalization_returns_the_parameters():
+    params = randomize(Net().init(jax.random.key(0), X)["params"])
+    folded = norm.fold_batch_norm(params, {})
+    assert all(folded[name] is params[name] for name in params)
+    assert sorted(folded) == sorted(params)
 
 
-def test_statistics_are_float32_where_the_rest_is_not():
-    pictures, variables = Net("bfloat16").init_with_output(jax.random.key(0), X, True)
-    assert pictures.dtype == jnp.float32
+def test_parameters_and_statistics_are_float32_in_a_bfloat16_network():
+    out, variables = Net("bfloat16").init_with_output(jax.random.key(0), X, True)
+    assert out.dtype == jnp.float32
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}

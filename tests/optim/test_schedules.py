@@ -1,4 +1,4 @@
-"""Schedules by value."""
+"""Values of schedules."""
 
 import jax
 import jax.numpy as jnp
@@ -7,9 +7,11 @@ import pytest
 
 from specjax.optim.schedules import ScheduleSpec
 
+STEPS = 8  # length of the training, for schedules without a length of their own
 
-def values(spec, steps):
-    return [float(spec.build()(step)) for step in steps]
+
+def evaluate(spec, steps):
+    return [float(spec.build(STEPS)(step)) for step in steps]
 
 
 @pytest.mark.parametrize(
@@ -34,8 +36,8 @@ def values(spec, steps):
         (ScheduleSpec("restarts", 1.0, 0.0, over=5, cycles=1), {0: 1.0, 5: 0.0, 6: 0.0}),
     ],
 )
-def test_values(spec, expected):
-    np.testing.assert_allclose(values(spec, expected), list(expected.values()), atol=1e-6)
+def test_schedule_has_the_expected_values(spec, expected):
+    np.testing.assert_allclose(evaluate(spec, expected), list(expected.values()), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -51,21 +53,21 @@ def test_values(spec, expected):
         ),
     ],
 )
-def test_a_warmup_rises_straight_and_puts_the_rest_off(spec, expected):
-    np.testing.assert_allclose(values(spec, expected), list(expected.values()), atol=1e-6)
+def test_warmup_is_linear_and_delays_the_schedule(spec, expected):
+    np.testing.assert_allclose(evaluate(spec, expected), list(expected.values()), atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["constant", "linear", "cosine", "restarts", "steps"])
-def test_every_kind_may_be_traced(kind):
+def test_every_kind_can_be_traced(kind):
     spec = ScheduleSpec(kind, 0.7, 0.1, over=5, warmup=2, restart_scale=0.9, cycles=3)
     steps = jnp.arange(20)
-    eager = values(spec, range(20))
-    with jax.numpy_dtype_promotion("standard"):  # optax's own schedules compare whole steps with real ones
-        np.testing.assert_allclose(jax.jit(jax.vmap(spec.build()))(steps), eager, atol=1e-6)
-        np.testing.assert_allclose([jax.jit(spec.build())(step) for step in steps[:3]], eager[:3], atol=1e-6)
+    eager = evaluate(spec, range(20))
+    with jax.numpy_dtype_promotion("standard"):  # optax compares integer steps with floats
+        np.testing.assert_allclose(jax.jit(jax.vmap(spec.build(STEPS)))(steps), eager, atol=1e-6)
+        np.testing.assert_allclose([jax.jit(spec.build(STEPS))(step) for step in steps[:3]], eager[:3], atol=1e-6)
 
 
-def test_specs_are_data():
+def test_specs_are_comparable_and_hashable():
     spec = ScheduleSpec("linear", 1.0, 0.0, over=3)
     assert spec == ScheduleSpec("linear", 1.0, 0.0, over=3)
     assert hash(spec) == hash(ScheduleSpec("linear", 1.0, 0.0, over=3))
@@ -73,15 +75,21 @@ def test_specs_are_data():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"over": 0}, "over=0"), ({"warmup": -1}, "warmup >= 0"), ({"cycles": 0}, "cycles=0")],
+    [({"over": -1}, "over=-1"), ({"warmup": -1}, "warmup=-1"), ({"cycles": 0}, "cycles=0")],
 )
-def test_numbers_that_make_no_schedule_are_refused(options, message):
+def test_numbers_out_of_range_raise(options, message):
     with pytest.raises(ValueError, match=message):
         ScheduleSpec(**options)
 
 
-def test_an_unknown_kind_is_refused():
+def test_unknown_kind_raises():
     spec = ScheduleSpec()
-    object.__setattr__(spec, "kind", "sawtooth")  # past the checked signatures of these tests
+    object.__setattr__(spec, "kind", "sawtooth")  # bypasses the type checks, which run only in tests
     with pytest.raises(ValueError, match="'sawtooth' is unknown: choose one of constant, linear, cosine"):
         spec.__post_init__()
+
+
+@pytest.mark.parametrize("kind", ["linear", "cosine", "restarts"])
+def test_schedule_without_length_covers_the_whole_training(kind):
+    default, explicit = ScheduleSpec(kind, 1.0, 0.1), ScheduleSpec(kind, 1.0, 0.1, over=STEPS)
+    np.testing.assert_array_equal(evaluate(default, range(STEPS + 3)), evaluate(explicit, range(STEPS + 3)))

@@ -1,4 +1,4 @@
-"""Pictures for people: shapes, colours that rise in lightness, thin lines kept."""
+"""Rendered images: shapes, a colormap of increasing lightness, and downsampling that keeps thin lines."""
 
 import numpy as np
 import pytest
@@ -9,25 +9,25 @@ RNG = np.random.default_rng(0)
 
 
 def lightness(rgb):
-    """CIE L* of sRGB bytes."""
+    """Compute the CIE lightness L* of sRGB bytes."""
     c = np.asarray(rgb, float) / 255
     linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
     y = linear @ [0.2126, 0.7152, 0.0722]
     return np.where(y > (6 / 29) ** 3, 116 * np.cbrt(y) - 16, y * (29 / 3) ** 3)
 
 
-def test_colours_rise_in_lightness():
+def test_colormap_increases_in_lightness():
     levels = lightness(render.apply_colormap(np.linspace(0, 1, 256)[None])[0])
     assert levels[0] < 2
     assert levels[-1] > 95
     assert np.diff(levels[::8]).min() > 0
-    # Bytes are whole numbers: neighbours may dip by one.
+    # Adjacent colors may decrease slightly because of rounding to bytes.
     assert np.diff(levels).min() > -0.5
-    # Evenly: no part of the scale rises at twice the mean.
+    # No part of the scale may rise at more than twice the mean rate.
     assert np.diff(levels[::16]).max() < 2 * (levels[-1] - levels[0]) / 16
 
 
-def test_colours_are_bytes_and_levels_are_clipped():
+def test_colors_are_bytes_and_levels_are_clipped():
     levels = np.array([[-1.0, 0.0, 1.0, 2.0, np.nan, np.inf]])
     rgb = render.apply_colormap(levels)
     assert rgb.dtype == np.uint8
@@ -39,7 +39,7 @@ def test_colours_are_bytes_and_levels_are_clipped():
 
 
 @pytest.mark.parametrize(("shape", "factor"), [((12, 8), 4), ((13, 11), 4), ((5, 5), 1), ((6, 9), 3)])
-def test_shrink_keeps_maxima(shape, factor):
+def test_shrink_takes_block_maxima(shape, factor):
     picture = RNG.random(shape)
     small = render.shrink(picture, factor)
     assert small.shape == tuple(n // factor for n in shape)
@@ -49,13 +49,13 @@ def test_shrink_keeps_maxima(shape, factor):
             assert small[i, j] == block.max()
 
 
-def test_a_thin_line_stays_visible():
+def test_thin_line_stays_visible():
     picture = np.zeros((100, 100))
     picture[37] = 1.0
     np.testing.assert_array_equal(render.shrink(picture, 10)[3], 1.0)
 
 
-def test_a_grid_places_its_pictures_apart():
+def test_tile_separates_images_by_the_margin():
     pictures = [[np.full((10, 20, 3), 40 * (3 * i + j), np.uint8) for j in range(3)] for i in range(2)]
     sheet = render.tile(pictures, ["a", "b", "c"], margin=5)
     assert sheet.dtype == np.uint8
@@ -66,12 +66,12 @@ def test_a_grid_places_its_pictures_apart():
             np.testing.assert_array_equal(sheet[top : top + 10, left : left + 20], pictures[i][j])
 
 
-def test_titles_take_a_column_and_captions_are_written():
+def test_titles_add_a_column_and_captions_are_drawn():
     picture = np.full((30, 60, 3), 255, np.uint8)
-    plain, written = (render.tile([[picture]], [caption], ["row"]) for caption in ("", "caption"))
+    plain, captioned = (render.tile([[picture]], [caption], ["row"]) for caption in ("", "caption"))
     assert plain.shape == (22 + 36, 110 + 66, 3)
     assert (plain[:, :110] < 128).any()
-    assert (written[:22, 110:] < 128).any()
+    assert (captioned[:22, 110:] < 128).any()
     assert not (plain[:22, 110:] < 128).any()
 
 
@@ -83,10 +83,10 @@ class TestSpectrogram:
         sheet = render.spectrogram(levels, size=size, **options)
         assert sheet.dtype == np.uint8
         assert sheet.shape == (30 + 60 + 45, 70 + 80 + 20, 3)
-        # The axis' ticks touch the first column.
+        # The ticks of the axis touch the first column, so it is left out.
         return sheet[self.TOP : self.TOP + 60, self.LEFT + 1 : self.LEFT + 80]
 
-    def test_low_frequencies_are_at_the_bottom_and_time_runs_right(self):
+    def test_low_frequencies_are_at_the_bottom_and_time_runs_to_the_right(self):
         levels = np.zeros((40, 40))
         levels[:4, :4] = 1.0
         bright = lightness(self.field(levels)) > 50
@@ -94,7 +94,7 @@ class TestSpectrogram:
         assert rows.min() > 45
         assert columns.max() < 15
 
-    def test_a_part_of_the_rows_is_enlarged(self):
+    def test_range_of_rows_fills_the_plot(self):
         levels = np.zeros((40, 40))
         levels[10:20] = 1.0
         assert lightness(self.field(levels, rows=(10, 20), title="part")).min() > 90
@@ -105,8 +105,8 @@ class TestSpectrogram:
         assert (sheet[:, :70] < 128).any()
         assert (sheet[-45:] < 128).any()
 
-    def test_a_line_stands_at_its_frequency(self):
-        """220 Hz, drawn: the brightest line of pixels lies where the axis has 220 between its ticks."""
+    def test_line_is_drawn_at_its_frequency(self):
+        """The brightest pixel row of a tone of 220 Hz is where the axis has 220 Hz."""
         levels = np.zeros((500, 20))
         levels[55] = 1.0
         field = lightness(self.field(levels, row_hz=4.0, rows=(40, 70)))
@@ -125,5 +125,5 @@ class TestSpectrogram:
         (0, 60, [0, 10, 20, 30, 40, 50, 60]),
     ],
 )
-def test_axes_carry_round_numbers(low, high, expected):
+def test_round_numbers_lie_within_the_limits(low, high, expected):
     assert render.round_numbers(float(low), float(high)) == expected

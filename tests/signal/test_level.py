@@ -1,4 +1,4 @@
-"""Decibels against librosa's; back again; silence."""
+"""Decibels compared with librosa, their inverses, and silence."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ POWER = (10.0 ** np.random.default_rng(0).uniform(-14, 4, (6, 7))).astype(np.flo
 @pytest.mark.parametrize("mode", ["plain", "jit", "vmap"])
 @pytest.mark.parametrize("reference", [1.0, 20.0])
 @pytest.mark.parametrize("range_db", [None, 80.0, 30.0])
-def test_levels_are_librosas(mode, reference, range_db):
+def test_levels_match_librosa(mode, reference, range_db):
     result = modes(lambda p: power_to_db(p, reference=reference, range_db=range_db))[mode](jnp.asarray(POWER))
     np.testing.assert_allclose(result, librosa.power_to_db(POWER, ref=reference, top_db=range_db), atol=1e-4)
     result = modes(lambda p: amplitude_to_db(p, reference=reference, range_db=range_db))[mode](jnp.asarray(POWER))
@@ -23,7 +23,7 @@ def test_levels_are_librosas(mode, reference, range_db):
     np.testing.assert_allclose(result, expected, atol=1e-4)
 
 
-def test_back_and_forth():
+def test_inverses_restore_levels_and_match_librosa():
     levels = jnp.linspace(-90.0, 40.0, 30)
     np.testing.assert_allclose(power_to_db(db_to_power(levels)), levels, atol=1e-4)
     np.testing.assert_allclose(
@@ -34,33 +34,33 @@ def test_back_and_forth():
 
 
 @pytest.mark.parametrize("function", [power_to_db, amplitude_to_db])
-def test_silence_is_at_the_floor(function):
+def test_silence_is_clipped_with_finite_gradient(function):
     value, gradient = jax.value_and_grad(lambda x: function(x, range_db=80.0).sum())(jnp.zeros(5))
     assert value == pytest.approx(5 * -100)
     assert np.all(np.isfinite(gradient))
 
 
 @pytest.mark.parametrize("mode", ["plain", "jit"])
-def test_the_reference_may_be_told_of_the_power(mode):
+def test_reference_may_be_a_function_or_an_array(mode):
     expected = librosa.power_to_db(POWER, ref=np.max, top_db=None)
     for reference in (jnp.max, jnp.asarray(POWER.max())):
-        found = modes(lambda p, r=reference: power_to_db(p, reference=r))[mode](jnp.asarray(POWER))
-        np.testing.assert_allclose(found, expected, atol=1e-4)
+        result = modes(lambda p, r=reference: power_to_db(p, reference=r))[mode](jnp.asarray(POWER))
+        np.testing.assert_allclose(result, expected, atol=1e-4)
 
 
-def test_the_floor_lies_below_the_greatest_of_the_axes_named():
-    both = jnp.stack([jnp.asarray(POWER), 1e-6 * jnp.asarray(POWER)])
-    found = power_to_db(both, range_db=30.0, least=1e-30, axis=(-2, -1))
-    for each, levels in zip(both, found, strict=True):
-        np.testing.assert_allclose(levels, power_to_db(each, range_db=30.0, least=1e-30), atol=1e-4)
+def test_range_db_is_relative_to_the_maximum_over_axis():
+    batch = jnp.stack([jnp.asarray(POWER), 1e-6 * jnp.asarray(POWER)])
+    result = power_to_db(batch, range_db=30.0, amin=1e-30, axis=(-2, -1))
+    for example, levels in zip(batch, result, strict=True):
+        np.testing.assert_allclose(levels, power_to_db(example, range_db=30.0, amin=1e-30), atol=1e-4)
 
 
-def test_the_faintest_and_the_loudest_are_finite():
-    found = np.asarray(amplitude_to_db(jnp.array([0.0, 1e-30, 1e30]), least=1e-25))
-    np.testing.assert_allclose(found, [-500, -500, 600], rtol=1e-5)
+def test_extreme_amplitudes_are_finite():
+    result = np.asarray(amplitude_to_db(jnp.array([0.0, 1e-30, 1e30]), amin=1e-25))
+    np.testing.assert_allclose(result, [-500, -500, 600], rtol=1e-5)
 
 
-@pytest.mark.parametrize("words", [{"reference": 0.0}, {"least": 0.0}, {"range_db": -1.0}])
-def test_bad_references_are_refused(words):
+@pytest.mark.parametrize("options", [{"reference": 0.0}, {"amin": 0.0}, {"range_db": -1.0}])
+def test_invalid_arguments_raise(options):
     with pytest.raises(ValueError, match=r"must be above 0, range_db=.* 0 or more"):
-        power_to_db(jnp.ones(3), **words)
+        power_to_db(jnp.ones(3), **options)

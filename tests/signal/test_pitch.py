@@ -1,4 +1,4 @@
-"""Fundamental frequency against librosa's YIN and known tones; harmonicity of mixtures of known proportion."""
+"""Fundamental frequency compared with librosa's YIN and known tones; harmonicity of mixtures of tone and noise."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ RATE = 8000
 FRAMES = Stft(1024, 256)
 RANGE = {"fmin_hz": 80.0, "fmax_hz": 800.0}
 TIME_S = np.arange(RATE) / RATE
-INNER = slice(3, -3)  # frames that hold no padding
+INNER = slice(3, -3)  # frames without padding
 
 
 def tone(hz, harmonics=6):
@@ -28,38 +28,40 @@ def glide():
 
 
 @pytest.mark.parametrize("mode", ["plain", "jit", "vmap", "batch"])
-def test_pitch_is_librosas(mode):
+def test_pitch_matches_librosa(mode):
     wave = glide()
     result = modes(lambda w: yin(w, RATE, transform=FRAMES, **RANGE))[mode](jnp.asarray(wave))
     expected = librosa.yin(wave.astype(float), fmin=80, fmax=800, sr=RATE, frame_length=1024, hop_length=256)
     assert result.shape == expected.shape
-    assert np.mean(np.isclose(result, expected, rtol=1e-3)) >= 0.95, "a rare tie of two troughs may go the other way"
+    assert np.mean(np.isclose(result, expected, rtol=1e-3)) >= 0.95, (
+        "a rare tie between two minima may be broken differently"
+    )
     np.testing.assert_allclose(result[INNER], expected[INNER], rtol=1e-3)
 
 
 @pytest.mark.parametrize("hz", [97.3, 220.0, 415.3, 523.0])
-def test_pitch_is_the_tones(hz):
+def test_pitch_of_a_tone_is_its_frequency(hz):
     result = yin(jnp.asarray(tone(hz)), RATE, transform=FRAMES, **RANGE)
     cents = 1200 * np.log2(np.asarray(result)[INNER] / hz)
     np.testing.assert_allclose(cents, 0, atol=10)
 
 
-def test_a_tone_is_harmonic_and_noise_is_not():
+def test_harmonicity_is_high_for_a_tone_and_low_for_noise():
     noise = np.random.default_rng(0).standard_normal(RATE)
-    words = {"transform": FRAMES, **RANGE}
+    options = {"transform": FRAMES, **RANGE}
 
-    def of(wave):
-        return harmonicity(jnp.asarray(wave, jnp.float32), RATE, **words)[INNER]
+    def measure(wave):
+        return harmonicity(jnp.asarray(wave, jnp.float32), RATE, **options)[INNER]
 
-    assert np.min(of(tone(220.0) + 0.3)) > 0.98, "what is constant is no part of it"
-    assert np.median(of(noise)) < 0.35
+    assert np.min(measure(tone(220.0) + 0.3)) > 0.98, "a constant offset does not count"
+    assert np.median(measure(noise)) < 0.35
     brown = np.cumsum(noise)
-    assert np.median(of(brown / np.abs(brown).max())) < 0.6, "what falls off slowly is no period"
-    assert np.max(of(np.sin(2 * np.pi * 20 * TIME_S))) < 0.1, "nor is a wave longer than any that is looked for"
+    assert np.median(measure(brown / np.abs(brown).max())) < 0.6, "a slowly decaying autocorrelation is not a period"
+    assert np.max(measure(np.sin(2 * np.pi * 20 * TIME_S))) < 0.1, "nor is a period longer than the search range"
 
 
-def test_harmonicity_is_that_of_longer_sums():
-    """In double precision, by numpy's correlations: the highest peak, by a parabola, over the window's own."""
+def test_harmonicity_matches_float64_reference():
+    """Reference: highest peak, refined by a parabola, of the autocorrelation divided by that of the window."""
     wave = glide()
     frames = np.lib.stride_tricks.sliding_window_view(wave.astype(float), 1024)[::256]
     taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1024) / 1024)
@@ -69,34 +71,34 @@ def test_harmonicity_is_that_of_longer_sums():
         return np.array([np.dot(x[: len(x) - k], x[k:]) for k in range(longest + 1)])
 
     expected = []
-    for each in frames:
-        r = correlation((each - each.mean()) * taper)
+    for frame in frames:
+        r = correlation((frame - frame.mean()) * taper)
         r = r / r[0] / (correlation(taper) / np.dot(taper, taper))
-        tops = [
+        peaks = [
             r[k] - (r[k + 1] - r[k - 1]) ** 2 / (8 * (r[k - 1] - 2 * r[k] + r[k + 1]))
             for k in range(shortest, longest)
             if r[k] > r[k - 1] and r[k] >= r[k + 1]
         ]
-        expected.append(min(max([*tops, 0]), 1))
-    found = harmonicity(jnp.asarray(wave), RATE, transform=Stft(1024, 256, center=False), **RANGE)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+        expected.append(min(max([*peaks, 0]), 1))
+    result = harmonicity(jnp.asarray(wave), RATE, transform=Stft(1024, 256, center=False), **RANGE)
+    np.testing.assert_allclose(result, expected, atol=1e-4)
 
 
-def test_the_first_trough_below_the_threshold_is_the_period():
-    """Of a wave whose every second period differs a little, either may be meant."""
-    double = tone(200.0) + 0.3 * np.sin(2 * np.pi * 100 * TIME_S).astype(np.float32)
+def test_period_is_the_first_minimum_below_the_threshold():
+    """If every second period differs slightly, the threshold decides between the period and its double."""
+    wave = tone(200.0) + 0.3 * np.sin(2 * np.pi * 100 * TIME_S).astype(np.float32)
     for threshold, hz in ((0.05, 100), (0.2, 200)):
-        found = yin(jnp.asarray(double), RATE, transform=FRAMES, threshold=threshold, **RANGE)
-        np.testing.assert_allclose(found[INNER], hz, rtol=0.01)
+        result = yin(jnp.asarray(wave), RATE, transform=FRAMES, threshold=threshold, **RANGE)
+        np.testing.assert_allclose(result[INNER], hz, rtol=0.01)
 
 
-@pytest.mark.parametrize("part", [0.5, 0.8, 0.95])
-def test_harmonicity_is_the_tones_part_of_the_power(part):
-    pure = tone(220.0, 3)
+@pytest.mark.parametrize("fraction", [0.5, 0.8, 0.95])
+def test_harmonicity_is_the_fraction_of_power_in_the_tone(fraction):
+    clean = tone(220.0, 3)
     noise = np.random.default_rng(1).standard_normal(RATE)
-    mixture = pure / pure.std() * np.sqrt(part) + noise / noise.std() * np.sqrt(1 - part)
+    mixture = clean / clean.std() * np.sqrt(fraction) + noise / noise.std() * np.sqrt(1 - fraction)
     measured = harmonicity(jnp.asarray(mixture, jnp.float32), RATE, transform=FRAMES, **RANGE)[INNER]
-    assert np.mean(measured) == pytest.approx(part, abs=0.06)
+    assert np.mean(measured) == pytest.approx(fraction, abs=0.06)
 
 
 @pytest.mark.parametrize("mode", ["jit", "vmap", "batch"])
@@ -109,8 +111,10 @@ def test_harmonicity_is_the_same_in_every_mode(mode):
 @pytest.mark.parametrize("wave", [np.zeros(4000), np.ones(4000), np.eye(1, 4000, 2000)[0]])
 def test_degenerate_waves_have_finite_values_and_gradients(wave):
     for function in (yin, harmonicity):
-        slope = jax.jit(jax.value_and_grad(lambda w, f=function: f(w, RATE, transform=FRAMES, **RANGE).sum()))
-        value, gradient = slope(jnp.asarray(wave, jnp.float32))
+        value_and_gradient = jax.jit(
+            jax.value_and_grad(lambda w, f=function: f(w, RATE, transform=FRAMES, **RANGE).sum())
+        )
+        value, gradient = value_and_gradient(jnp.asarray(wave, jnp.float32))
         assert np.isfinite(value)
         assert np.all(np.isfinite(gradient))
 
@@ -120,11 +124,11 @@ def test_degenerate_waves_have_finite_values_and_gradients(wave):
     [
         ((0.0, 400.0), "fmin_hz=0.0 must be above 0"),
         ((400.0, 300.0), "fmin_hz=400.0 must be above 0 and below fmax_hz=300.0"),
-        ((100.0, 5000.0), "at most half of 8000 Hz"),
+        ((100.0, 5000.0), "at most half of the sample rate of 8000 Hz"),
         ((5.0, 400.0), "too short for fmin_hz=5.0: they must be longer than 1 x 1600 samples"),
-        ((100.0, 101.0), "no period from 100.0 to 101.0 Hz"),
+        ((100.0, 101.0), "no period lies between 100.0 and 101.0 Hz"),
     ],
 )
-def test_bad_ranges_are_refused(limits, message):
+def test_invalid_frequency_ranges_raise(limits, message):
     with pytest.raises(ValueError, match=message):
         yin(jnp.zeros(4000), RATE, fmin_hz=limits[0], fmax_hz=limits[1], transform=FRAMES)

@@ -1,4 +1,4 @@
-"""Conventions against librosa, by hand, and the author's own files; the way back; refusals."""
+"""Presets compared with librosa and with published files; conversion back to magnitudes; invalid arguments."""
 
 import dataclasses
 
@@ -19,7 +19,8 @@ RNG = np.random.default_rng(0)
 WAVE = (0.1 * RNG.standard_normal(12000)).astype(np.float32)
 
 
-def by_hand(name):
+def librosa_spectrogram(name):
+    """Spectrogram of `WAVE` with the convention of a preset, computed with librosa."""
     if name == "librosa":
         return librosa.feature.melspectrogram(y=WAVE, sr=22050)
     if name == "melodygan":
@@ -39,22 +40,26 @@ def by_hand(name):
 
 @pytest.mark.parametrize("mode", ["plain", "jit", "vmap", "batch"])
 @pytest.mark.parametrize("name", PRESETS)
-def test_presets_are_what_they_are_named_after(name, mode):
-    made = modes(lambda w: spectrogram(w, PRESETS[name]))[mode](jnp.asarray(WAVE))
-    assert made.preset == PRESETS[name]
-    np.testing.assert_allclose(made.values, by_hand(name), rtol=1e-4, atol=1e-4)
+def test_presets_match_librosa(name, mode):
+    result = modes(lambda w: spectrogram(w, PRESETS[name]))[mode](jnp.asarray(WAVE))
+    assert result.preset == PRESETS[name]
+    np.testing.assert_allclose(result.values, librosa_spectrogram(name), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["AngryCrowd5.0", "roosters5.0"])
-def test_wyses_are_his_own(name, real_data):
-    """To 1e-5 in double precision, which librosa takes; in single one place in a thousand, near -80 dB, may be off."""
+def test_wyse_preset_matches_published_files(name, real_data):
+    """Compare with the files that Wyse published.
+
+    In double precision, which librosa uses, the error is below 1e-5. In single precision one value in a thousand, near
+    -80 dB, may exceed that.
+    """
     wave, rate = soundfile.read(real_data / "wyse_pairs" / f"{name}.wav")
     assert rate == 22050
-    his = np.asarray(Image.open(real_data / "wyse_pairs" / f"{name}.tif"))
+    published = np.asarray(Image.open(real_data / "wyse_pairs" / f"{name}.tif"))
     wave = np.pad(wave, (0, max(110250 - len(wave), 0)))[:110250]
 
     def error(dtype):
-        return np.abs(np.asarray(spectrogram(jnp.asarray(wave, dtype), PRESETS["wyse"]).values) - his)
+        return np.abs(np.asarray(spectrogram(jnp.asarray(wave, dtype), PRESETS["wyse"]).values) - published)
 
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
         assert error(np.float64).max() < 1e-5
@@ -64,44 +69,46 @@ def test_wyses_are_his_own(name, real_data):
 
 @pytest.mark.parametrize("gain", [1.0, 3e-3])
 @pytest.mark.parametrize("scale", SCALES)
-def test_the_scale_is_undone(scale, gain):
+def test_magnitudes_invert_the_scale(scale, gain):
     preset = Preset(8000, Stft(256, 64), None, scale)
     wave = jnp.asarray(gain * WAVE, jnp.float32)
     expected = np.asarray(magnitude(wave, preset.transform))
     back = np.asarray(magnitudes(spectrogram(wave, preset), preset))
     if scale == "peak_db":
         expected = expected / expected.max()
-    audible = expected > (0.02 if gain == 1 else 0.2) * expected.max()  # the floor of `log_power` is absolute
+    audible = expected > (0.02 if gain == 1 else 0.2) * expected.max()  # the offset in `log_power` is absolute
     np.testing.assert_allclose(back[audible], expected[audible], rtol=2e-3)
 
 
-def test_rows_can_be_either_way_up():
+def test_top_first_flips_the_rows():
     preset = PRESETS["wyse"]
-    made = spectrogram(jnp.asarray(WAVE), preset)
+    result = spectrogram(jnp.asarray(WAVE), preset)
     other = dataclasses.replace(preset, top_first=False)
-    np.testing.assert_array_equal(spectrogram(jnp.asarray(WAVE), other).values, made.values[::-1])
+    np.testing.assert_array_equal(spectrogram(jnp.asarray(WAVE), other).values, result.values[::-1])
     np.testing.assert_allclose(
-        magnitudes(made, preset), magnitudes(Spectrogram(made.values[::-1], other), other), rtol=1e-6
+        magnitudes(result, preset), magnitudes(Spectrogram(result.values[::-1], other), other), rtol=1e-6
     )
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_silence_is_finite_there_and_back(name):
-    def loudness(w):
+def test_silence_has_finite_magnitudes_and_gradients(name):
+    def sum_of_magnitudes(w):
         return jnp.sum(magnitudes(spectrogram(w, PRESETS[name]), PRESETS[name]))
 
-    value, slope = jax.jit(jax.value_and_grad(loudness))(jnp.zeros(6000))
+    value, gradient = jax.jit(jax.value_and_grad(sum_of_magnitudes))(jnp.zeros(6000))
     assert np.isfinite(value)
-    assert np.all(np.isfinite(slope))
+    assert np.all(np.isfinite(gradient))
 
 
-def test_another_presets_spectrogram_is_refused():
-    made = spectrogram(jnp.asarray(WAVE), PRESETS["mvnet"])
-    with pytest.raises(ValueError, match=r"made by another preset: transform is Stft\(n_fft=1024.*; mel is .*scale="):
-        magnitudes(made, PRESETS["ulyanov"])
+def test_spectrogram_of_another_preset_raises():
+    result = spectrogram(jnp.asarray(WAVE), PRESETS["mvnet"])
+    with pytest.raises(
+        ValueError, match=r"computed with another preset: transform is Stft\(n_fft=1024.*; mel is .*scale="
+    ):
+        magnitudes(result, PRESETS["ulyanov"])
 
 
-def test_bad_presets_are_refused():
+def test_invalid_presets_raise():
     with pytest.raises(ValueError, match="scale='db' is unknown: choose one of magnitude, power"):
         Preset(22050, Stft(), Mel(), "db")
     with pytest.raises(ValueError, match="must lie between 1000 and 768000"):

@@ -1,0 +1,1 @@
+"""Live values: values that may be changed while training runs."""

@@ -1,8 +1,8 @@
-"""Changes of a run's knobs while it trains.
+"""Changes of live values while a run trains.
 
-Anyone who can write to the workdir posts a request; the run takes it up between two dispatches, writes down from
-which step on it holds, makes that durable, and only then uses it. A run that is killed therefore replays each change
-at its own step, and ends with the bits of a run in which the changes were known from the start.
+Anyone who can write to the workdir posts a request. The run accepts it between two dispatches: it writes the change and
+its first step to the history, flushes that to disk, and only then uses the change. So a run that is killed replays each
+change at the same step when it resumes, and ends with the same bits as a run that knew all changes from the start.
 """
 
 import json
@@ -21,14 +21,19 @@ from specjax.cli import files
 from specjax.cli.errors import UserError
 from specjax.engine.live.value import LiveValue
 
-FOLLOW_CONFIG = "config"  # the value that gives a knob back to its schedule
-POLL_S = 0.5
+FOLLOW_CONFIG = "config"  # text that returns a live value to its schedule
+POLL_S = 0.5  # seconds between two looks for requests
 
 log = logging.getLogger("specjax")
 
 
 class Change(NamedTuple):
-    """From update `step` (0 is the first) on, these knobs have these values; `request` names who asked."""
+    """New values of live values, by name.
+
+    step: first update to use them; the first update of a run is 0.
+    values: texts as typed by the user, by the name of the live value.
+    request: name of the request that asked for them.
+    """
 
     step: int
     values: dict[str, str]
@@ -36,24 +41,39 @@ class Change(NamedTuple):
 
 
 class Request(NamedTuple):
-    """Values asked for, from update `at_step` on or, if that is None, from the next dispatch on."""
+    """Values asked for by a user.
+
+    at_step: first update to use them; None means the next dispatch.
+    values: texts as typed by the user, by the name of the live value.
+    """
 
     at_step: int | None
     values: dict[str, str]
 
 
 def history_path(workdir: Path) -> Path:
-    """Lines of changes in the order they were taken up. Copied into a fresh workdir, it is replayed there."""
+    """Return the path of the history: one JSON line per change, in the order in which they were accepted.
+
+    A history that is copied into a new workdir is replayed there.
+    """
     return workdir / "knobs.jsonl"
 
 
 def requests_path(workdir: Path) -> Path:
-    """Folder of requests that no run has taken up yet."""
+    """Return the path of the folder of requests that no run has accepted yet."""
     return workdir / "knob_requests"
 
 
 def post(workdir: Path, values: Mapping[str, str], at_step: int | None) -> Path:
-    """Ask the run in `workdir`, or the next one there, for new values; from the next dispatch on if `at_step` is None.
+    """Ask the run in `workdir`, or the next run there, for new values.
+
+    Args:
+      workdir: folder of the run.
+      values: texts by the name of the live value.
+      at_step: first update to use them; None means the next dispatch.
+
+    Returns:
+      Path of the request.
 
     Raises:
       UserError: the folder cannot be written.
@@ -68,117 +88,135 @@ def post(workdir: Path, values: Mapping[str, str], at_step: int | None) -> Path:
     return path
 
 
-def check(values: Mapping[str, str], knobs: Mapping[str, LiveValue]) -> None:
-    """Whether these knobs exist and take these values.
+def check(values: Mapping[str, str], live_values: Mapping[str, LiveValue]) -> None:
+    """Check that the live values named by `values` exist and accept the given texts.
 
     Raises:
-      UserError: they do not; lists the choices.
+      UserError: they do not; the message lists the choices.
     """
     for name, text in values.items():
-        if name not in knobs:
-            raise UserError(f"{name!r} is no knob of this run: choose from {', '.join(knobs)}")
+        if name not in live_values:
+            raise UserError(f"{name!r} is not a live value of this run: choose from {', '.join(live_values)}")
         try:
             if text != FOLLOW_CONFIG:
-                knobs[name].read(text)
+                live_values[name].parse(text)
         except ValueError as error:
             raise UserError(f"{name}: {error}, or {FOLLOW_CONFIG!r} to follow the config again") from error
 
 
 def read_history(workdir: Path) -> list[Change]:
-    """Changes taken up so far; a last line that a kill cut short was never used and is left out.
+    """Read the changes that were accepted so far.
+
+    A last line without line end, written while the run was killed, was never used and is left out.
 
     Raises:
-      UserError: a line that no run wrote.
+      UserError: a line is not a change.
     """
     path = history_path(workdir)
     if not path.exists():
         return []
     *lines, rest = path.read_text(encoding="utf-8").split("\n")
     if rest:
-        log.warning("%s: its last line is unfinished and was never used", path)
-    return [_parse(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
+        log.warning("%s: its last line is incomplete and was never used", path)
+    return [_parse_line(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
 
 
-def waiting(workdir: Path) -> list[Path]:
-    """Files of the requests that no run has taken up yet, oldest first."""
+def list_pending_requests(workdir: Path) -> list[Path]:
+    """List the files of the requests that no run has accepted yet, oldest first."""
     return sorted(requests_path(workdir).glob("*.json"))
 
 
 def read_request(path: Path) -> Request:
-    """What a file asks for.
+    """Read a request.
 
     Raises:
-      UserError: it cannot be read, or nobody posted it.
+      UserError: the file cannot be read, or it is not a request.
     """
     try:
         request = Request(**json.loads(path.read_text(encoding="utf-8")))
         if request.at_step is not None and not _is_step(request.at_step):
-            raise ValueError(f"at_step={request.at_step!r} is not a step")
-        _check_form(request.values)
+            raise ValueError(f"at_step={request.at_step!r} is not a step, expected an integer of at least 0")
+        _check_values(request.values)
     except (OSError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is not a request ({error})") from error
+        raise UserError(f"{path} is not a request ({error}): post it by `specjax knobs`") from error
     return request
 
 
 class Changes:
-    """The changes of one run, equal in all its processes; process 0 reads and writes the files."""
+    """Changes of one run, equal in all its processes. Process 0 reads and writes the files."""
 
-    def __init__(self, workdir: Path, knobs: Mapping[str, LiveValue], share_every: int) -> None:
-        """Read what was changed before.
+    def __init__(self, workdir: Path, live_values: Mapping[str, LiveValue], share_every: int) -> None:
+        """Read the history.
 
         Args:
-          share_every: steps between two agreements, where there are several processes.
+          workdir: folder of the run.
+          live_values: what may be changed, by name.
+          share_every: steps between two broadcasts of new changes, if there are several processes.
+
+        Raises:
+          UserError: the history has a line that is not a change of this run.
         """
-        self._workdir, self._knobs, self._share_every = workdir, knobs, share_every
-        self._first = jax.process_index() == 0
-        self._polled = 0.0
-        self.history = _shared(self._read() if self._first else [])
+        self._workdir, self._live_values, self._share_every = workdir, live_values, share_every
+        self._is_first_process = jax.process_index() == 0
+        self._last_poll = 0.0
+        self.history = _broadcast_changes(self._read_own_history() if self._is_first_process else [])
 
     def poll(self, step: int) -> None:
-        """Take up requests that arrived before update `step`."""
+        """Accept the requests that arrived before update `step`.
+
+        A single process looks for requests every `POLL_S` seconds, several processes every `share_every` steps.
+        """
         if jax.process_count() == 1:
-            if time.monotonic() - self._polled < POLL_S:
+            if time.monotonic() - self._last_poll < POLL_S:
                 return
-            self._polled = time.monotonic()
+            self._last_poll = time.monotonic()
         elif step % self._share_every:
             return
-        self.history += _shared(self._take_up(step) if self._first else [])
+        self.history += _broadcast_changes(self._accept_requests(step) if self._is_first_process else [])
 
-    def _read(self) -> list[Change]:
+    def _read_own_history(self) -> list[Change]:
+        """Read and check the history, and drop an incomplete last line from its file."""
         history = read_history(self._workdir)
         path = history_path(self._workdir)
         for number, change in enumerate(history, 1):
             try:
-                check(change.values, self._knobs)
+                check(change.values, self._live_values)
             except UserError as error:
                 raise UserError(f"{path}:{number}: {error}") from error
         if path.exists():
-            files.write_atomic(path, "".join(map(_line, history)).encode())
+            files.write_atomic(path, "".join(map(_format_line, history)).encode())
         return history
 
-    def _take_up(self, step: int) -> list[Change]:
+    def _accept_requests(self, step: int) -> list[Change]:
+        """Move the pending requests to the history, and rename unusable ones to `*.refused`.
+
+        A request whose name is in the history already was accepted by a run that was killed before it removed the file.
+        """
         known = {change.request for change in self.history}
         new = []
-        for path in waiting(self._workdir):
+        for path in list_pending_requests(self._workdir):
             try:
                 request = read_request(path)
-                check(request.values, self._knobs)
+                check(request.values, self._live_values)
             except UserError as error:
-                log.warning("%s is refused: %s", path, error)
+                log.warning("%s is ignored: %s", path, error)
                 path.rename(path.with_suffix(".refused"))
                 continue
             change = Change(max(step, request.at_step or 0), request.values, path.stem)
             if path.stem not in known:
-                _append_durably(history_path(self._workdir), _line(change))
-                said = ", ".join(f"{name}={text}" for name, text in change.values.items())
-                log.info("from step %d on: %s", change.step, said)
+                _append_and_sync(history_path(self._workdir), _format_line(change))
+                assignments = ", ".join(f"{name}={text}" for name, text in change.values.items())
+                log.info("from step %d on: %s", change.step, assignments)
                 new.append(change)
             path.unlink()
         return new
 
 
-def value_at(history: Sequence[Change], name: str, step: int) -> str | None:
-    """The value in force for update `step`: of those that have begun, the one that began last."""
+def find_value(history: Sequence[Change], name: str, step: int) -> str | None:
+    """Find the text of the live value `name` in force for update `step`, or None if it follows its schedule.
+
+    Of the changes that have begun, the one with the latest first step counts; of equal ones, the last in the history.
+    """
     begun = [change for change in history if change.step <= step and name in change.values]
     if not begun:
         return None
@@ -186,45 +224,56 @@ def value_at(history: Sequence[Change], name: str, step: int) -> str | None:
     return None if text == FOLLOW_CONFIG else text
 
 
-def _shared(changes: list[Change]) -> list[Change]:
-    """Process 0's list, in every process."""
+def _broadcast_changes(changes: list[Change]) -> list[Change]:
+    """Return process 0's list in every process."""
     if jax.process_count() == 1:
         return changes
-    text = np.frombuffer("".join(map(_line, changes)).encode(), np.uint8)
+    text = np.frombuffer("".join(map(_format_line, changes)).encode(), np.uint8)
     count = int(multihost_utils.broadcast_one_to_all(np.asarray(len(text))))
     if not count:
         return []
     sent = text if jax.process_index() == 0 else np.zeros(count, np.uint8)
     lines = bytes(np.asarray(multihost_utils.broadcast_one_to_all(sent))).decode().splitlines()
-    return [_parse(line, "process 0") for line in lines]
+    return [_parse_line(line, "process 0") for line in lines]
 
 
-def _line(change: Change) -> str:
+def _format_line(change: Change) -> str:
+    """Format a change as a line of the history."""
     return json.dumps(change._asdict()) + "\n"
 
 
-def _parse(line: str, where: str) -> Change:
+def _parse_line(line: str, where: str) -> Change:
+    """Parse a line of the history; `where` is its place in error messages.
+
+    Raises:
+      UserError: it is not a change.
+    """
     try:
         change = Change(**json.loads(line))
         if not (_is_step(change.step) and isinstance(change.request, str)):
-            raise ValueError("its step or its request is of another kind")
-        _check_form(change.values)
+            raise ValueError("step must be an integer of at least 0, and request a text")
+        _check_values(change.values)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{where} is not a change ({error}): mend the line, or take it out") from error
+        raise UserError(f"{where} is not a change ({error}): correct the line, or remove it") from error
     return change
 
 
-def _check_form(values: Any) -> None:
-    """ValueError unless `values` maps names to what a person types."""
+def _check_values(values: Any) -> None:
+    """Check that `values` maps names to texts.
+
+    Raises:
+      ValueError: it does not.
+    """
     if not isinstance(values, dict) or not all(isinstance(x, str) for pair in values.items() for x in pair):
-        raise ValueError("its values are no texts by name")
+        raise ValueError("values must map names to texts")
 
 
 def _is_step(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _append_durably(path: Path, text: str) -> None:
+def _append_and_sync(path: Path, text: str) -> None:
+    """Append text to a file, and wait until it is on disk."""
     with open(path, "a", encoding="utf-8") as file:
         file.write(text)
         file.flush()

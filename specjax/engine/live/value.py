@@ -1,4 +1,4 @@
-"""Values that follow the step and that a person may change while training runs."""
+"""Live values: values that follow a schedule and may be changed while training runs."""
 
 import math
 from collections.abc import Callable
@@ -14,25 +14,25 @@ Value = Float[np.ndarray, "..."]
 
 @dataclass(frozen=True)
 class LiveValue:
-    """One such value, an array of fixed shape.
+    """A value that may be changed while training runs, an array of fixed shape.
 
-    schedule: step -> value, where nobody has changed it.
-    read: what a person types, as a value; ValueError says what is accepted.
+    schedule: maps a step to the value in force while nobody has changed it.
+    parse: converts text that a user typed to a value; raises a ValueError that says what is accepted.
     scales: a change multiplies the schedule instead of replacing it.
-    dormant: it rests at 0, and nothing of it is computed until a change names it.
+    dormant: the value is 0, and whatever depends on it is not computed until a change names it.
     """
 
     schedule: Schedule
-    read: Callable[[str], Value]
+    parse: Callable[[str], Value]
     scales: bool = False
     dormant: bool = False
 
 
 def number_parser(low: float, below: float = math.inf) -> Callable[[str], Value]:
-    """Reader of one finite number of at least `low`, and less than `below`."""
+    """Return a parser of a finite number of at least `low` and less than `below`."""
     accepted = f"at least {low:g}" + (f" and below {below:g}" if below < math.inf else "")
 
-    def read(text: str) -> Value:
+    def parse(text: str) -> Value:
         try:
             value = float(text)
         except ValueError:
@@ -41,13 +41,16 @@ def number_parser(low: float, below: float = math.inf) -> Callable[[str], Value]
             raise ValueError(f"{text!r} is not a finite number of {accepted}")
         return np.asarray(value, np.float32)
 
-    return read
+    return parse
 
 
 def label_mask_parser(labels: int) -> Callable[[str], Value]:
-    """Reader of a set of labels such as `0,1,7`, as 1 for those and 0 for the others."""
+    """Return a parser of a set of labels such as `0,1,7` to a mask, 1 for these labels and 0 for the others.
 
-    def read(text: str) -> Value:
+    The mask has shape (labels,).
+    """
+
+    def parse(text: str) -> Value:
         names = text.split(",")
         if not all(name.isdecimal() and int(name) < labels for name in names):
             raise ValueError(f"{text!r} is not a list of labels from 0 to {labels - 1}, such as 0,1,2")
@@ -55,4 +58,4 @@ def label_mask_parser(labels: int) -> Callable[[str], Value]:
         mask[[int(name) for name in names]] = 1.0
         return mask
 
-    return read
+    return parse

@@ -1,4 +1,4 @@
-"""From knobs, as they are configured and as they were changed, to the arrays that a dispatch is given."""
+"""Arrays of live values for a dispatch, computed from their schedules and from the changes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,64 +9,79 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array
 
-from specjax.engine import sharding as meshes
-from specjax.engine.config import INTERVALS, TrainConfig, interval
-from specjax.engine.live.changes import Change, value_at
+from specjax.engine import sharding
+from specjax.engine.config import INTERVALS, TrainConfig, parse_interval
+from specjax.engine.live.changes import Change, find_value
 from specjax.engine.live.value import LiveValue, Value
 from specjax.engine.task import Task
 
-BLOCK = 1024  # steps evaluated ahead, so that the host never waits for the devices to tell it a value
+BLOCK = 1024  # steps for which schedules are evaluated ahead, so that the host rarely waits for the devices
 
 
 class LiveValues:
-    """Values of the knobs that take part, by step."""
+    """Computes the live values that a dispatch needs."""
 
-    def __init__(self, knobs: Mapping[str, LiveValue], mesh: Mesh) -> None:
-        self._knobs, self._mesh = knobs, mesh
-        schedules = {name: knob.schedule for name, knob in knobs.items()}
+    def __init__(self, live_values: Mapping[str, LiveValue], mesh: Mesh) -> None:
+        """Prepare the schedules.
+
+        Args:
+          live_values: the task's live values by name.
+          mesh: devices on which the values are placed.
+        """
+        self._live_values, self._mesh = live_values, mesh
+        schedules = {name: live_value.schedule for name, live_value in live_values.items()}
         self._evaluate = jax.jit(jax.vmap(lambda step: {name: f(step) for name, f in schedules.items()}))
         self._begin = 0
         self._block: dict[str, np.ndarray] = {}
 
     def __call__(self, step: int, count: int, changes: Sequence[Change] = ()) -> dict[str, Array]:
-        """Values for updates `step` to `step + count`, stacked along the first axis, on every device.
+        """Compute the values for updates `step` to `step + count`, replicated on every device.
 
-        A dormant knob is absent until a change names it; from then on it is there, whatever its value.
+        A dormant value is absent until a change names it. From then on it is present, whatever its value.
+
+        Args:
+          step: first update.
+          count: number of updates; values are stacked along a leading axis of this length.
+          changes: history of changes, in the order in which they were accepted.
         """
         values = {}
-        for name, rows in self._scheduled(step, count).items():
-            knob = self._knobs[name]
+        for name, rows in self._evaluate_schedules(step, count).items():
+            live_value = self._live_values[name]
             begun = [change for change in changes if name in change.values and change.step < step + count]
             if begun:
-                values[name] = np.stack([_changed(knob, rows[i, ...], name, step + i, begun) for i in range(count)])
-            elif not knob.dormant:
+                values[name] = np.stack(
+                    [_apply_changes(live_value, rows[i, ...], name, step + i, begun) for i in range(count)]
+                )
+            elif not live_value.dormant:
                 values[name] = rows
-        return meshes.replicate(values, self._mesh)
+        return sharding.place(values, self._mesh)
 
-    def _scheduled(self, step: int, count: int) -> dict[str, np.ndarray]:
+    def _evaluate_schedules(self, step: int, count: int) -> dict[str, np.ndarray]:
+        """Evaluate all schedules for updates `step` to `step + count`, from a block of values computed ahead."""
         if not self._block or not self._begin <= step <= self._begin + BLOCK - count:
-            steps = np.arange(step, step + BLOCK, dtype=np.float32)  # optax divides by whole numbers as floats
+            steps = np.arange(step, step + BLOCK, dtype=np.float32)  # optax divides steps as floats
             self._begin = step
             self._block = {name: np.asarray(x, np.float32) for name, x in jax.device_get(self._evaluate(steps)).items()}
         rows = slice(step - self._begin, step - self._begin + count)
         return {name: x[rows] for name, x in self._block.items()}
 
 
-def initial(knobs: Mapping[str, LiveValue], step: int = 0) -> dict[str, Array]:
-    """Values for one update of a run that nobody changed, as `step` of a task takes them."""
+def initial(live_values: Mapping[str, LiveValue], step: int = 0) -> dict[str, Array]:
+    """Compute the values of update `step` in a run without changes, in the form that `Task.step` takes."""
     at = jnp.float32(step)
-    return {name: jnp.asarray(k.schedule(at), jnp.float32) for name, k in knobs.items() if not k.dormant}
+    return {name: jnp.asarray(v.schedule(at), jnp.float32) for name, v in live_values.items() if not v.dormant}
 
 
 def all_live_values(task: Task, config: TrainConfig) -> dict[str, LiveValue]:
-    """Whatever may be changed while `task` trains: its own knobs, and how often the host does what."""
-    intervals = {name: LiveValue(optax.constant_schedule(getattr(config, name)), interval) for name in INTERVALS}
-    return {**task.live_values, **intervals}
+    """Collect what may be changed while `task` trains: its own live values, and the intervals in `INTERVALS`."""
+    intervals = {name: LiveValue(optax.constant_schedule(getattr(config, name)), parse_interval) for name in INTERVALS}
+    return {**task.live_values(config.steps), **intervals}
 
 
-def _changed(knob: LiveValue, scheduled: Value, name: str, step: int, changes: Sequence[Change]) -> Value:
-    text = value_at(changes, name, step)
+def _apply_changes(live_value: LiveValue, scheduled: Value, name: str, step: int, changes: Sequence[Change]) -> Value:
+    """Return the value of update `step`: the scheduled one, or what the changes make of it."""
+    text = find_value(changes, name, step)
     if text is None:
         return scheduled
-    value = knob.read(text)
-    return np.asarray(scheduled * value, np.float32) if knob.scales else value
+    value = live_value.parse(text)
+    return np.asarray(scheduled * value, np.float32) if live_value.scales else value

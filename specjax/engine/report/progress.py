@@ -1,44 +1,55 @@
-"""The line on a terminal that says how far a run is, how fast, and what its time goes to."""
+"""Progress line of a run: steps, metrics, speed, time left, and shares of the time spent."""
 
 import math
 import sys
 import time
+from collections.abc import Mapping
 
 
 class Progress:
-    """One line a second on a terminal, one every ten elsewhere: step, speed, time left, where the time goes."""
+    """Prints a progress line to stderr, every second on a terminal and every ten seconds elsewhere."""
 
     def __init__(self, steps: int, batch_size: int, start_step: int) -> None:
+        """Start the clock.
+
+        Args:
+          steps: last step of the run.
+          batch_size: training examples per step.
+          start_step: number of steps done before this process began.
+        """
         self._steps, self._batch_size = steps, batch_size
         self._tty = sys.stderr.isatty()
-        self._begin = self._last = time.monotonic()
+        self._begin = self._last_report = time.monotonic()
         self._start_step = start_step
-        self.spent = {"compile": 0.0, "eval": 0.0, "save": 0.0}
+        self._overhead_s = {"compile": 0.0, "eval": 0.0, "save": 0.0}
 
-    def timed(self, what: str) -> "_Timer":
-        """Context that books its duration under `what`."""
-        return _Timer(self.spent, what)
+    def measure(self, activity: str) -> "_Timer":
+        """Measure the enclosed block as time spent on `activity` (compile, eval or save) instead of training."""
+        return _Timer(self._overhead_s, activity)
 
     def training_seconds(self) -> float:
-        return max(time.monotonic() - self._begin - sum(self.spent.values()), 1e-9)
+        """Return the seconds since this process began, without those measured for other activities."""
+        return max(time.monotonic() - self._begin - sum(self._overhead_s.values()), 1e-9)
 
     def steps_per_second(self, step: int) -> float:
-        """Speed of training proper since this process began."""
+        """Return the training speed since this process began, without the time of other activities."""
         return (step - self._start_step) / self.training_seconds()
 
-    def report(self, step: int, loss: float, *, last: bool = False) -> None:
+    def report(self, step: int, metrics: Mapping[str, float], *, last: bool = False) -> None:
+        """Print the progress line if one is due; with `last`, always, and end the line."""
         now = time.monotonic()
-        if not last and now - self._last < (1.0 if self._tty else 10.0):
+        if not last and now - self._last_report < (1.0 if self._tty else 10.0):
             return
-        self._last = now
+        self._last_report = now
         speed = self.steps_per_second(step)
-        left = (self._steps - step) / speed if speed > 0 else math.inf
+        remaining = (self._steps - step) / speed if speed > 0 else math.inf
         total = now - self._begin
-        split = {"train": self.training_seconds(), **self.spent}
-        shares = " ".join(f"{name} {100 * seconds / total:.0f}%" for name, seconds in split.items() if seconds > 0)
+        activities = {"train": self.training_seconds(), **self._overhead_s}
+        shares = " ".join(f"{name} {100 * seconds / total:.0f}%" for name, seconds in activities.items() if seconds > 0)
+        values = "".join(f" {name} {value:.4g}" for name, value in metrics.items())
         line = (
-            f"step {step}/{self._steps} loss {loss:.4g} | {speed:.3g} steps/s {speed * self._batch_size:.3g} items/s"
-            f" | {_clock(left)} left | {shares}"
+            f"step {step}/{self._steps}{values} | {speed:.3g} steps/s {speed * self._batch_size:.3g} items/s"
+            f" | {_format_duration(remaining)} left | {shares}"
         )
         sys.stderr.write(f"\r\033[K{line}" if self._tty else line + "\n")
         if last and self._tty:
@@ -47,17 +58,20 @@ class Progress:
 
 
 class _Timer:
-    def __init__(self, book: dict[str, float], what: str) -> None:
-        self._book, self._what = book, what
+    """Context manager that adds its duration (s) to `totals[name]`."""
+
+    def __init__(self, totals: dict[str, float], name: str) -> None:
+        self._totals, self._name = totals, name
 
     def __enter__(self) -> None:
         self._start = time.monotonic()
 
     def __exit__(self, *_: object) -> None:
-        self._book[self._what] += time.monotonic() - self._start
+        self._totals[self._name] += time.monotonic() - self._start
 
 
-def _clock(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
+    """Format a duration as `h:mm:ss` or `m:ss`."""
     if not math.isfinite(seconds):
         return "--:--"
     hours, rest = divmod(int(seconds), 3600)

@@ -1,4 +1,4 @@
-"""TensorBoard's event files, where its package is installed."""
+"""TensorBoard event files, written if the `tensorboard` package is installed."""
 
 import importlib.util
 import io
@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def installed() -> bool:
+def is_installed() -> bool:
+    """Return whether the `tensorboard` package is installed."""
     return importlib.util.find_spec("tensorboard") is not None
 
 
-class Board:
-    """One file of events, written without TensorFlow, and without a thread whose errors would come late."""
+class EventWriter:
+    """Writes one event file, without TensorFlow, and without a background thread that would report errors late."""
 
     def __init__(self, folder: Path) -> None:
+        """Create the event file in `folder`, making the folder if necessary."""
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -26,34 +28,39 @@ class Board:
         self._writer = RecordWriter(self._file)
         self._writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
 
-    def _add(self, step: int, **value: object) -> None:
+    def _write_value(self, step: int, **value: object) -> None:
+        """Write an event of one summary value; `value` holds the fields of `Summary.Value`."""
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         summary = Summary(value=[Summary.Value(**value)])
         self._writer.write(Event(wall_time=time.time(), step=step, summary=summary).SerializeToString())
 
-    def scalars(self, step: int, scalars: Mapping[str, float]) -> None:
+    def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Write scalars by name."""
         for name, value in scalars.items():
-            self._add(step, tag=name, simple_value=float(value))
+            self._write_value(step, tag=name, simple_value=float(value))
 
-    def image(self, step: int, name: str, png: bytes, shape: tuple[int, ...]) -> None:
+    def write_image(self, step: int, name: str, png: bytes, shape: tuple[int, ...]) -> None:
+        """Write an encoded RGB image of `shape` (height, width, 3)."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        self._add(step, tag=name, image=Summary.Image(height=shape[0], width=shape[1], colorspace=3,
+        self._write_value(step, tag=name, image=Summary.Image(height=shape[0], width=shape[1], colorspace=3,
                                                       encoded_image_string=png))  # fmt: skip
 
-    def audio(self, step: int, name: str, wav: bytes, samples: int, sample_rate: int) -> None:
+    def write_audio(self, step: int, name: str, wav: bytes, samples: int, sample_rate: int) -> None:
+        """Write an encoded mono sound of `samples` samples at `sample_rate` (Hz)."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        sound = Summary.Audio(
+        audio = Summary.Audio(
             sample_rate=sample_rate,
             num_channels=1,
             length_frames=samples,
             encoded_audio_string=wav,
             content_type="audio/wav",
         )
-        self._add(step, tag=name, audio=sound)
+        self._write_value(step, tag=name, audio=audio)
 
     def close(self) -> None:
+        """Close the event file."""
         self._file.close()

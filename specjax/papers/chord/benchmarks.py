@@ -1,4 +1,4 @@
-"""The works of the chord wing, compiled and ready to be timed."""
+"""Benchmarks of the chord paper: targets, U-Net, training step and sound synthesis, compiled and ready to be timed."""
 
 import time
 from collections.abc import Mapping
@@ -15,8 +15,7 @@ from jaxtyping import Array
 from specjax import papers
 from specjax.arrays.batching import map_examples
 from specjax.benchmark.timing import Benchmark, Info, compile_benchmark, compiler_cost
-from specjax.engine import loop
-from specjax.engine import sharding as mesh
+from specjax.engine import program, sharding
 from specjax.engine.config import TrainConfig
 from specjax.engine.live.values import LiveValues
 from specjax.papers.chord import conditioning
@@ -35,7 +34,6 @@ MIXES = {
 }
 HEADS = {"paper": UNetConfig(), "rows": UNetConfig(head="rows", init="he")}
 
-
 INFO = {
     "targets": Info(8, plain=("scipy", "chord_targets"), tuned=("chord_targets.py", "--variant", "fused", "--compile")),
     "forward": Info(8),
@@ -50,7 +48,13 @@ INFO["step_paper_ms_ssim"] = Info(
 
 
 def build(name: str, config: Mapping[str, Any], batch: int) -> Benchmark:
-    """The benchmark called `name` for a chord config, of `batch` items a call."""
+    """Build the benchmark `name`.
+
+    Args:
+      name: a key of `INFO`.
+      config: config of a chord task.
+      batch: number of items per call; 0 takes the config's batch size, for training steps only.
+    """
     train_config, task = papers.build(config)
     assert isinstance(task, ChordTask)
     if name == "targets":
@@ -67,20 +71,20 @@ def build(name: str, config: Mapping[str, Any], batch: int) -> Benchmark:
 
 
 def targets(task: ChordTask, batch: int) -> Benchmark:
-    """Whole conditioned targets from digits and labels, section 2 of the paper."""
+    """Benchmark targets of all columns from digits and labels (chord paper, section 2 of the paper)."""
     config = task.config
-    digit, label, quality = _digits(task, batch)
-    make = partial(conditioning.targets, task.inference.operators, config.conditioning)
+    digit, label, quality = _load_digits(task, batch)
+    make_targets = partial(conditioning.targets, task.inference.operators, config.conditioning)
     keys = jax.random.split(jax.random.key(0), batch)
     size, cells = config.conditioning.size, config.conditioning.noise_cells
     partials = task.inference.operators.spread.shape[-1]
     flops = 2.0 * size * size * (partials + 2 * (cells[1] + 1)) + 2.0 * size * 28 * partials
-    return compile_benchmark(make, (digit, label, quality, keys), batch, flops, 4.0 * size * size)
+    return compile_benchmark(make_targets, (digit, label, quality, keys), batch, flops, 4.0 * size * size)
 
 
 def forward(task: ChordTask, batch: int) -> Benchmark:
-    """Whole pictures from digits."""
-    digit, _, quality = _digits(task, batch)
+    """Benchmark the prediction of spectrograms of all columns from digits."""
+    digit, _, quality = _load_digits(task, batch)
     params = task.inference_params(task.init(jax.random.key(0)))
     size = task.config.conditioning.size
     flops = unet_flops(task.config.model, size, size)
@@ -88,80 +92,86 @@ def forward(task: ChordTask, batch: int) -> Benchmark:
 
 
 def sound(task: ChordTask, batch: int) -> Benchmark:
-    """One second at 44.1 kHz of dense pictures, a random phase a row: no row may be skipped."""
+    """Benchmark one second of sound at 44.1 kHz from dense spectrograms, in which no row can be skipped.
+
+    Each row has a random phase.
+    """
     size = task.config.conditioning.size
     rng = np.random.default_rng(0)
-    pictures = jnp.asarray(rng.random((batch, size, size)), jnp.float32)
+    spectrograms = jnp.asarray(rng.random((batch, size, size)), jnp.float32)
     phases = jnp.asarray(rng.uniform(0, 2 * np.pi, (batch, size)), jnp.float32)
     increment = jnp.asarray(oscillators.phase_increment(np.arange(size, dtype=float), SOUND_RATE))
-    make = map_examples(lambda a, p: oscillators.additive_synthesis(a, increment, p, SOUND_RATE))
-    # At every border a sum over rows of sines and one of cosines, for each sample of a frame.
+    synthesize = map_examples(lambda a, p: oscillators.additive_synthesis(a, increment, p, SOUND_RATE))
+    # Every border of frames takes a sum over rows of sines and one of cosines, for each sample of a frame.
     benchmark = compile_benchmark(
-        make, (pictures, phases), batch, 2.0 * SOUND_RATE * size * 2, 4.0 * (size * size + SOUND_RATE)
+        synthesize, (spectrograms, phases), batch, 2.0 * SOUND_RATE * size * 2, 4.0 * (size * size + SOUND_RATE)
     )
     return replace(benchmark, audio_s=1.0)
 
 
 def step(task: ChordTask, train_config: TrainConfig) -> Benchmark:
-    """A training step as the engine dispatches it: order, augmentation, targets, gradients, update."""
-    device_mesh = mesh.make_mesh()
-    mesh.check_batch(device_mesh, train_config.batch_size)
+    """Benchmark a training step as the engine dispatches it: shuffling, augmentation, targets, gradients, update."""
+    mesh = program.mesh_of(task)
+    sharding.check_batch(mesh, train_config.batch_size)
     count = train_config.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 32)
-    examples = mesh.replicate(task.load()[0], device_mesh)
-    knobs = LiveValues(task.live_values, device_mesh)(0, count)
-    init = jax.jit(lambda key: loop.Run(jnp.zeros((), jnp.int32), task.init(key)),
-                   out_shardings=mesh.replicated_sharding(device_mesh))  # fmt: skip
-    held = [init(jax.random.key(0))]
+    data = task.load()
+    inputs = program.place(data.train, task.frozen(), task, mesh)
+    live = LiveValues(task.live_values(train_config.steps), mesh)(0, count)
+    runs = [program.init(task, train_config, mesh)]
     begin = time.perf_counter()
-    dispatch = loop.compile_dispatch(task, train_config, device_mesh, held[0], examples, knobs)
+    update = program.compile_update(task, train_config, mesh, data.train_count, runs[0], inputs, live)
     compile_s = time.perf_counter() - begin
 
     def call() -> Any:
-        held[0], metrics = dispatch(held[0], examples, knobs)  # the state's buffers are donated
-        return metrics
+        runs[0], outputs = update(runs[0], inputs, live)  # the buffers of the state are donated
+        return outputs.metrics
 
     config, items = task.config, train_config.batch_size * count
     size, columns = config.conditioning.size, config.columns or config.conditioning.size
     flops = 3 * unet_flops(config.model, size, columns)
-    if "loss.ms_ssim" in knobs:
+    if "loss.ms_ssim" in live:
         flops += ms_ssim_flops(size, columns)
-    parameters = sum(x.size for x in jax.tree.leaves(held[0].state.params))
-    # The target is written once and read by the loss; the state is read and written once an update.
+    parameters = sum(x.size for x in jax.tree.leaves(runs[0].state.params))
+    # The target is written once and read by the loss. The state is read and written once per update.
     moved = items * 8.0 * size * columns + count * 32.0 * parameters
-    return Benchmark(call, items, compile_s, items * flops, moved, *compiler_cost(dispatch))
+    return Benchmark(call, items, compile_s, items * flops, moved, *compiler_cost(update))
 
 
-def _digits(task: ChordTask, batch: int) -> tuple[Array, Array, Array]:
-    train, _ = task.load()
+def _load_digits(task: ChordTask, batch: int) -> tuple[Array, Array, Array]:
+    train = task.load().train
     rows = np.arange(batch) % len(train.label)
     digit = jnp.asarray(train.image[rows], jnp.float32) / 255.0
     return digit, jnp.asarray(train.label[rows]), jnp.zeros((batch,), jnp.int32)
 
 
 def unet_flops(config: UNetConfig, size: int, columns: int) -> float:
-    """Operations of one forward pass of the U-Net for one digit."""
+    """Count the floating-point operations of one forward pass of the U-Net for one digit."""
     fine, middle, coarse = config.widths
-    places = {"fine": 28 * 28, "middle": 14 * 14, "coarse": 7 * 7}
+    pixels = {"fine": 28 * 28, "middle": 14 * 14, "coarse": 7 * 7}
 
-    def convs(first: int, width: int, depth: int, level: str) -> float:
+    def count_convs(first: int, width: int, depth: int, level: str) -> float:
         channels = [first, *[width] * depth]
-        return sum(2.0 * 9 * a * b * places[level] for a, b in pairwise(channels))
+        return sum(2.0 * 9 * a * b * pixels[level] for a, b in pairwise(channels))
 
-    joined = 2 if config.skips else 1
-    total = convs(1, fine, config.depth, "fine") + convs(fine, middle, config.depth, "middle")
-    total += convs(middle, coarse, config.bottleneck_depth, "coarse")
-    # A doubling 4x4 transposed convolution: sixteen taps for each place it reads.
-    total += 2.0 * 16 * (coarse * middle * places["coarse"] + middle * fine * places["middle"])
-    total += convs(joined * middle, middle, config.depth, "middle") + convs(joined * fine, fine, config.depth, "fine")
+    concatenated = 2 if config.skips else 1
+    total = count_convs(1, fine, config.depth, "fine") + count_convs(fine, middle, config.depth, "middle")
+    total += count_convs(middle, coarse, config.bottleneck_depth, "coarse")
+    # A 4x4 transposed convolution of stride 2 has sixteen taps for each input pixel.
+    total += 2.0 * 16 * (coarse * middle * pixels["coarse"] + middle * fine * pixels["middle"])
+    decode_middle = count_convs(concatenated * middle, middle, config.depth, "middle")
+    total += decode_middle + count_convs(concatenated * fine, fine, config.depth, "fine")
     if config.head == "paper":
-        total += 2.0 * (9 * fine * places["fine"] + size * 84 * 84 + size * 84 * columns)
+        total += 2.0 * (9 * fine * pixels["fine"] + size * 84 * 84 + size * 84 * columns)
     else:
         c = config.head_channels
-        total += 2.0 * (fine * c * places["fine"] + size * 28 * c * 28 + size * 28 * columns)
+        total += 2.0 * (fine * c * pixels["fine"] + size * 28 * c * 28 + size * 28 * columns)
     return total
 
 
 def ms_ssim_flops(size: int, columns: int, scales: int = 5) -> float:
-    """Operations of MS-SSIM and its gradient: five filterings of 11 + 11 taps forward, three back, at each scale."""
+    """Count the floating-point operations of MS-SSIM and its gradient.
+
+    At each scale, the forward pass takes five filterings of 11 + 11 taps, and the gradient three.
+    """
     pixels = sum(size * columns / 4**scale for scale in range(scales))
     return pixels * 8 * 2 * 2 * 11

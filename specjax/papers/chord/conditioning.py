@@ -1,12 +1,13 @@
-"""From a 28x28 digit to its target spectrogram (chord paper, section 2), as matrix products.
+"""Target spectrogram of a 28x28 digit (chord paper, section 2), computed by matrix products.
 
-Upscaling, Gaussian weighting, row selection, smearing and smoothing are all linear and separable, and few rows are
-kept. So sections 2.1 to 2.4 are four small matrices, made once on the host: `spread @ (select @ digit @ time.T)`,
-where `select` picks the chord's lines out of the digit, `time` upscales, fades and smears them, and `spread` weights
-them and puts them at their rows. Perlin noise (2.5) is a small product too; only normalisation (2.6) is not linear.
+Upscaling, Gaussian weighting, row selection, smearing and smoothing are linear and separable, and few rows are kept.
+Sections 2.1 to 2.4 are therefore small matrices, computed once on the host: `spread @ (select @ digit @ time.T)`.
+`select` takes the chord's rows from the digit. `time` upscales, fades and smears them along time. `spread` weights
+them and puts them at their rows of the target. Perlin noise (2.5) is a small matrix product too. Only the
+normalization (2.6) is not linear.
 
-Units: digits and targets are float32 in [0, 1]; row r stands for r Hz, columns for equal slices of the sound;
-standard deviations are in rows or columns of the target.
+Units: digits and targets are float32 in [0, 1]. Row r stands for r Hz, and columns for equal slices of the sound.
+Standard deviations are in rows or columns of the target.
 """
 
 from dataclasses import dataclass
@@ -28,18 +29,34 @@ Target = Float[Array, "size columns"]
 
 @dataclass(frozen=True)
 class Conditioning:
-    """Every number of section 2. The paper leaves most of them out; the defaults are its authors' own.
+    """Constants of section 2. The paper omits most of them; the defaults are those of its authors.
 
-    carry: what the kept rows carry along time. `pixels`: the literal formula, the upscaled digit's own row. A
-      digit's top margin is blank and digits' chords lie in rows 27 to 69, within the top two rows of 28, so
-      the literal `triad` selects nothing. `envelope`: every kept row carries the digit's mean over rows, which
-      keeps the likeness the paper is after.
+    size: number of rows of the target.
+    base_hz: frequency of label 0.
+    resampling: how the digit is upscaled, one of `image.linear.RESAMPLING`.
+    quantise: round the upscaled digit to 256 levels and clip it, as the authors' image files do.
+    row_mean, row_sigma: Gaussian weight over rows.
+    fade_mean, fade_sigma: Gaussian weight over columns.
+    partials: which rows are kept, one of `theory.PARTIALS`.
+    carry: level of the kept rows along time. `pixels` is the literal formula, the same row of the upscaled digit. The
+      top margin of a digit is blank, and the chords of the digits lie in rows 27 to 69, within the top two rows of 28.
+      So the literal `triad` selects nothing. `envelope` gives every kept row the digit's mean over rows, which keeps
+      the likeness to the digit that the paper is after.
+    smear_rows, smear_columns: standard deviations of the smear along each axis.
+    smooth: standard deviation of the smoothing along both axes, which comes last; 0 skips it.
+    noise_cells: Perlin cells along rows and columns of the noise that is multiplied in.
+    noise_octaves: number of octaves of that noise.
+    noise_dilution: constant added to the noise; the larger, the weaker the noise.
+    noise_fuzz: amplitude of uniform noise, independent in each pixel, that is added to the Perlin noise.
+    overlay: amplitude of a second Perlin noise, which is added; 0 adds none.
+    overlay_cells, overlay_dilution: as for the first noise.
+    epsilon: added to the denominator of the normalization, so that a blank digit gives 0.
     """
 
     size: int = 1008
     base_hz: float = theory.A0_HZ
-    resampling: str = "bilinear"  # section 2.1; the authors' is `fft`
-    quantise: bool = False  # round the upscaled digit to 256 levels and clip it, as the authors' image files do
+    resampling: str = "bilinear"  # section 2.1; the authors use `fft`
+    quantise: bool = False
     row_mean: float = 110.0  # section 2.2
     row_sigma: float = 400.0
     fade_mean: float = 504.0
@@ -70,22 +87,36 @@ class Conditioning:
         if self.carry not in ("envelope", "pixels"):
             raise ValueError(f"conditioning.carry={self.carry!r} is unknown: choose envelope or pixels")
         if self.size < DIGIT_SIZE:
-            raise ValueError(f"conditioning.size={self.size}: a target is at least {DIGIT_SIZE} rows")
+            raise ValueError(f"conditioning.size={self.size} is too small: a target needs at least {DIGIT_SIZE} rows")
         if self.base_hz <= 0 or self.epsilon <= 0:
-            raise ValueError("conditioning.base_hz and epsilon must be above 0")
+            raise ValueError(f"conditioning.base_hz={self.base_hz} and epsilon={self.epsilon} must be above 0")
         if min(*self.noise_cells, *self.overlay_cells, self.noise_octaves) < 1:
-            raise ValueError("conditioning.noise_cells, overlay_cells and noise_octaves must be at least 1")
+            raise ValueError(
+                f"conditioning.noise_cells={self.noise_cells}, overlay_cells={self.overlay_cells} and "
+                f"noise_octaves={self.noise_octaves} must be at least 1"
+            )
         if min(self.row_sigma, self.fade_sigma) <= 0:
-            raise ValueError("conditioning.row_sigma and fade_sigma must be above 0")
+            raise ValueError(
+                f"conditioning.row_sigma={self.row_sigma} and fade_sigma={self.fade_sigma} must be above 0"
+            )
         if min(self.smear_rows, self.smear_columns, self.smooth, self.noise_fuzz, self.overlay) < 0:
-            raise ValueError("conditioning: smears, smooth, noise_fuzz and overlay must not be negative")
+            raise ValueError(
+                f"conditioning.smear_rows={self.smear_rows}, smear_columns={self.smear_columns}, smooth={self.smooth}, "
+                f"noise_fuzz={self.noise_fuzz} and overlay={self.overlay} must not be negative"
+            )
         if self.noise_dilution <= 1 or self.overlay_dilution <= 1:
-            raise ValueError("conditioning: dilutions must exceed 1, the noise's amplitude")
+            raise ValueError(
+                f"conditioning.noise_dilution={self.noise_dilution} and overlay_dilution={self.overlay_dilution} "
+                "must exceed 1, the amplitude of the noise"
+            )
 
 
 @dataclass(frozen=True)
 class Operators:
-    """The linear stages as matrices; the first two by label and chord quality, `n` being the picture's side."""
+    """Matrices of the linear stages, the first two by label and chord quality.
+
+    `n` is 28, the side of a digit, or `size` where the digit is upscaled and quantized before the products.
+    """
 
     spread: Float[np.ndarray, "labels qualities size partials"]
     select: Float[np.ndarray, "labels qualities partials n"]
@@ -99,13 +130,16 @@ def operators(
     qualities: tuple[str, ...] = ("major",),
     columns: int | None = None,
 ) -> Operators:
-    """Matrices of sections 2.1 to 2.4 for every chord of `labels` and `qualities`.
+    """Compute the matrices of sections 2.1 to 2.4 for every label and chord quality.
 
     Args:
-      columns: of the target; None for as many as rows. Fewer, a divisor of them, are means over neighbours.
+      labels: number of labels.
+      qualities: names of chord qualities.
+      columns: number of columns of the target, which divides `size`; None means `size`. Fewer columns are the means
+        of adjacent ones.
 
     Raises:
-      ValueError: a label's chord reaches past the last row, a name is unknown, or `columns` is no divisor.
+      ValueError: the chord of a label passes the last row, a name is unknown, or `columns` does not divide `size`.
     """
     c = conditioning
     rows = {
@@ -114,27 +148,30 @@ def operators(
         for q, quality in enumerate(qualities)
     }
     upscale = linear.resample_matrix(DIGIT_SIZE, c.size, c.resampling)
-    # A quantised digit is upscaled first (rounding does not commute); otherwise upscaling is part of the matrices.
+    # A quantized digit is upscaled first, since rounding is not linear. Otherwise the matrices include the upscaling.
     to_picture = np.eye(c.size, dtype=np.float32) if c.quantise else upscale
     lines = np.full_like(to_picture, 1 / to_picture.shape[1]) if c.carry == "envelope" else to_picture
-    # Both densities are tiny; their scale is undone by the last normalisation, so it is taken out at once.
-    weight = _peak_one(linear.normal_density(c.size, c.row_mean, c.row_sigma))
-    fade = _peak_one(linear.normal_density(c.size, c.fade_mean, c.fade_sigma))
-    smear = _smear(c.size, c.smear_rows, c.smooth)
-    most = max(map(len, rows.values()))
-    spread = np.zeros((labels, len(qualities), c.size, most), np.float32)
-    select = np.zeros((labels, len(qualities), most, to_picture.shape[1]), np.float32)
+    # Both densities are tiny. The normalization at the end cancels their scale, so they are scaled to peak at 1 here.
+    weight = _scale_to_peak_one(linear.normal_density(c.size, c.row_mean, c.row_sigma))
+    fade = _scale_to_peak_one(linear.normal_density(c.size, c.fade_mean, c.fade_sigma))
+    smear = _build_smear(c.size, c.smear_rows, c.smooth)
+    max_partials = max(map(len, rows.values()))
+    spread = np.zeros((labels, len(qualities), c.size, max_partials), np.float32)
+    select = np.zeros((labels, len(qualities), max_partials, to_picture.shape[1]), np.float32)
     for chord, kept in rows.items():
         spread[chord][:, : len(kept)] = smear[:, kept] * weight[kept]
         select[chord][: len(kept)] = lines[kept]
-    time = _smear(c.size, c.smear_columns, c.smooth) @ (fade[:, None] * to_picture)
+    time = _build_smear(c.size, c.smear_columns, c.smooth) @ (fade[:, None] * to_picture)
     return Operators(spread, select, linear.mean_pool(time, columns or c.size), upscale)
 
 
 def smooth_spectrogram(
     ops: Operators, conditioning: Conditioning, digit: Digit, label: Int[Array, ""], quality: Int[Array, ""]
 ) -> Target:
-    """Sections 2.1 to 2.4: upscaled, weighted, selected and smeared; not yet noisy nor normalised."""
+    """Compute the spectrogram of a digit before noise and normalization (chord paper, sections 2.1 to 2.4).
+
+    Upscale the digit, weight it, select the rows of the chord, and smear them.
+    """
     picture = digit
     if conditioning.quantise:
         upscaled = linear.separable(ops.upscale, digit, ops.upscale)
@@ -144,14 +181,17 @@ def smooth_spectrogram(
 
 
 def noise_field(key: Key[Array, ""], conditioning: Conditioning, columns: int | None = None) -> Target:
-    """Section 2.5: the field multiplied in. Perlin noise lifted by the dilution, over its maximum: in (0, 1]."""
+    """Draw the noise that the spectrogram is multiplied by (chord paper, section 2.5), in (0, 1].
+
+    It is Perlin noise plus the dilution, divided by the maximum of the sum.
+    """
     noise_key, fuzz_key = jax.random.split(key)
     c = conditioning
     shape = (c.size, columns or c.size)
     noise = perlin.random_noise(noise_key, shape, c.noise_cells, octaves=c.noise_octaves)
     if c.noise_fuzz:
         noise = noise + c.noise_fuzz * jax.random.uniform(fuzz_key, noise.shape)
-    return _diluted(noise, c.noise_dilution)
+    return _dilute(noise, c.noise_dilution)
 
 
 def target(
@@ -162,13 +202,13 @@ def target(
     quality: Int[Array, ""],
     key: Key[Array, ""] | None,
 ) -> Target:
-    """The conditioned spectrogram Y in [0, 1] of one digit (section 2, all stages).
+    """Compute the target spectrogram Y of one digit, in [0, 1] (chord paper, section 2, all stages).
 
     Args:
       ops: `operators(conditioning, ...)`.
-      digit: picture in [0, 1], upright, ink bright.
+      digit: image in [0, 1], upright, bright ink on dark.
       label, quality: indices into the tables of `ops`.
-      key: randomness of the noise; None gives the noise-free target that metrics compare with.
+      key: random key of the noise; None gives the noise-free target that metrics compare with.
     """
     c = conditioning
     spectrogram = smooth_spectrogram(ops, c, digit, label, quality)
@@ -177,7 +217,7 @@ def target(
         spectrogram = spectrogram * noise_field(noise_key, c, spectrogram.shape[1])
         if c.overlay:
             noise = perlin.random_noise(overlay_key, (c.size, spectrogram.shape[1]), c.overlay_cells)
-            spectrogram = spectrogram + c.overlay * _diluted(noise, c.overlay_dilution)
+            spectrogram = spectrogram + c.overlay * _dilute(noise, c.overlay_dilution)
     return min_max(spectrogram, c.epsilon)
 
 
@@ -189,29 +229,29 @@ def targets(
     qualities: Int[Array, " batch"],
     keys: Key[Array, " batch"] | None,
 ) -> Float[Array, "batch size columns"]:
-    """`target` of each digit of a batch."""
-    one = partial(target, ops, conditioning)
+    """Compute `target` for each digit of a batch."""
+    make_target = partial(target, ops, conditioning)
     if keys is None:
-        return map_examples(lambda d, y, q: one(d, y, q, None))(digits, labels, qualities)
-    return map_examples(one)(digits, labels, qualities, keys)
+        return map_examples(lambda d, y, q: make_target(d, y, q, None))(digits, labels, qualities)
+    return map_examples(make_target)(digits, labels, qualities, keys)
 
 
 def min_max(x: Target, epsilon: float = 1e-8) -> Target:
-    """Section 2.6: `x` moved and scaled to [0, 1]; a constant picture becomes 0."""
+    """Shift and scale `x` to [0, 1] (chord paper, section 2.6); a constant `x` becomes 0."""
     low, high = jnp.min(x), jnp.max(x)
     return (x - low) / (high - low + epsilon)
 
 
-def _diluted(noise: Target, dilution: float) -> Target:
+def _dilute(noise: Target, dilution: float) -> Target:
     lifted = noise + dilution
     return lifted / jnp.max(lifted)
 
 
-def _smear(size: int, smear: float, smooth: float) -> Float[np.ndarray, "size size"]:
-    """Section 2.4: the 1-D smear and one factor of the separable 2-D smoothing."""
+def _build_smear(size: int, smear: float, smooth: float) -> Float[np.ndarray, "size size"]:
+    """Compute the matrix of the smear and the smoothing along one axis (chord paper, section 2.4)."""
     smear_matrix = linear.gaussian_matrix(size, smear)
     return smear_matrix if smooth == 0 else linear.gaussian_matrix(size, smooth) @ smear_matrix
 
 
-def _peak_one(density: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+def _scale_to_peak_one(density: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     return density / density.max()

@@ -1,4 +1,4 @@
-"""Digits and the spectrograms of their chords, side by side on one picture."""
+"""Contact sheet of digits with their target and predicted spectrograms."""
 
 import numpy as np
 from jaxtyping import Float
@@ -13,20 +13,27 @@ def contact_sheet(
     captions: list[str],
     side: int = 144,
 ) -> render.Rgb:
-    """Digits, their targets and what was painted, above one another; and the rows where the chords lie, enlarged."""
+    """Draw one column per digit: the digit, its target and its prediction, whole and enlarged to the rows of chords.
+
+    Args:
+      digit: images in [0, 1].
+      target, picture: target and predicted spectrograms, in [0, 1].
+      captions: text above each column.
+      side: side of each image, in pixels.
+    """
     size = target.shape[1]
     enlarge = np.arange(side) * 28 // side
-    lowest = max(size // 12, 28)
+    zoom_rows = max(size // 12, 28)
 
-    def whole(x: np.ndarray) -> render.Rgb:
+    def draw_whole(x: np.ndarray) -> render.Rgb:
         return render.apply_colormap(render.shrink(x, max(size // side, 1))[::-1][:side, :side])
 
-    def zoomed(x: np.ndarray) -> render.Rgb:
-        rows = np.arange(side) * lowest // side
+    def draw_zoomed(x: np.ndarray) -> render.Rgb:
+        rows = np.arange(side) * zoom_rows // side
         columns = np.arange(side) * size // side
         return render.apply_colormap(x[rows][:, columns][::-1])
 
-    ink = [render.apply_colormap(x[enlarge][:, enlarge]) for x in digit]
-    views = [ink, *([view(x) for x in xs] for view in (whole, zoomed) for xs in (target, picture))]
-    titles = ["digit", "target", "painted", f"target\n0-{lowest} Hz", f"painted\n0-{lowest} Hz"]
+    digits = [render.apply_colormap(x[enlarge][:, enlarge]) for x in digit]
+    views = [digits, *([draw(x) for x in xs] for draw in (draw_whole, draw_zoomed) for xs in (target, picture))]
+    titles = ["digit", "target", "predicted", f"target\n0-{zoom_rows} Hz", f"predicted\n0-{zoom_rows} Hz"]
     return render.tile(views, captions, titles)

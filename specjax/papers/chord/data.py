@@ -1,4 +1,4 @@
-"""Where labelled 28x28 pictures come from."""
+"""Sources of labeled 28x28 digits."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -9,14 +9,15 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 
 from specjax.cli.errors import UserError
-from specjax.data import readers as gate
+from specjax.cli.paths import local_path
+from specjax.data import readers
 from specjax.image import linear
 
 BUILTIN = "digits"
 
 
 class Digits(NamedTuple):
-    """Pictures (ink bright on dark, upright) and their labels."""
+    """Images (upright, bright ink on dark) and their labels."""
 
     image: UInt8[np.ndarray, "n 28 28"]
     label: Int32[np.ndarray, " n"]
@@ -24,13 +25,13 @@ class Digits(NamedTuple):
 
 @dataclass(frozen=True)
 class DigitsConfig:
-    """Which digits.
+    """Choice of the digits.
 
-    source: `digits`, the 1,797 real 8x8 digits that scikit-learn carries, brought to 28x28; a folder of MNIST or
-      EMNIST idx files, or of one folder of pictures a label; or `tfds:NAME`.
-    labels: number of classes; labels run below it.
-    held_out: how many of the last examples training never sees; -1: the set's own test part where it has one,
-      else a tenth.
+    source: `digits` (the 1,797 handwritten 8x8 digits of scikit-learn, resized to 28x28), a folder of MNIST or EMNIST
+      idx files, a folder with one folder of pictures per label, or `tfds:NAME`.
+    labels: number of classes; labels are 0 to `labels - 1`.
+    held_out: number of examples, the last ones, that are held out from training. -1 holds out the data set's own test
+      split if it has one, else a tenth.
     """
 
     source: str = BUILTIN
@@ -45,12 +46,12 @@ class DigitsConfig:
 
 
 def load(config: DigitsConfig) -> tuple[Digits, Digits]:
-    """Training and held-out digits.
+    """Load the training digits and the held-out digits.
 
     Raises:
-      UserError: the source is missing, damaged, foreign, or too small to split.
+      UserError: the source is missing, damaged, in an unknown format, or too small to split.
     """
-    train, test = _read(config)
+    train, test = _load_source(config)
     if config.held_out == -1 and test is not None:
         return train, test
     count = len(train.label)
@@ -62,111 +63,120 @@ def load(config: DigitsConfig) -> tuple[Digits, Digits]:
 
 
 def fit_digit(picture: UInt8[np.ndarray, "height width"], where: str | Path) -> UInt8[np.ndarray, "28 28"]:
-    """A photographed or drawn digit as MNIST has them: bright ink on black, 20 pixels high or wide, centred by mass.
+    """Convert a photographed or drawn digit to the format of MNIST.
+
+    The result has bright ink on black. Its longer side is 20 pixels, and its center of mass is in the middle.
+
+    Args:
+      picture: gray levels, of any size and polarity.
+      where: path of the picture, for the error message.
 
     Raises:
-      UserError: nothing is drawn on it.
+      UserError: nothing on the picture stands out from its background.
     """
     from PIL import Image
 
     ink = picture.astype(np.float32)
     border = np.concatenate([ink[0], ink[-1], ink[:, 0], ink[:, -1]])
-    paper = np.median(border)
-    ink = np.abs(ink - paper)
+    background = np.median(border)
+    ink = np.abs(ink - background)
     drawn = ink > 0.25 * ink.max()
     if ink.max() < 32 or drawn.all():
-        raise UserError(f"{where}: no digit stands out from its background")
+        raise UserError(
+            f"{where}: no digit stands out from its background: use a picture with more contrast and a plain border"
+        )
     rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
     box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = 20 / max(box.shape)
     size = tuple(max(1, round(side * scale)) for side in box.shape[::-1])
     small = np.asarray(Image.fromarray(np.uint8(box * (255 / box.max()))).resize(size, Image.Resampling.LANCZOS))
-    centre = [round(float(np.average(np.arange(n), weights=small.sum(axis=1 - i)))) for i, n in enumerate(small.shape)]
-    top, left = (int(np.clip(14 - c, 0, 28 - n)) for c, n in zip(centre, small.shape, strict=True))
-    page = np.zeros((28, 28), np.uint8)
-    page[top : top + small.shape[0], left : left + small.shape[1]] = small
-    return page
+    center = [round(float(np.average(np.arange(n), weights=small.sum(axis=1 - i)))) for i, n in enumerate(small.shape)]
+    top, left = (int(np.clip(14 - c, 0, 28 - n)) for c, n in zip(center, small.shape, strict=True))
+    result = np.zeros((28, 28), np.uint8)
+    result[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return result
 
 
-def _read(config: DigitsConfig) -> tuple[Digits, Digits | None]:
+def _load_source(config: DigitsConfig) -> tuple[Digits, Digits | None]:
     if config.source == BUILTIN:
-        return _builtin(config.labels), None
+        return _load_builtin(config.labels), None
     if config.source.startswith("tfds:"):
-        return _tfds(config.source.removeprefix("tfds:"), config.labels)
-    folder = Path(config.source).expanduser()
-    gate.check_folder(folder, "idx files, or of one folder of pictures a label")
+        return _load_tfds(config.source.removeprefix("tfds:"), config.labels)
+    folder = local_path(config.source, "config.data.source")
+    readers.check_folder(folder, "idx files, or of one folder of pictures per label")
     if list(folder.glob("*idx3-ubyte*")):
-        return _idx_folder(folder, config.labels)
-    return _picture_folders(folder, config.labels), None
+        return _load_idx_folder(folder, config.labels)
+    return _load_picture_folders(folder, config.labels), None
 
 
-def _builtin(labels: int) -> Digits:
+def _load_builtin(labels: int) -> Digits:
     where = "scikit-learn's digits"
-    # The package itself takes longer to import than everything else here together: its file is enough.
+    # Importing scikit-learn takes longer than all the rest of the start, so its data file is read directly.
     package = importlib.util.find_spec("sklearn")
     if package is None or not package.submodule_search_locations:
         raise UserError(f"{where} are not installed: pip install scikit-learn, or name another data.source")
     path = Path(package.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
-    gate.check_regular_file(path)
+    readers.check_regular_file(path)
     rows = np.loadtxt(path, delimiter=",")
-    # As in MNIST the ink fills 20 x 20 pixels of 28 x 28.
+    # As in MNIST, the ink fills 20x20 of the 28x28 pixels.
     enlarge = linear.resample_matrix(8, 20, "cubic")
     images = np.clip(enlarge @ (rows[:, :-1].reshape(-1, 8, 8) / 16.0) @ enlarge.T, 0.0, 1.0)
-    images = gate.check_digits(np.pad(images, ((0, 0), (4, 4), (4, 4))), where)
-    return Digits(images, gate.check_labels(rows[:, -1].astype(int), len(images), labels, where))
+    images = readers.check_digits(np.pad(images, ((0, 0), (4, 4), (4, 4))), where)
+    return Digits(images, readers.check_labels(rows[:, -1].astype(int), len(images), labels, where))
 
 
-def _idx_folder(folder: Path, labels: int) -> tuple[Digits, Digits | None]:
+def _load_idx_folder(folder: Path, labels: int) -> tuple[Digits, Digits | None]:
     train = sorted(p for p in folder.glob("*train-images*idx3-ubyte*"))
     test = sorted(p for p in folder.glob("*-images*idx3-ubyte*") if "t10k" in p.name or "test" in p.name)
     if not train:
-        raise UserError(f"{folder} holds no *train-images-idx3-ubyte[.gz]: name the folder of the training files")
-    return _idx_pair(train[0], labels), _idx_pair(test[0], labels) if test else None
+        raise UserError(f"{folder} has no *train-images-idx3-ubyte[.gz]: name the folder of the training files")
+    return _load_idx_pair(train[0], labels), _load_idx_pair(test[0], labels) if test else None
 
 
-def _idx_pair(image_path: Path, labels: int) -> Digits:
+def _load_idx_pair(image_path: Path, labels: int) -> Digits:
     label_path = image_path.with_name(image_path.name.replace("images", "labels").replace("idx3", "idx1"))
-    images = gate.check_digits(gate.read_idx(image_path, 3), image_path)
+    images = readers.check_digits(readers.read_idx(image_path, 3), image_path)
     if image_path.name.startswith("emnist"):
-        images = np.ascontiguousarray(images.transpose(0, 2, 1))  # EMNIST stores its pictures transposed
-    return Digits(images, gate.check_labels(gate.read_idx(label_path, 1), len(images), labels, label_path))
+        images = np.ascontiguousarray(images.transpose(0, 2, 1))  # EMNIST stores its images transposed
+    return Digits(images, readers.check_labels(readers.read_idx(label_path, 1), len(images), labels, label_path))
 
 
-def _picture_folders(folder: Path, labels: int) -> Digits:
-    """One folder a label, named by its number."""
+def _load_picture_folders(folder: Path, labels: int) -> Digits:
+    """Load pictures from one folder per label, named by the number of the label."""
     paths = [
         (path, child.name)
         for child in sorted(folder.iterdir())
         if child.is_dir()
         for path in sorted(child.iterdir())
-        if path.suffix.lower() in gate.PICTURE_SUFFIXES
+        if path.suffix.lower() in readers.PICTURE_SUFFIXES
     ]
     if not paths:
         raise UserError(
-            f"{folder} holds neither idx files nor folders of pictures ({', '.join(gate.PICTURE_SUFFIXES)})"
+            f"{folder} has neither idx files nor folders of pictures ({', '.join(readers.PICTURE_SUFFIXES)}): "
+            "name a folder of MNIST files, or of one folder of pictures per label"
         )
     for path, name in paths:
         if not name.isdecimal():
-            raise UserError(f"{path.parent} is not named by a label 0 to {labels - 1}")
-    images = np.stack([gate.check_digits(gate.read_picture(path)[None], path)[0] for path, _ in paths])
-    found = np.array([int(name) for _, name in paths])
-    order = np.random.default_rng(0).permutation(len(found))  # sorted by label, a tail would hold out one label
-    return Digits(images[order], gate.check_labels(found, len(images), labels, folder)[order])
+            raise UserError(f"{path.parent} is not named by a label 0 to {labels - 1}: rename or remove the folder")
+    images = np.stack([readers.check_digits(readers.read_picture(path)[None], path)[0] for path, _ in paths])
+    label = np.array([int(name) for _, name in paths])
+    order = np.random.default_rng(0).permutation(len(label))  # the last examples would otherwise be all of one label
+    return Digits(images[order], readers.check_labels(label, len(images), labels, folder)[order])
 
 
-def _tfds(name: str, labels: int) -> tuple[Digits, Digits | None]:
+def _load_tfds(name: str, labels: int) -> tuple[Digits, Digits | None]:
     import tensorflow_datasets as tfds
 
-    def part(split: str) -> Digits:
+    def load_split(split: str) -> Digits:
         source = tfds.data_source(name, split=split)
-        images = gate.check_digits(np.stack([example["image"] for example in source]), f"tfds:{name}")
+        images = readers.check_digits(np.stack([example["image"] for example in source]), f"tfds:{name}")
         if name.startswith("emnist"):
             images = np.ascontiguousarray(images.transpose(0, 2, 1))
-        found = np.array([example["label"] for example in source])
-        return Digits(images, gate.check_labels(found, len(images), labels, f"tfds:{name}"))
+        label = np.array([example["label"] for example in source])
+        return Digits(images, readers.check_labels(label, len(images), labels, f"tfds:{name}"))
 
     try:
-        return part("train"), part("test")
+        return load_split("train"), load_split("test")
     except (ImportError, ValueError, OSError, RuntimeError) as error:
-        mend = "prepare it once where TensorFlow is installed (pip install 'specjax[tfds]')"
-        raise UserError(f"tfds:{name} cannot be read ({type(error).__name__}: {error}): {mend}") from error
+        remedy = "prepare it once where TensorFlow is installed (pip install 'specjax[tfds]')"
+        raise UserError(f"tfds:{name} cannot be read ({type(error).__name__}: {error}): {remedy}") from error

@@ -1,4 +1,4 @@
-"""Measures of predicted chords: each held-out digit's spectrogram against its noise-free target and its notes."""
+"""Evaluation of predicted chords: compare each spectrogram with its noise-free target and its notes."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,21 +11,21 @@ from jaxtyping import Array, Float, Int
 
 from specjax.engine.task import Metrics
 from specjax.image.similarity import ms_ssim
-from specjax.papers.chord import conditioning, metrics, theory
-from specjax.papers.chord import sound as sounds
+from specjax.papers.chord import conditioning, metrics, sound, theory
 from specjax.papers.chord.inference import ChordInference
+from specjax.papers.chord.sound import SoundConfig
 from specjax.signal import oscillators
 
-# Pitch is measured on a slowed-down sound: within one second, notes 6 Hz apart are not resolved.
-PITCH_SOUND = sounds.SoundConfig(sample_rate=4032, duration_s=8.0)
+# Pitch is measured on a sound of 8 s, since one second does not resolve notes 6 Hz apart.
+PITCH_SOUND = SoundConfig(sample_rate=4032, duration_s=8.0)
 
 
 class _Tables(NamedTuple):
-    """What the metrics look up, by chord (label * qualities + quality); unused places are -1."""
+    """Tables of the metrics, indexed by chord (label * qualities + quality) and padded with -1."""
 
-    partials: Int[np.ndarray, "chords most_partials"]
-    notes: Int[np.ndarray, "chords most_notes"]
-    exact_hz: Float[np.ndarray, "chords most_notes"]
+    partials: Int[np.ndarray, "chords max_partials"]
+    notes: Int[np.ndarray, "chords max_notes"]
+    exact_hz: Float[np.ndarray, "chords max_notes"]
     increments: np.ndarray
     phase_rows: Int[np.ndarray, "chords size"]
 
@@ -41,14 +41,16 @@ class Evaluation:
         c = self.inference.config
         labels = range(self.inference.operators.spread.shape[0])
         chords = [(label, quality) for label in labels for quality in c.qualities]
-        of = c.conditioning
-        partials = [theory.partial_rows(y, q, of.partials, of.size, of.base_hz) for y, q in chords]
-        sound = sounds.SoundConfig(exact=c.sound.exact)
-        tuning = sounds.tuning(of.size, labels, c.qualities, of.partials, of.base_hz, sound)
+        options = c.conditioning
+        partials = [theory.partial_rows(y, q, options.partials, options.size, options.base_hz) for y, q in chords]
+        sound_config = SoundConfig(exact=c.sound.exact)
+        tuning = sound.tuning(options.size, labels, c.qualities, options.partials, options.base_hz, sound_config)
         return _Tables(
             partials=_pad_rows(partials).astype(np.int32),
-            notes=_pad_rows([theory.chord_rows(y, q, of.base_hz) for y, q in chords]).astype(np.int32),
-            exact_hz=_pad_rows([theory.exact_frequencies_hz(y, q, of.base_hz) for y, q in chords]).astype(np.float32),
+            notes=_pad_rows([theory.chord_rows(y, q, options.base_hz) for y, q in chords]).astype(np.int32),
+            exact_hz=_pad_rows([theory.exact_frequencies_hz(y, q, options.base_hz) for y, q in chords]).astype(
+                np.float32
+            ),
             increments=oscillators.phase_increment(tuning.frequencies_hz, PITCH_SOUND.sample_rate),
             phase_rows=tuning.phase_row.astype(np.int32),
         )
@@ -60,7 +62,7 @@ class Evaluation:
         label: Int[Array, ""],
         quality: Int[Array, ""],
     ) -> Metrics:
-        """Every metric of one prediction (see `metrics` for their definitions)."""
+        """Compute every metric of one prediction (see `metrics` for the definitions)."""
         config, operators = self.inference.config, self.inference.operators
         reference = conditioning.target(operators, config.conditioning, digit, label, quality, None)
         tables = jax.tree.map(jnp.asarray, self._tables)
@@ -69,7 +71,7 @@ class Evaluation:
         profile = metrics.row_profile(prediction)
         decoded_label, decoded_quality = metrics.decode_chord(profile, jnp.asarray(self.inference.templates))
         decoded = decoded_label * len(config.qualities) + decoded_quality
-        wave = sounds.wave(prediction, tables.increments[decoded], tables.phase_rows[decoded], PITCH_SOUND)
+        wave = sound.wave(prediction, tables.increments[decoded], tables.phase_rows[decoded], PITCH_SOUND)
         return {
             "label": label,
             "exact_notes": metrics.exact_notes(profile, notes).astype(jnp.float32),
@@ -88,8 +90,8 @@ class Evaluation:
 
 
 def _pad_rows(rows: list[np.ndarray]) -> np.ndarray:
-    """Rows of unequal length as one array, padded with -1."""
-    full = np.full((len(rows), max(map(len, rows))), -1.0)
+    """Stack rows of unequal length into one array, padded with -1."""
+    padded = np.full((len(rows), max(map(len, rows))), -1.0)
     for i, row in enumerate(rows):
-        full[i, : len(row)] = row
-    return full
+        padded[i, : len(row)] = row
+    return padded

@@ -1,6 +1,6 @@
-"""Figures 1 to 6 of the chord paper, remade.
+"""Reproduction of Figures 1 to 6 of the chord paper.
 
-Figures 1 and 2 are drawn at the paper's 1008 x 1008; the others show trainings of the config that is given.
+Figures 1 and 2 have the paper's 1008x1008 pixels. The others show training runs of the given config.
 """
 
 import json
@@ -22,7 +22,7 @@ from specjax.plots import render
 
 LABEL = 4
 
-# The paper's head without what was added to it since; one loss, and the authors' last mix.
+# The paper's network, without later additions: with the Huber loss alone, and with the last mix of its authors.
 _HUBER: Overrides = {
     "model.head": "paper", "model.labels": 0, "model.dropout": 0.0, "model.batch_norm": False,
     "loss.huber.value": 1.0, "loss.rows.value": 0.0, "loss.l1.end": 0.0, "loss.label.value": 0.0,
@@ -31,7 +31,7 @@ _MIX: Overrides = {**_HUBER, "loss.huber.value": 0.65, "loss.ms_ssim.value": 0.3
 
 
 def trainings(steps: int) -> dict[str, Overrides]:
-    """What is trained for the figures, by name, and what it changes in the config."""
+    """List the training runs of the figures: overrides of the config by name of the run."""
     rising = {**_MIX, "loss.fft.kind": "linear", "loss.fft.value": 0.0, "loss.fft.end": 1.0,
               "loss.fft.over": steps}  # fmt: skip
     return {
@@ -44,40 +44,50 @@ def trainings(steps: int) -> dict[str, Overrides]:
 
 
 def remake(digits: Digits, steps: int, config_flags: Sequence[str], folder: Path) -> list[Path]:
-    """Pictures `figure_1.png` to `figure_6.png` in `folder`; trainings of `steps` updates in folders beside them.
+    """Draw `figure_1.png` to `figure_6.png` and `figure_6_losses.png` in `folder`, and return their paths.
+
+    Args:
+      digits: digits of which one is drawn in Figures 1 and 2.
+      steps: number of updates of each training run; the sample sheets show its middle and its end.
+      config_flags: command-line flags that name the config.
+      folder: where the figures are written, and each run in a folder of its own name.
 
     Raises:
-      UserError: a training was refused, or stopped of itself where it is not for that that it is shown.
+      UserError: a run could not start, or stopped early. The runs whose loss explodes on purpose may stop.
     """
     middle = max(steps // 2, 1)
     for name, overrides in trainings(steps).items():
-        words = [f"--config.{key}={value}" for key, value in {**overrides, "sample_every": middle}.items()]
-        result = run([*config_flags, *words], folder / name, 1)
+        flags = [f"--config.{key}={value}" for key, value in {**overrides, "sample_every": middle}.items()]
+        result = run([*config_flags, *flags], folder / name, 1)
         if "stopped" in result and not name.startswith("rising"):
-            raise UserError(f"the training in {folder / name} stopped: {result['stopped']}")
+            raise UserError(
+                f"the training in {folder / name} stopped: {result['stopped']}; delete the folder to train again"
+            )
 
-    def sheet(name: str, step: int) -> bytes:
+    def read_sheet(name: str, step: int) -> bytes:
         return (folder / name / "samples" / f"{step:07d}" / "contact_sheet.png").read_bytes()
 
-    noise, target = _noise_and_target(digits)
-    named = f"a {LABEL}, {theory.note_name(LABEL)} major with all harmonics"
+    noise, target = _compute_noise_and_target(digits)
+    chord = f"a {LABEL}, {theory.note_name(LABEL)} major with all harmonics"
     explosion = {
-        "gradient norm": _curve(folder / "rising", "train/grad_norm"),
-        "gradient norm, clipped at 1": _curve(folder / "rising_clipped", "train/grad_norm"),
-        "FFT loss": _curve(folder / "rising", "train/loss.fft"),
-        "FFT loss, clipped at 1": _curve(folder / "rising_clipped", "train/loss.fft"),
+        "gradient norm": _read_curve(folder / "rising", "train/grad_norm"),
+        "gradient norm, clipped at 1": _read_curve(folder / "rising_clipped", "train/grad_norm"),
+        "FFT loss": _read_curve(folder / "rising", "train/loss.fft"),
+        "FFT loss, clipped at 1": _read_curve(folder / "rising_clipped", "train/loss.fft"),
     }
     losses = {
-        heading: _curve(folder / "mix", f"train/loss.{name}")
+        heading: _read_curve(folder / "mix", f"train/loss.{name}")
         for name, heading in (("huber", "Huber"), ("ms_ssim", "1 - MS-SSIM"), ("fft", "FFT"))
     }
     pictures = {
-        "figure_1.png": files.png(render.spectrogram(noise, title="Perlin noise that is multiplied in, stretched")),
-        "figure_2.png": files.png(render.spectrogram(target, title=f"Conditioned spectrogram of {named}")),
-        "figure_3.png": files.png(_plot(explosion, "A rising weight of the FFT loss, the paper's network")),
-        "figure_4.png": sheet("huber", steps),
-        "figure_5.png": sheet("ours", steps),
-        "figure_6.png": sheet("mix", middle),
+        "figure_1.png": files.png(
+            render.spectrogram(noise, title="Perlin noise that multiplies the spectrogram, stretched to [0, 1]")
+        ),
+        "figure_2.png": files.png(render.spectrogram(target, title=f"Conditioned spectrogram of {chord}")),
+        "figure_3.png": files.png(_plot(explosion, "Rising weight of the FFT loss, the paper's network")),
+        "figure_4.png": read_sheet("huber", steps),
+        "figure_5.png": read_sheet("ours", steps),
+        "figure_6.png": read_sheet("mix", middle),
         "figure_6_losses.png": files.png(_plot(losses, "The authors' mix of losses")),
     }
     for name, picture in pictures.items():
@@ -85,27 +95,27 @@ def remake(digits: Digits, steps: int, config_flags: Sequence[str], folder: Path
     return [folder / name for name in pictures]
 
 
-def _noise_and_target(digits: Digits) -> tuple[Float[np.ndarray, "1008 1008"], Float[np.ndarray, "1008 1008"]]:
-    """Section 2.5's noise stretched to [0, 1], and all of section 2 done to a digit."""
-    of = Conditioning(partials="harmonics", carry="pixels")
+def _compute_noise_and_target(digits: Digits) -> tuple[Float[np.ndarray, "1008 1008"], Float[np.ndarray, "1008 1008"]]:
+    """Compute the noise of section 2.5, stretched to [0, 1], and the target of a digit (all of section 2)."""
+    config = Conditioning(partials="harmonics", carry="pixels")
     digit = digits.image[np.flatnonzero(digits.label == LABEL)[0]]
     key = jax.random.key(0)
-    noise = conditioning.min_max(conditioning.noise_field(key, of))
-    operators = conditioning.operators(of)
-    picture = jnp.asarray(digit, jnp.float32) / 255.0
-    target = conditioning.target(operators, of, picture, jnp.int32(LABEL), jnp.int32(0), key)
+    noise = conditioning.min_max(conditioning.noise_field(key, config))
+    operators = conditioning.operators(config)
+    image = jnp.asarray(digit, jnp.float32) / 255.0
+    target = conditioning.target(operators, config, image, jnp.int32(LABEL), jnp.int32(0), key)
     return np.asarray(noise), np.asarray(target)
 
 
-def _curve(workdir: Path, name: str) -> tuple[list[int], list[float]]:
-    """Steps and values of a scalar in a run's log."""
+def _read_curve(workdir: Path, name: str) -> tuple[list[int], list[float]]:
+    """Read the steps and values of a scalar from the log of a run."""
     lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
     points = [(line["step"], line[name]) for line in lines if name in line]
     return [step for step, _ in points], [value for _, value in points]
 
 
 def _plot(curves: Mapping[str, tuple[list[int], list[float]]], title: str) -> render.Rgb:
-    """Curves by update, on a logarithmic axis."""
+    """Plot curves over updates, on a logarithmic axis."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -116,5 +126,5 @@ def _plot(curves: Mapping[str, tuple[list[int], list[float]]], title: str) -> re
     axes.set(title=title, xlabel="update", yscale="log")
     axes.legend()
     canvas.draw()
-    drawn = np.asarray(canvas.buffer_rgba())[..., :3].copy()
-    return drawn
+    rgb = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return rgb

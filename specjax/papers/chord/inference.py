@@ -1,4 +1,4 @@
-"""A trained U-Net in use: digits to spectrograms, spectrograms to chords and sounds."""
+"""Inference with a trained U-Net: digits to spectrograms, and spectrograms to chords and sounds."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +17,7 @@ from specjax.data import readers
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
 from specjax.nn.norm import fold_batch_norm
-from specjax.papers.chord import conditioning, metrics, theory
-from specjax.papers.chord import sound as sounds
+from specjax.papers.chord import conditioning, metrics, sound, theory
 from specjax.papers.chord.config import ChordConfig
 from specjax.papers.chord.data import DigitsConfig, fit_digit, load
 from specjax.papers.chord.model import UNet
@@ -31,17 +30,17 @@ Digit = UInt8[np.ndarray, "28 28"]
 
 @dataclass(frozen=True)
 class ChordInference:
-    """The network of a `ChordConfig`, and how its spectrograms are read and played."""
+    """The network of a `ChordConfig`, with functions that decode its spectrograms and play them."""
 
     config: ChordConfig
 
     def network(self, columns: int | None = None) -> UNet:
-        """The U-Net that predicts `columns` columns, by default all of them."""
+        """Build the U-Net that predicts `columns` columns, by default all of them."""
         size = self.config.conditioning.size
         return UNet(self.config.model, size, columns or size)
 
     def init(self, key: Key[Array, ""]) -> dict[str, Any]:
-        """Initial variables of the network: `params`, and `batch_stats` if it has batch normalization."""
+        """Initialize the variables of the network: `params`, and `batch_stats` if it has batch normalization."""
         quality = jnp.zeros((1,), jnp.int32) if self.config.model.qualities else None
         streams = {"params": key, "dropout": key}
         return dict(self.network().init(streams, jnp.zeros((1, 28, 28)), quality, training=True))
@@ -53,7 +52,7 @@ class ChordInference:
         quality: Int[Array, " batch"],
         columns: int | None = None,
     ) -> Float[Array, "batch size columns"]:
-        """Spectrograms of a batch of digits; of all columns unless `columns` says how many."""
+        """Predict the spectrograms of a batch of digits, with `columns` columns, by default all of them."""
         conditioned_on = quality if self.config.model.qualities else None
         spectrograms = self.network(columns).apply({"params": params}, digit, conditioned_on)
         assert isinstance(spectrograms, jax.Array)
@@ -65,26 +64,26 @@ class ChordInference:
 
     @cached_property
     def operators(self) -> conditioning.Operators:
-        """Matrices that make targets of all columns."""
+        """Matrices that compute targets of all columns."""
         c = self.config
         return conditioning.operators(c.conditioning, c.data.labels, c.qualities)
 
     @cached_property
     def templates(self) -> Float[np.ndarray, "labels qualities size"]:
-        """Row profile of every chord, which a spectrogram's own profile is compared with."""
+        """Ideal row profile of every chord, which the profile of a spectrogram is compared with."""
         return metrics.profile_templates(self.operators.spread)
 
     def read_chord(self, spectrogram: Float[Array, "size size"]) -> tuple[int, int]:
-        """Label and quality index of the chord that best matches the rows of a spectrogram."""
+        """Decode a spectrogram: label and quality index of the chord that best matches its rows."""
         label, quality = _read_chord(spectrogram, jnp.asarray(self.templates))
         return int(label), int(quality)
 
     def sound(self, spectrogram: Float[Array, "size size"], config: SoundConfig) -> Float[np.ndarray, " samples"]:
-        """Sound of a spectrogram, tuned to the chord that its rows show; peak 1."""
+        """Synthesize the sound of a spectrogram, tuned to the chord decoded from it; peak 1."""
         label, quality = self.read_chord(spectrogram)
-        of = self.config.conditioning
-        tuning = sounds.tuning(of.size, (label,), self.config.qualities, of.partials, of.base_hz, config)
-        # Rows above half the sample rate are left out rather than folded back.
+        options = self.config.conditioning
+        tuning = sound.tuning(options.size, (label,), self.config.qualities, options.partials, options.base_hz, config)
+        # Rows above half the sample rate are silenced, since they would alias.
         audible = tuning.frequencies_hz[quality] < config.sample_rate / 2
         increments = oscillators.phase_increment(tuning.frequencies_hz[quality] * audible, config.sample_rate)
         phase_row = jnp.asarray(tuning.phase_row[quality])
@@ -93,7 +92,13 @@ class ChordInference:
 
 
 class ChordSound(NamedTuple):
-    """A digit's chord: its name, its sound, and its spectrogram drawn with axes."""
+    """Result for one digit.
+
+    name: name of the digit, used for file names.
+    chord: name of the chord, such as `A#0 major`.
+    wave: sound of the chord, peak 1.
+    picture: spectrogram with axes.
+    """
 
     name: str
     chord: str
@@ -102,7 +107,7 @@ class ChordSound(NamedTuple):
 
 
 def open_unet(opened: Bundle, where: str) -> tuple[ChordInference, Any]:
-    """Network and parameters of a chord bundle.
+    """Build the network of a chord bundle, and return it with the parameters.
 
     Args:
       where: the bundle's folder, for error messages.
@@ -119,34 +124,39 @@ def open_unet(opened: Bundle, where: str) -> tuple[ChordInference, Any]:
         variables = inference.init(key)
         return fold_batch_norm(variables["params"], variables.get("batch_stats", {}))
 
-    return inference, bundle.fit(part, jax.eval_shape(abstract, jax.random.key(0)), where)
+    return inference, bundle.unflatten(part, jax.eval_shape(abstract, jax.random.key(0)), where)
 
 
 def builtin_digits(digits: Sequence[int]) -> dict[str, Digit]:
-    """A held-out handwritten digit for each of `digits`, by name."""
+    """Load one held-out handwritten digit for each of `digits`, by name."""
     _, held_out = load(DigitsConfig())
     return {f"digit_{d}": held_out.image[int(np.flatnonzero(held_out.label == d)[0])] for d in digits}
 
 
 def read_digits(paths: Sequence[Path], fit: bool) -> dict[str, Digit]:
-    """Digits in picture files, by file name; `fit` first brings any size or polarity to 28 x 28.
+    """Read digits from picture files, by file name.
+
+    Args:
+      fit: convert pictures of any size or polarity to 28x28, bright ink on dark; otherwise they must be so already.
 
     Raises:
       UserError: a picture cannot be read or is not a digit, or two have the same name.
     """
-    found: dict[str, Digit] = {}
+    digits: dict[str, Digit] = {}
     for path in paths:
         picture = readers.read_picture(path)
-        if path.stem in found:
-            raise UserError(f"two pictures are named {path.stem}: their outputs would have one name")
-        found[path.stem] = fit_digit(picture, path) if fit else readers.check_digits(picture[None], path)[0]
-    return found
+        if path.stem in digits:
+            raise UserError(
+                f"two pictures are named {path.stem}, so their outputs would overwrite each other: rename one"
+            )
+        digits[path.stem] = fit_digit(picture, path) if fit else readers.check_digits(picture[None], path)[0]
+    return digits
 
 
 def synthesize(
     inference: ChordInference, params: Any, digits: Mapping[str, Digit], quality: str | None, sound: SoundConfig
 ) -> Iterator[ChordSound]:
-    """The chord of each digit, in `quality` or else the bundle's first.
+    """Synthesize the chord of each digit, in `quality`, by default the first one of the bundle.
 
     Raises:
       UserError: the bundle was not trained on that quality.
@@ -171,11 +181,11 @@ def _quality_index(quality: str | None, qualities: Sequence[str]) -> int:
     if quality is None:
         return 0
     if quality not in qualities:
-        raise UserError(f"--quality={quality!r}: this bundle plays {', '.join(qualities)}")
+        raise UserError(f"--quality={quality!r} is unknown: this bundle plays {', '.join(qualities)}")
     return qualities.index(quality)
 
 
-_wave = jax.jit(sounds.wave, static_argnums=3)
+_wave = jax.jit(sound.wave, static_argnums=3)
 
 
 @jax.jit

@@ -1,4 +1,4 @@
-"""The losses of section 4.1, one value per example, and their weighted sum."""
+"""Losses of section 4.1 of the chord paper, one value per example, and their weighted sum."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -20,16 +20,17 @@ from specjax.signal.stft import Stft, magnitude
 Pictures = Float[Array, "batch size columns"]
 PerExample = Float[Array, " batch"]
 
-AUTHORS_SCALES = (0.1, 0.15, 0.2, 0.2, 0.2)  # the authors' MS-SSIM weights, finest first
+AUTHORS_SCALES = (0.1, 0.15, 0.2, 0.2, 0.2)  # the authors' MS-SSIM weights, finest scale first
 
 
 @dataclass(frozen=True)
 class LossOptions:
     """Constants of the losses.
 
-    huber_delta: the paper uses 0.5 and 1.0.
-    ms_ssim_weights: exponents by scale, finest first.
-    wave_rate: sample rate (Hz) of the sounds that `waveform` and `stft` compare; the rows must fit below half of it.
+    huber_delta: error at which the Huber loss becomes linear; the paper uses 0.5 and 1.0.
+    ms_ssim_weights: exponents of the scales of MS-SSIM, finest first.
+    wave_rate: sample rate (Hz) of the sounds that `waveform` and `stft` compare; the rows must lie below half of it.
+    n_fft, hop_length: transform of the loss `stft`, in samples.
     """
 
     huber_delta: float = 1.0
@@ -42,63 +43,79 @@ class LossOptions:
         if self.huber_delta <= 0:
             raise ValueError(f"loss_options.huber_delta={self.huber_delta} must be above 0")
         if min(self.wave_rate, self.n_fft, self.hop_length) < 1:
-            raise ValueError("loss_options.wave_rate, n_fft and hop_length must be at least 1")
+            raise ValueError(
+                f"loss_options.wave_rate={self.wave_rate}, n_fft={self.n_fft} and hop_length={self.hop_length} "
+                "must be at least 1"
+            )
         if not self.ms_ssim_weights or min(self.ms_ssim_weights) <= 0:
-            raise ValueError("loss_options.ms_ssim_weights must be a non-empty tuple of numbers above 0")
+            raise ValueError(
+                f"loss_options.ms_ssim_weights={self.ms_ssim_weights} must be a non-empty tuple of numbers above 0"
+            )
 
 
 def mse(prediction: Pictures, target: Pictures, _: LossOptions) -> PerExample:
-    """Mean squared error."""
-    return jnp.mean((prediction - target) ** 2, axis=(1, 2))
+    """Compute the mean squared error."""
+    import dm_pix
+
+    return dm_pix.mse(prediction[..., None], target[..., None])
 
 
 def l1(prediction: Pictures, target: Pictures, _: LossOptions) -> PerExample:
-    """Mean absolute error."""
-    return jnp.mean(jnp.abs(prediction - target), axis=(1, 2))
+    """Compute the mean absolute error."""
+    import dm_pix
+
+    return dm_pix.mae(prediction[..., None], target[..., None])
 
 
 def huber(prediction: Pictures, target: Pictures, config: LossOptions) -> PerExample:
-    """Quadratic within `huber_delta`, straight beyond."""
-    error = jnp.abs(prediction - target)
-    inside = jnp.minimum(error, config.huber_delta)
-    return jnp.mean(inside * (error - 0.5 * inside), axis=(1, 2))
+    """Compute the Huber loss: quadratic for errors up to `huber_delta`, linear beyond."""
+    return jnp.mean(optax.losses.huber_loss(prediction, target, delta=config.huber_delta), axis=(1, 2))
 
 
 def ms_ssim_loss(prediction: Pictures, target: Pictures, config: LossOptions) -> PerExample:
-    """1 - MS-SSIM."""
+    """Compute 1 - MS-SSIM."""
     return 1.0 - ms_ssim(prediction, target, weights=config.ms_ssim_weights)
 
 
 def fft(prediction: Pictures, target: Pictures, _: LossOptions) -> PerExample:
-    """Mean squared difference of 2-D Fourier magnitudes, not normalised, as in the authors' code."""
-    difference = _fourier_magnitude(prediction) - _fourier_magnitude(target)
+    """Compute the mean squared difference of 2-D Fourier magnitudes, not normalized, as in the authors' code."""
+    difference = _compute_fourier_magnitude(prediction) - _compute_fourier_magnitude(target)
     return jnp.mean(difference**2, axis=(1, 2))
 
 
 def sobel_loss(prediction: Pictures, target: Pictures, _: LossOptions) -> PerExample:
-    """Mean squared difference of Sobel slopes: the frequency alignment the paper names as future work."""
+    """Compute the mean squared difference of Sobel gradients, the frequency alignment that the paper leaves open."""
     return map_examples(lambda error: jnp.mean(sobel(error) ** 2))(prediction - target)
 
 
 def rows(prediction: Pictures, target: Pictures, _: LossOptions) -> PerExample:
-    """Squared difference of row marginals (means over time), summed over rows: which notes sound, and how loudly."""
+    """Compute the squared difference of row means over time, summed over rows.
+
+    The row means say which notes sound and how loudly, but not when.
+    """
     return jnp.sum(jnp.mean(prediction - target, axis=2) ** 2, axis=1)
 
 
 def waveform(prediction: Pictures, target: Pictures, config: LossOptions) -> PerExample:
-    """Mean squared difference of the sounds. Synthesis is linear, so it is the sound of the difference."""
-    return jnp.mean(_sound(prediction - target, config) ** 2, axis=1)
+    """Compute the mean squared difference of the sounds.
+
+    Synthesis is linear, so this is the mean square of the sound of the difference.
+    """
+    return jnp.mean(_synthesize_sound(prediction - target, config) ** 2, axis=1)
 
 
 def stft_loss(prediction: Pictures, target: Pictures, config: LossOptions) -> PerExample:
-    """Mean squared difference of STFT magnitudes of the sounds."""
+    """Compute the mean squared difference of the STFT magnitudes of the sounds."""
     transform = Stft(config.n_fft, config.hop_length, center=False)
-    heard = [magnitude(_sound(x, config), transform) for x in (prediction, target)]
-    return jnp.mean((heard[0] - heard[1]) ** 2, axis=(1, 2))
+    magnitudes = [magnitude(_synthesize_sound(x, config), transform) for x in (prediction, target)]
+    return jnp.mean((magnitudes[0] - magnitudes[1]) ** 2, axis=(1, 2))
 
 
 def label_loss(logits: Float[Array, "batch labels"], label: Int[Array, " batch"]) -> PerExample:
-    """Cross-entropy of the label that the bottleneck reads: deep supervision, for the picture is made from it."""
+    """Compute the cross-entropy of the label that the bottleneck predicts.
+
+    This is deep supervision: the spectrogram is decoded from that prediction.
+    """
     return optax.softmax_cross_entropy_with_integer_labels(logits, label)
 
 
@@ -113,11 +130,11 @@ LOSSES: dict[str, Callable[[Pictures, Pictures, LossOptions], PerExample]] = {
     "waveform": waveform,
     "stft": stft_loss,
 }
-NAMES = (*LOSSES, "label")  # whatever can be weighted
+NAMES = (*LOSSES, "label")  # everything that can have a weight
 
 
 def mix(**weights: float | ScheduleSpec) -> dict[str, ScheduleSpec]:
-    """Weights by loss name: numbers stand for constants, and losses that are not named weigh nothing."""
+    """Build the weights of all losses, by name. A number is a constant weight; losses not given have weight 0."""
     specs = {name: w if isinstance(w, ScheduleSpec) else ScheduleSpec(value=float(w)) for name, w in weights.items()}
     return {name: ScheduleSpec(value=0.0) for name in NAMES} | specs
 
@@ -128,35 +145,39 @@ def weighted_sum(
     importance: PerExample,
     gated: Collection[str] = (),
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-    """Sum of the losses in `weights`, each a mean over examples by `importance`; and each one's own value.
+    """Compute the weighted sum of the losses in `weights`, and the value of each.
 
-    Those named in `gated` are skipped, and read 0, at steps where their weight is 0; the others are always computed,
-    which lets the compiler fuse them with what surrounds them.
+    Args:
+      losses: functions without arguments that compute a loss, by name.
+      weights: weights by loss name.
+      importance: weights of the examples; the value of a loss is its weighted mean over examples.
+      gated: names of losses that are skipped, with value 0, at steps where their weight is 0. The other losses are
+        always computed, so that the compiler can fuse them with the code around them.
     """
-    share = importance / jnp.maximum(jnp.sum(importance), 1e-8)
+    example_weights = importance / jnp.maximum(jnp.sum(importance), 1e-8)
 
-    def value(name: str) -> Float[Array, ""]:
+    def compute_value(name: str) -> Float[Array, ""]:
         def compute() -> Float[Array, ""]:
-            return jnp.sum(share * losses[name]())
+            return jnp.sum(example_weights * losses[name]())
 
         if name not in gated:
             return compute()
         return jax.lax.cond(weights[name] != 0, compute, lambda: jnp.zeros(()))
 
-    values = {name: value(name) for name in weights}
+    values = {name: compute_value(name) for name in weights}
     return sum((weights[name] * values[name] for name in weights), jnp.zeros(())), values
 
 
-def _fourier_magnitude(x: Pictures) -> Float[Array, "batch size bins"]:
+def _compute_fourier_magnitude(x: Pictures) -> Float[Array, "batch size bins"]:
     spectrum = map_devices(jnp.fft.rfft2)(x)
     power = spectrum.real**2 + spectrum.imag**2
-    return jnp.sqrt(power + 1e-12)  # the slope of a bare magnitude is not a number at zero
+    return jnp.sqrt(power + 1e-12)  # without the constant, the gradient at zero is NaN
 
 
-def _sound(pictures: Pictures, config: LossOptions) -> Float[Array, "batch samples"]:
-    """One second of each picture's sound, row r at r Hz, with fixed random phases."""
+def _synthesize_sound(pictures: Pictures, config: LossOptions) -> Float[Array, "batch samples"]:
+    """Synthesize one second of each spectrogram, row r at r Hz, with fixed random phases."""
     size = pictures.shape[1]
     increment = jnp.asarray(oscillators.phase_increment(np.arange(size, dtype=float), config.wave_rate))
     phases = jnp.asarray(np.random.default_rng(0).uniform(0, 2 * np.pi, size), jnp.float32)
-    sound = partial(oscillators.additive_synthesis, increment=increment, phases=phases, samples=config.wave_rate)
-    return map_examples(sound)(pictures)
+    synthesize = partial(oscillators.additive_synthesis, increment=increment, phases=phases, samples=config.wave_rate)
+    return map_examples(synthesize)(pictures)

@@ -1,7 +1,7 @@
-"""From a painted spectrogram to a sound (chord paper, section 5).
+"""Sound of a chord spectrogram (chord paper, section 5).
 
-Row r sounds at r Hz plus an offset, each with a random phase; or, by "direct mapping", rows that belong to the
-chord sound at its exact frequencies. The chord is read off the picture itself.
+Row r sounds at r Hz plus an offset, each row with a random phase. By "direct mapping", rows that belong to the chord
+sound at its exact frequencies instead. The chord is decoded from the spectrogram itself.
 """
 
 from collections.abc import Iterable
@@ -19,12 +19,15 @@ from specjax.signal import oscillators
 
 @dataclass(frozen=True)
 class SoundConfig:
-    """How a spectrogram sounds.
+    """Settings of the synthesis.
 
-    octave: every frequency is raised so many octaves; digits' chords start at 28 Hz, below most loudspeakers.
-    exact: sound the chord's rows at its exact ratios; otherwise at the paper's whole hertz.
-    offset_hz: added to the frequency of every row that is not mapped exactly.
-    seed: of the random phases.
+    sample_rate: in Hz, 1000 to 384000.
+    duration_s: length of the sound in seconds, above 0 and at most 600.
+    octave: number of octaves that every frequency is raised by, -2 to 8. The chords of the digits start at 28 Hz, below
+      the range of most loudspeakers.
+    exact: play the rows of the chord at its exact frequency ratios; otherwise at the paper's whole hertz.
+    offset_hz: added to the frequency of every row that is not played exactly.
+    seed: seed of the random phases.
     """
 
     sample_rate: int = 44100
@@ -44,7 +47,7 @@ class SoundConfig:
 
 
 class Tuning(NamedTuple):
-    """Frequency of every row, and which rows share a phase (one oscillator spread over several rows)."""
+    """Frequency of every row, and the row whose phase it uses. Rows with a common phase form one oscillator."""
 
     frequencies_hz: Float[np.ndarray, "chords size"]
     phase_row: Int[np.ndarray, "chords size"]
@@ -58,12 +61,12 @@ def tuning(
     base_hz: float,
     sound: SoundConfig,
 ) -> Tuning:
-    """Frequencies of the rows for each chord, numbered label by label, quality by quality.
+    """Compute the frequencies of the rows for each chord, ordered by label, then by quality.
 
-    With `exact`, a row within 6 of a partial belongs to the nearest one and takes its frequency.
+    With `sound.exact`, every row within 6 rows of a partial is played at the exact frequency of the nearest partial.
     """
     factor = 2.0**sound.octave
-    plain = (np.arange(size) + sound.offset_hz) * factor
+    row_hz = (np.arange(size) + sound.offset_hz) * factor
     frequencies, phase_rows = [], []
     for label in labels:
         for quality in qualities:
@@ -72,25 +75,26 @@ def tuning(
             distance = np.abs(np.arange(size)[:, None] - rows[None, :])
             nearest = distance.argmin(axis=1)
             belongs = (distance.min(axis=1) <= metrics.GUARD_ROWS) & sound.exact
-            frequencies.append(np.where(belongs, exact[nearest] * factor, plain))
+            frequencies.append(np.where(belongs, exact[nearest] * factor, row_hz))
             phase_rows.append(np.where(belongs, rows[nearest], np.arange(size)))
     return Tuning(np.stack(frequencies), np.stack(phase_rows))
 
 
 def wave(
-    picture: Float[Array, "size size"],
+    spectrogram: Float[Array, "size size"],
     increment: UInt32[Array, " size"],
     phase_row: Int[Array, " size"],
     sound: SoundConfig,
 ) -> Float[Array, " samples"]:
-    """Sound of a spectrogram, peak 1 (silence stays silence).
+    """Synthesize the sound of a spectrogram, with peak 1; silence stays silence.
 
     Args:
+      spectrogram: amplitudes of the rows; clipped to [0, 1].
       increment: `oscillators.phase_increment` of each row's frequency.
       phase_row: row whose random phase each row uses.
     """
     phases = jax.random.uniform(jax.random.key(sound.seed), phase_row.shape, maxval=2 * np.pi)[phase_row]
-    samples = round(sound.sample_rate * sound.duration_s)
-    heard = oscillators.additive_synthesis(jnp.clip(picture, 0.0, 1.0), increment, phases, samples)
-    peak = jnp.max(jnp.abs(heard))
-    return heard / jnp.where(peak > 0, peak, 1.0)
+    count = round(sound.sample_rate * sound.duration_s)
+    sound_wave = oscillators.additive_synthesis(jnp.clip(spectrogram, 0.0, 1.0), increment, phases, count)
+    peak = jnp.max(jnp.abs(sound_wave))
+    return sound_wave / jnp.where(peak > 0, peak, 1.0)

@@ -1,4 +1,7 @@
-"""What the chord paper tried or left open (sections 4 to 6), one factor at a time."""
+"""Studies of what the chord paper tried or left open (chord paper, sections 4 to 6), one factor at a time.
+
+The names of variants are also the names of their run folders.
+"""
 
 import sys
 from collections.abc import Callable
@@ -17,23 +20,23 @@ MEASURES = (
     Measure("eval/brightest", "brightest level", 1.0, "{:.2f}"),
 )
 
-# Of the losses alone: nothing else that helps.
+# The Huber loss alone, without the other losses and without the digit classifier.
 _HUBER = {"loss.huber.value": 1.0, "loss.rows.value": 0.0, "loss.l1.end": 0.0, "loss.label.value": 0.0,
           "model.labels": 0, "model.dropout": 0.0}  # fmt: skip
-_UNREAD = {"loss.label.value": 0.0, "model.labels": 0, "model.dropout": 0.0}
+_NO_CLASSIFIER = {"loss.label.value": 0.0, "model.labels": 0, "model.dropout": 0.0}
 
 STUDIES = {
     "heads": Study(
-        "The paper's head against one that can place a maximum in any row, at equal updates.",
+        "The paper's head against one that can place a maximum in any row, after equally many updates.",
         {
-            "paper's head": {"model.head": "paper", **_UNREAD},
-            "rows": _UNREAD,
+            "paper's head": {"model.head": "paper", **_NO_CLASSIFIER},
+            "rows": _NO_CLASSIFIER,
             "rows, and the digit read": {},
         },
         seeds=3,
     ),
     "losses": Study(
-        "Mixes of losses, those that diverged for the paper's authors among them.",
+        "Mixes of losses, including those that diverged for the paper's authors.",
         {
             "Huber": _HUBER,
             "MSE": {**_HUBER, "loss.huber.value": 0.0, "loss.mse.value": 1.0},
@@ -49,14 +52,14 @@ STUDIES = {
             "Huber + waveform": {**_HUBER, "loss.waveform.value": 0.1},
             "Huber + Sobel": {**_HUBER, "loss.sobel.value": 0.1},
             "Huber + row sums": {**_HUBER, "loss.rows.value": 0.03},
-            "Huber + row sums + rising L1": _UNREAD,
+            "Huber + row sums + rising L1": _NO_CLASSIFIER,
         },
         seeds=10,
     ),
     "reading": Study(
-        "The weight of the loss of the digit's reading (none, where nothing is read), and what helps it to generalise.",
+        "The weight of the loss `label` of the digit classifier (none: no classifier), and its regularization.",
         {
-            "none": _UNREAD,
+            "none": _NO_CLASSIFIER,
             **{f"{w:g}": {"loss.label.value": w} for w in (0.05, 0.2, 1.0, 5.0)},
             "1, no dropout": {"model.dropout": 0.0},
             "1, no normalisation": {"model.batch_norm": False},
@@ -69,27 +72,27 @@ STUDIES = {
         seeds=3,
     ),
     "activation": Study(
-        "The last activation.",
+        "The activation of the last layer.",
         {"LeakyReLU": {}, "sigmoid": {"model.activation": "sigmoid"}},
         seeds=3,
     ),
     "depth": Study(
-        "Convolutions a stage.",
+        "The number of convolutions per stage.",
         {f"{n}": {"model.depth": n} for n in (1, 2, 3, 4)},
         seeds=3,
     ),
     "batch": Study(
-        "Examples an update, at equal updates.",
+        "The batch size, after equally many updates.",
         {f"{n}": {"batch_size": n} for n in (2, 4, 8, 16, 32)},
         seeds=3,
     ),
     "learning_rate": Study(
-        "The learning rate at its highest.",
+        "The peak learning rate.",
         {f"{rate:g}": {"optimizer.learning_rate.value": rate} for rate in (3e-5, 1e-4, 5e-4, 2e-3, 5e-3, 1.5e-2)},
         seeds=3,
     ),
     "curriculum": Study(
-        "Digits shown one after another, or all from the start.",
+        "Digits introduced one after another, or all from the start.",
         {
             "all": {},
             "0 and 1 first, all from a fifth on": {"curriculum": ((0, (0, 1)), (100, tuple(range(10))))},
@@ -98,7 +101,7 @@ STUDIES = {
         seeds=3,
     ),
     "precision": Study(
-        "Reduced precision of the convolutions.",
+        "The precision of the convolutions.",
         {"float32": {}, "bfloat16": {"model.compute_dtype": "bfloat16"}},
         seeds=3,
     ),
@@ -115,12 +118,12 @@ def train_variants(study: Study, options: Options) -> None:
 
 
 def draw_figures(options: Options) -> None:
-    """Draw the paper's Figures 1 to 6 into the study's folder, and print their paths."""
+    """Draw Figures 1 to 6 of the paper in the folder of the study, and print their paths."""
     from specjax.papers.chord import figures
 
     config, task = papers.build(options.require_config())
     app.require_package("matplotlib", "figures", extra="plots")
-    _, held_out = task.load()
+    held_out = task.load().held_out
     for path in figures.remake(held_out, config.steps, options.config_flags, options.workdir):
         print(path)
 

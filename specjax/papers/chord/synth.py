@@ -1,11 +1,11 @@
 """`specjax synth chord`: digits to chords, by a trained bundle."""
 
 import argparse
-from pathlib import Path
 
 from specjax.cli import options, outputs
 from specjax.cli.errors import UserError
 from specjax.cli.options import Subcommand
+from specjax.cli.paths import local_path
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -42,18 +42,17 @@ def run(chosen: argparse.Namespace) -> None:
     sound = to_dataclass(SoundConfig, settings, "synth")
     if wrong := [digit for digit in chosen.digit or () if not 0 <= digit <= 9]:
         raise UserError(f"--digit={wrong[0]} is not a digit 0 to 9")
+    bundle, out = local_path(chosen.bundle, "--bundle"), local_path(chosen.out, "--out")
+    pictures = [local_path(name, "--picture", "file") for name in chosen.picture or ()]
     options.start()
     from specjax import papers
     from specjax.cli import files
     from specjax.papers.chord import inference
 
-    if chosen.digit:
-        digits = inference.builtin_digits(chosen.digit)
-    else:
-        digits = inference.read_digits([Path(name) for name in chosen.picture], chosen.fit)
+    digits = inference.builtin_digits(chosen.digit) if chosen.digit else inference.read_digits(pictures, chosen.fit)
     names = [f"{name}.{suffix}" for name in digits for suffix in ("wav", "png")]
-    paths = outputs.claim(Path(chosen.out), names, overwrite=chosen.overwrite)
-    network, params = papers.open_bundle(Path(chosen.bundle), task="chord/unet")
+    paths = outputs.claim(out, names, overwrite=chosen.overwrite)
+    network, params = papers.open_bundle(bundle, task="chord/unet")
     for chord in inference.synthesize(network, params, digits, chosen.quality, sound):
         wav, png = paths[f"{chord.name}.wav"], paths[f"{chord.name}.png"]
         outputs.write(wav, files.wav(chord.wave, sound.sample_rate))

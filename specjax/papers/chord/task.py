@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, Key
 from specjax.arrays.batching import map_examples
 from specjax.engine import train_state
 from specjax.engine.live.value import LiveValue, label_mask_parser, number_parser
-from specjax.engine.task import Metrics, Part, Sample
+from specjax.engine.task import Data, Metrics, Part, Sample, SingleModel, Tree
 from specjax.engine.train_state import TrainState
 from specjax.image import augment
 from specjax.nn.norm import fold_batch_norm
@@ -37,20 +37,21 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ChordTask:
-    """Trains the U-Net of a `ChordConfig`. The state is one `TrainState`."""
+class ChordTask(SingleModel):
+    """Training task of the U-Net of a `ChordConfig`. Its state is one `TrainState`."""
 
     config: ChordConfig
     name: str = "chord/unet"
 
-    @cached_property
-    def live_values(self) -> dict[str, LiveValue]:
-        """Learning rate, weight of each loss, curriculum mask, and the decay of the moving average if there is one."""
+    def live_values(self, steps: int) -> dict[str, LiveValue]:
+        """List the live values: learning rate, loss weights, curriculum mask, and `ema_decay` if an average is kept."""
         c = self.config
         values = {
-            "lr": LiveValue(c.optimizer.learning_rate.build(), number_parser(0.0), scales=True),
-            **{f"loss.{name}": _weight(c.loss[name]) for name in self._losses},
-            "curriculum": LiveValue(_mask_schedule(c.curriculum, c.data.labels), label_mask_parser(c.data.labels)),
+            "lr": LiveValue(c.optimizer.learning_rate.build(steps), number_parser(0.0), scales=True),
+            **{f"loss.{name}": _build_weight(c.loss[name], steps) for name in self._losses},
+            "curriculum": LiveValue(
+                _build_mask_schedule(c.curriculum, c.data.labels), label_mask_parser(c.data.labels)
+            ),
         }
         if c.optimizer.ema_decay:
             # Early on, a long average would mostly remember the random initialization.
@@ -67,7 +68,7 @@ class ChordTask:
 
     @cached_property
     def inference(self) -> ChordInference:
-        """The network, and how its spectrograms are read and played."""
+        """The network, with functions that decode its spectrograms and play them."""
         return ChordInference(self.config)
 
     @cached_property
@@ -76,13 +77,14 @@ class ChordTask:
 
     @cached_property
     def _operators(self) -> conditioning.Operators:
-        """Matrices of the targets that losses compare, of `config.columns` columns."""
+        """Matrices that compute the targets of the losses, with `config.columns` columns."""
         c = self.config
         columns = c.columns or c.conditioning.size
         return conditioning.operators(c.conditioning, c.data.labels, c.qualities, columns)
 
-    def load(self) -> tuple[Digits, Digits]:
-        return data.load(self.config.data)
+    def load(self) -> Data:
+        train, held_out = data.load(self.config.data)
+        return Data(train, held_out, len(train.label), len(held_out.label))
 
     def init(self, key: Key[Array, ""]) -> TrainState:
         variables = self.inference.init(key)
@@ -105,7 +107,7 @@ class ChordTask:
         return Batch(digit, label, quality, target)
 
     def step(
-        self, state: TrainState, batch: Batch, live: Mapping[str, Array], key: Key[Array, ""]
+        self, state: TrainState, batch: Batch, frozen: Tree, live: Mapping[str, Array], key: Key[Array, ""]
     ) -> tuple[TrainState, Metrics]:
         config = self.config
         weights = {name: live[f"loss.{name}"] for name in self._losses if f"loss.{name}" in live}
@@ -143,16 +145,19 @@ class ChordTask:
         return state, metrics | config.optimizer.metrics(state.opt_state)
 
     def inference_params(self, state: TrainState) -> Any:
-        """Parameters to predict with: averaged if a moving average is kept, batch normalization folded in."""
+        """Compute the parameters for inference: averaged if a moving average is kept, batch normalization folded in."""
         params = self.config.optimizer.eval_params(state.params, state.opt_state, state.ema_params)
         return fold_batch_norm(params, state.batch_stats)
 
-    def evaluate(self, state: TrainState, examples: Digits) -> Metrics:
-        digit = jnp.asarray(examples.image, jnp.float32) / 255.0
+    def evaluate(
+        self, state: TrainState, examples: Digits, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]
+    ) -> Metrics:
+        image, label = examples.image[indices], examples.label[indices]
+        digit = image.astype(jnp.float32) / 255.0
         # Every quality is drawn equally often, whatever the order of the examples.
-        quality = jnp.sum(jnp.asarray(examples.image, jnp.int32), axis=(1, 2)) % len(self.config.qualities)
+        quality = jnp.sum(image.astype(jnp.int32), axis=(1, 2)) % len(self.config.qualities)
         predictions = self.inference.predict(self.inference_params(state), digit, quality)
-        return map_examples(self._evaluation.measure)(predictions, digit, jnp.asarray(examples.label), quality)
+        return map_examples(self._evaluation.measure)(predictions, digit, label, quality)
 
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
         label = measures["label"]
@@ -163,8 +168,8 @@ class ChordTask:
             "eval/examples": float(len(label)),
         }
 
-    def sample(self, state: TrainState, examples: Digits) -> Sample:
-        """One held-out digit of each label: a contact sheet, and the sound of each prediction."""
+    def sample(self, state: TrainState, examples: Digits, frozen: Tree, key: Key[Array, ""]) -> Sample:
+        """Draw a contact sheet of one held-out digit per label, and synthesize the sound of each prediction."""
         inference, config = self.inference, self.config
         chosen = [int(np.flatnonzero(examples.label == label)[0]) for label in np.unique(examples.label)]
         digit = jnp.asarray(examples.image[chosen], jnp.float32) / 255.0
@@ -182,21 +187,21 @@ class ChordTask:
         sheet = contact_sheet(np.asarray(digit), np.asarray(targets), np.asarray(predictions), names)
         return Sample({"contact_sheet": sheet}, sounds, config.sound.sample_rate)
 
-    def parts(self, state: TrainState) -> dict[str, Part]:
-        """The U-Net's inference parameters, and the configuration as its card."""
+    def parts(self, state: TrainState, frozen: Tree) -> dict[str, Part]:
+        """Export the inference parameters of the U-Net, with the config as its card."""
         return {"unet": Part(self.inference_params(state), asdict(self.config))}
 
 
-def _weight(spec: ScheduleSpec) -> LiveValue:
-    return LiveValue(spec.build(), number_parser(0.0), dormant=spec == ScheduleSpec(value=0.0))
+def _build_weight(spec: ScheduleSpec, steps: int) -> LiveValue:
+    return LiveValue(spec.build(steps), number_parser(0.0), dormant=spec == ScheduleSpec(value=0.0))
 
 
-def _mask_schedule(curriculum: tuple[tuple[int, tuple[int, ...]], ...], labels: int) -> Schedule:
-    """Step -> which labels count (1) or not (0)."""
+def _build_mask_schedule(curriculum: tuple[tuple[int, tuple[int, ...]], ...], labels: int) -> Schedule:
+    """Build a function from the step to a mask of the labels that count (1) or not (0)."""
     if not curriculum:
         return lambda step: jnp.ones((labels,))
-    begins = jnp.array([step for step, _ in curriculum], jnp.float32)  # steps come as floats
+    starts = jnp.array([step for step, _ in curriculum], jnp.float32)  # the engine passes steps as floats
     masks = np.zeros((len(curriculum), labels), np.float32)
-    for i, (_, shown) in enumerate(curriculum):
-        masks[i, list(shown)] = 1.0
-    return lambda step: jnp.asarray(masks)[jnp.searchsorted(begins, step, side="right") - 1]
+    for i, (_, counted) in enumerate(curriculum):
+        masks[i, list(counted)] = 1.0
+    return lambda step: jnp.asarray(masks)[jnp.searchsorted(starts, step, side="right") - 1]

@@ -1,8 +1,8 @@
-"""Labels to notes, notes to chords, chords to spectrogram rows.
+"""Music theory of the chord paper: labels to notes, notes to chords, and chords to spectrogram rows.
 
-Row r of a spectrogram stands for r Hz. A chord quality is named by its just intervals: exact frequency ratios to
-the fundamental. The paper rounds f0 and floors its multiples (section 2.3), which detunes a major triad by up to 31
-cents, and its third against its root by up to 38; `exact_frequencies_hz` keeps the ratios.
+Row r of a spectrogram stands for r Hz. A chord quality is defined by its just intervals, the exact frequency ratios to
+the fundamental f0. The paper rounds f0 and floors its multiples (section 2.3). This detunes a major triad by up to 31
+cents, and its third against its root by up to 38. `exact_frequencies_hz` keeps the ratios.
 """
 
 from fractions import Fraction
@@ -29,43 +29,49 @@ PARTIALS = ("triad", "octaves", "harmonics", "divisible")
 
 
 def fundamental_hz(label: int, base_hz: float = A0_HZ) -> float:
-    """f0 = base * 2^(label / 12): one semitone a label (section 2.3)."""
+    """Compute the fundamental f0 = base * 2^(label / 12), one semitone per label (chord paper, section 2.3)."""
     return base_hz * 2.0 ** (label / SEMITONES)
 
 
 def fundamental_row(label: int, base_hz: float = A0_HZ) -> int:
-    """f0 rounded to a row: 28 29 31 33 35 37 39 41 44 46 for the digits over A0."""
+    """Round f0 to a row: 28 29 31 33 35 37 39 41 44 46 for the digits, with 0 at A0."""
     return round(fundamental_hz(label, base_hz))
 
 
 def note_name(label: int) -> str:
-    """Name of the label's note over A0: A0, A#0, B0, C1, ..."""
+    """Name the note of a label, with label 0 at A0: A0, A#0, B0, C1, ..."""
     names = ("A", "A#", "B", "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#")
     return f"{names[label % SEMITONES]}{(label + 9) // SEMITONES}"
 
 
 def chord_rows(label: int, quality: str = "major", base_hz: float = A0_HZ) -> Int[np.ndarray, " notes"]:
-    """Rows of the chord's notes: f0 and its floored multiples, {f0, floor(1.25 f0), floor(1.5 f0)} for a major."""
+    """Compute the rows of a chord's notes: the rounded f0 and its floored multiples.
+
+    A major triad has the rows {f0, floor(1.25 f0), floor(1.5 f0)}.
+    """
     f0 = fundamental_row(label, base_hz)
     return np.array([f0 * ratio.numerator // ratio.denominator for ratio in QUALITIES[quality]])
 
 
 def exact_frequencies_hz(label: int, quality: str = "major", base_hz: float = A0_HZ) -> Float[np.ndarray, " n"]:
-    """Frequencies of the chord's notes in just intonation over the unrounded fundamental."""
+    """Compute the frequencies of a chord's notes, in just intonation over the unrounded fundamental."""
     return fundamental_hz(label, base_hz) * np.array([float(ratio) for ratio in QUALITIES[quality]])
 
 
 def partials_hz(label: int, quality: str, partials: str, size: int = 1008, base_hz: float = A0_HZ) -> dict[int, float]:
-    """A chord's partials below row `size`: row -> exact frequency, rows rising.
+    """Compute a chord's partials below row `size`, as a dict from row to exact frequency, in ascending order.
 
     Args:
-      partials: `triad`, the chord's notes alone (the paper's formula); `octaves`, the notes doubled up to the
-        top, which stays the same chord; `harmonics`, every integer multiple of every note's exact ratio to the
-        rounded fundamental, floored to a row; `divisible`, rows that divide exactly by f0 or one of its multiples
-        (the authors' code: row 0 is always kept and most thirds and fifths vanish).
+      partials: which partials belong to the chord.
+        `triad`: the notes of the chord alone (the paper's formula).
+        `octaves`: the notes and all their octaves, which is still the same chord.
+        `harmonics`: all integer multiples of each note, that is of its exact ratio times the rounded fundamental,
+          floored to a row.
+        `divisible`: rows that are exact multiples of f0 or of one of its ratios (the authors' code). Row 0 is always
+          kept, and most thirds and fifths vanish.
 
     Raises:
-      ValueError: unknown name, or the chord reaches past the last row.
+      ValueError: `partials` or `quality` is unknown, or the chord passes the last row.
     """
     if partials not in PARTIALS:
         raise ValueError(f"partials={partials!r} is unknown: choose one of {', '.join(PARTIALS)}")
@@ -74,33 +80,33 @@ def partials_hz(label: int, quality: str, partials: str, size: int = 1008, base_
     rows = chord_rows(label, quality, base_hz)
     if rows.max() >= size:
         raise ValueError(
-            f"label {label} puts its {quality} chord at row {rows.max()}, past the last of {size} rows: "
-            f"leave labels above {highest_label(size, base_hz)} out"
+            f"the {quality} chord of label {label} reaches row {rows.max()}, past the last of {size} rows: "
+            f"use labels up to {highest_label(size, base_hz)}"
         )
     f0 = fundamental_row(label, base_hz)
-    found: dict[int, float] = {}
+    result: dict[int, float] = {}
     notes = zip(rows.tolist(), QUALITIES[quality], exact_frequencies_hz(label, quality, base_hz), strict=True)
     for row, ratio, hz in notes:
         if partials == "triad":
-            found.setdefault(row, hz)
+            result.setdefault(row, hz)
         elif partials == "octaves":
-            found |= {row << k: hz * 2**k for k in range(size.bit_length())}
+            result |= {row << k: hz * 2**k for k in range(size.bit_length())}
         elif partials == "harmonics":
-            found |= {int(n * f0 * ratio): n * hz for n in range(1, size // f0 + 1)} | found
+            result |= {int(n * f0 * ratio): n * hz for n in range(1, size // f0 + 1)} | result
         else:
-            found |= {r: float(r / (f0 * ratio)) * hz for r in range(size) if Fraction(r) % (f0 * ratio) == 0} | found
-    return {row: float(found[row]) for row in sorted(found) if row < size}
+            result |= {r: float(r / (f0 * ratio)) * hz for r in range(size) if Fraction(r) % (f0 * ratio) == 0} | result
+    return {row: float(result[row]) for row in sorted(result) if row < size}
 
 
 def partial_rows(
     label: int, quality: str, partials: str, size: int = 1008, base_hz: float = A0_HZ
 ) -> Int[np.ndarray, " partials"]:
-    """Rows of `partials_hz`."""
+    """Compute the rows of `partials_hz`."""
     return np.array(list(partials_hz(label, quality, partials, size, base_hz)))
 
 
 def highest_label(size: int = 1008, base_hz: float = A0_HZ) -> int:
-    """Largest label whose every chord quality stays below row `size`; -1 where none does."""
+    """Find the largest label whose chords of every quality lie below row `size`; -1 if there is none."""
     top = max(max(ratios) for ratios in QUALITIES.values())
     label = -1
     while fundamental_row(label + 1, base_hz) * top < size:

@@ -1,4 +1,4 @@
-"""The works of the signal floor: spectrograms of noise and tones, and their inversion."""
+"""Benchmarks of signal processing: spectrograms of noise and tones, and their inversion."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,10 +10,10 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from specjax.benchmark.clips import tones
+from specjax.benchmark.clips import make_tones
 from specjax.benchmark.timing import Benchmark, Info, compile_benchmark, wrap_callable
 from specjax.cli.config import to_dataclass
-from specjax.engine import sharding as meshes
+from specjax.engine import sharding
 from specjax.signal.inversion import DIRECT, Inversion, convergence_db, invert
 from specjax.signal.phase.griffin_lim import griffin_lim, random_phase
 from specjax.signal.polar import polar
@@ -23,10 +23,16 @@ from specjax.signal.stft import Stft, istft, magnitude, stft
 
 @dataclass(frozen=True)
 class SignalConfig:
-    """Sizes of the works: seconds of each clip, and how phases are looked for.
+    """Sizes of the benchmarks.
 
-    iterations: of `griffin_lim`, from random phases, as the peers do it.
-    refinements: of `invert` and `refine`, which begin with PGHI.
+    Attributes:
+      sample_rate: of all clips, in Hz.
+      mel_s: duration of the clips of the mel benchmarks, in seconds.
+      phase_s: duration of the clips of all other benchmarks, in seconds.
+      n_fft: frame length of the transforms other than mel.
+      hop_length: hop length of the transforms other than mel.
+      iterations: iterations of `griffin_lim`, which starts from random phases, as its peers do.
+      refinements: iterations of `invert` and `refine`, which start from PGHI.
     """
 
     sample_rate: int = 22050
@@ -41,40 +47,42 @@ class SignalConfig:
 _MEL = Info(10, plain=("librosa", "signal_mel"), tuned=("melody_mel.py", "--variant", "torch", "--log", "--compile"))
 
 
-def _phase(name: str, tuned: tuple[str, ...] = ()) -> Info:
+def _phase_info(name: str, tuned: tuple[str, ...] = ()) -> Info:
+    """Describe a benchmark of four clips that librosa is timed on too, by `benchmarks.peers.signal_phase`."""
     return Info(4, plain=("librosa", "signal_phase", name), tuned=tuned)
 
 
 INFO = {
     "mel": _MEL,
     "mel_100": _MEL._replace(batch=100),
-    "stft": _phase("stft"),
-    "istft": _phase("istft"),
-    "griffin_lim": _phase("griffin_lim", ("griffin_lim.py", "--variant", "tuned", "--compile")),
+    "stft": _phase_info("stft"),
+    "istft": _phase_info("istft"),
+    "griffin_lim": _phase_info("griffin_lim", ("griffin_lim.py", "--variant", "tuned", "--compile")),
     "spsi": Info(4),
     "rtisi_la": Info(4),
     "rtpghi": Info(4),
     "pghi": Info(4),
-    "invert": _phase("invert"),
+    "invert": _phase_info("invert"),
     "refine": Info(4),
 }
 
 
 def build(name: str, config: Mapping[str, Any], batch: int) -> Benchmark:
-    """The benchmark called `name`, of `batch` clips a call, every device doing its share.
+    """Build the benchmark `name` with `batch` clips per call, split equally over all devices.
 
     Raises:
-      UserError: the clips do not divide over the devices.
+      UserError: the number of clips is not a multiple of the number of devices.
     """
     values = {key: value for key, value in config.items() if key != "task"}
-    return _build(name, to_dataclass(SignalConfig, values), batch)
+    return _build_on_mesh(name, to_dataclass(SignalConfig, values), batch)
 
 
-def _build(name: str, config: SignalConfig, batch: int) -> Benchmark:
-    mesh = meshes.make_mesh()
-    meshes.check_batch(mesh, batch)
+def _build_on_mesh(name: str, config: SignalConfig, batch: int) -> Benchmark:
+    """Build a benchmark that runs under a mesh of all devices."""
+    mesh = sharding.make_mesh()
+    sharding.check_batch(mesh, batch)
     with jax.set_mesh(mesh):
-        benchmark = _single(name, config, batch, partial(jax.device_put, device=meshes.batch_sharding(mesh)))
+        benchmark = _build(name, config, batch, partial(jax.device_put, device=sharding.batch_sharding(mesh)))
 
     def call() -> Any:
         with jax.set_mesh(mesh):
@@ -83,72 +91,75 @@ def _build(name: str, config: SignalConfig, batch: int) -> Benchmark:
     return replace(benchmark, call=call)
 
 
-def _single(name: str, config: SignalConfig, batch: int, spread: Callable[[Any], Array]) -> Benchmark:
+def _build(name: str, config: SignalConfig, batch: int, shard: Callable[[Any], Array]) -> Benchmark:
+    """Build a benchmark under the current mesh; `shard` spreads a batch over its devices."""
     if name in ("mel", "mel_100"):
-        return mel(config, batch, spread)
+        return build_mel(config, batch, shard)
     transform = Stft(config.n_fft, config.hop_length)
-    wave = spread(tones(batch, config.phase_s, config.sample_rate))
+    wave = shard(make_tones(batch, config.phase_s, config.sample_rate))
     if name == "stft":
-        once, moved = cost(wave.shape[1], transform)
-        benchmark = compile_benchmark(partial(stft, transform=transform), (wave,), batch, once, moved)
+        flops, bytes_moved = stft_cost(wave.shape[1], transform)
+        benchmark = compile_benchmark(partial(stft, transform=transform), (wave,), batch, flops, bytes_moved)
         return replace(benchmark, audio_s=config.phase_s)
-    wanted = jax.jit(partial(magnitude, transform=transform))(wave)
+    target = jax.jit(partial(magnitude, transform=transform))(wave)
 
-    def near(found: Array) -> float:
-        return float(convergence_db(magnitude(found, transform), wanted))
+    def evaluate(result: Array) -> float:
+        return float(convergence_db(magnitude(result, transform), target))
 
-    benchmark = inversion(name, config, wave, wanted, transform, spread)
-    return replace(benchmark, audio_s=config.phase_s, convergence_db=near)
+    benchmark = build_inversion(name, config, wave, target, transform, shard)
+    return replace(benchmark, audio_s=config.phase_s, convergence_db=evaluate)
 
 
-def inversion(
+def build_inversion(
     name: str,
     config: SignalConfig,
     wave: Float[Array, "batch samples"],
-    wanted: Float[Array, "batch bins frames"],
+    target: Float[Array, "batch bins frames"],
     transform: Stft,
-    spread: Callable[[Any], Array],
+    shard: Callable[[Any], Array],
 ) -> Benchmark:
-    """From magnitudes (`istft`: from spectra) back to the clips."""
+    """Build a benchmark that reconstructs `wave` from its magnitudes `target`; `istft` starts from complex spectra."""
     batch, samples = wave.shape
-    once, moved = cost(samples, transform)
+    flops, bytes_moved = stft_cost(samples, transform)
     if name == "istft":
         spectra = jax.jit(partial(stft, transform=transform))(wave)
-        return compile_benchmark(partial(istft, transform=transform, length=samples), (spectra,), batch, once, moved)
+        inverse = partial(istft, transform=transform, length=samples)
+        return compile_benchmark(inverse, (spectra,), batch, flops, bytes_moved)
     if name == "griffin_lim":
-        phase = spread(random_phase(jax.random.key(0), wanted.shape))
+        initial_phase = shard(random_phase(jax.random.key(0), target.shape))
 
-        def whole(wanted: Array, phase: Array) -> Float[Array, "batch samples"]:
-            return griffin_lim(wanted, transform, phase, iterations=config.iterations, length=samples)
+        def run_griffin_lim(target: Array, phase: Array) -> Float[Array, "batch samples"]:
+            return griffin_lim(target, transform, phase, iterations=config.iterations, length=samples)
 
-        # Each iteration is there and back; what must move is what goes in and what comes out.
-        return compile_benchmark(whole, (wanted, phase), batch, (2 * config.iterations + 1) * once, moved)
+        # Each iteration is an inverse and a forward transform. Only the input and the output have to be moved.
+        total_flops = (2 * config.iterations + 1) * flops
+        return compile_benchmark(run_griffin_lim, (target, initial_phase), batch, total_flops, bytes_moved)
     if name in DIRECT:
 
-        def directly(wanted: Array) -> Float[Array, "batch samples"]:
-            return istft(polar(wanted, DIRECT[name](wanted, transform)), transform, samples)
+        def run_direct(target: Array) -> Float[Array, "batch samples"]:
+            return istft(polar(target, DIRECT[name](target, transform)), transform, samples)
 
-        # A few operations for the phase of every place, and one way back.
-        return compile_benchmark(directly, (wanted,), batch, once + 10.0 * wanted[0].size, moved)
-    how = Inversion("refine" if name == "refine" else "fast_griffin_lim", iterations=config.refinements)
-    again = partial(invert, wanted, transform, how, length=samples)
-    return wrap_callable(again, batch, (2 * config.refinements + 1) * once, moved)
+        # A few operations for the phase of each coefficient, and one inverse transform.
+        return compile_benchmark(run_direct, (target,), batch, flops + 10.0 * target[0].size, bytes_moved)
+    settings = Inversion("refine" if name == "refine" else "fast_griffin_lim", iterations=config.refinements)
+    run_iterations = partial(invert, target, transform, settings, length=samples)
+    return wrap_callable(run_iterations, batch, (2 * config.refinements + 1) * flops, bytes_moved)
 
 
-def cost(samples: int, transform: Stft) -> tuple[float, float]:
-    """Least operations of one transform of a clip, and bytes of the wave and its spectrum."""
+def stft_cost(samples: int, transform: Stft) -> tuple[float, float]:
+    """Return the least operations of one transform of a clip, and the bytes of the wave and its spectrum together."""
     frames = transform.frames(samples)
     return frames * fft_flops(transform.n_fft), 4.0 * samples + 8.0 * frames * transform.bins
 
 
-def mel(config: SignalConfig, batch: int, spread: Callable[[Any], Array]) -> Benchmark:
-    """MELodyGAN's mel spectrograms, section 3.3."""
+def build_mel(config: SignalConfig, batch: int, shard: Callable[[Any], Array]) -> Benchmark:
+    """Build a benchmark that computes the mel spectrograms of the MELodyGAN paper, section 3.3."""
     preset = PRESETS["melodygan"]
     rng = np.random.default_rng(0)
     samples = round(config.mel_s * config.sample_rate)
-    wave = spread((0.1 * rng.standard_normal((batch, samples))).astype(np.float32))
+    wave = shard((0.1 * rng.standard_normal((batch, samples))).astype(np.float32))
     frames, n_mels = preset.transform.frames(samples), preset.mel.n_mels if preset.mel else 0
-    # A bin lies in two filters at most.
+    # Each bin contributes to at most two filters.
     flops = frames * (fft_flops(preset.transform.n_fft) + 2.0 * 2 * preset.transform.bins)
     benchmark = compile_benchmark(
         lambda w: spectrogram(w, preset).values, (wave,), batch, flops, 4.0 * (samples + frames * n_mels)
@@ -157,5 +168,5 @@ def mel(config: SignalConfig, batch: int, spread: Callable[[Any], Array]) -> Ben
 
 
 def fft_flops(n_fft: int) -> float:
-    """Of a real transform, counted as is usual: half of `5 N log2 N`."""
+    """Return the operations of a real FFT of length N: half of the customary `5 N log2 N` of a complex one."""
     return 2.5 * n_fft * math.log2(n_fft)

@@ -1,4 +1,4 @@
-"""Inverting a sound file while it is read."""
+"""Streaming inversion: discard the phases of a sound file and reconstruct them while the file is read."""
 
 import math
 import resource
@@ -20,22 +20,28 @@ from specjax.data import audio
 from specjax.signal.phase import streaming
 from specjax.signal.stft import Stft, magnitude
 
-_REPORT_S = 10.0  # of sound, from one report to the next
-_SETTLED = 100  # hops after which everything is compiled and allocated
+_REPORT_S = 10.0  # Seconds of sound from one progress report to the next.
+_WARMUP_HOPS = 100  # Hops after which everything is compiled and allocated.
 
 Hop = Float[np.ndarray, " hop_length"]
 
 
 class StreamResult(NamedTuple):
-    """Of a stream: how long it was, how late it came, at which part of real time, and by what memory grew on the way.
+    """Result of streaming a sound.
 
-    Reading and writing are counted in. Memory is not known (nan) of what ends before it has settled. `clipped` samples
-    were louder than a file holds.
+    Attributes:
+      duration_s: duration of the sound, in seconds.
+      sample_rate: in Hz.
+      latency_ms: latency of the method from input to output, in ms.
+      real_time_factor: processing time per duration, including reading and writing.
+      slowest_ms: longest time spent on one hop, in ms.
+      memory_growth_mb: growth of peak memory after warm-up, in MB; nan if the sound ends before.
+      clipped: number of samples outside [-1, 1], which were clipped.
     """
 
-    seconds: float
+    duration_s: float
     sample_rate: int
-    delay_ms: float
+    latency_ms: float
     real_time_factor: float
     slowest_ms: float
     memory_growth_mb: float
@@ -43,84 +49,90 @@ class StreamResult(NamedTuple):
 
 
 def stream(path: Path, out: Path, transform: Stft, method: str, report: Callable[[float], None]) -> StreamResult:
-    """Invert a sound file while it is read, into a WAV file as long: magnitudes hop by hop, phases made anew.
+    """Reconstruct a sound file from its magnitudes, hop by hop while it is read, into a WAV file of the same length.
 
     Args:
-      report: is told now and then how many seconds are done.
+      path: sound file.
+      out: 16-bit WAV file to write.
+      transform: transform of the frames; `center` is ignored.
+      method: phase reconstruction method, a key of `specjax.signal.phase.streaming.METHODS`.
+      report: called every `_REPORT_S` seconds of sound with the number of seconds done.
 
     Raises:
-      UserError: the file is refused by its gate, or `out` cannot be written.
+      UserError: the sound file is not valid, or `out` cannot be written.
     """
     import soundfile
 
     transform = replace(transform, center=False)
     hop = transform.hop_length
     rate, blocks = audio.audio_blocks(path, hop)
-    # What comes out first lies before the sound; what has not come out when the sound ends, silence pushes out.
-    late = streaming.delay_samples(transform, method) - hop
-    read = made = clipped = 0
-    took_s = slowest_s = 0.0
+    # The first `delay` samples of the output precede the sound and are dropped. The last samples of the sound come out
+    # while hops of silence are appended to the input.
+    delay = streaming.delay_samples(transform, method) - hop
+    samples_read = samples_out = clipped = 0
+    elapsed_s = slowest_s = 0.0
     before_mb = math.nan
 
-    def hops() -> Iterator[Hop]:
-        nonlocal read
+    def read_hops() -> Iterator[Hop]:
+        nonlocal samples_read
         for block in blocks:
-            read += len(block)
+            samples_read += len(block)
             yield np.pad(block, (0, hop - len(block)))
-        yield from repeat(np.zeros(hop, np.float32), -(-late // hop))
+        yield from repeat(np.zeros(hop, np.float32), -(-delay // hop))
 
     try:
         with (
             files.atomic_file(out) as partial,
             soundfile.SoundFile(partial, "w", rate, 1, "PCM_16", format="WAV") as file,
         ):
-            tick = _Tick(transform, method)
+            process_hop = _HopProcessor(transform, method)
             begin = time.perf_counter()
-            for block in hops():
-                sound = tick(block)[max(late - made, 0) : max(read - made + late, 0)]
+            for block in read_hops():
+                sound = process_hop(block)[max(delay - samples_out, 0) : max(samples_read - samples_out + delay, 0)]
                 clipped += int(np.sum(np.abs(sound) > 1))
                 file.write(np.clip(sound, -1.0, 1.0))
-                made += hop
+                samples_out += hop
                 now = time.perf_counter()
-                took_s, slowest_s, begin = took_s + now - begin, max(slowest_s, now - begin), now
-                if made == _SETTLED * hop:
+                elapsed_s, slowest_s, begin = elapsed_s + now - begin, max(slowest_s, now - begin), now
+                if samples_out == _WARMUP_HOPS * hop:
                     before_mb = _peak_memory_mb()
-                if made // hop % max(round(_REPORT_S * rate / hop), 1) == 0:
-                    report(made / rate)
+                if samples_out // hop % max(round(_REPORT_S * rate / hop), 1) == 0:
+                    report(samples_out / rate)
     except (soundfile.LibsndfileError, OSError) as error:
-        raise UserError(f"{out} cannot be written ({error}): make room, or choose another place") from error
+        raise UserError(f"{out} cannot be written ({error}): free some space, or choose another file") from error
     return StreamResult(
-        seconds=read / rate,
+        duration_s=samples_read / rate,
         sample_rate=rate,
-        delay_ms=1e3 * (late + hop) / rate,
-        real_time_factor=took_s * rate / made,
+        latency_ms=1e3 * (delay + hop) / rate,
+        real_time_factor=elapsed_s * rate / samples_out,
         slowest_ms=1e3 * slowest_s,
         memory_growth_mb=_peak_memory_mb() - before_mb,
         clipped=clipped,
     )
 
 
-class _Tick:
-    """A hop of sound for every hop that is heard; compiled when it is made."""
+class _HopProcessor:
+    """Callable that takes a hop of sound and returns a hop of reconstructed sound; compiled on construction."""
 
     def __init__(self, transform: Stft, method: str) -> None:
         @jax.jit
-        def tick(
-            heard: Float[Array, " n_fft"], state: streaming.Stream, newest: Float[Array, " hop"]
+        def step(
+            frame: Float[Array, " n_fft"], state: streaming.Stream, newest: Float[Array, " hop"]
         ) -> tuple[Array, streaming.Stream, Array]:
-            heard = jnp.concatenate([heard, newest])[transform.hop_length :]
-            state, sound = streaming.advance(state, magnitude(heard, transform)[:, 0], transform, method)
-            return heard, state, sound
+            frame = jnp.concatenate([frame, newest])[transform.hop_length :]
+            state, sound = streaming.advance(state, magnitude(frame, transform)[:, 0], transform, method)
+            return frame, state, sound
 
-        self._tick = tick
-        self._heard = jnp.zeros(transform.n_fft)
+        self._step = step
+        self._frame = jnp.zeros(transform.n_fft)
         self._state = streaming.begin(jnp.zeros(transform.bins), transform, method)
-        jax.block_until_ready(tick(self._heard, self._state, jnp.zeros(transform.hop_length)))
+        jax.block_until_ready(step(self._frame, self._state, jnp.zeros(transform.hop_length)))
 
     def __call__(self, newest: Hop) -> Hop:
-        self._heard, self._state, sound = self._tick(self._heard, self._state, jnp.asarray(newest))
+        self._frame, self._state, sound = self._step(self._frame, self._state, jnp.asarray(newest))
         return np.asarray(sound)
 
 
 def _peak_memory_mb() -> float:
+    """Return the peak resident memory of this process, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,8 +1,7 @@
-"""`specjax synth spectrogram | invert | stream | features`: sound files to spectrograms and back."""
+"""Subcommands `spectrogram`, `invert`, `stream` and `features` of `specjax synth`."""
 
 import argparse
 import math
-from pathlib import Path
 from typing import Any
 
 from specjax.cli import app, options, outputs
@@ -32,13 +31,15 @@ def _add_invert(parser: argparse.ArgumentParser) -> None:
         "--start",
         type=options.comma_separated,
         default=["pghi"],
-        help="what an iterative method starts from: random, zero, or a method that does not iterate, which iterative "
-        "ones may follow, as in --start=pghi,fast_griffin_lim (default: pghi)",
+        help="what an iterative method starts from: random, zero or a direct method, and after it any iterative "
+        "methods, as in --start=pghi,fast_griffin_lim (default: pghi)",
     )
-    parser.add_argument("--iterations", type=int, default=32, help="of an iterative method (default: %(default)s)")
+    parser.add_argument(
+        "--iterations", type=int, default=32, help="iterations of an iterative method (default: %(default)s)"
+    )
     parser.add_argument("--mel_steps", type=int, default=50,
-                        help="final steps that match a mel spectrogram itself (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="seed of --start=random")
+                        help="final steps that match the mel spectrogram itself (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="random seed of --start=random")
     options.add_plot(parser)
 
 
@@ -60,14 +61,15 @@ def _add_preset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", help=f"spectrogram convention where the file states none: {PRESETS}")
 
 
-def spectrogram(chosen: argparse.Namespace) -> None:
-    path = Path(chosen.file)
-    out, plot = options.output_file(chosen, ".png", ".npz"), options.plot_file(chosen)
+def spectrogram(args: argparse.Namespace) -> None:
+    """Run `specjax synth spectrogram`."""
+    path = options.input_file(args)
+    out, plot = options.output_file(args, ".png", ".npz"), options.plot_file(args)
     options.start()
     from specjax.data import spectrograms
     from specjax.papers.texture import inference
 
-    saved = inference.read_spectrogram(path, _preset(chosen))
+    saved = inference.read_spectrogram(path, _preset(args))
     outputs.write(out, spectrograms.png(saved) if out.suffix.lower() == ".png" else spectrograms.npz(saved))
     rows, frames = saved.values.shape
     print(f"{path}: {rows} rows, {frames} frames -> {out}")
@@ -75,9 +77,10 @@ def spectrogram(chosen: argparse.Namespace) -> None:
         outputs.write(plot, inference.plot_spectrogram(saved, path.name))
 
 
-def invert(chosen: argparse.Namespace) -> None:
-    path = Path(chosen.file)
-    out, plot = options.output_file(chosen, ".wav"), options.plot_file(chosen)
+def invert(args: argparse.Namespace) -> None:
+    """Run `specjax synth invert`."""
+    path = options.input_file(args)
+    out, plot = options.output_file(args, ".wav"), options.plot_file(args)
     options.start()
     from specjax.cli import files
     from specjax.cli.config import to_dataclass
@@ -85,77 +88,81 @@ def invert(chosen: argparse.Namespace) -> None:
     from specjax.signal.inversion import Inversion
 
     settings: dict[str, Any] = {
-        "start": chosen.start,
-        "iterations": chosen.iterations,
-        "mel_steps": chosen.mel_steps,
-        "seed": chosen.seed,
+        "start": args.start,
+        "iterations": args.iterations,
+        "mel_steps": args.mel_steps,
+        "seed": args.seed,
     }
-    if chosen.method is not None:
-        settings["method"] = chosen.method
-    method = to_dataclass(Inversion, settings, "synth")
-    found = inference.invert(path, _preset(chosen), method, report=_report)
-    outputs.write(out, files.wav(found.wave, found.sample_rate))
-    if math.isnan(found.gain_db):
+    if args.method is not None:
+        settings["method"] = args.method
+    inversion = to_dataclass(Inversion, settings, "synth")
+    result = inference.invert(path, _preset(args), inversion, report=_report)
+    outputs.write(out, files.wav(result.wave, result.sample_rate))
+    if math.isnan(result.gain_db):
         level = f"level unknown (the file stores no reference level); peak set to {inference.PEAK}"
     else:
-        level = f"level {found.gain_db:+.1f} dB"
+        level = f"level {result.gain_db:+.1f} dB"
     print(
-        f"{path}: {len(found.wave) / found.sample_rate:.2f} s at {found.sample_rate} Hz, spectral convergence "
-        f"{found.convergence_db:.1f} dB, {level} -> {out}"
+        f"{path}: {len(result.wave) / result.sample_rate:.2f} s at {result.sample_rate} Hz, spectral convergence "
+        f"{result.convergence_db:.1f} dB, {level} -> {out}"
     )
     if plot:
-        outputs.write(plot, inference.plot_spectrogram(inference.read_spectrogram(out, _preset(chosen)), out.name))
+        outputs.write(plot, inference.plot_spectrogram(inference.read_spectrogram(out, _preset(args)), out.name))
 
 
-def stream(chosen: argparse.Namespace) -> None:
-    path = Path(chosen.file)
-    out = options.output_file(chosen, ".wav")
+def stream(args: argparse.Namespace) -> None:
+    """Run `specjax synth stream`."""
+    path = options.input_file(args)
+    out = options.output_file(args, ".wav")
     options.start()
     from specjax.papers.texture import inference, streaming
     from specjax.signal.phase.streaming import METHODS
 
-    if chosen.method not in METHODS:
-        raise UserError(f"--method={chosen.method!r} cannot stream: choose {', '.join(METHODS)}")
-    preset = _preset(chosen) or inference.get_preset("picture")
+    if args.method not in METHODS:
+        raise UserError(f"--method={args.method!r} cannot stream: choose {', '.join(METHODS)}")
+    preset = _preset(args) or inference.get_preset("picture")
     if preset.mel:
-        raise UserError(f"--preset={chosen.preset} is a mel spectrogram, which cannot be streamed: choose another")
+        raise UserError(f"--preset={args.preset} is a mel spectrogram, which cannot be streamed: choose another")
 
     def report(seconds: float) -> None:
         options.say(f"{seconds:.0f} s done")
 
-    result = streaming.stream(path, out, preset.transform, chosen.method, report)
+    result = streaming.stream(path, out, preset.transform, args.method, report)
     memory = f", memory grew by {result.memory_growth_mb:.1f} MB" if math.isfinite(result.memory_growth_mb) else ""
     clipped = f", {result.clipped} samples clipped" if result.clipped else ""
     print(
-        f"{path}: {result.seconds:.1f} s at {result.sample_rate} Hz, latency {result.delay_ms:.0f} ms, "
+        f"{path}: {result.duration_s:.1f} s at {result.sample_rate} Hz, latency {result.latency_ms:.0f} ms, "
         f"real-time factor {result.real_time_factor:.3f} (slowest hop {result.slowest_ms:.1f} ms)"
         f"{memory}{clipped} -> {out}"
     )
 
 
-def features(chosen: argparse.Namespace) -> None:
-    path = Path(chosen.file)
-    out, plot = options.output_file(chosen, ".npz"), options.plot_file(chosen)
+def features(args: argparse.Namespace) -> None:
+    """Run `specjax synth features`."""
+    path = options.input_file(args)
+    out, plot = options.output_file(args, ".npz"), options.plot_file(args)
     options.start()
     from specjax.data import spectrograms
     from specjax.papers.texture import inference
 
-    found = inference.extract_features(path, chosen.sample_rate, app.cache_folder("beats"))
-    outputs.write(out, spectrograms.archive(found))
-    summary = ", ".join(f"{name} {'x'.join(map(str, x.shape)) or f'{x:.6g}'}" for name, x in found.items())
+    values = inference.extract_features(path, args.sample_rate, app.cache_folder("beats"))
+    outputs.write(out, spectrograms.archive(values))
+    summary = ", ".join(f"{name} {'x'.join(map(str, x.shape)) or f'{x:.6g}'}" for name, x in values.items())
     print(f"{path}: {summary} -> {out}")
     if plot:
-        outputs.write(plot, inference.plot_features(found, path.name))
+        outputs.write(plot, inference.plot_features(values, path.name))
 
 
-def _preset(chosen: argparse.Namespace) -> Any:
+def _preset(args: argparse.Namespace) -> Any:
+    """Return the preset named by `--preset`, or None."""
     from specjax.papers.texture import inference
 
-    return None if chosen.preset is None else inference.get_preset(chosen.preset)
+    return None if args.preset is None else inference.get_preset(args.preset)
 
 
-def _report(stage: str, done: int, total: int, level_db: float) -> None:
-    options.say(f"{stage} {done}/{total}: {level_db:.1f} dB" if done else f"{stage} ...")
+def _report(method: str, done: int, total: int, convergence_db: float) -> None:
+    """Print the progress of an inversion."""
+    options.say(f"{method} {done}/{total}: {convergence_db:.1f} dB" if done else f"{method} ...")
 
 
 SUBCOMMANDS = {

@@ -1,1 +1,1 @@
-"""Phase reconstruction: phases for spectrograms of which only the magnitudes are known."""
+"""Phase reconstruction: estimates of the phases of spectrograms whose magnitudes alone are known."""

@@ -1,4 +1,4 @@
-"""Griffin and Lim's iteration (1984), and its fast form with momentum (Perraudin, Balazs and Sondergaard 2013)."""
+"""Griffin-Lim (Griffin and Lim 1984) and fast Griffin-Lim (Perraudin, Balazs and Sondergaard 2013)."""
 
 from functools import partial
 from typing import NamedTuple
@@ -9,23 +9,24 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from specjax.arrays.batching import map_examples
-from specjax.signal.folded import analyse, fold, synthesise
 from specjax.signal.polar import polar, scaled, unit
 from specjax.signal.shapes import Magnitude, Phase, Wave
+from specjax.signal.split_radix import analyze, group_bins, synthesize
 from specjax.signal.stft import Stft, istft
 
-# At the ends of a transform that is not centred, what is no wave's spectrum yet would be blown up by a window's foot.
-LEAST_OVERLAP = 1e-3
+# Without centering, the outermost samples lie under the edge of one window only. An inconsistent spectrum, divided by
+# the tiny overlap there, would be amplified enormously; this limits the divisor from below.
+MIN_OVERLAP = 1e-3
 
 
-class Search(NamedTuple):
-    """Where an iteration stands: the wave found, and the one before, from which momentum steps on.
+class GriffinLimState(NamedTuple):
+    """State of the iteration: the current wave, and the previous one for the momentum step.
 
-    Spectra need not be kept: they are linear in the wave.
+    Spectra need not be stored, because they are linear in the wave.
     """
 
     wave: Wave
-    before: Wave
+    previous: Wave
 
 
 @partial(jax.jit, static_argnames=("transform", "iterations", "momentum", "length"))
@@ -38,60 +39,67 @@ def griffin_lim(
     momentum: float = 0.99,
     length: int | None = None,
 ) -> Wave:
-    """Wave whose magnitudes come near to those given: to a wave and back, again and again, keeping only phases.
+    """Reconstruct a wave from magnitudes by alternating between wave and spectrum, keeping only phases.
 
     Args:
-      magnitude: 0 or more; magnitudes below 1e-10 are taken for silence.
-      phase: where it begins, in radians; see `random_phase` and the other modules of this folder.
-      momentum: 0 is the iteration of 1984; from 0 to 1 it steps on from the last change, as librosa counts it.
-      length: of the wave, in samples; by default `transform.samples`.
+      magnitude: target magnitudes, 0 or more. Values below 1e-10 count as silence.
+      phase: initial phases in radians; see `random_phase` and the other modules of this package.
+      momentum: 0 gives the original iteration of 1984. Larger values, below 1, extrapolate from the last change, with
+        librosa's definition of momentum.
+      length: length of the wave in samples; by default `transform.samples`.
 
     Raises:
-      ValueError: the transform has no inverse or another number of bins, the length another number of frames, or a
-        number is out of range.
+      ValueError: the transform has no inverse, the number of bins does not match the transform, the length does not
+        match the number of frames, or a number is out of range.
     """
     length = transform.samples(magnitude.shape[-1]) if length is None else length
-    start = begin(istft(polar(magnitude, phase), transform, length, least=LEAST_OVERLAP))
-    return improve(start, magnitude, transform, iterations=iterations, momentum=momentum).wave
+    start = init_state(istft(polar(magnitude, phase), transform, length, min_overlap=MIN_OVERLAP))
+    return iterate(start, magnitude, transform, iterations=iterations, momentum=momentum).wave
 
 
-def begin(wave: Wave) -> Search:
-    """Before the first iteration, which improves on `wave`."""
-    return Search(wave, jnp.zeros_like(wave))
+def init_state(wave: Wave) -> GriffinLimState:
+    """Return the state before the first iteration, which starts from `wave`."""
+    return GriffinLimState(wave, jnp.zeros_like(wave))
 
 
 @partial(jax.jit, static_argnames=("transform", "iterations", "momentum"))
-def improve(search: Search, magnitude: Magnitude, transform: Stft, *, iterations: int, momentum: float) -> Search:
-    """So many iterations further.
+def iterate(
+    state: GriffinLimState, magnitude: Magnitude, transform: Stft, *, iterations: int, momentum: float
+) -> GriffinLimState:
+    """Run `iterations` iterations towards the target `magnitude`.
 
     Raises:
-      ValueError: the transform has no inverse, the wave another number of frames, or a number is out of range.
+      ValueError: the transform has no inverse, the wave's number of frames does not match `magnitude`, or a number is
+        out of range.
     """
     if iterations < 0 or not 0 <= momentum < 1:
         raise ValueError(f"iterations={iterations} must be 0 or more, momentum={momentum} from 0 to below 1")
-    samples, frames = search.wave.shape[-1], magnitude.shape[-1]
+    samples, frames = state.wave.shape[-1], magnitude.shape[-1]
     if transform.frames(samples) != frames:
-        raise ValueError(f"a wave of {samples} samples has {transform.frames(samples)} frames, not {frames}")
-    share = momentum / (1 + momentum)
+        raise ValueError(
+            f"a wave of {samples} samples has {transform.frames(samples)} frames, but the magnitudes have {frames}: "
+            "choose a length that matches"
+        )
+    weight = momentum / (1 + momentum)
 
-    def of_one(search: Search, magnitude: Magnitude) -> Search:
-        wanted = fold(magnitude, transform.n_fft)
+    def iterate_example(state: GriffinLimState, magnitude: Magnitude) -> GriffinLimState:
+        target = group_bins(magnitude, transform.n_fft)
 
-        def once(_: Int[Array, ""], now: Search) -> Search:
-            stepped = analyse(now.wave - share * now.before, transform)
-            projected = tuple(scaled(unit(group), level) for group, level in zip(stepped, wanted, strict=True))
-            wave = synthesise(projected, transform, now.wave.shape[-1], least=LEAST_OVERLAP)
-            return Search(wave, now.wave)
+        def step(_: Int[Array, ""], state: GriffinLimState) -> GriffinLimState:
+            extrapolated = analyze(state.wave - weight * state.previous, transform)
+            projected = tuple(scaled(unit(group), level) for group, level in zip(extrapolated, target, strict=True))
+            wave = synthesize(projected, transform, state.wave.shape[-1], min_overlap=MIN_OVERLAP)
+            return GriffinLimState(wave, state.wave)
 
-        return jax.lax.fori_loop(0, iterations, once, search)
+        return jax.lax.fori_loop(0, iterations, step, state)
 
     batch = magnitude.shape[:-2]
     examples = int(np.prod(batch))
-    clips = jax.tree.map(lambda x: x.reshape(examples, *x.shape[len(batch) :]), (search, magnitude))
-    found = map_examples(of_one, together=4)(*clips)
-    return jax.tree.map(lambda x: x.reshape(*batch, x.shape[-1]), found)
+    flat = jax.tree.map(lambda x: x.reshape(examples, *x.shape[len(batch) :]), (state, magnitude))
+    result = map_examples(iterate_example, batch_size=4)(*flat)
+    return jax.tree.map(lambda x: x.reshape(*batch, x.shape[-1]), result)
 
 
 def random_phase(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
-    """Phases drawn evenly from a whole turn."""
+    """Draw phases uniformly from 0 to 2 pi radians."""
     return jax.random.uniform(key, shape, maxval=2 * jnp.pi)

@@ -1,4 +1,4 @@
-"""What a stream asks of a method that goes from frame to frame."""
+"""Interface of the phase reconstruction methods that process one frame at a time."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,12 +8,13 @@ from specjax.signal.stft import Stft
 
 
 class OnlineMethod(NamedTuple):
-    """A method that takes the magnitudes of one frame after the other.
+    """Phase reconstruction method that takes the magnitudes of one frame at a time.
 
-    look_ahead: frames that it must know beyond the one whose phases it gives.
-    begin: what it knows before the first frame, from the magnitudes of what is taken to have been before that.
-    advance: what it knows once one more frame has come, and the phases, in radians as `stft` has them, of the frame
-      `look_ahead` before that one.
+    look_ahead: number of frames that the method must see after a frame before it can return that frame's phases.
+    begin: returns the initial state. Its arguments are the magnitudes of the frame assumed to precede the first one,
+      and the transform.
+    advance: takes the state, the magnitudes of the next frame and the transform. Returns the new state, and the phases
+      of the frame `look_ahead` frames earlier, in radians and relative to the first sample as in `stft`.
     """
 
     look_ahead: int

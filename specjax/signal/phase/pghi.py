@@ -1,10 +1,11 @@
-"""Phase gradient heap integration (Prusa, Balazs and Sondergaard 2017), without the heap.
+"""Phase gradient heap integration (Prusa, Balazs and Sondergaard 2017), computed without a heap.
 
-The heap walks from the loudest place of a spectrogram to its neighbours, always going on from the loudest place
-reached so far: it follows a spanning tree, and of all such trees the one whose faintest crossings are the loudest. That
-tree does not depend on who looks for it. Boruvka's algorithm (1926) finds it everywhere at once: in each round every
-region joins a neighbour across its loudest border, and turns its phases by what the crossing asks for. Regions at least
-halve in number, so some ten rounds of plain array operations do what takes a heap one step a place.
+The published algorithm starts at the loudest point of the spectrogram and visits neighbors. It always continues from
+the loudest point reached so far. The visits form a spanning tree: of all spanning trees, the one whose faintest edges
+are the loudest. This tree does not depend on the algorithm that finds it. Boruvka's algorithm (1926) builds it
+everywhere in parallel. In each round every region merges with a neighbor across the loudest edge of its border, and
+shifts its phases to match the phase difference along that edge. The number of regions at least halves in each round.
+About ten rounds of plain array operations thus replace a heap that takes one step per point.
 """
 
 from functools import partial
@@ -17,20 +18,26 @@ from jaxtyping import Array, Float, Int
 
 from specjax.arrays.axes import pad_axis
 from specjax.arrays.batching import map_examples
-from specjax.signal.phase.angle import from_centre, wrapped
-from specjax.signal.phase.gradient import log_magnitude, per_bin, per_frame
+from specjax.signal.phase.angle import center_to_start_offset, wrap
+from specjax.signal.phase.gradient import compute_log_magnitude, phase_step_per_bin, phase_step_per_frame
 from specjax.signal.shapes import Magnitude, Phase
 from specjax.signal.stft import Stft
 
 Plane = Float[Array, "bins frames"]
-Both = Float[Array, "2 bins frames"]
+Steps = Float[Array, "2 bins frames"]
 
-# Regions are few after some rounds: what is kept of each need not be as large as the plane any more.
-_SHRINK, _FEW = 8, 4096
+# After some rounds few regions are left, and the arrays with one entry per region can be smaller than the plane. While
+# they are larger than `_SMALL_CAPACITY`, they shrink whenever the number of regions has fallen by `_SHRINK_FACTOR`.
+_SHRINK_FACTOR, _SMALL_CAPACITY = 8, 4096
 
 
 class Partition(NamedTuple):
-    """The region of each place, its phase relative to the region's, and how many regions there are."""
+    """Partition of the spectrogram into regions of points whose phases are known relative to each other.
+
+    label: the number of the region that each point belongs to.
+    phase: the phase of each point, up to one common offset per region.
+    regions: the number of regions.
+    """
 
     label: Int[Array, "bins frames"]
     phase: Plane
@@ -39,99 +46,115 @@ class Partition(NamedTuple):
 
 @partial(jax.jit, static_argnames="transform")
 def pghi(magnitude: Magnitude, transform: Stft) -> Phase:
-    """Phases in radians for magnitudes, 0 or more.
+    """Estimate phases in radians from magnitudes, 0 or more.
 
-    The authors' program integrates all above a tenth of the greatest magnitude first, and the rest after it. Loud
-    regions that fainter places part then keep phases of their own, which costs the more, the more redundant the
-    transform is: here the one tree goes on through the faint. Gradients do not pass: which way the tree goes has none.
+    The authors' program first integrates all points above a tenth of the greatest magnitude, and the rest afterwards.
+    Loud regions separated by fainter points then have unrelated phases. The more redundant the transform, the more this
+    costs. Here a single tree continues through the faint points.
+
+    Gradients are stopped: the choice of the tree is not differentiable.
 
     Raises:
-      ValueError: no Gaussian is near to the transform's window, or it has another number of bins.
+      ValueError: the transform's window has no known Gaussian approximation, or the number of bins does not match.
     """
     transform.check_bins(magnitude)
     examples = int(np.prod(magnitude.shape[:-2]))
-    clips = jax.lax.stop_gradient(magnitude).reshape(examples, *magnitude.shape[-2:])
-    return map_examples(lambda clip: _phase(clip, transform))(clips).reshape(magnitude.shape)
+    flat = jax.lax.stop_gradient(magnitude).reshape(examples, *magnitude.shape[-2:])
+    return map_examples(lambda example: _integrate(example, transform))(flat).reshape(magnitude.shape)
 
 
-def _phase(magnitude: Plane, transform: Stft) -> Plane:
-    log = log_magnitude(magnitude, jnp.max(magnitude, keepdims=True))
-    log = jnp.where(jnp.isnan(log), 0.0, log)  # what has no order has no tree, and regions would never be joined
-    wider = pad_axis(log, 1, 1, mode="edge")
-    in_time = per_frame(log.T, transform).T
-    in_frequency = per_bin(wider[:, :-2], wider[:, 2:], transform)
-    # From every place to the next frame, and to the next bin.
-    turn = jnp.stack([(x + _moved(x, *way, 0.0)) / 2 for x, way in ((in_time, (0, 1)), (in_frequency, (1, 0)))])
-    return wrapped(_joined(log, wrapped(turn)).phase + from_centre(transform)[:, None])
+def _integrate(magnitude: Plane, transform: Stft) -> Plane:
+    log_magnitude = compute_log_magnitude(magnitude, jnp.max(magnitude, keepdims=True))
+    # NaN compares with nothing: regions that contain it would never merge, and the loop would not end.
+    log_magnitude = jnp.where(jnp.isnan(log_magnitude), 0.0, log_magnitude)
+    padded = pad_axis(log_magnitude, 1, 1, mode="edge")
+    per_frame = phase_step_per_frame(log_magnitude.T, transform).T
+    per_bin = phase_step_per_bin(padded[:, :-2], padded[:, 2:], transform)
+    # Phase differences from every point to the same bin of the next frame, and to the next bin of the same frame.
+    steps = jnp.stack([(x + _shift(x, *by, 0.0)) / 2 for x, by in ((per_frame, (0, 1)), (per_bin, (1, 0)))])
+    return wrap(_merge_all(log_magnitude, wrap(steps)).phase + center_to_start_offset(transform)[:, None])
 
 
-def _joined(log: Plane, turn: Both) -> Partition:
-    """Single places joined to regions, and regions to larger ones, until there is one."""
-    label = jnp.arange(log.size, dtype=jnp.int32).reshape(log.shape)
-    regions = Partition(label, jnp.zeros_like(log), jnp.int32(log.size))
-    most = log.size
-    while most > 1:
-        fewer = most // _SHRINK if most > _FEW else 1
-        regions = jax.lax.while_loop(
-            lambda now, fewer=fewer: now.regions > fewer, lambda now, most=most: _round(now, log, turn, most), regions
+def _merge_all(log_magnitude: Plane, steps: Steps) -> Partition:
+    """Merge single points into regions, and regions into larger ones, until one region is left.
+
+    Args:
+      steps: phase differences to the next frame (first) and to the next bin (second).
+    """
+    label = jnp.arange(log_magnitude.size, dtype=jnp.int32).reshape(log_magnitude.shape)
+    partition = Partition(label, jnp.zeros_like(log_magnitude), jnp.int32(log_magnitude.size))
+    capacity = log_magnitude.size
+    while capacity > 1:
+        smaller = capacity // _SHRINK_FACTOR if capacity > _SMALL_CAPACITY else 1
+        partition = jax.lax.while_loop(
+            lambda partition, smaller=smaller: partition.regions > smaller,
+            lambda partition, capacity=capacity: _merge_round(partition, log_magnitude, steps, capacity),
+            partition,
         )
-        most = fewer
-    return regions
+        capacity = smaller
+    return partition
 
 
-def _round(now: Partition, log: Plane, turn: Both, most: int) -> Partition:
-    """Every region, of which there are at most so many, joined to the one across its loudest border."""
-    label, phase, count = now
-    crossing = _loudest_borders(label, log, most)
-    labels, phases, itself = label.reshape(-1), phase.reshape(-1), jnp.arange(most, dtype=jnp.int32)
-    here, axis = crossing // 2, crossing % 2
-    there = here + jnp.where(axis == 0, 1, log.shape[1])
-    within = labels[here] == itself  # or else it is the place there that lies in the region
-    rise = phases[there] - turn.reshape(2, -1)[axis, here] - phases[here]
-    joins = crossing >= 0
-    parent = jnp.where(joins, jnp.where(within, labels[there], labels[here]), itself)
-    offset = jnp.where(joins, wrapped(jnp.where(within, rise, -rise)), 0.0)
-    # Two regions may have chosen each other; then one of them stays.
-    stays = (parent[parent] == itself) & (itself < parent)
-    links = jnp.where(stays, itself, parent), jnp.where(stays, 0.0, offset)
+def _merge_round(partition: Partition, log_magnitude: Plane, steps: Steps, capacity: int) -> Partition:
+    """Merge every region with its neighbor across the loudest edge of its border.
 
-    def climb(links: tuple[Array, Array]) -> tuple[Array, Array]:
-        up, total = links
-        return up[up], wrapped(total + total[up])
+    Args:
+      capacity: static upper bound of the number of regions.
+    """
+    label, phase, count = partition
+    edge = _loudest_edges(label, log_magnitude, capacity)
+    labels, phases, region = label.reshape(-1), phase.reshape(-1), jnp.arange(capacity, dtype=jnp.int32)
+    # The points at both ends of each edge; the edge leads from `here` to the next frame (axis 0) or bin (axis 1).
+    here, axis = edge // 2, edge % 2
+    there = here + jnp.where(axis == 0, 1, log_magnitude.shape[1])
+    starts_inside = labels[here] == region  # otherwise `there` is the end that lies in the region
+    difference = phases[there] - steps.reshape(2, -1)[axis, here] - phases[here]
+    has_edge = edge >= 0
+    parent = jnp.where(has_edge, jnp.where(starts_inside, labels[there], labels[here]), region)
+    offset = jnp.where(has_edge, wrap(jnp.where(starts_inside, difference, -difference)), 0.0)
+    # Two regions may have chosen each other. The one of lower number then becomes the root.
+    is_root = (parent[parent] == region) & (region < parent)
+    links = jnp.where(is_root, region, parent), jnp.where(is_root, 0.0, offset)
 
-    top, offset = jax.lax.while_loop(lambda links: jnp.any(links[0] != links[0][links[0]]), climb, links)
-    kept = (top == itself) & (itself < count)
+    def jump(links: tuple[Array, Array]) -> tuple[Array, Array]:
+        """Replace every region's parent by its grandparent (pointer jumping)."""
+        parent, offset = links
+        return parent[parent], wrap(offset + offset[parent])
+
+    root, offset = jax.lax.while_loop(lambda links: jnp.any(links[0] != links[0][links[0]]), jump, links)
+    kept = (root == region) & (region < count)
     number = jnp.cumsum(kept, dtype=jnp.int32) - 1
     return Partition(
-        number[top[labels]].reshape(label.shape),
-        wrapped(phases + offset[labels]).reshape(label.shape),
+        number[root[labels]].reshape(label.shape),
+        wrap(phases + offset[labels]).reshape(label.shape),
         jnp.sum(kept, dtype=jnp.int32),
     )
 
 
-def _loudest_borders(label: Int[Array, "bins frames"], log: Plane, most: int) -> Int[Array, " most"]:
-    """The crossing at which each region's border is loudest; -1 where there is none.
+def _loudest_edges(label: Int[Array, "bins frames"], log_magnitude: Plane, capacity: int) -> Int[Array, " capacity"]:
+    """Find the loudest edge of each region's border; -1 where a region has none.
 
-    A crossing is as loud as its fainter side. Of several that share that side the heap goes over the one whose other
-    side is louder; of equals, over the last. They are numbered `2 place + axis`, from a place to the next frame or bin.
+    An edge joins two adjacent points, and is as loud as the fainter of them. Of several edges that share their fainter
+    point, the heap would take the one whose other point is louder. Of equal edges the one with the highest number is
+    taken. Edge `2 * point + axis` leads from a point to the next frame (axis 0) or to the next bin (axis 1).
     """
-    place = jnp.arange(log.size, dtype=jnp.int32).reshape(log.shape)
-    ways = ((0, 1), (0, -1), (1, 0), (-1, 0))
-    other = jnp.stack([_moved(log, *way, -jnp.inf) for way in ways])
-    number = jnp.stack([2 * (place + min(x, 0) * log.shape[1] + min(t, 0)) + abs(x) for x, t in ways])
-    border = jnp.stack([_moved(label, *way, -1.0) for way in ways]) != label[None]
-    for loudness in (jnp.minimum(log[None], other), jnp.maximum(log[None], other)):
-        outward = jnp.where(border, loudness, -jnp.inf)
-        loudest = jnp.full(most, -jnp.inf).at[label].max(jnp.max(outward, axis=0))
-        border &= outward == loudest[label][None]
-    last = jnp.max(jnp.where(border & (other > -jnp.inf), number, -1), axis=0)
-    return jnp.full(most, -1, jnp.int32).at[label].max(last)
+    point = jnp.arange(log_magnitude.size, dtype=jnp.int32).reshape(log_magnitude.shape)
+    directions = ((0, 1), (0, -1), (1, 0), (-1, 0))  # in bins and frames
+    neighbor = jnp.stack([_shift(log_magnitude, *by, -jnp.inf) for by in directions])
+    number = jnp.stack([2 * (point + min(b, 0) * log_magnitude.shape[1] + min(f, 0)) + abs(b) for b, f in directions])
+    on_border = jnp.stack([_shift(label, *by, -1.0) for by in directions]) != label[None]
+    for loudness in (jnp.minimum(log_magnitude[None], neighbor), jnp.maximum(log_magnitude[None], neighbor)):
+        candidates = jnp.where(on_border, loudness, -jnp.inf)
+        loudest = jnp.full(capacity, -jnp.inf).at[label].max(jnp.max(candidates, axis=0))
+        on_border &= candidates == loudest[label][None]
+    last = jnp.max(jnp.where(on_border & (neighbor > -jnp.inf), number, -1), axis=0)
+    return jnp.full(capacity, -1, jnp.int32).at[label].max(last)
 
 
-def _moved(x: Array, bins: int, frames: int, fill: float) -> Array:
-    """`x` of the place that lies so many bins and frames on."""
-    for axis, step in ((0, bins), (1, frames)):
-        there = slice(max(step, 0), x.shape[axis] + max(step, 0))
-        x = pad_axis(x, max(-step, 0), max(step, 0), axis=axis, fill=fill)
-        x = x[there] if axis == 0 else x[:, there]
+def _shift(x: Array, bins: int, frames: int, fill: float) -> Array:
+    """Return at each point the value of `x` that many bins and frames further on; `fill` beyond the edges."""
+    for axis, by in ((0, bins), (1, frames)):
+        kept = slice(max(by, 0), x.shape[axis] + max(by, 0))
+        x = pad_axis(x, max(-by, 0), max(by, 0), axis=axis, fill=fill)
+        x = x[kept] if axis == 0 else x[:, kept]
     return x

@@ -1,4 +1,4 @@
-"""Refinement of waves towards given magnitudes, of bins or of mel filters, by L-BFGS."""
+"""Refinement of waves by L-BFGS, so that their magnitude or mel spectrograms approach given ones."""
 
 from dataclasses import dataclass
 
@@ -7,77 +7,90 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from specjax.arrays import safe
-from specjax.optim.minimize import Report, minimize
+from specjax.optim.minimize import StepCallback, minimize
 from specjax.signal.mel import Mel, mel_filters, mel_from_wave
 from specjax.signal.shapes import Magnitude, Rows, Wave
 from specjax.signal.stft import Stft, magnitude
 
-_LEAST = 1e-10  # of the greatest power: the root of less has a gradient that is too steep to follow
+# Added to power before the square root, relative to the greatest power. Below it the gradient of the root is too steep
+# for L-BFGS to follow.
+_POWER_FLOOR = 1e-10
 
 
 @dataclass(frozen=True)
 class _Distance:
-    """Energy of the difference between a wave's magnitudes and those wanted, over that of those wanted."""
+    """Squared spectral convergence: energy of the magnitude difference, relative to the energy of the target."""
 
     transform: Stft
 
-    def __call__(self, wave: Float[Array, " samples"], wanted: Float[Array, "rows frames"]) -> Float[Array, ""]:
-        return jnp.sum((magnitude(wave, self.transform) - wanted) ** 2) / jnp.sum(wanted**2)
+    def __call__(self, wave: Float[Array, " samples"], target: Float[Array, "rows frames"]) -> Float[Array, ""]:
+        return jnp.sum((magnitude(wave, self.transform) - target) ** 2) / jnp.sum(target**2)
 
 
 @dataclass(frozen=True)
 class _MelDistance:
-    """The same of mel magnitudes, the square roots of the power in the filters."""
+    """Squared spectral convergence of mel magnitudes, the square roots of the power in the mel filters."""
 
     transform: Stft
     mel: Mel
     sample_rate: int
 
-    def __call__(self, wave: Float[Array, " samples"], wanted: Float[Array, "rows frames"]) -> Float[Array, ""]:
+    def __call__(self, wave: Float[Array, " samples"], target: Float[Array, "rows frames"]) -> Float[Array, ""]:
         power = mel_from_wave(wave, self.transform, mel_filters(self.mel, self.sample_rate, self.transform.n_fft))
-        difference = jnp.sqrt(power + _LEAST) - jnp.sqrt(wanted**2 + _LEAST)
-        return jnp.sum(difference**2) / jnp.sum(wanted**2)
+        difference = jnp.sqrt(power + _POWER_FLOOR) - jnp.sqrt(target**2 + _POWER_FLOOR)
+        return jnp.sum(difference**2) / jnp.sum(target**2)
 
 
-def refine(wanted: Magnitude, wave: Wave, transform: Stft, *, steps: int = 100, report: Report | None = None) -> Wave:
-    """Waves near those given whose magnitudes are nearest to those wanted: L-BFGS, which the host leads.
+def refine(
+    target: Magnitude, wave: Wave, transform: Stft, *, steps: int = 100, report: StepCallback | None = None
+) -> Wave:
+    """Refine waves so that their magnitudes approach `target`, by L-BFGS.
+
+    The optimization loop runs in Python and cannot be traced by `jax.jit` or `jax.grad`.
 
     Args:
-      wanted: 0 or more.
-      report: is told, as (steps done, mean of the clips' squared spectral convergence), how it gets on.
+      target: target magnitudes, 0 or more.
+      wave: the waves to start from.
+      report: called as `report(steps done, mean of the clips' squared spectral convergence)`.
 
     Raises:
-      ValueError: no steps, or magnitudes or waves that are not finite.
+      ValueError: `steps` is below 1, the number of bins does not match the transform, or magnitudes or waves are not
+        finite.
     """
-    transform.check_bins(wanted)
-    return _nearest(_Distance(transform), wanted, wave, steps, report)
+    transform.check_bins(target)
+    return _minimize_distance(_Distance(transform), target, wave, steps, report)
 
 
 def refine_mel(
-    wanted: Rows,
+    target: Rows,
     wave: Wave,
     transform: Stft,
     mel: Mel,
     sample_rate: int,
     *,
     steps: int = 100,
-    report: Report | None = None,
+    report: StepCallback | None = None,
 ) -> Wave:
-    """As `refine`, for mel magnitudes: the square roots of the power in the filters.
+    """Refine waves as `refine` does, towards mel magnitudes: the square roots of the power in the mel filters.
 
-    Magnitudes of bins and phases are found together, instead of one after the other.
+    Magnitudes of bins and phases are found jointly, instead of one after the other.
     """
-    return _nearest(_MelDistance(transform, mel, sample_rate), wanted, wave, steps, report)
+    return _minimize_distance(_MelDistance(transform, mel, sample_rate), target, wave, steps, report)
 
 
-def _nearest(distance: _Distance | _MelDistance, wanted: Rows, wave: Wave, steps: int, report: Report | None) -> Wave:
-    """Every clip at a level of 1, for the first step of L-BFGS is as long as the gradient; silence is left as it is."""
+def _minimize_distance(
+    distance: _Distance | _MelDistance, target: Rows, wave: Wave, steps: int, report: StepCallback | None
+) -> Wave:
+    """Minimize the distance of each clip, starting from `wave`; silent clips become zeros.
+
+    Every clip is normalized to a greatest magnitude of 1, because the first step of L-BFGS is as long as the gradient.
+    """
     clips = int(np.prod(wave.shape[:-1]))
-    waves, levels = wave.reshape(clips, wave.shape[-1]), wanted.reshape(clips, *wanted.shape[-2:])
-    greatest = jnp.max(levels, axis=(-2, -1), keepdims=True)
-    sounds = greatest != 0
-    # For silence anything but zeros will do, by whose energy the distance would be divided.
-    wanted_at_one = jnp.where(sounds, safe.divide(levels, greatest), 1.0)
-    start = jnp.where(sounds[..., 0], safe.divide(waves, greatest[..., 0]), 0.0)
-    found = minimize(distance, start, wanted_at_one, steps=steps, report=report).best
-    return jnp.where(sounds[..., 0], found * greatest[..., 0], 0.0).reshape(wave.shape)
+    waves, targets = wave.reshape(clips, wave.shape[-1]), target.reshape(clips, *target.shape[-2:])
+    peak = jnp.max(targets, axis=(-2, -1), keepdims=True)
+    audible = peak != 0
+    # The distance divides by the target's energy. Silent targets are replaced by ones; any nonzero value would do.
+    normalized = jnp.where(audible, safe.divide(targets, peak), 1.0)
+    start = jnp.where(audible[..., 0], safe.divide(waves, peak[..., 0]), 0.0)
+    result = minimize(distance, start, normalized, steps=steps, report=report).best
+    return jnp.where(audible[..., 0], result * peak[..., 0], 0.0).reshape(wave.shape)

@@ -1,10 +1,12 @@
-"""Phase gradient heap integration frame by frame, in real time (Prusa and Sondergaard 2016).
+"""Real-time phase gradient heap integration, RTPGHI (Prusa and Sondergaard 2016).
 
-A frame's phases are reached from those of the frame before. The paper's heap holds all places of that frame, takes the
-loudest, and goes on either along time, to the same bin of this frame, or within this frame, to a neighbouring bin. So a
-bin m is reached from the bin r for which the faintest place on the way, from r in the frame before over r in this frame
-along the bins to m, is loudest. Along a line such ways are two scans, one up the bins and one down, which need neither
-a heap nor the phases: they go over all frames of a spectrogram side by side. Both reach every bin on the same way.
+The phases of a frame are integrated from those of the previous frame. The paper starts from a heap of all bins of the
+previous frame. It takes the loudest point from the heap and continues either along time, to the same bin of the current
+frame, or along frequency, to a neighboring bin of the current frame. A path to bin m thus starts at some bin r of the
+previous frame, steps to bin r of the current frame, and follows the bins from there to m. The heap reaches m from the
+bin r whose path has the loudest faintest point. Along a line of bins, such paths are found by two scans, one upwards
+and one downwards. The scans need neither a heap nor the phases, so they run for all frames of a spectrogram in
+parallel. They reach every bin on the same path as the heap does.
 """
 
 from functools import partial
@@ -15,92 +17,116 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from specjax.arrays.axes import pad_axis
-from specjax.signal.phase.gradient import gamma, log_magnitude, per_bin, per_frame
-from specjax.signal.phase.links import Links, follow, follow_all, relative_to_start
+from specjax.signal.phase.gradient import compute_log_magnitude, gamma, phase_step_per_bin, phase_step_per_frame
 from specjax.signal.phase.online import OnlineMethod
+from specjax.signal.phase.propagation import Propagation, center_to_start, propagate_all, propagate_frame
 from specjax.signal.shapes import Bins, Magnitude, Phase
 from specjax.signal.stft import Stft
 
 
 @partial(jax.jit, static_argnames="transform")
 def rtpghi(magnitude: Magnitude, transform: Stft) -> Phase:
-    """Phases in radians for magnitudes, 0 or more. The first and the last frame are taken to be there once more.
+    """Estimate phases in radians from magnitudes, 0 or more.
+
+    At both ends, the outermost frame is repeated where a neighboring frame is missing.
 
     Raises:
-      ValueError: no Gaussian is near to the transform's window, or it has another number of bins.
+      ValueError: the transform's window has no known Gaussian approximation, or the number of bins does not match.
     """
     transform.check_bins(magnitude)
     rows = jnp.moveaxis(magnitude, -1, 0)
-    longer = jnp.concatenate([rows[:1], rows[:1], rows, rows[-1:]])
-    greatest = jax.lax.cummax(jnp.max(longer[2:], axis=-1, keepdims=True), axis=0)
-    found = links(longer[:-2], longer[1:-1], longer[2:], greatest, transform)
-    return follow_all(found, transform)[..., 1:]
+    extended = jnp.concatenate([rows[:1], rows[:1], rows, rows[-1:]])
+    peak = jax.lax.cummax(jnp.max(extended[2:], axis=-1, keepdims=True), axis=0)
+    propagation = compute_propagation(extended[:-2], extended[1:-1], extended[2:], peak, transform)
+    return propagate_all(propagation, transform)[..., 1:]
 
 
-def links(before: Bins, here: Bins, after: Bins, greatest: Float[Array, "*batch 1"], transform: Stft) -> Links:
-    """A bin takes the phase that the heap brings to it, along time to this frame and then along its bins.
+def compute_propagation(
+    previous: Bins, current: Bins, following: Bins, peak: Float[Array, "*batch 1"], transform: Stft
+) -> Propagation:
+    """Compute where the phases of the current frame come from: along time to this frame, then along its bins.
 
     Args:
-      before, here, after: magnitudes of three frames.
-      greatest: magnitude so far.
+      previous, current, following: magnitudes of three successive frames.
+      peak: greatest magnitude so far, that of the following frame included.
 
     Raises:
-      ValueError: no Gaussian is near to the transform's window.
+      ValueError: the transform's window has no known Gaussian approximation.
     """
-    before, here, after = (log_magnitude(x, greatest) for x in (before, here, after))
-    in_time = (per_frame(before, transform) + per_frame(here, transform)) / 2
-    in_frequency = per_bin(before, after, transform)
-    along_bins = pad_axis(jnp.cumsum((in_frequency[..., 1:] + in_frequency[..., :-1]) / 2, axis=-1), 1, 0)
-    source = sources(before, here)
-    return Links(source, jnp.take_along_axis(in_time - along_bins, source, axis=-1) + along_bins)
+    previous, current, following = (compute_log_magnitude(x, peak) for x in (previous, current, following))
+    per_frame = (phase_step_per_frame(previous, transform) + phase_step_per_frame(current, transform)) / 2
+    per_bin = phase_step_per_bin(previous, following, transform)
+    along_bins = pad_axis(jnp.cumsum((per_bin[..., 1:] + per_bin[..., :-1]) / 2, axis=-1), 1, 0)
+    source = find_sources(previous, current)
+    return Propagation(source, jnp.take_along_axis(per_frame - along_bins, source, axis=-1) + along_bins)
 
 
-def sources(before: Bins, here: Bins) -> Int[Array, "*batch bins"]:
-    """The bin of the frame before from which the heap reaches every bin of this frame, loudness by loudness."""
-    before, here = (jnp.moveaxis(x, -1, 0) for x in (before, here))
-    index = jnp.broadcast_to(jnp.arange(len(here)).reshape(-1, *[1] * (here.ndim - 1)), here.shape)
-    (loud_below, below), (loud_above, above) = (_passing(before, here, index, reverse=r) for r in (False, True))
-    way = jnp.where(loud_below >= loud_above, below, above)
-    source = jnp.where(before >= jnp.maximum(loud_below, loud_above), index, way)
+def find_sources(previous: Bins, current: Bins) -> Int[Array, "*batch bins"]:
+    """Find the bin of the previous frame from which the heap reaches each bin of the current frame.
+
+    Args:
+      previous, current: loudness of two successive frames, on any monotonic scale.
+    """
+    previous, current = (jnp.moveaxis(x, -1, 0) for x in (previous, current))
+    index = jnp.broadcast_to(jnp.arange(len(current)).reshape(-1, *[1] * (current.ndim - 1)), current.shape)
+    (loudness_below, below), (loudness_above, above) = (
+        _scan_bins(previous, current, index, reverse=reverse) for reverse in (False, True)
+    )
+    neighbor = jnp.where(loudness_below >= loudness_above, below, above)
+    source = jnp.where(previous >= jnp.maximum(loudness_below, loudness_above), index, neighbor)
     return jnp.moveaxis(source, 0, -1)
 
 
-def _passing(
-    before: Float[Array, "bins ..."],
-    here: Float[Array, "bins ..."],
+def _scan_bins(
+    previous: Float[Array, "bins ..."],
+    current: Float[Array, "bins ..."],
     index: Int[Array, "bins ..."],
     *,
     reverse: bool,
 ) -> tuple[Float[Array, "bins ..."], Int[Array, "bins ..."]]:
-    """How loud the way to each bin is that comes along the bins of this frame from one side, and where it begins."""
+    """Find the best path that reaches each bin along the bins of the current frame, from one side.
 
-    def step(coming: tuple[Array, Array], at: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], Any]:
-        (loudness, source), (before, here, index) = coming, at
-        source_here = jnp.where(before >= loudness, index, source)
-        return (jnp.minimum(here, jnp.maximum(before, loudness)), source_here), coming
+    Args:
+      reverse: paths come from the higher bins, not from the lower ones.
 
-    nothing = jnp.full_like(here[0], -jnp.inf), index[0]
-    return jax.lax.scan(step, nothing, (before, here, index), reverse=reverse)[1]
+    Returns:
+      The loudness of the faintest point on the path, and the bin of the previous frame at which the path begins. The
+      bin itself is not counted. Where no path exists the loudness is -inf.
+    """
+
+    def step(best: tuple[Array, Array], bin_values: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], Any]:
+        (loudness, source), (previous, current, index) = best, bin_values
+        new_source = jnp.where(previous >= loudness, index, source)
+        return (jnp.minimum(current, jnp.maximum(previous, loudness)), new_source), best
+
+    no_path = jnp.full_like(current[0], -jnp.inf), index[0]
+    return jax.lax.scan(step, no_path, (previous, current, index), reverse=reverse)[1]
 
 
-class _Past(NamedTuple):
-    """Magnitudes of the last two frames, phases of the last but one relative to its centre, the greatest magnitude."""
+class _State(NamedTuple):
+    """State between two frames.
 
-    before: Bins
-    here: Bins
+    previous, current: magnitudes of the last two frames.
+    phase: phases of the earlier of the two, relative to its center.
+    peak: greatest magnitude so far.
+    """
+
+    previous: Bins
+    current: Bins
     phase: Bins
-    greatest: Float[Array, "*batch 1"]
+    peak: Float[Array, "*batch 1"]
 
 
-def _begin(before: Bins, transform: Stft) -> _Past:
-    gamma(transform)
-    return _Past(before, before, jnp.zeros_like(before), jnp.max(before, axis=-1, keepdims=True))
+def _begin(previous: Bins, transform: Stft) -> _State:
+    gamma(transform)  # raises an error if the window is not supported
+    return _State(previous, previous, jnp.zeros_like(previous), jnp.max(previous, axis=-1, keepdims=True))
 
 
-def _advance(past: _Past, following: Bins, transform: Stft) -> tuple[_Past, Bins]:
-    greatest = jnp.maximum(past.greatest, jnp.max(following, axis=-1, keepdims=True))
-    phase = follow(past.phase, links(past.before, past.here, following, greatest, transform))
-    return _Past(past.here, following, phase, greatest), relative_to_start(phase, transform)
+def _advance(state: _State, following: Bins, transform: Stft) -> tuple[_State, Bins]:
+    peak = jnp.maximum(state.peak, jnp.max(following, axis=-1, keepdims=True))
+    propagation = compute_propagation(state.previous, state.current, following, peak, transform)
+    phase = propagate_frame(state.phase, propagation)
+    return _State(state.current, following, phase, peak), center_to_start(phase, transform)
 
 
 ONLINE = OnlineMethod(1, _begin, _advance)

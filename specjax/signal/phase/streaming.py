@@ -1,9 +1,11 @@
-"""Magnitudes in, sound out, frame by frame: what the methods do for whole spectrograms, as it comes.
+"""Streaming inversion: one frame of magnitudes in, one hop of sound out.
 
-A frame is turned into sound once the method knows so many frames after it as it looks ahead. That is the delay, on top
-of the frame length that overlapping and adding takes in any case; what is carried is a pytree of fixed size. As many
-hops of silence come out first; at the end as many frames of silence bring out the first hop of the last frame, and one
-for each further hop of it the rest.
+The online methods give the same result here as for a whole spectrogram. A frame becomes sound as soon as the method has
+seen the `look_ahead` frames after it. This delay comes on top of one frame length, which overlap-add needs in any case.
+The state is a pytree of fixed size.
+
+The first `look_ahead` hops of output are silence. At the end of the input, `look_ahead` frames of silence flush out the
+first hop of the last frame, and one more frame of silence flushes out each further hop of it.
 """
 
 from typing import Any, NamedTuple
@@ -23,49 +25,58 @@ METHODS = {"spsi": spsi.ONLINE, "rtpghi": rtpghi.ONLINE, "rtisi_la": rtisi.onlin
 
 
 class Stream(NamedTuple):
-    """What is carried from frame to frame: what the method knows, frames that wait for it, sound not yet complete."""
+    """State between two frames.
 
-    past: Any
-    held: Float[Array, "*batch look_ahead bins"]
+    method_state: state of the phase reconstruction method.
+    pending: magnitudes of the frames whose phases are not known yet.
+    tail: sound that later frames will still add to.
+    """
+
+    method_state: Any
+    pending: Float[Array, "*batch look_ahead bins"]
     tail: Float[Array, "*batch n_fft"]
 
 
-def begin(before: Bins, transform: Stft, method: str = "rtpghi") -> Stream:
-    """Before the first frame.
+def begin(previous: Bins, transform: Stft, method: str = "rtpghi") -> Stream:
+    """Return the state before the first frame.
 
     Args:
-      before: magnitudes of what is taken to have been before it: silence, or the first frame itself.
+      previous: magnitudes of the frame assumed to precede the first one: silence, or the first frame itself.
+      method: one of `METHODS`.
 
     Raises:
-      ValueError: an unknown method, a transform without an inverse, one that the method is not for, or one of another
-        number of bins.
+      ValueError: the method is unknown, or does not support the transform; the transform has no inverse, or the number
+        of bins does not match it.
     """
-    how, batch = _method(method), before.shape[:-1]
-    transform.check_bins(before[..., None])
+    online, batch = _get_method(method), previous.shape[:-1]
+    transform.check_bins(previous[..., None])
     transform.check_invertible()
-    held = jnp.zeros((*batch, how.look_ahead, before.shape[-1]))
-    return Stream(how.begin(before, transform), held, jnp.zeros((*batch, transform.n_fft)))
+    pending = jnp.zeros((*batch, online.look_ahead, previous.shape[-1]))
+    return Stream(online.begin(previous, transform), pending, jnp.zeros((*batch, transform.n_fft)))
 
 
 def advance(
     stream: Stream, newest: Bins, transform: Stft, method: str = "rtpghi"
 ) -> tuple[Stream, Float[Array, "*batch hop_length"]]:
-    """One more frame's magnitudes, for one hop of sound: the one at which the frame `look_ahead` earlier begins."""
-    past, phase = _method(method).advance(stream.past, newest, transform)
-    known = jnp.concatenate([stream.held, newest[..., None, :]], axis=-2)
-    sound = irfft(polar(known[..., 0, :], phase), transform.n_fft) * along_axis(transform.taper(), phase.ndim, -1)
-    summed, hop = stream.tail + sound, transform.hop_length
-    done = summed[..., :hop] / along_axis(transform.overlap(), phase.ndim, -1)
-    tail = jnp.concatenate([summed[..., hop:], jnp.zeros_like(summed[..., :hop])], axis=-1)
-    return Stream(past, known[..., 1:, :], tail), done
+    """Take the magnitudes of one more frame, and return one hop of sound.
+
+    The hop starts at the first sample of the frame that came `look_ahead` frames earlier.
+    """
+    method_state, phase = _get_method(method).advance(stream.method_state, newest, transform)
+    known = jnp.concatenate([stream.pending, newest[..., None, :]], axis=-2)
+    frame = irfft(polar(known[..., 0, :], phase), transform.n_fft) * along_axis(transform.taper(), phase.ndim, -1)
+    total, hop = stream.tail + frame, transform.hop_length
+    sound = total[..., :hop] / along_axis(transform.overlap(), phase.ndim, -1)
+    tail = jnp.concatenate([total[..., hop:], jnp.zeros_like(total[..., :hop])], axis=-1)
+    return Stream(method_state, known[..., 1:, :], tail), sound
 
 
 def delay_samples(transform: Stft, method: str = "rtpghi") -> int:
-    """From a sample's arrival, at worst, to the sound made of it: a frame's length and a hop for each frame ahead."""
-    return transform.n_fft + _method(method).look_ahead * transform.hop_length
+    """Return the worst-case delay in samples from input to output: one frame, plus one hop per look-ahead frame."""
+    return transform.n_fft + _get_method(method).look_ahead * transform.hop_length
 
 
-def _method(name: str) -> OnlineMethod:
+def _get_method(name: str) -> OnlineMethod:
     if name not in METHODS:
         raise ValueError(f"method={name!r} is unknown: choose one of {', '.join(METHODS)}")
     return METHODS[name]

@@ -1,4 +1,4 @@
-"""Knobs changed while training runs: what holds when, what is refused, and what survives."""
+"""Tests of live values that are changed while training runs: timing, errors, and durability."""
 
 import json
 import signal
@@ -10,12 +10,11 @@ import pytest
 
 from engine.toy import ToyTask
 from specjax.cli.errors import UserError
-from specjax.engine import loop
-from specjax.engine import sharding as mesh
+from specjax.engine import loop, sharding
 from specjax.engine.checkpoint import digests
 from specjax.engine.config import TrainConfig
 from specjax.engine.live import changes
-from specjax.engine.live.changes import Change, value_at
+from specjax.engine.live.changes import Change, find_value
 from specjax.engine.live.value import LiveValue, label_mask_parser, number_parser
 from specjax.engine.live.values import LiveValues, all_live_values
 from specjax.engine.workdir import StopRequest
@@ -24,12 +23,12 @@ CONFIG = TrainConfig(steps=60, batch_size=8, log_every=1, checkpoint_every=10)
 
 
 class StopAt(StopRequest):
-    """Leaves before a step, as a signal would."""
+    """Stops before a step, as a signal would."""
 
     def __init__(self, step):
         self.step = step
 
-    def reached(self, step):
+    def should_stop(self, step):
         return step >= self.step
 
 
@@ -40,60 +39,60 @@ def train(workdir, stop=None, config=CONFIG):
 
 @pytest.fixture(scope="module")
 def four_steps(tmp_path_factory):
-    """Fingerprints of what four undisturbed steps end with."""
+    """Digests of the state after four steps without changes."""
     return digests(train(tmp_path_factory.mktemp("runs") / "four", StopAt(4)).state)
 
 
-def test_the_value_that_began_last_holds():
+def test_latest_change_is_in_force():
     history = [Change(5, {"a": "1", "b": "7"}, "x"), Change(20, {"a": "2"}, "y"), Change(8, {"a": "3"}, "z")]
-    held = {step: value_at(history, "a", step) for step in (0, 4, 5, 7, 8, 19, 20, 99)}
-    assert held == {0: None, 4: None, 5: "1", 7: "1", 8: "3", 19: "3", 20: "2", 99: "2"}
-    assert value_at(history, "b", 50) == "7"
-    assert value_at([*history, Change(30, {"a": "config"}, "w")], "a", 31) is None
+    in_force = {step: find_value(history, "a", step) for step in (0, 4, 5, 7, 8, 19, 20, 99)}
+    assert in_force == {0: None, 4: None, 5: "1", 7: "1", 8: "3", 19: "3", 20: "2", 99: "2"}
+    assert find_value(history, "b", 50) == "7"
+    assert find_value([*history, Change(30, {"a": "config"}, "w")], "a", 31) is None
 
 
-def test_values_are_the_schedule_until_they_are_changed():
-    knobs = {
+def test_values_follow_schedule_until_changed():
+    live_values = {
         "lr": LiveValue(optax.linear_schedule(1.0, 0.0, 100), number_parser(0.0), scales=True),
         "loss": LiveValue(optax.constant_schedule(0.25), number_parser(0.0)),
         "mask": LiveValue(lambda step: jax.numpy.ones(3), label_mask_parser(3)),
-        "asleep": LiveValue(optax.constant_schedule(0.0), number_parser(0.0), dormant=True),
+        "dormant": LiveValue(optax.constant_schedule(0.0), number_parser(0.0), dormant=True),
     }
-    values = LiveValues(knobs, mesh.make_mesh())
+    values = LiveValues(live_values, sharding.make_mesh())
     plain = values(0, 4)
     assert set(plain) == {"lr", "loss", "mask"}
     np.testing.assert_allclose(plain["lr"], 1 - np.arange(4) / 100, rtol=1e-6)
     history = [
         Change(2, {"lr": "0.5", "loss": "3", "mask": "0,2"}, "x"),
-        Change(3, {"asleep": "0", "loss": "config"}, "y"),
+        Change(3, {"dormant": "0", "loss": "config"}, "y"),
     ]
     changed = values(0, 4, history)
-    assert set(changed) == set(knobs), "a dormant knob takes part once it is named, even by its own rest"
+    assert set(changed) == set(live_values), "a dormant value is present once a change names it, even if it stays 0"
     np.testing.assert_allclose(changed["lr"], [1, 0.99, 0.49, 0.485], rtol=1e-6)
     np.testing.assert_array_equal(changed["loss"], [0.25, 0.25, 3, 0.25])
     np.testing.assert_array_equal(changed["mask"], [[1, 1, 1], [1, 1, 1], [1, 0, 1], [1, 0, 1]])
     assert set(values(0, 3, history)) == {"lr", "loss", "mask"}
-    for step in (0, 1000, 1022, 1023, 5000, 3):  # blocks ahead change nothing, in whatever order they are asked for
+    for step in (0, 1000, 1022, 1023, 5000, 3):  # values do not depend on the order of blocks
         np.testing.assert_allclose(
             values(step, 3)["lr"], [max(1 - s / 100, 0) for s in range(step, step + 3)], atol=1e-6
         )
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "nan", "inf", "1e999", "0.5,1"])
-def test_a_number_is_finite_and_not_too_small(text):
+def test_number_parser_rejects_bad_numbers(text):
     with pytest.raises(ValueError, match="is not a finite number of at least 0"):
         number_parser(0.0)(text)
 
 
 @pytest.mark.parametrize("text", ["", "3", "-1", "0,", "a", "0;1", "0,99", "²"])
-def test_a_mask_names_labels_that_exist(text):
+def test_label_mask_parser_rejects_unknown_labels(text):
     with pytest.raises(ValueError, match="is not a list of labels from 0 to 2"):
         label_mask_parser(3)(text)
 
 
 @pytest.mark.parametrize("per_dispatch", [1, 4])
-def test_a_changed_run_that_was_stopped_ends_as_the_one_that_knew_from_the_start(tmp_path, per_dispatch):
-    """Changed at three times, stopped in between; against the same changes known before the first step."""
+def test_run_changed_while_training_equals_run_with_changes_known_from_start(tmp_path, per_dispatch):
+    """Compare a run with three changes and two stops to a run that knows the changes before its first step."""
     import dataclasses
 
     config = dataclasses.replace(CONFIG, steps_per_dispatch=per_dispatch)
@@ -110,7 +109,7 @@ def test_a_changed_run_that_was_stopped_ends_as_the_one_that_knew_from_the_start
         (32, {"decay": "0.01", "sample_every": "20"}),
         (41, {"rate": "2"}),
     ]
-    assert not list(changes.requests_path(live).iterdir()), "what is in the history waits no longer"
+    assert not list(changes.requests_path(live).iterdir()), "accepted requests are removed"
 
     known = tmp_path / "known"
     known.mkdir()
@@ -124,17 +123,17 @@ def test_a_changed_run_that_was_stopped_ends_as_the_one_that_knew_from_the_start
     changes.history_path(copied).write_bytes(changes.history_path(live).read_bytes())
     assert digests(train(copied, config=config).state) == digests(end.state)
 
-    rates = [json.loads(line).get("train/loss") for line in (live / "metrics.jsonl").read_text().splitlines()]
-    again = [json.loads(line).get("train/loss") for line in (known / "metrics.jsonl").read_text().splitlines()]
-    assert [r for r in rates if r is not None] == [r for r in again if r is not None]
+    losses = [json.loads(line).get("train/loss") for line in (live / "metrics.jsonl").read_text().splitlines()]
+    expected = [json.loads(line).get("train/loss") for line in (known / "metrics.jsonl").read_text().splitlines()]
+    assert [x for x in losses if x is not None] == [x for x in expected if x is not None]
     assert {path.name for path in (live / "samples").iterdir()} >= {"0000040", "0000060"}
 
 
-def test_a_change_is_durable_before_it_is_used(tmp_path, monkeypatch):
-    """Whatever a run has used is in the file already, flushed to the disk."""
+def test_change_is_on_disk_before_it_is_used(tmp_path, monkeypatch):
+    """The history is flushed to disk before a dispatch uses the change."""
     order = []
-    append = changes._append_durably
-    monkeypatch.setattr(changes, "_append_durably", lambda *a: (append(*a), order.append("durable"))[0])
+    append = changes._append_and_sync
+    monkeypatch.setattr(changes, "_append_and_sync", lambda *a: (append(*a), order.append("durable"))[0])
     call = LiveValues.__call__
     monkeypatch.setattr(
         LiveValues,
@@ -149,8 +148,8 @@ def test_a_change_is_durable_before_it_is_used(tmp_path, monkeypatch):
     assert order == ["durable", 1, 1]
 
 
-def test_a_request_taken_up_but_not_removed_counts_once(tmp_path):
-    """Killed between writing the history and removing the request."""
+def test_request_accepted_but_not_removed_counts_once(tmp_path):
+    """This happens when a run is killed between writing the history and removing the request."""
     workdir = tmp_path / "run"
     workdir.mkdir()
     path = changes.post(workdir, {"rate": "0.5"}, None)
@@ -162,7 +161,7 @@ def test_a_request_taken_up_but_not_removed_counts_once(tmp_path):
     assert not path.exists()
 
 
-def test_a_torn_last_line_was_never_used(tmp_path):
+def test_incomplete_last_line_of_history_is_dropped(tmp_path):
     workdir = tmp_path / "run"
     workdir.mkdir()
     changes.post(workdir, {"rate": "0.5"}, None)
@@ -184,7 +183,7 @@ def test_a_torn_last_line_was_never_used(tmp_path):
         '{"step": 1, "values": {"rate": 1}, "request": "x"}',
     ],
 )
-def test_a_foreign_history_is_refused_with_its_line(tmp_path, line):
+def test_error_for_malformed_history_names_line(tmp_path, line):
     workdir = tmp_path / "run"
     workdir.mkdir()
     good = json.dumps(Change(1, {"rate": "1"}, "x")._asdict())
@@ -208,8 +207,8 @@ def test_a_foreign_history_is_refused_with_its_line(tmp_path, line):
         '{"at_step": null, "values": {"rate": "1"}, "more": 1}',
     ],
 )
-def test_a_foreign_request_changes_nothing_and_stops_nothing(tmp_path, four_steps, request_text):
-    """It is set aside; a change that its history would not read again is never taken up."""
+def test_malformed_request_is_ignored(tmp_path, four_steps, request_text):
+    """It is renamed. A change that could not be read from the history again is never accepted."""
     workdir = tmp_path / "run"
     folder = changes.requests_path(workdir)
     folder.mkdir(parents=True)
@@ -219,27 +218,27 @@ def test_a_foreign_request_changes_nothing_and_stops_nothing(tmp_path, four_step
     assert [path.name for path in folder.iterdir()] == ["1.refused"]
 
 
-def test_a_history_of_another_run_is_refused_with_its_line(tmp_path):
+def test_error_for_history_of_another_run_names_line(tmp_path):
     workdir = tmp_path / "run"
     workdir.mkdir()
     changes.history_path(workdir).write_text(json.dumps(Change(1, {"warp": "9"}, "x")._asdict()) + "\n")
-    with pytest.raises(UserError, match=r"knobs\.jsonl:1: 'warp' is no knob of this run"):
+    with pytest.raises(UserError, match=r"knobs\.jsonl:1: 'warp' is not a live value of this run"):
         train(workdir)
 
 
-def test_what_does_not_exist_is_refused():
-    knobs = all_live_values(ToyTask(), CONFIG)
-    changes.check({"rate": "1", "decay": "config", "eval_every": "0"}, knobs)
-    with pytest.raises(UserError, match="'warp' is no knob of this run: choose from rate, decay, eval_every"):
-        changes.check({"warp": "9"}, knobs)
+def test_check_rejects_unknown_names_and_bad_values():
+    live_values = all_live_values(ToyTask(), CONFIG)
+    changes.check({"rate": "1", "decay": "config", "eval_every": "0"}, live_values)
+    with pytest.raises(UserError, match="'warp' is not a live value of this run: choose from rate, decay, eval_every"):
+        changes.check({"warp": "9"}, live_values)
     with pytest.raises(UserError, match="rate: 'fast' is not a finite number"):
-        changes.check({"rate": "fast"}, knobs)
+        changes.check({"rate": "fast"}, live_values)
     with pytest.raises(UserError, match="sample_every: '-1' is not a number of steps"):
-        changes.check({"sample_every": "-1"}, knobs)
+        changes.check({"sample_every": "-1"}, live_values)
 
 
-def test_a_signal_and_a_change_do_not_meet(tmp_path):
-    """A request that waits when a run is told to stop is there for the next one."""
+def test_request_pending_at_stop_is_accepted_by_next_run(tmp_path):
+    """A request that is pending when a run is asked to stop is kept for the next run."""
     workdir = tmp_path / "run"
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
     try:
@@ -251,6 +250,6 @@ def test_a_signal_and_a_change_do_not_meet(tmp_path):
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    assert len(changes.waiting(workdir)) == 1
+    assert len(changes.list_pending_requests(workdir)) == 1
     train(workdir, StopAt(6))
     assert [change.step for change in changes.read_history(workdir)] == [3]

@@ -1,4 +1,4 @@
-"""Labelled pictures from every source, upright and paired; the split; refusals."""
+"""Digits from every source: orientation, labels, the held-out split, and errors."""
 
 import gzip
 import struct
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from specjax.cli.errors import UserError
-from specjax.papers.chord import data as digits
+from specjax.papers.chord import data
 from specjax.papers.chord.data import DigitsConfig
 
 RNG = np.random.default_rng(0)
@@ -24,7 +24,7 @@ def save_idx(path, array):
 
 
 def save_pair(folder, part, count, *, prefix="", suffix="", classes=10):
-    """An idx pair of random pictures; returns them and their labels."""
+    """Save random images and labels as a pair of idx files; return both."""
     images = RNG.integers(0, 256, (count, 28, 28), dtype=np.uint8)
     labels = RNG.integers(0, classes, count, dtype=np.uint8)
     save_idx(folder / f"{prefix}{part}-images-idx3-ubyte{suffix}", images)
@@ -33,7 +33,7 @@ def save_pair(folder, part, count, *, prefix="", suffix="", classes=10):
 
 
 def save_picture_folders(folder, labels=3, each=4):
-    """Pictures whose grey level tells their label."""
+    """Save pictures whose gray level encodes their label."""
     for label in range(labels):
         (folder / str(label)).mkdir()
         for i in range(each):
@@ -42,64 +42,64 @@ def save_picture_folders(folder, labels=3, each=4):
 
 
 def load(source, **options):
-    return digits.load(DigitsConfig(source=str(source), **options))
+    return data.load(DigitsConfig(source=str(source), **options))
 
 
-def assert_digits(found, images, labels):
-    np.testing.assert_array_equal(found.image, images)
-    np.testing.assert_array_equal(found.label, labels)
-    assert found.image.dtype == np.uint8
-    assert found.label.dtype == np.int32
+def assert_digits(result, images, labels):
+    np.testing.assert_array_equal(result.image, images)
+    np.testing.assert_array_equal(result.label, labels)
+    assert result.image.dtype == np.uint8
+    assert result.label.dtype == np.int32
 
 
 class TestBuiltin:
-    def test_a_tenth_is_held_out(self):
-        train, test = digits.load(DigitsConfig())
+    def test_last_tenth_is_held_out(self):
+        train, test = data.load(DigitsConfig())
         assert (len(train.label), len(test.label)) == (1618, 179)
         assert set(train.label.tolist()) == set(test.label.tolist()) == set(range(10))
 
-    def test_they_are_sklearns_enlarged_to_twenty_pixels_in_a_black_frame(self):
+    def test_images_are_sklearn_digits_resized_to_20_pixels_with_black_margin(self):
         from sklearn.datasets import load_digits
 
         raw = load_digits()
-        train, _ = digits.load(DigitsConfig(held_out=0))
-        shown = jnp.asarray(raw.images[:20] / 16, jnp.float32)
-        enlarged = np.clip(jax.image.resize(shown, (20, 20, 20), "cubic", antialias=False), 0, 1) * 255
+        train, _ = data.load(DigitsConfig(held_out=0))
+        source = jnp.asarray(raw.images[:20] / 16, jnp.float32)
+        enlarged = np.clip(jax.image.resize(source, (20, 20, 20), "cubic", antialias=False), 0, 1) * 255
         np.testing.assert_allclose(train.image[:20, 4:24, 4:24], enlarged, atol=0.51)
         np.testing.assert_array_equal(train.label, raw.target)
-        frame = train.image.copy()
-        frame[:, 4:24, 4:24] = 0
-        assert not frame.any()
+        margin = train.image.copy()
+        margin[:, 4:24, 4:24] = 0
+        assert not margin.any()
 
-    def test_ink_is_bright(self):
-        train, _ = digits.load(DigitsConfig())
+    def test_ink_is_bright_on_dark(self):
+        train, _ = data.load(DigitsConfig())
         assert train.image.max() == 255
         assert np.median(train.image) == 0
 
-    def test_too_few_labels_are_refused(self):
+    def test_label_above_configured_labels_raises(self):
         with pytest.raises(UserError, match=r"label 5 is out of range 0 to 4: raise data\.labels"):
-            digits.load(DigitsConfig(labels=5))
+            data.load(DigitsConfig(labels=5))
 
 
 class TestIdxFolder:
     @pytest.mark.parametrize("suffix", ["", ".gz"])
-    def test_mnists_own_test_part_is_held_out(self, tmp_path, suffix):
+    def test_test_split_is_held_out(self, tmp_path, suffix):
         train, test = (
             save_pair(tmp_path, "train", 12, suffix=suffix),
             save_pair(tmp_path, "t10k", 5, suffix=suffix),
         )
-        found = load(tmp_path)
-        assert_digits(found[0], *train)
-        assert_digits(found[1], *test)
+        result = load(tmp_path)
+        assert_digits(result[0], *train)
+        assert_digits(result[1], *test)
 
-    def test_without_a_test_part_a_tenth_is_held_out(self, tmp_path):
+    def test_without_test_split_the_last_tenth_is_held_out(self, tmp_path):
         images, labels = save_pair(tmp_path, "train", 20)
         train, test = load(tmp_path)
         assert_digits(train, images[:18], labels[:18])
         assert_digits(test, images[18:], labels[18:])
 
     @pytest.mark.parametrize("held_out", [0, 1, 7, 19])
-    def test_so_many_of_the_last_are_held_out_as_asked_for(self, tmp_path, held_out):
+    def test_held_out_sets_the_number_of_held_out_examples(self, tmp_path, held_out):
         images, labels = save_pair(tmp_path, "train", 20)
         save_pair(tmp_path, "t10k", 5)
         train, test = load(tmp_path, held_out=held_out)
@@ -107,31 +107,31 @@ class TestIdxFolder:
         assert_digits(test, images[20 - held_out :], labels[20 - held_out :])
 
     @pytest.mark.parametrize("held_out", [20, 21])
-    def test_something_must_be_left_to_train_on(self, tmp_path, held_out):
+    def test_holding_out_all_examples_raises(self, tmp_path, held_out):
         save_pair(tmp_path, "train", 20)
         with pytest.raises(UserError, match=f"held_out={held_out} leaves nothing of 20"):
             load(tmp_path, held_out=held_out)
 
-    def test_emnist_is_turned_upright(self, tmp_path):
+    def test_emnist_images_are_transposed_to_upright(self, tmp_path):
         train = save_pair(tmp_path, "train", 12, prefix="emnist-digits-", suffix=".gz")
         test = save_pair(tmp_path, "test", 4, prefix="emnist-digits-", suffix=".gz")
-        for found, (images, labels) in zip(load(tmp_path), (train, test), strict=True):
-            assert_digits(found, np.swapaxes(images, 1, 2), labels)
-            assert found.image.flags.c_contiguous
+        for result, (images, labels) in zip(load(tmp_path), (train, test), strict=True):
+            assert_digits(result, np.swapaxes(images, 1, 2), labels)
+            assert result.image.flags.c_contiguous
 
-    def test_missing_labels_are_refused(self, tmp_path):
+    def test_missing_label_file_raises(self, tmp_path):
         save_pair(tmp_path, "train", 3)
         (tmp_path / "train-labels-idx1-ubyte").unlink()
         with pytest.raises(UserError, match="train-labels-idx1-ubyte: No such file"):
             load(tmp_path)
 
-    def test_labels_of_another_set_are_refused(self, tmp_path):
+    def test_label_count_other_than_image_count_raises(self, tmp_path):
         save_pair(tmp_path, "train", 3)
         save_idx(tmp_path / "train-labels-idx1-ubyte", np.zeros(4, np.uint8))
-        with pytest.raises(UserError, match=r"\(4,\) labels for 3 pictures"):
+        with pytest.raises(UserError, match=r"\(4,\) labels for 3 images"):
             load(tmp_path)
 
-    def test_labels_out_of_range_are_refused(self, tmp_path):
+    def test_label_out_of_range_raises(self, tmp_path):
         save_pair(tmp_path, "train", 3)
         save_idx(tmp_path / "train-labels-idx1-ubyte", np.array([0, 47, 1], np.uint8))
         with pytest.raises(UserError, match="label 47 is out of range 0 to 9"):
@@ -139,7 +139,7 @@ class TestIdxFolder:
         train, _ = load(tmp_path, labels=62, held_out=0)
         np.testing.assert_array_equal(train.label, [0, 47, 1])
 
-    def test_a_damaged_test_part_is_refused_not_ignored(self, tmp_path):
+    def test_damaged_test_split_raises(self, tmp_path):
         save_pair(tmp_path, "train", 3)
         save_pair(tmp_path, "t10k", 3)
         path = tmp_path / "t10k-images-idx3-ubyte"
@@ -147,13 +147,13 @@ class TestIdxFolder:
         with pytest.raises(UserError, match="t10k-images-idx3-ubyte is truncated"):
             load(tmp_path)
 
-    def test_pictures_of_another_size_are_refused(self, tmp_path):
+    def test_images_of_other_size_raise(self, tmp_path):
         save_idx(tmp_path / "train-images-idx3-ubyte", np.zeros((3, 32, 32), np.uint8))
         save_idx(tmp_path / "train-labels-idx1-ubyte", np.zeros(3, np.uint8))
         with pytest.raises(UserError, match=r"\(32, 32\), expected 28 x 28"):
             load(tmp_path)
 
-    def test_a_test_part_alone_is_refused(self, tmp_path):
+    def test_test_split_alone_raises(self, tmp_path):
         save_pair(tmp_path, "t10k", 3)
         with pytest.raises(UserError, match="no .*train-images"):
             load(tmp_path)
@@ -174,7 +174,7 @@ class TestPictureFolders:
         np.testing.assert_array_equal(images[:, 0, 0] // 50, labels)
         np.testing.assert_array_equal(np.sort(images[:, 0, 0]), [50 * y + i for y in range(3) for i in range(4)])
 
-    def test_the_order_mixes_labels_and_is_the_same_every_time(self, tmp_path):
+    def test_order_is_shuffled_and_reproducible(self, tmp_path):
         save_picture_folders(tmp_path)
         train, test = load(tmp_path, held_out=6)
         again = load(tmp_path, held_out=6)
@@ -182,7 +182,7 @@ class TestPictureFolders:
         assert_digits(again[0], *train)
         assert_digits(again[1], *test)
 
-    def test_other_files_are_left_alone(self, tmp_path):
+    def test_other_files_are_ignored(self, tmp_path):
         save_picture_folders(tmp_path)
         (tmp_path / "README").write_text("hello")
         (tmp_path / "0" / "notes.txt").write_text("hello")
@@ -190,60 +190,60 @@ class TestPictureFolders:
         assert len(train.label) == 12
 
     @pytest.mark.parametrize("name", ["cat", "-1", "1.5"])
-    def test_a_folder_without_a_number_is_refused(self, tmp_path, name):
+    def test_folder_not_named_by_a_label_raises(self, tmp_path, name):
         save_picture_folders(tmp_path)
         (tmp_path / "0").rename(tmp_path / name)
         with pytest.raises(UserError, match=f"{name} is not named by a label 0 to 9"):
             load(tmp_path)
 
-    def test_a_number_out_of_range_is_refused(self, tmp_path):
+    def test_folder_named_by_label_out_of_range_raises(self, tmp_path):
         save_picture_folders(tmp_path)
         (tmp_path / "0").rename(tmp_path / "10")
         with pytest.raises(UserError, match="label 10 is out of range"):
             load(tmp_path)
 
-    def test_one_junk_picture_is_named(self, tmp_path):
+    def test_error_names_unreadable_picture(self, tmp_path):
         save_picture_folders(tmp_path)
         (tmp_path / "1" / "bad.png").write_text("no picture")
-        with pytest.raises(UserError, match=r"1/bad\.png is not a readable picture"):
+        with pytest.raises(UserError, match=r"1/bad\.png is not a readable image"):
             load(tmp_path)
 
-    def test_one_picture_of_another_size_is_named(self, tmp_path):
+    def test_error_names_picture_of_other_size(self, tmp_path):
         save_picture_folders(tmp_path)
         Image.fromarray(np.zeros((32, 30), np.uint8)).save(tmp_path / "2" / "big.png")
-        with pytest.raises(UserError, match=r"2/big\.png: pictures of shape \(32, 30\)"):
+        with pytest.raises(UserError, match=r"2/big\.png: images of shape \(32, 30\)"):
             load(tmp_path)
 
-    def test_a_folder_of_neither_kind_is_refused(self, tmp_path):
+    def test_folder_without_digits_raises(self, tmp_path):
         (tmp_path / "notes.txt").write_text("hello")
-        with pytest.raises(UserError, match="neither idx files nor folders of pictures"):
+        with pytest.raises(UserError, match="has neither idx files nor folders of pictures"):
             load(tmp_path)
 
 
-def test_an_empty_folder_is_refused(tmp_path):
+def test_empty_folder_raises(tmp_path):
     with pytest.raises(UserError, match="is empty"):
         load(tmp_path)
 
 
-def test_a_missing_folder_is_refused(tmp_path):
+def test_missing_folder_raises(tmp_path):
     with pytest.raises(UserError, match="does not exist: name a folder"):
         load(tmp_path / "gone")
 
 
-def test_a_file_is_no_folder(tmp_path):
+def test_file_instead_of_folder_raises(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(UserError, match="is not a folder"):
         load(tmp_path / "file")
 
 
 @pytest.mark.parametrize("options", [{"labels": 0}, {"held_out": -2}])
-def test_options_out_of_range_are_refused(options):
+def test_options_out_of_range_raise(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         DigitsConfig(**options)
 
 
 class TestTfds:
-    """With a stand-in for tensorflow_datasets: the real one would fetch from the network."""
+    """Replaces tensorflow_datasets by a stub, since the real one would download the data."""
 
     @pytest.fixture
     def sets(self, monkeypatch):
@@ -251,17 +251,17 @@ class TestTfds:
             split: [{"image": RNG.integers(0, 256, (28, 28, 1), dtype=np.uint8), "label": i % 10} for i in range(n)]
             for split, n in (("train", 6), ("test", 3))
         }
-        stand_in = SimpleNamespace(data_source=lambda name, split: sets[split])
-        monkeypatch.setitem(sys.modules, "tensorflow_datasets", stand_in)
+        stub = SimpleNamespace(data_source=lambda name, split: sets[split])
+        monkeypatch.setitem(sys.modules, "tensorflow_datasets", stub)
         return sets
 
     @pytest.mark.parametrize(("name", "upright"), [("mnist", lambda x: x), ("emnist/digits", lambda x: x.T)])
-    def test_both_parts_are_read_and_emnist_turned(self, sets, name, upright):
-        for found, split in zip(load(f"tfds:{name}"), ("train", "test"), strict=True):
+    def test_both_splits_are_read_and_emnist_is_transposed(self, sets, name, upright):
+        for result, split in zip(load(f"tfds:{name}"), ("train", "test"), strict=True):
             images = np.stack([upright(example["image"][..., 0]) for example in sets[split]])
-            assert_digits(found, images, [example["label"] for example in sets[split]])
+            assert_digits(result, images, [example["label"] for example in sets[split]])
 
-    def test_a_set_that_is_not_there_is_refused_with_a_way_out(self, monkeypatch):
+    def test_missing_data_set_raises_with_a_remedy(self, monkeypatch):
         def missing(name, split):
             raise ValueError("no such set")
 
@@ -269,8 +269,8 @@ class TestTfds:
         with pytest.raises(UserError, match=r"tfds:nope cannot be read \(ValueError: no such set\): prepare it"):
             load("tfds:nope")
 
-    def test_foreign_pictures_are_refused_as_such(self, sets):
+    def test_images_of_other_shape_raise(self, sets):
         sets["train"][0]["image"] = sets["train"][1]["image"] = np.zeros((28, 28, 1), np.uint8)
         sets["test"] = [{"image": np.zeros((32, 32, 3), np.uint8), "label": 0}]
-        with pytest.raises(UserError, match=r"tfds:cifar10: pictures of shape \(32, 32, 3\)"):
+        with pytest.raises(UserError, match=r"tfds:cifar10: images of shape \(32, 32, 3\)"):
             load("tfds:cifar10")

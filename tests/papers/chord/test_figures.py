@@ -1,4 +1,4 @@
-"""The paper's figures: what they show, drawn from what trainings left."""
+"""The figures of the paper, drawn from the files of simulated training runs."""
 
 import io
 import json
@@ -10,19 +10,18 @@ from PIL import Image
 
 from specjax.cli import files
 from specjax.cli.errors import UserError
-from specjax.papers.chord import data as digits
-from specjax.papers.chord import figures
+from specjax.papers.chord import data, figures
 
 STEPS = 4
 
 
 @pytest.fixture
 def held_out():
-    return digits.load(digits.DigitsConfig())[1]
+    return data.load(data.DigitsConfig())[1]
 
 
-def pretend(words, workdir, examples):
-    """What a training leaves: a log, and a contact sheet of one grey, its step, at the middle and at the end."""
+def simulate_run(flags, workdir, examples):
+    """Write the files of a training run: a log, and contact sheets whose gray level is the step."""
     lines = [
         {"step": s, "train/grad_norm": 10.0**s, "train/loss.fft": 1.0, "train/loss.huber": 0.1} for s in range(1, 5)
     ]
@@ -35,31 +34,31 @@ def pretend(words, workdir, examples):
     return {"eval/exact_notes": 0.5}
 
 
-def picture(path):
+def read_picture(path):
     return np.asarray(Image.open(io.BytesIO(path.read_bytes())))
 
 
-def test_six_figures_are_drawn(tmp_path, monkeypatch, held_out):
-    monkeypatch.setattr(figures, "run", pretend)
-    drawn = figures.remake(held_out, STEPS, ["--config=unet:small"], tmp_path)
-    assert [path.stem for path in drawn] == [*(f"figure_{n}" for n in range(1, 7)), "figure_6_losses"]
-    assert all(picture(path).std() > 10 for path in (*drawn[:3], drawn[6])), "something is to be seen"
-    assert [int(picture(drawn[n]).max()) for n in (3, 4, 5)] == [STEPS, STEPS, STEPS // 2]
+def test_all_figures_are_drawn(tmp_path, monkeypatch, held_out):
+    monkeypatch.setattr(figures, "run", simulate_run)
+    paths = figures.remake(held_out, STEPS, ["--config=unet:small"], tmp_path)
+    assert [path.stem for path in paths] == [*(f"figure_{n}" for n in range(1, 7)), "figure_6_losses"]
+    assert all(read_picture(path).std() > 10 for path in (*paths[:3], paths[6])), "a figure is blank"
+    assert [int(read_picture(paths[n]).max()) for n in (3, 4, 5)] == [STEPS, STEPS, STEPS // 2]
 
 
-def test_a_target_has_the_harmonics_of_its_chord(held_out):
-    noise, target = figures._noise_and_target(held_out)
+def test_peaks_of_target_are_harmonics_of_its_chord(held_out):
+    noise, target = figures._compute_noise_and_target(held_out)
     assert noise.min() == 0
     assert noise.max() == pytest.approx(1, abs=1e-6)
     profile = target.mean(axis=1)
     peaks = scipy.signal.find_peaks(profile, height=0.01 * profile.max())[0]
     f0 = round(27.5 * 2 ** (figures.LABEL / 12))
-    nearest = [min(abs(row / (f0 * r) - np.round(row / (f0 * r))) * f0 * r for r in (1, 1.25, 1.5)) for row in peaks]
+    deviations = [min(abs(row / (f0 * r) - np.round(row / (f0 * r))) * f0 * r for r in (1, 1.25, 1.5)) for row in peaks]
     assert len(peaks) > 20
-    assert max(nearest) <= 1
+    assert max(deviations) <= 1
 
 
-def test_a_training_that_stopped_has_no_figure(tmp_path, monkeypatch, held_out):
+def test_training_that_stopped_raises(tmp_path, monkeypatch, held_out):
     monkeypatch.setattr(figures, "run", lambda *_: {"stopped": "not finite"})
     with pytest.raises(UserError, match=r"huber stopped: not finite"):
         figures.remake(held_out, STEPS, [], tmp_path)

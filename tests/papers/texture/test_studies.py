@@ -1,13 +1,12 @@
-"""Tables of sounds: every inversion method beside librosa's, every representation against librosa's."""
+"""Tests of the studies of sound: inversion methods, mel inversion, and parity with librosa."""
 
 import numpy as np
 import pytest
 import soundfile
 
 from specjax.cli.errors import UserError
-from specjax.papers.texture.studies import inversion, parity
-from specjax.papers.texture.studies import mel as from_mel
-from specjax.papers.texture.studies.inversion import Reached
+from specjax.papers.texture.studies import inversion, mel, parity
+from specjax.papers.texture.studies.inversion import Score
 from specjax.signal.inversion import Inversion
 from specjax.signal.stft import Stft
 
@@ -20,72 +19,73 @@ def sounds(tmp_path):
     return tmp_path
 
 
-def test_every_method_is_tried_on_every_sound(sounds, monkeypatch):
+def test_inversion_study_runs_every_method_on_every_sound(sounds, monkeypatch):
     methods = {"SPSI": Inversion("spsi"), "fast": Inversion(iterations=16), inversion.LIBROSA: None}
     monkeypatch.setattr(inversion, "METHODS", methods)
     monkeypatch.setattr(inversion, "TRANSFORMS", {"Hann, redundancy 4": Stft(512, 128)})
     monkeypatch.setattr(inversion, "DURATION_S", 0.5)
-    heard = inversion.clips(inversion.check([str(sounds), str(sounds / "a.wav")]))
-    assert [len(wave) for wave in heard.values()] == [11025, 11025], "a file that is named twice counts once"
-    told = []
-    results = inversion.compare(heard, told.append)
-    assert told == [f"Hann, redundancy 4: {name}" for name in methods]
+    clips = inversion.load_clips(inversion.check_sounds([str(sounds), str(sounds / "a.wav")]))
+    assert [len(wave) for wave in clips.values()] == [11025, 11025], "a file that is named twice counts once"
+    lines = []
+    results = inversion.compare(clips, lines.append)
+    assert lines == [f"Hann, redundancy 4: {name}" for name in methods]
     mean = {
-        name: np.mean([r.convergence_db for r in reached]) for name, reached in results["Hann, redundancy 4"].items()
+        name: np.mean([score.convergence_db for score in scores])
+        for name, scores in results["Hann, redundancy 4"].items()
     }
     assert mean["fast"] < mean[inversion.LIBROSA] - 5
-    text = inversion.table(results)
+    text = inversion.format_table(results)
     assert f"| fast | {mean['fast']:.1f} ± " in text
 
 
-def test_a_sound_begins_where_it_sounds_and_a_bad_one_is_left_out(tmp_path, caplog):
+def test_load_clips_trims_leading_silence_and_skips_invalid_files(tmp_path, caplog):
     tone = 0.3 * np.sin(np.arange(22050) / 9)
     soundfile.write(tmp_path / "late.wav", np.concatenate([np.zeros(22050 * 6), tone]), 22050)
     soundfile.write(tmp_path / "silent.wav", np.zeros(22050), 22050)
-    (wave,) = inversion.clips([tmp_path]).values()
+    (wave,) = inversion.load_clips([tmp_path]).values()
     np.testing.assert_allclose(wave[:22000], tone[1:22001], atol=1e-4)
-    assert "left out: " in caplog.text
+    assert "skipped: " in caplog.text
     assert "silent.wav" in caplog.text
     with pytest.raises(UserError, match="none of 1 sound files can be used"):
-        inversion.clips([tmp_path / "silent.wav"])
+        inversion.load_clips([tmp_path / "silent.wav"])
 
 
-def test_a_cell_is_mean_spread_and_share_of_real_time(monkeypatch):
+def test_table_cell_has_mean_interval_and_median_real_time_factor(monkeypatch):
     monkeypatch.setattr(inversion, "METHODS", {"x": Inversion("spsi")})
-    text = inversion.table({"Hann": {"x": [Reached(-10.0, 0.1), Reached(-12.0, 0.3), Reached(-11.0, 0.2)]}})
+    text = inversion.format_table({"Hann": {"x": [Score(-10.0, 0.1), Score(-12.0, 0.3), Score(-11.0, 0.2)]}})
     assert text.splitlines() == ["| | Hann |", "|---|--:|", "| x | -11.0 ± 2.5 (0.200) |"]
-    assert "| x | -10.0 (0.100) |" in inversion.table({"Hann": {"x": [Reached(-10.0, 0.1)]}})
+    assert "| x | -10.0 (0.100) |" in inversion.format_table({"Hann": {"x": [Score(-10.0, 0.1)]}})
 
 
-def test_sounds_of_mel_spectrograms_are_held_to_the_sounds(sounds, monkeypatch):
-    methods = {name: from_mel.METHODS[name] for name in list(from_mel.METHODS)[:3]}
-    monkeypatch.setattr(from_mel, "METHODS", methods)
-    monkeypatch.setattr(from_mel, "CONVENTIONS", ("mvnet",))
+def test_mel_study_compares_reconstructions_with_the_original_sound(sounds, monkeypatch):
+    methods = {name: mel.METHODS[name] for name in list(mel.METHODS)[:3]}
+    monkeypatch.setattr(mel, "METHODS", methods)
+    monkeypatch.setattr(mel, "CONVENTIONS", ("mvnet",))
     monkeypatch.setattr(inversion, "DURATION_S", 0.5)
-    results = from_mel.compare(inversion.clips([sounds / "a.wav"]), lambda line: None)
-    (floor,), (sound,), (refined,) = results["mvnet"].values()
-    assert floor.mel_db < -40, "the energies in the filters are all there"
+    results = mel.compare(inversion.load_clips([sounds / "a.wav"]), lambda line: None)
+    (magnitudes,), (sound,), (refined,) = results["mvnet"].values()
+    assert magnitudes.mel_db < -40, "the estimated magnitudes reproduce the energy in every filter"
     assert refined.mel_db < sound.mel_db - 5
-    assert floor.linear_db < 0
-    text = from_mel.table(results).splitlines()
+    assert magnitudes.linear_db < 0
+    text = mel.format_table(results).splitlines()
     assert text[0] == "| | mvnet, linear | mvnet, mel |"
-    assert text[2] == f"| {from_mel.FLOOR} | {floor.linear_db:.1f} | {floor.mel_db:.1f} |"
+    assert text[2] == f"| {mel.MAGNITUDES_ONLY} | {magnitudes.linear_db:.1f} | {magnitudes.mel_db:.1f} |"
 
 
-@pytest.mark.parametrize(("places", "says"), [([], "--sounds is missing"), (["/nowhere"], "does not exist")])
-def test_sounds_must_be_named(places, says):
-    with pytest.raises(UserError, match=says):
-        inversion.check(places)
+@pytest.mark.parametrize(("paths", "message"), [([], "--sounds is missing"), (["/nowhere"], "does not exist")])
+def test_missing_sounds_raise(paths, message):
+    with pytest.raises(UserError, match=message):
+        inversion.check_sounds(paths)
 
 
-def test_every_representation_is_librosas():
+def test_every_representation_agrees_with_librosa():
     time = np.arange(22050) / 22050
     wave = 0.3 * np.sin(2 * np.pi * (440 * time + 300 * time**2)) + 0.01 * np.random.default_rng(0).standard_normal(
         22050
     )
-    found = parity.errors({"tone": wave.astype(np.float32)})
-    assert max(max(errors) for name, errors in found.items()) < 1e-2, found
-    assert max(max(found[name]) for name in ("STFT", "inverse STFT", "MFCC", "centroid", "RMS")) < 1e-5
-    rows = parity.table(found).splitlines()
-    assert len(rows) == 2 + len(found)
+    errors = parity.compute_errors({"tone": wave.astype(np.float32)})
+    assert max(max(values) for name, values in errors.items()) < 1e-2, errors
+    assert max(max(errors[name]) for name in ("STFT", "inverse STFT", "MFCC", "centroid", "RMS")) < 1e-5
+    rows = parity.format_table(errors).splitlines()
+    assert len(rows) == 2 + len(errors)
     assert rows[2].startswith("| STFT | ")

@@ -1,4 +1,4 @@
-"""Inversion against the published algorithms written as plain loops, librosa, and the marks it must reach."""
+"""Phase reconstruction compared with plain-loop versions of the published algorithms, librosa, and fixed targets."""
 
 from functools import cache, partial
 
@@ -18,8 +18,8 @@ from specjax.signal.phase.griffin_lim import griffin_lim, random_phase
 from specjax.signal.phase.pghi import pghi
 from specjax.signal.phase.refine import refine
 from specjax.signal.phase.rtisi import rtisi_la
-from specjax.signal.phase.rtpghi import rtpghi, sources
-from specjax.signal.phase.spsi import peaks, spsi
+from specjax.signal.phase.rtpghi import find_sources, rtpghi
+from specjax.signal.phase.spsi import find_peaks, spsi
 from specjax.signal.polar import polar
 from specjax.signal.stft import Stft, istft, magnitude
 
@@ -37,7 +37,7 @@ DEGENERATE = {
 
 
 def clip(samples=SAMPLES):
-    """Notes of a few partials, gliding and fading, with a click and a little noise."""
+    """Return gliding, decaying notes of a few partials, with a click and a little noise."""
     rng, t = np.random.default_rng(0), np.arange(samples) / RATE
     notes = sum(
         np.sin(2 * np.pi * (f0 * k * t + 300 * t**2) + rng.uniform(0, 6)) / k * np.exp(-3 * t)
@@ -57,127 +57,129 @@ def method(name, transform=TRANSFORM):
     return jax.jit(partial(METHODS[name], transform=transform))
 
 
-def converged_db(phase, transform=TRANSFORM, wanted=MAGNITUDE, samples=SAMPLES):
-    wave = istft(polar(jnp.asarray(wanted, jnp.float32), phase), transform, samples)
-    return oracles.convergence_db(np.asarray(wave), wanted, transform.n_fft, transform.hop_length, transform.window)
+def convergence_db(phase, transform=TRANSFORM, target=MAGNITUDE, samples=SAMPLES):
+    wave = istft(polar(jnp.asarray(target, jnp.float32), phase), transform, samples)
+    return oracles.convergence_db(np.asarray(wave), target, transform.n_fft, transform.hop_length, transform.window)
 
 
-def reference_db(phase, hop=HOP, window="hann", wanted=MAGNITUDE, n_fft=N_FFT, samples=SAMPLES):
-    spectrum = wanted * np.exp(1j * phase)
-    wave = oracles.wave_of(spectrum, n_fft, hop, samples, window)
-    return oracles.convergence_db(wave, wanted, n_fft, hop, window)
+def reference_db(phase, hop=HOP, window="hann", target=MAGNITUDE, n_fft=N_FFT, samples=SAMPLES):
+    spectrum = target * np.exp(1j * phase)
+    wave = oracles.inverse(spectrum, n_fft, hop, samples, window)
+    return oracles.convergence_db(wave, target, n_fft, hop, window)
 
 
 @pytest.mark.parametrize(
     ("name", "hop", "window"),
     [
         *((name, hop, "hann") for name in METHODS for hop in (32, 64)),
-        # Of the others the oracles know the Hann window only.
+        # The oracles of SPSI and RTISI-LA support the Hann window only.
         *((name, 32, "blackman") for name in METHODS if name not in ("spsi", "rtisi_la")),
     ],
 )
-def test_methods_are_as_good_as_the_published_ones(name, hop, window):
+def test_convergence_is_as_good_as_that_of_the_published_algorithm(name, hop, window):
     transform = Stft(N_FFT, hop, window)
-    wanted = np.abs(oracles.spectrum(WAVE, N_FFT, hop, window))
-    words = () if name in ("spsi", "rtisi_la") else (window,)
-    theirs = getattr(oracles, name)(wanted, N_FFT, hop, *words)
+    target = np.abs(oracles.spectrum(WAVE, N_FFT, hop, window))
+    options = () if name in ("spsi", "rtisi_la") else (window,)
+    reference = getattr(oracles, name)(target, N_FFT, hop, *options)
     if name != "rtisi_la":
-        theirs = oracles.relative_to_start(theirs, N_FFT)
-    expected = reference_db(theirs, hop, window, wanted)
-    measured = converged_db(method(name, transform)(jnp.asarray(wanted, jnp.float32)), transform, wanted)
+        reference = oracles.relative_to_start(reference, N_FFT)
+    expected = reference_db(reference, hop, window, target)
+    measured = convergence_db(method(name, transform)(jnp.asarray(target, jnp.float32)), transform, target)
     assert measured <= expected + 0.5
-    # PGHI's tree is not the heap's in every branch, and mostly a little better. RTISI-LA makes up for frames that are
-    # still to come in every frame, not in the newest alone.
+    # PGHI's tree differs from the heap's in some branches, and is mostly a little better. RTISI-LA compensates for
+    # missing later frames in every frame, not in the newest alone.
     if name not in ("pghi", "rtisi_la"):
         assert measured == pytest.approx(expected, abs=0.5)
     assert measured < {"spsi": -5, "rtpghi": -12, "pghi": -12, "rtisi_la": -12}[name]
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_in_every_mode_it_is_the_same(name):
-    wanted = magnitude(jnp.asarray(WAVE[:700]), Stft(64, 16))
+def test_phases_are_the_same_plain_jitted_vmapped_and_batched(name):
+    target = magnitude(jnp.asarray(WAVE[:700]), Stft(64, 16))
     each = modes(partial(METHODS[name], transform=Stft(64, 16)))
-    phases = [each[mode](wanted) for mode in ("plain", "jit", "vmap", "batch")]
+    phases = [each[mode](target) for mode in ("plain", "jit", "vmap", "batch")]
     for phase in phases[1:]:
         same = np.exp(1j * (np.asarray(phase) - np.asarray(phases[0])))
-        # But for ties.
+        # Ties may be broken differently.
         assert np.mean(np.abs(same - 1) < 0.1) > 0.99
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_two_scans_find_what_the_heap_finds(seed):
+def test_rtpghi_scans_find_the_same_sources_as_the_heap(seed):
     rng = np.random.default_rng(seed)
     before, here = rng.standard_normal((2, 40)).astype(np.float32)
-    np.testing.assert_array_equal(sources(jnp.asarray(before), jnp.asarray(here)), oracles.heap_sources(before, here))
+    np.testing.assert_array_equal(
+        find_sources(jnp.asarray(before), jnp.asarray(here)), oracles.heap_sources(before, here)
+    )
 
 
-def test_the_tree_is_that_of_the_loudest_crossings():
-    """The same phases, but for where the tree begins."""
-    wanted = MAGNITUDE.astype(np.float32)
-    ours = np.asarray(jax.jit(partial(pghi, transform=TRANSFORM))(jnp.asarray(wanted)))
-    theirs = oracles.relative_to_start(oracles.loudest_tree(wanted.astype(float), N_FFT, HOP), N_FFT)
-    turned = np.exp(1j * (ours - theirs))[wanted > 1e-3 * wanted.max()]
-    np.testing.assert_allclose(np.abs(np.mean(turned)), 1, atol=1e-3)
+def test_pghi_follows_the_spanning_tree_of_the_loudest_edges():
+    """Phases equal the oracle's up to one constant, because the trees start at different points."""
+    target = MAGNITUDE.astype(np.float32)
+    phase = np.asarray(jax.jit(partial(pghi, transform=TRANSFORM))(jnp.asarray(target)))
+    reference = oracles.relative_to_start(oracles.loudest_tree(target.astype(float), N_FFT, HOP), N_FFT)
+    rotation = np.exp(1j * (phase - reference))[target > 1e-3 * target.max()]
+    np.testing.assert_allclose(np.abs(np.mean(rotation)), 1, atol=1e-3)
 
 
-def test_one_tolerance_is_not_worse_than_the_published_two():
-    theirs = oracles.relative_to_start(oracles.pghi(MAGNITUDE, N_FFT, HOP, tolerances=(1e-1, 1e-10)), N_FFT)
-    assert converged_db(method("pghi")(jnp.asarray(MAGNITUDE, jnp.float32))) <= reference_db(theirs)
+def test_pghi_is_at_least_as_good_as_the_heap_with_two_tolerances():
+    reference = oracles.relative_to_start(oracles.pghi(MAGNITUDE, N_FFT, HOP, tolerances=(1e-1, 1e-10)), N_FFT)
+    assert convergence_db(method("pghi")(jnp.asarray(MAGNITUDE, jnp.float32))) <= reference_db(reference)
 
 
-@pytest.mark.parametrize("sick", [np.nan, np.inf])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("name", METHODS)
-def test_what_is_not_finite_is_no_endless_search(name, sick):
-    phase = method(name)(jnp.asarray(MAGNITUDE, jnp.float32).at[3, 3].set(sick))
+def test_non_finite_magnitudes_do_not_cause_an_endless_loop(name, value):
+    phase = method(name)(jnp.asarray(MAGNITUDE, jnp.float32).at[3, 3].set(value))
     assert phase.shape == MAGNITUDE.shape
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 @pytest.mark.parametrize("name", ["spsi", "rtpghi", "pghi"])
-def test_how_loud_it_is_does_not_matter(name, scale):
-    wanted = jnp.asarray(MAGNITUDE, jnp.float32)
-    one, other = (np.asarray(method(name)(wanted * s)) for s in (1.0, scale))
+def test_phases_do_not_depend_on_the_level(name, scale):
+    target = jnp.asarray(MAGNITUDE, jnp.float32)
+    one, other = (np.asarray(method(name)(target * s)) for s in (1.0, scale))
     assert np.mean(np.abs(np.exp(1j * (one - other)) - 1) < 0.1) > 0.99
 
 
 @pytest.mark.parametrize("window", ["hann", "hamming", "blackman", "gauss"])
-def test_the_gaussian_is_the_one_nearest_to_the_window(window):
-    """The published constants are those of least squares, to half a percent."""
-    place = np.arange(-3000, 3001) / 2000
-    shape = np.where(np.abs(place) < 0.5, np.interp(place, np.linspace(-0.5, 0.5, 1001), full_window(window)), 0)
-    if window == "gauss":  # it is one, and was cut
-        shape = 0.01 ** (4 * place**2)
-    nearest = scipy.optimize.minimize_scalar(
-        lambda c: np.sum((shape - np.exp(-np.pi * place**2 / c)) ** 2), bounds=(0.05, 1), method="bounded"
+def test_gamma_is_that_of_the_least_squares_gaussian(window):
+    """The published constants agree with a least-squares fit to half a percent."""
+    time = np.arange(-3000, 3001) / 2000
+    shape = np.where(np.abs(time) < 0.5, np.interp(time, np.linspace(-0.5, 0.5, 1001), symmetric_window(window)), 0)
+    if window == "gauss":  # compare with the Gaussian itself, not with the truncated window
+        shape = 0.01 ** (4 * time**2)
+    fit = scipy.optimize.minimize_scalar(
+        lambda c: np.sum((shape - np.exp(-np.pi * time**2 / c)) ** 2), bounds=(0.05, 1), method="bounded"
     )
-    assert gamma(Stft(1000, 100, window)) / 1000**2 == pytest.approx(nearest.x, rel=5e-3)
+    assert gamma(Stft(1000, 100, window)) / 1000**2 == pytest.approx(fit.x, rel=5e-3)
 
 
-def full_window(name):
-    """A thousandth more than a period of it: both ends."""
+def symmetric_window(name):
+    """Return the periodic window of 1000 samples with its first sample repeated at the end."""
     shape = np.asarray(windows.window(name, 1000), float)
     return np.append(shape, shape[0])
 
 
-def test_peaks_share_out_the_bins():
+def test_every_bin_belongs_to_a_peak():
     row = jnp.array([1.0, 2.0, 5.0, 3.0, 1.0, 2.0, 4.0, 4.0, 0.5, 0.5, 0.7])
-    owner, offset = peaks(row)
+    owner, offset = find_peaks(row)
     np.testing.assert_array_equal(owner, [2, 2, 2, 2, 6, 6, 6, 6, 6, 10, 10])
     assert float(offset[2]) == pytest.approx(0.5 * (2 - 3) / (2 - 10 + 3))
 
 
-def test_spsi_keeps_a_steady_tone():
+def test_spsi_preserves_the_frequency_of_a_steady_tone():
     tone = np.sin(2 * np.pi * 440.0 * np.arange(SAMPLES) / RATE).astype(np.float32)
-    wanted = np.abs(oracles.spectrum(tone, N_FFT, HOP))
-    wave = np.asarray(istft(polar(jnp.asarray(wanted, jnp.float32), spsi(jnp.asarray(wanted, jnp.float32), TRANSFORM)),
+    target = np.abs(oracles.spectrum(tone, N_FFT, HOP))
+    wave = np.asarray(istft(polar(jnp.asarray(target, jnp.float32), spsi(jnp.asarray(target, jnp.float32), TRANSFORM)),
                             TRANSFORM, SAMPLES))  # fmt: skip
-    heard = np.abs(np.fft.rfft(wave[500:2500] * np.hanning(2000)))
-    assert heard.argmax() == pytest.approx(440 * 2000 / RATE, abs=1)
+    spectrum = np.abs(np.fft.rfft(wave[500:2500] * np.hanning(2000)))
+    assert spectrum.argmax() == pytest.approx(440 * 2000 / RATE, abs=1)
 
 
 @pytest.mark.parametrize("mode", ["plain", "jit", "vmap"])
 @pytest.mark.parametrize("momentum", [0.0, 0.99])
-def test_the_iteration_is_griffin_and_lims(mode, momentum):
+def test_griffin_lim_matches_the_oracle(mode, momentum):
     phase = np.random.default_rng(0).uniform(0, 2 * np.pi, MAGNITUDE.shape)
     expected = oracles.griffin_lim(MAGNITUDE, phase, N_FFT, HOP, SAMPLES, 6, momentum)
     iterate = partial(griffin_lim, transform=TRANSFORM, iterations=6, momentum=momentum, length=SAMPLES)
@@ -186,54 +188,54 @@ def test_the_iteration_is_griffin_and_lims(mode, momentum):
     np.testing.assert_allclose(wave, expected, atol=2e-3 * np.abs(expected).max())
 
 
-def test_it_comes_as_near_as_librosas():
-    """From phases of zero, which librosa begins with where it draws none."""
-    librosas = librosa.griffinlim(MAGNITUDE.astype(np.float32), n_iter=32, hop_length=HOP, length=SAMPLES, init=None)
+def test_griffin_lim_converges_as_far_as_librosa():
+    """Both start from zero phases, which librosa uses with `init=None`."""
+    reference = librosa.griffinlim(MAGNITUDE.astype(np.float32), n_iter=32, hop_length=HOP, length=SAMPLES, init=None)
     start = jnp.zeros(MAGNITUDE.shape)
     wave = griffin_lim(jnp.asarray(MAGNITUDE, jnp.float32), TRANSFORM, start, length=SAMPLES)
     assert oracles.convergence_db(np.asarray(wave), MAGNITUDE, N_FFT, HOP) == pytest.approx(
-        oracles.convergence_db(librosas, MAGNITUDE, N_FFT, HOP), abs=2
+        oracles.convergence_db(reference, MAGNITUDE, N_FFT, HOP), abs=2
     )
 
 
-def test_a_good_beginning_ends_nearer():
-    wanted = jnp.asarray(MAGNITUDE, jnp.float32)
-    good = griffin_lim(wanted, TRANSFORM, method("pghi")(wanted), length=SAMPLES)
-    blind = griffin_lim(wanted, TRANSFORM, random_phase(jax.random.key(0), wanted.shape), length=SAMPLES)
-    distance = [oracles.convergence_db(np.asarray(w), MAGNITUDE, N_FFT, HOP) for w in (good, blind)]
-    assert distance[0] < distance[1] - 3
+def test_griffin_lim_converges_further_from_pghi_than_from_random_phases():
+    target = jnp.asarray(MAGNITUDE, jnp.float32)
+    from_pghi = griffin_lim(target, TRANSFORM, method("pghi")(target), length=SAMPLES)
+    from_random = griffin_lim(target, TRANSFORM, random_phase(jax.random.key(0), target.shape), length=SAMPLES)
+    convergence = [oracles.convergence_db(np.asarray(w), MAGNITUDE, N_FFT, HOP) for w in (from_pghi, from_random)]
+    assert convergence[0] < convergence[1] - 3
 
 
-def test_the_published_mark_on_greasy(real_data):
+def test_pghi_reaches_the_published_convergence_on_greasy(real_data):
     wave, _ = soundfile.read(real_data / "ltfat_signals" / "greasy.wav", dtype="float32")
     transform = Stft(1024, 128, "blackman")
-    wanted = np.abs(oracles.spectrum(wave, 1024, 128, "blackman"))
-    phase = jax.jit(partial(pghi, transform=transform))(jnp.asarray(wanted, jnp.float32))
-    assert converged_db(phase, transform, wanted, len(wave)) <= -28  # the mark is -20
+    target = np.abs(oracles.spectrum(wave, 1024, 128, "blackman"))
+    phase = jax.jit(partial(pghi, transform=transform))(jnp.asarray(target, jnp.float32))
+    assert convergence_db(phase, transform, target, len(wave)) <= -28  # the paper's value is -20
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("what", DEGENERATE)
-def test_degenerate_waves_come_back_finite(what, name):
-    wave = jnp.asarray(DEGENERATE[what], jnp.float32)
+@pytest.mark.parametrize("case", DEGENERATE)
+def test_degenerate_waves_are_reconstructed_without_non_finite_values(case, name):
+    wave = jnp.asarray(DEGENERATE[case], jnp.float32)
     transform = Stft(64, 20)
-    wanted = magnitude(wave, transform)
-    phase = method(name, transform)(wanted)
-    again = jax.jit(partial(griffin_lim, transform=transform, iterations=3, length=len(wave)))
-    back = again(wanted, phase=phase)
-    assert phase.shape == wanted.shape
-    assert back.shape == wave.shape
+    target = magnitude(wave, transform)
+    phase = method(name, transform)(target)
+    reconstruct = jax.jit(partial(griffin_lim, transform=transform, iterations=3, length=len(wave)))
+    result = reconstruct(target, phase=phase)
+    assert phase.shape == target.shape
+    assert result.shape == wave.shape
     assert np.all(np.isfinite(phase))
-    assert np.all(np.isfinite(back))
+    assert np.all(np.isfinite(result))
 
 
-def test_the_iteration_has_a_finite_slope_at_silence():
-    def loudness(m):
+def test_griffin_lim_has_finite_gradients_at_silence():
+    def energy(m):
         return jnp.sum(griffin_lim(m, Stft(64, 16), jnp.zeros_like(m), iterations=2) ** 2)
 
-    slope = jax.jit(jax.grad(loudness))
+    gradient = jax.jit(jax.grad(energy))
     for level in (0.0, 1.0):
-        assert np.all(np.isfinite(slope(jnp.full((33, 8), level))))
+        assert np.all(np.isfinite(gradient(jnp.full((33, 8), level))))
 
 
 @pytest.mark.parametrize(
@@ -245,17 +247,17 @@ def test_the_iteration_has_a_finite_slope_at_silence():
         (lambda m: rtpghi(m, Stft(N_FFT, HOP, "boxcar")), "choose one of hann, hamming, blackman, gauss"),
     ],
 )
-def test_what_makes_no_sense_is_refused(call, message):
+def test_invalid_arguments_raise_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call(jnp.ones((129, 5)))
 
 
-def test_refinement_comes_nearer_than_where_it_began():
-    wanted = jnp.asarray(MAGNITUDE, jnp.float32)
-    begun = istft(polar(wanted, method("pghi")(wanted)), TRANSFORM, SAMPLES)
-    before = oracles.convergence_db(np.asarray(begun), MAGNITUDE, N_FFT, HOP)
-    told = []
-    found = refine(wanted, begun, TRANSFORM, steps=30, report=lambda *say: told.append(say))
-    after = oracles.convergence_db(np.asarray(found), MAGNITUDE, N_FFT, HOP)
+def test_refine_improves_convergence_and_reports_it():
+    target = jnp.asarray(MAGNITUDE, jnp.float32)
+    start = istft(polar(target, method("pghi")(target)), TRANSFORM, SAMPLES)
+    before = oracles.convergence_db(np.asarray(start), MAGNITUDE, N_FFT, HOP)
+    reports = []
+    result = refine(target, start, TRANSFORM, steps=30, report=lambda *report: reports.append(report))
+    after = oracles.convergence_db(np.asarray(result), MAGNITUDE, N_FFT, HOP)
     assert after < before - 5
-    assert told == [(25, pytest.approx(0, abs=1)), (30, pytest.approx(10 ** (after / 10), rel=0.03))]
+    assert reports == [(25, pytest.approx(0, abs=1)), (30, pytest.approx(10 ** (after / 10), rel=0.03))]

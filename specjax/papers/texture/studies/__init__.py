@@ -1,4 +1,4 @@
-"""Questions about sound that the texture paper raises, answered on sound files."""
+"""Studies of spectrograms and their inversion, run on sound files."""
 
 import sys
 from collections.abc import Callable
@@ -8,25 +8,29 @@ from specjax.cli import app
 from specjax.engine.study import Options
 
 
-def listen(question: str, options: Options) -> None:
-    """Answer one question on the sounds given, and print its table."""
+def run_study(question: str, options: Options) -> None:
+    """Run the study `inversion`, `mel` or `parity` on the given sounds, and print its table.
+
+    Raises:
+      UserError: no sounds are given, or none can be used.
+    """
     from specjax.papers.texture.studies import inversion, mel, parity
 
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    places = inversion.check(options.sounds)
+    paths = inversion.check_sounds(options.sounds)
     app.use_compilation_cache()
-    sounds = inversion.clips(places)
+    sounds = inversion.load_clips(paths)
     print(f"specjax study: {len(sounds)} sounds", file=sys.stderr, flush=True)
     if question == "parity":
-        print(parity.table(parity.errors(sounds)))
+        print(parity.format_table(parity.compute_errors(sounds)))
     elif question == "mel":
-        print(mel.table(mel.compare(sounds, report)))
+        print(mel.format_table(mel.compare(sounds, report)))
     else:
-        print(inversion.table(inversion.compare(sounds, report)))
+        print(inversion.format_table(inversion.compare(sounds, report)))
 
 
 QUESTIONS: dict[str, Callable[[Options], None]] = {
-    name: partial(listen, name) for name in ("inversion", "mel", "parity")
+    name: partial(run_study, name) for name in ("inversion", "mel", "parity")
 }

@@ -1,4 +1,4 @@
-"""How near every inversion method comes, on sounds given: spectral convergence and time, beside librosa's."""
+"""Compare all inversion methods, and the Griffin-Lim of librosa, by spectral convergence and speed."""
 
 import logging
 import time
@@ -14,7 +14,7 @@ from jaxtyping import Float
 from specjax.cli.errors import UserError
 from specjax.data import audio
 from specjax.data.clips import audio_files
-from specjax.engine.study import interval
+from specjax.engine.study import format_interval
 from specjax.signal.inversion import Inversion, convergence_db, invert
 from specjax.signal.stft import Stft, magnitude
 
@@ -22,7 +22,8 @@ SAMPLE_RATE = 22050
 DURATION_S = 5.0
 LIBROSA = "librosa's Griffin-Lim, 32"
 
-_AUDIBLE = 1e-3  # of the greatest sample: what lies below that before a sound begins is silence
+# A sound begins at the first sample above this fraction of its peak.
+_AUDIBLE = 1e-3
 
 _log = logging.getLogger("specjax")
 
@@ -42,108 +43,126 @@ METHODS: Mapping[str, Inversion | None] = {
 TRANSFORMS = {
     "Hann, redundancy 4": Stft(1024, 256),
     "Hann, redundancy 8": Stft(1024, 128),
-    # A window whose extents in time and in frequency are sampled equally densely: .1705 876^2 = 64 * 2048.
+    # The window is sampled equally densely, relative to its extent, in time and in frequency: .1705 876^2 = 64 * 2048.
     "Gauss, redundancy 32": Stft(2048, 64, "gauss", 876),
 }
 
 
-class Reached(NamedTuple):
-    """Of one method on one clip: spectral convergence in dB, and seconds of work for a second of sound."""
+class Score(NamedTuple):
+    """Result of one method on one clip: spectral convergence in dB, and processing time per duration of the clip."""
 
     convergence_db: float
     real_time_factor: float
 
 
-def clips(places: Sequence[Path]) -> dict[str, Wave]:
-    """The first seconds of sound files, or of those in folders, from where they sound; shorter ones end in silence.
+def load_clips(paths: Sequence[Path]) -> dict[str, Wave]:
+    """Read the first `DURATION_S` seconds of each sound, without leading silence, as waves by path.
 
-    Files that their gate refuses are left out, and told of.
+    Shorter sounds are padded with silence. Invalid files are skipped with a warning.
+
+    Args:
+      paths: sound files, or folders of them.
 
     Raises:
-      UserError: a folder is refused by its gate, or every file.
+      UserError: a folder is not valid, or no file is.
     """
-    paths = [path for place in places for path in (audio_files(place) if place.is_dir() else [place])]
+    files = [file for path in paths for file in (audio_files(path) if path.is_dir() else [path])]
     samples = round(DURATION_S * SAMPLE_RATE)
-    found: dict[str, Wave] = {}
-    for path in paths:
+    clips: dict[str, Wave] = {}
+    for file in files:
         try:
-            wave, _ = audio.read_audio(path, SAMPLE_RATE)
-        except UserError as refusal:
-            _log.warning("left out: %s", refusal)
+            wave, _ = audio.read_audio(file, SAMPLE_RATE)
+        except UserError as error:
+            _log.warning("skipped: %s", error)
             continue
-        sounds = np.abs(wave) > _AUDIBLE * np.abs(wave).max()
-        found[str(path)] = audio.fit_length(wave[sounds.argmax() :], samples, short="pad")
-    if not found:
-        raise UserError(f"none of {len(paths)} sound files can be used: see above")
-    return found
+        audible = np.abs(wave) > _AUDIBLE * np.abs(wave).max()
+        clips[str(file)] = audio.fit_length(wave[audible.argmax() :], samples, short="pad")
+    if not clips:
+        raise UserError(f"none of {len(files)} sound files can be used: see the warnings above")
+    return clips
 
 
-def compare(sounds: Mapping[str, Wave], report: Callable[[str], None]) -> dict[str, dict[str, list[Reached]]]:
-    """Every method under every transform on every sound."""
-    results: dict[str, dict[str, list[Reached]]] = {name: {} for name in TRANSFORMS}
-    for setting, transform in TRANSFORMS.items():
-        for name, how in METHODS.items():
-            report(f"{setting}: {name}")
-            attempt = _theirs(transform) if how is None else _ours(how, transform)
+def compare(sounds: Mapping[str, Wave], report: Callable[[str], None]) -> dict[str, dict[str, list[Score]]]:
+    """Run every method with every transform on every sound.
+
+    Args:
+      sounds: waves by name.
+      report: called with a line of text before each method.
+
+    Returns:
+      The scores of the sounds, by transform and method.
+    """
+    results: dict[str, dict[str, list[Score]]] = {name: {} for name in TRANSFORMS}
+    for transform_name, transform in TRANSFORMS.items():
+        for method_name, settings in METHODS.items():
+            report(f"{transform_name}: {method_name}")
+            inverter = _make_librosa_inverter(transform) if settings is None else _make_inverter(settings, transform)
             waves = [jnp.asarray(wave) for wave in sounds.values()]
-            _reached(attempt, waves[0], transform)  # compiles
-            results[setting][name] = [_reached(attempt, wave, transform) for wave in waves]
+            _evaluate(inverter, waves[0], transform)  # The first call compiles, and must not be timed.
+            results[transform_name][method_name] = [_evaluate(inverter, wave, transform) for wave in waves]
     return results
 
 
-def table(results: Mapping[str, Mapping[str, Sequence[Reached]]]) -> str:
-    """Markdown: means over the sounds with 95% intervals, in dB; between brackets the median part of real time."""
-    settings = list(results)
-    lines = ["| | " + " | ".join(settings) + " |", "|---|" + "--:|" * len(settings)]
+def format_table(results: Mapping[str, Mapping[str, Sequence[Score]]]) -> str:
+    """Format the results of `compare` as a Markdown table.
+
+    Cells are the mean spectral convergence in dB over the sounds with its 95% confidence interval, and in parentheses
+    the median real-time factor.
+    """
+    transforms = list(results)
+    lines = ["| | " + " | ".join(transforms) + " |", "|---|" + "--:|" * len(transforms)]
     for name in METHODS:
         cells = []
-        for setting in settings:
-            reached = results[setting][name]
-            levels = interval([r.convergence_db for r in reached], "{:.1f}")
-            cells.append(f"{levels} ({np.median([r.real_time_factor for r in reached]):.3f})")
+        for transform in transforms:
+            scores = results[transform][name]
+            levels = format_interval([score.convergence_db for score in scores], "{:.1f}")
+            cells.append(f"{levels} ({np.median([score.real_time_factor for score in scores]):.3f})")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-Attempt = Callable[[Float[jax.Array, "bins frames"], int], Float[jax.Array, " samples"]]
+# Reconstructs a wave of the given length from magnitudes.
+Inverter = Callable[[Float[jax.Array, "bins frames"], int], Float[jax.Array, " samples"]]
 
 
-def _reached(attempt: Attempt, wave: Float[jax.Array, " samples"], transform: Stft) -> Reached:
-    wanted = _magnitude(wave, transform)
+def _evaluate(inverter: Inverter, wave: Float[jax.Array, " samples"], transform: Stft) -> Score:
+    """Reconstruct a wave from its magnitudes, and measure the spectral convergence and the time taken."""
+    target = _magnitude(wave, transform)
     begin = time.perf_counter()
-    found = jax.block_until_ready(attempt(wanted, len(wave)))
+    result = jax.block_until_ready(inverter(target, len(wave)))
     seconds = time.perf_counter() - begin
-    near = convergence_db(_magnitude(found, transform), wanted)
-    return Reached(float(near), seconds / DURATION_S)
+    level_db = convergence_db(_magnitude(result, transform), target)
+    return Score(float(level_db), seconds / DURATION_S)
 
 
-def _ours(how: Inversion, transform: Stft) -> Attempt:
-    return lambda wanted, length: invert(wanted, transform, how, length=length)
+def _make_inverter(settings: Inversion, transform: Stft) -> Inverter:
+    return lambda target, length: invert(target, transform, settings, length=length)
 
 
-def _theirs(transform: Stft) -> Attempt:
+def _make_librosa_inverter(transform: Stft) -> Inverter:
     import librosa
 
-    def attempt(wanted: Float[jax.Array, "bins frames"], length: int) -> Float[jax.Array, " samples"]:
-        found = librosa.griffinlim(
-            np.asarray(wanted), n_iter=32, hop_length=transform.hop_length, n_fft=transform.n_fft,
+    def run_griffin_lim(target: Float[jax.Array, "bins frames"], length: int) -> Float[jax.Array, " samples"]:
+        wave = librosa.griffinlim(
+            np.asarray(target), n_iter=32, hop_length=transform.hop_length, n_fft=transform.n_fft,
             window=transform.taper(), length=length,
         )  # fmt: skip
-        return jnp.asarray(found)
+        return jnp.asarray(wave)
 
-    return attempt
+    return run_griffin_lim
 
 
 _magnitude = jax.jit(magnitude, static_argnums=1)
 
 
-def check(places: Sequence[str]) -> list[Path]:
-    """
+def check_sounds(sounds: Sequence[str]) -> list[Path]:
+    """Return the values of `--sounds` as paths.
+
     Raises:
-      UserError: nothing is named, or something that is not there.
+      UserError: there are none, or one does not exist.
     """
-    if not places:
+    if not sounds:
         raise UserError("--sounds is missing: name sound files, or folders of them")
-    if missing := [place for place in places if not Path(place).exists()]:
-        raise UserError(f"--sounds={missing[0]} does not exist")
-    return [Path(place) for place in places]
+    if missing := [path for path in sounds if not Path(path).exists()]:
+        raise UserError(f"--sounds={missing[0]} does not exist: name sound files, or folders of them")
+    return [Path(path) for path in sounds]

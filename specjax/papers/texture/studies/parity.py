@@ -1,6 +1,6 @@
-"""How far every representation is from librosa's, on sounds given: the greatest error over the greatest value.
+"""Compare every representation with librosa, by the greatest error relative to the greatest value.
 
-What librosa does not have is held to double precision in NumPy.
+Representations that librosa does not have are compared with NumPy in double precision.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,31 +25,31 @@ Wave = Float[np.ndarray, " samples"]
 Pair = tuple[Callable[[jax.Array], jax.Array], Callable[[Wave], Any]]
 
 
-def pairs() -> dict[str, Pair]:
-    """Representation -> ours, jitted, in float32, and librosa's or NumPy's."""
+def make_pairs() -> dict[str, Pair]:
+    """Return, for each representation, the function of specjax, jitted in float32, and that of librosa or NumPy."""
     import librosa
 
     transform, feature = Stft(), librosa.feature
     filters = mel.mel_filters(mel.Mel(), SAMPLE_RATE, 2048)
     hz, bands = features.bin_frequencies(2048, SAMPLE_RATE), features.log_frequency_filters(2048, SAMPLE_RATE)
-    words: dict[str, Any] = {"sr": SAMPLE_RATE, **_SIZES}
+    settings: dict[str, Any] = {"sr": SAMPLE_RATE, **_SIZES}
 
-    def of_mel(w: jax.Array) -> jax.Array:
+    def compute_mel(w: jax.Array) -> jax.Array:
         return mel.mel_from_wave(w, transform, filters)
 
-    def theirs(w: Wave, **changes: Any) -> np.ndarray:
-        return feature.melspectrogram(y=w, **words | changes)
+    def librosa_mel(w: Wave, **changes: Any) -> np.ndarray:
+        return feature.melspectrogram(y=w, **settings | changes)
 
-    def coefficients(w: Wave) -> np.ndarray:
-        return feature.mfcc(y=w, **words)
+    def librosa_mfcc(w: Wave) -> np.ndarray:
+        return feature.mfcc(y=w, **settings)
 
-    plain: dict[str, Pair] = {
+    pairs: dict[str, Pair] = {
         "STFT": (lambda w: stft(w, transform), lambda w: librosa.stft(w, **_SIZES)),
         "STFT, reflected ends": (
             lambda w: stft(w, replace(transform, pad_mode="reflect")),
             lambda w: librosa.stft(w, **_SIZES, pad_mode="reflect"),
         ),
-        "STFT, not centred, Hamming, 400 of 512": (
+        "STFT, not centered, Hamming, 400 of 512": (
             lambda w: stft(w, Stft(512, 128, "hamming", 400, center=False)),
             lambda w: librosa.stft(w, n_fft=512, hop_length=128, window="hamming", win_length=400, center=False),
         ),
@@ -58,32 +58,32 @@ def pairs() -> dict[str, Pair]:
             lambda w: power_to_db(magnitude(w, transform) ** 2, range_db=80.0),
             lambda w: librosa.power_to_db(np.abs(librosa.stft(w, **_SIZES)) ** 2),
         ),
-        "mel, Slaney (librosa's)": (of_mel, theirs),
-        "log-mel, HTK, not normed (torchaudio's)": (
+        "mel, Slaney (librosa's)": (compute_mel, librosa_mel),
+        "log-mel, HTK, not normalized (torchaudio's)": (
             lambda w: spectrogram(w, PRESETS["melodygan"]).values,
-            lambda w: np.log(1e-5 + theirs(w, htk=True, norm=None, pad_mode="reflect")),
+            lambda w: np.log(1e-5 + librosa_mel(w, htk=True, norm=None, pad_mode="reflect")),
         ),
-        "MFCC": (lambda w: mel.mfcc(of_mel(w)), coefficients),
-        "MFCC, delta": (lambda w: mel.delta(mel.mfcc(of_mel(w))), lambda w: feature.delta(coefficients(w))),
+        "MFCC": (lambda w: mel.mfcc(compute_mel(w)), librosa_mfcc),
+        "MFCC, delta": (lambda w: mel.delta(mel.mfcc(compute_mel(w))), lambda w: feature.delta(librosa_mfcc(w))),
         "MFCC, delta-delta": (
-            lambda w: mel.delta(mel.mfcc(of_mel(w)), order=2),
-            lambda w: feature.delta(coefficients(w), order=2),
+            lambda w: mel.delta(mel.mfcc(compute_mel(w)), order=2),
+            lambda w: feature.delta(librosa_mfcc(w), order=2),
         ),
         "centroid": (
             lambda w: features.moments(magnitude(w, transform), hz).centroid_hz,
-            lambda w: feature.spectral_centroid(y=w, **words)[0],
+            lambda w: feature.spectral_centroid(y=w, **settings)[0],
         ),
         "bandwidth": (
             lambda w: features.moments(magnitude(w, transform), hz).bandwidth_hz,
-            lambda w: feature.spectral_bandwidth(y=w, **words)[0],
+            lambda w: feature.spectral_bandwidth(y=w, **settings)[0],
         ),
         "skewness": (
             lambda w: features.moments(magnitude(w, transform), hz).skewness,
-            lambda w: _standardised_moment(np.abs(librosa.stft(w.astype(float), **_SIZES)), hz, 3),
+            lambda w: _compute_standardized_moment(np.abs(librosa.stft(w.astype(float), **_SIZES)), hz, 3),
         ),
         "kurtosis": (
             lambda w: features.moments(magnitude(w, transform), hz).kurtosis,
-            lambda w: _standardised_moment(np.abs(librosa.stft(w.astype(float), **_SIZES)), hz, 4),
+            lambda w: _compute_standardized_moment(np.abs(librosa.stft(w.astype(float), **_SIZES)), hz, 4),
         ),
         "log-frequency": (
             lambda w: mel.mel_spectrogram(magnitude(w, transform), bands),
@@ -91,7 +91,7 @@ def pairs() -> dict[str, Pair]:
         ),
         "rolloff": (
             lambda w: features.rolloff_hz(magnitude(w, transform), hz),
-            lambda w: feature.spectral_rolloff(y=w, **words)[0],
+            lambda w: feature.spectral_rolloff(y=w, **settings)[0],
         ),
         "flatness": (
             lambda w: features.flatness(magnitude(w, transform)),
@@ -106,37 +106,40 @@ def pairs() -> dict[str, Pair]:
             ),
         ),
     }
-    return {name: (jax.jit(ours), their) for name, (ours, their) in plain.items()}
+    return {name: (jax.jit(function), reference) for name, (function, reference) in pairs.items()}
 
 
-def _standardised_moment(
+def _compute_standardized_moment(
     magnitude: Float[np.ndarray, "bins frames"], frequencies_hz: Float[np.ndarray, " bins"], order: int
 ) -> Float[np.ndarray, " frames"]:
-    """In double precision; of silence, and of nothing but one bin, 0."""
+    """Compute the standardized moment of each frame, taken as a distribution over frequency, in double precision.
+
+    It is 0 for silence, and if only one bin is not 0.
+    """
     total = magnitude.sum(axis=0)
     share = magnitude / np.where(total > 0, total, 1)
     hz = frequencies_hz.astype(float)[:, None]
-    away = hz - (share * hz).sum(axis=0)
-    deviation = np.sqrt((share * away**2).sum(axis=0))
-    return (share * (away / np.where(deviation > 0, deviation, np.inf)) ** order).sum(axis=0)
+    distance = hz - (share * hz).sum(axis=0)
+    deviation = np.sqrt((share * distance**2).sum(axis=0))
+    return (share * (distance / np.where(deviation > 0, deviation, np.inf)) ** order).sum(axis=0)
 
 
-def errors(sounds: Mapping[str, Wave]) -> dict[str, list[float]]:
-    """Greatest error over greatest value, of every representation, sound by sound.
+def compute_errors(sounds: Mapping[str, Wave]) -> dict[str, list[float]]:
+    """Compute the greatest error relative to the greatest value, by representation and for each sound.
 
-    Of fundamental frequencies it is the median error: what no ear hears as a tone has none to agree on.
+    For fundamental frequencies it is the median error, since those of unvoiced frames have no meaning.
     """
-    found: dict[str, list[float]] = {}
-    for name, (ours, theirs) in pairs().items():
-        found[name] = []
+    errors: dict[str, list[float]] = {}
+    for name, (function, reference) in make_pairs().items():
+        errors[name] = []
         for wave in sounds.values():
-            a, b = np.asarray(ours(jnp.asarray(wave))), np.asarray(theirs(wave))
-            apart = np.abs(a - b) / np.abs(b).max()
-            found[name].append(float(np.median(apart) if "YIN" in name else apart.max()))
-    return found
+            a, b = np.asarray(function(jnp.asarray(wave))), np.asarray(reference(wave))
+            error = np.abs(a - b) / np.abs(b).max()
+            errors[name].append(float(np.median(error) if "YIN" in name else error.max()))
+    return errors
 
 
-def table(found: Mapping[str, list[float]]) -> str:
-    """Markdown: median and greatest over the sounds."""
+def format_table(errors: Mapping[str, list[float]]) -> str:
+    """Format errors as a Markdown table of the median and the greatest error over the sounds."""
     lines = ["| | error, median sound | worst sound |", "|---|--:|--:|"]
-    return "\n".join([*lines, *(f"| {name} | {np.median(e):.1e} | {max(e):.1e} |" for name, e in found.items())])
+    return "\n".join([*lines, *(f"| {name} | {np.median(e):.1e} | {max(e):.1e} |" for name, e in errors.items())])

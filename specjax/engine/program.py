@@ -1,0 +1,158 @@
+"""The compiled programs: initialization, training updates, and evaluation of held-out examples.
+
+Everything random or ordered is a pure function of (seed, stream, step), so a `Run` is all that a checkpoint holds.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from math import gcd
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from jaxtyping import Array, Int
+
+from specjax.data import order
+from specjax.engine import sharding, train_state
+from specjax.engine.config import TrainConfig
+from specjax.engine.task import Data, Examples, Metrics, State, Task, Tree
+
+
+class Run(NamedTuple):
+    """Content of a checkpoint: the number of updates attempted so far, and the task's state."""
+
+    step: Int[Array, ""]
+    state: State
+
+
+class Inputs(NamedTuple):
+    """Read-only inputs of every update: the training examples and the frozen inputs, on the devices."""
+
+    examples: Examples
+    frozen: Tree
+
+
+class Outputs(NamedTuple):
+    """Metrics of each update, and the counters of skipped updates after it, stacked along the first axis."""
+
+    metrics: Metrics
+    health: dict[str, train_state.Health]
+
+
+Update = Callable[[Run, Inputs, Mapping[str, Array]], tuple[Run, Outputs]]
+
+
+def mesh_of(task: Task) -> Mesh:
+    """Make the device mesh for a task: all devices, with axes `ensemble` and `data`.
+
+    The size of `ensemble` is the greatest common divisor of the number of devices and the number of the task's models.
+    """
+    return sharding.make_mesh(gcd(task.models, jax.device_count()))
+
+
+def place(examples: Examples, frozen: Tree, task: Task, mesh: Mesh) -> Inputs:
+    """Copy examples and frozen inputs from the host to the devices, sharded as the task says."""
+    return Inputs(sharding.place(examples, mesh, task.shardings.examples), sharding.place(frozen, mesh))
+
+
+def init(task: Task, config: TrainConfig, mesh: Mesh) -> Run:
+    """Initialize a run at step 0."""
+    shardings = _run_shardings(task, mesh)
+    return jax.jit(partial(_init, task), out_shardings=shardings)(order.stream(config.seed, "init"))
+
+
+def abstract_run(task: Task, mesh: Mesh) -> Run:
+    """Return shapes, dtypes and shardings of a run without computing it; a checkpoint is restored into these."""
+    shapes = jax.eval_shape(partial(_init, task), jax.random.key(0))
+    shardings = sharding.broadcast_prefix(_run_shardings(task, mesh), shapes)
+    return jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, shardings)
+
+
+def compile_update(
+    task: Task, config: TrainConfig, mesh: Mesh, count: int, run: Run, inputs: Inputs, live: Mapping[str, Array]
+) -> Update:
+    """Compile the program of one or more updates. It reuses the buffers of the run that it is called with.
+
+    Args:
+      count: number of training examples.
+      live: live values with one row per update: their number is the number of updates per call.
+    """
+    outputs = sharding.replicated_sharding(mesh)
+    jitted = jax.jit(
+        partial(_updates, task, config, mesh, count),
+        donate_argnums=0,
+        out_shardings=(_run_shardings(task, mesh), outputs),
+    )
+    with jax.set_mesh(mesh):
+        return jitted.lower(run, inputs, live).compile()
+
+
+def compile_measures(task: Task, mesh: Mesh) -> Callable[..., Metrics]:
+    """Jit `task.evaluate`. The result takes state, inputs, indices and a key, and replicates its measures."""
+
+    def measure(state: State, inputs: Inputs, indices: Int[Array, " batch"], key: Array) -> Metrics:
+        return task.evaluate(state, inputs.examples, indices, inputs.frozen, key)
+
+    return jax.jit(measure, out_shardings=sharding.replicated_sharding(mesh))
+
+
+def evaluate(
+    task: Task,
+    measure: Callable[..., Metrics],
+    state: State,
+    inputs: Inputs,
+    count: int,
+    *,
+    mesh: Mesh,
+    batch: int,
+    seed: int,
+) -> dict[str, float]:
+    """Evaluate the first `count` held-out examples, and return the scalars of `task.summarize`.
+
+    Every example counts exactly once on any number of devices: the padding of the last batch is dropped.
+    """
+    batch = -(-batch // mesh.shape["data"]) * mesh.shape["data"]
+    key = jax.device_put(order.stream(seed, "evaluate"), sharding.replicated_sharding(mesh))
+    measures: dict[str, list[np.ndarray]] = {}
+    for start in range(0, count, batch):
+        rows = np.minimum(np.arange(start, start + batch, dtype=np.int32), count - 1)  # the last batch is padded
+        with jax.set_mesh(mesh):
+            result = measure(state, inputs, sharding.place(rows, mesh, task.shardings.measures), key)
+        for name, values in sharding.to_host(result).items():
+            measures.setdefault(name, []).append(values[: count - start])
+    return task.summarize({name: np.concatenate(parts) for name, parts in measures.items()})
+
+
+def held_out_count(data: Data, limit: int) -> int:
+    """Return the number of held-out examples to evaluate: at most `limit`, or all if it is 0."""
+    return min(limit, data.held_out_count) if limit else data.held_out_count
+
+
+def _init(task: Task, key: Array) -> Run:
+    return Run(jnp.zeros((), jnp.int32), task.init(key))
+
+
+def _run_shardings(task: Task, mesh: Mesh) -> Tree:
+    return Run._make((sharding.replicated_sharding(mesh), sharding.to_named_shardings(mesh, task.shardings.state)))
+
+
+def _updates(
+    task: Task, config: TrainConfig, mesh: Mesh, count: int, run: Run, inputs: Inputs, live: Mapping[str, Array]
+) -> tuple[Run, Outputs]:
+    """Run one update per row of the live values, and stack the outputs along the same axis."""
+    order_key, batch_key, step_key = (order.stream(config.seed, name) for name in ("order", "batch", "step"))
+
+    def one(run: Run, live: Mapping[str, Array]) -> tuple[Run, Outputs]:
+        indices = order.batch_indices(order_key, run.step, config.batch_size, count)
+        batch = task.batch(inputs.examples, indices, jax.random.fold_in(batch_key, run.step))
+        batch = sharding.constrain(batch, mesh, task.shardings.batch)
+        key = jax.random.fold_in(step_key, run.step)
+        state, metrics = task.step(run.state, batch, inputs.frozen, live, key)
+        return Run(run.step + 1, state), Outputs(metrics, train_state.health(state))
+
+    if jax.tree.leaves(live)[0].shape[0] > 1:
+        return jax.lax.scan(one, run, live)
+    run, outputs = one(run, jax.tree.map(lambda x: x[0], live))
+    return run, jax.tree.map(lambda x: x[None], outputs)

@@ -1,0 +1,1 @@
+"""Example paper of docs/architecture.md: a line fitted to noisy points."""
