@@ -1,3 +1,3 @@
-"""specjax: spectrograms and neural networks, four papers on one JAX engine."""
+"""specjax: implementations of papers on spectrograms and neural networks in JAX."""
 
 __version__ = "0.1.0"

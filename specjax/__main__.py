@@ -1,4 +1,7 @@
-"""specjax COMMAND ...: the same as python -m specjax.COMMAND ..."""
+"""usage: specjax COMMAND ...
+
+Runs a command. `specjax COMMAND ...` does the same as `python -m specjax.COMMAND ...`.
+"""
 
 import importlib
 import sys
@@ -7,7 +10,7 @@ COMMANDS = ("train", "evaluate", "export", "synth", "knobs", "bench", "study")
 
 
 def main() -> None:
-    """Run the command that the first argument names."""
+    """Run the command named by the first command-line argument."""
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     if command not in COMMANDS:
         sys.stderr.write(f"usage: specjax {{{','.join(COMMANDS)}}} ... (each takes --help)\n")

@@ -1,10 +1,12 @@
 """python -m specjax.bench --config=unet [--peers] [--peers_dir=DIR] [--benchmarks=targets,step] [--sweep=batch:1,2,4,8]
 
-Runs the benchmarks of a config on this machine. Every program, of specjax or a peer, runs in its own process and prints
-one JSON line. All programs take turns for a few rounds, and speedups are computed within each round, so that a busy
-phase of the machine affects both sides alike. The results are printed as a table and, with --plot=FILE.png, plotted.
---peers also runs plain NumPy, SciPy, PyTorch and librosa programs that do the same (`pip install specjax[peers]`),
---peers_dir a folder of tuned ones.
+Runs the benchmarks of a config on this machine. Each benchmark times a program of specjax and, on request, its peers:
+programs that compute the same with other libraries. --peers adds plain peers in NumPy, SciPy, PyTorch or librosa
+(`pip install specjax[peers]`), and --peers_dir=DIR adds tuned peers from a folder.
+
+Every program runs in a process of its own. The programs run in turn for several rounds, and speedups are computed
+within each round, so that a busy phase of the machine affects all programs alike. The results are printed as one JSON
+line per program and as a table. --plot=FILE.png also plots them.
 
     python -m specjax.bench --config=unet --benchmarks=step --sweep=batch:8,24,64
     python -m specjax.bench --config=unet --benchmarks=step --devices=1,2
@@ -44,7 +46,7 @@ DEVICES = flags.DEFINE_list("devices", [], "numbers of CPU devices to run with; 
 PLOT = flags.DEFINE_string("plot", None, "PNG file to plot the results in")
 ONLY = flags.DEFINE_string("only", None, "run this one benchmark in this process and print its JSON line")
 
-CHECKOUT = Path(__file__).parent.parent
+CHECKOUT = Path(__file__).parent.parent  # root of the source checkout
 
 
 def main(argv: Sequence[str]) -> None:
@@ -69,7 +71,11 @@ def main(argv: Sequence[str]) -> None:
 
 
 def measure(name: str) -> dict[str, Any]:
-    """Run one benchmark in this process and return its row.
+    """Run one benchmark in this process.
+
+    Returns:
+      Results by name, such as `ms_per_step` (median time of a call), `peak_mem_mb` and `device`. Results that are not
+      finite are left out.
 
     Raises:
       UserError: the paper has no benchmark of this name, or the benchmark cannot be built.
@@ -94,7 +100,7 @@ def measure(name: str) -> dict[str, Any]:
     median, device = statistics.median(times), jax.devices()[0]
     memory = device.memory_stats() or {}
     peak = memory.get("peak_bytes_in_use", 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-    machine = roofline.measure()  # Last: its memory must not count as the benchmark's.
+    machine = roofline.measure()  # Last, so that `peak` does not include its memory.
     row = {
         "batch": benchmark.items,
         "ms_per_step": round(1e3 * median, 3),
@@ -120,7 +126,7 @@ def measure(name: str) -> dict[str, Any]:
 
 
 def _module() -> ModuleType:
-    """Import the `benchmarks` module of the config's paper.
+    """Import the module `benchmarks` of the paper to which the config belongs.
 
     Raises:
       UserError: the paper is unknown or has no benchmarks.
@@ -136,7 +142,14 @@ def _module() -> ModuleType:
 
 
 def _programs() -> list[Program]:
-    """List the programs to run: those of specjax for each benchmark and swept value, each followed by its peers."""
+    """List the programs to run.
+
+    For each benchmark and each value of `--sweep`, the list holds one program of specjax for each number of devices in
+    `--devices`, followed by the peers, which are programs that compute the same without specjax.
+
+    Raises:
+      UserError: a benchmark is unknown, or an option is invalid.
+    """
     known = _module().INFO
     names = BENCHMARKS.value or [name for name, info in known.items() if info.default]
     if unknown := [name for name in names if name not in known]:
@@ -167,7 +180,11 @@ def _programs() -> list[Program]:
 
 
 def _peers(info: Info) -> list[tuple[str, list[str], Path | None]]:
-    """Return name, command and folder of each peer of a benchmark."""
+    """List the peers to run for a benchmark; a peer is a program that computes the same without specjax.
+
+    Returns:
+      Name, command line and working directory of each peer.
+    """
     peers: list[tuple[str, list[str], Path | None]] = []
     if PEERS.value and info.plain:
         library, module, *arguments = info.plain
@@ -179,7 +196,11 @@ def _peers(info: Info) -> list[tuple[str, list[str], Path | None]]:
 
 
 def _check_peers() -> None:
-    """Check that the peers asked for are there, with the libraries they need."""
+    """Check that the peers (programs to compare with) selected by `--peers` and `--peers_dir` can run.
+
+    Raises:
+      UserError: their folder or a library that they need is missing.
+    """
     if PEERS.value:
         if not (CHECKOUT / "benchmarks" / "peers").is_dir():
             raise UserError("--peers needs the folder benchmarks/peers of a source checkout, which is not installed")
@@ -190,7 +211,14 @@ def _check_peers() -> None:
 
 
 def _parse_sweep() -> tuple[str, list[int]]:
-    """Return the swept parameter and its values; an empty name and [0] if there is no sweep."""
+    """Parse the option `--sweep`.
+
+    Returns:
+      Name and values of the parameter to vary; "" and [0] if the option is not given.
+
+    Raises:
+      UserError: the option is malformed.
+    """
     if not SWEEP.value:
         return "", [0]
     parameter, _, numbers = SWEEP.value.partition(":")
@@ -202,8 +230,12 @@ def _parse_sweep() -> tuple[str, list[int]]:
 def _parse_counts(values: Sequence[str], flag: str) -> list[int]:
     """Parse integers of at least 1.
 
+    Args:
+      values: integers as text.
+      flag: option that gave the values, for error messages.
+
     Raises:
-      UserError: a value is not such an integer.
+      UserError: a value is not an integer of at least 1.
     """
     if not all(value.isdecimal() and int(value) for value in values):
         raise UserError(f"{flag}={','.join(values)}: numbers from 1 up are expected")
@@ -211,7 +243,11 @@ def _parse_counts(values: Sequence[str], flag: str) -> list[int]:
 
 
 def _check_plot() -> None:
-    """Check that matplotlib is installed and that the plot can be saved, if one is asked for."""
+    """Check that matplotlib is installed and that the plot can be saved, if `--plot` is given.
+
+    Raises:
+      UserError: matplotlib is missing, or the value of `--plot` is not a `.png` file in an existing folder.
+    """
     if PLOT.value is None:
         return
     app.require_package("matplotlib", "--plot", extra="plots")

@@ -1,6 +1,7 @@
 """python -m specjax.evaluate --workdir=runs/unet [--data=DIR] [--examples=N]
 
-Measures the newest checkpoint on held-out examples. The last line of stdout is one JSON object.
+Evaluates the newest intact checkpoint of a run on held-out examples. The last line of stdout is a JSON object with the
+metrics.
 """
 
 import json
@@ -24,7 +25,7 @@ def main(argv: Sequence[str]) -> None:
         raise UserError("--workdir is missing: name the folder of a run")
     workdir = local_path(WORKDIR.value, "--workdir")
     if DATA.value is not None:
-        check_local(DATA.value, "--data")  # It may be a name such as tfds:mnist, so the task expands it.
+        check_local(DATA.value, "--data")  # The task expands it, since it may be a name such as tfds:mnist.
     print("specjax evaluate: starting", file=sys.stderr, flush=True)
     app.use_compilation_cache()
     from specjax.engine import program

@@ -1,7 +1,7 @@
 """python -m specjax.export --workdir=runs/unet --out=bundles/unet
 
-Exports the newest checkpoint of a run as a bundle for inference: safetensors files and a JSON card. Opening a bundle
-needs neither the run nor its data, and works on any device.
+Exports the newest intact checkpoint of a run as a bundle for inference: a folder of safetensors files and a JSON file.
+Opening a bundle needs neither the run nor its data, and works on any device.
 """
 
 import sys

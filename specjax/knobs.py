@@ -1,8 +1,9 @@
 """python -m specjax.knobs --workdir=runs/unet [--at_step=N] [lr=0.5 loss.ms_ssim=0.3 curriculum=0,1 ...]
 
-Changes live values of a run while it trains. Changes take effect at the next dispatch, or at update --at_step.
-`lr` is a factor on the learning rate of the config; every other value replaces that of the config. `NAME=config`
-follows the config again. Without a change, prints the live values, the changes so far and the requests that wait.
+Changes settings of a run while it trains (its live values). NAME=VALUE takes effect as soon as the run accepts it, or
+at update N with --at_step=N. `lr` is a factor on the learning rate of the config; any other value replaces that of the
+config. NAME=config makes a live value follow the config again. Without NAME=VALUE, prints the live values, the changes
+so far, and the requests that the run has not accepted yet.
 """
 
 import json
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from specjax.engine.live.changes import Change
     from specjax.engine.live.value import LiveValue
 
-POSITIONAL = 100
+POSITIONAL = 100  # greatest number of NAME=VALUE arguments
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run")
 AT_STEP = flags.DEFINE_integer("at_step", None, "update at which the changes take effect; by default the next", 0)
 
@@ -58,7 +59,14 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _parse_assignments(words: Sequence[str]) -> dict[str, str]:
-    """Parse words of the form NAME=VALUE."""
+    """Parse arguments of the form NAME=VALUE.
+
+    Returns:
+      Values as text, by name.
+
+    Raises:
+      UserError: an argument has another form, or a name occurs twice.
+    """
     values: dict[str, str] = {}
     for word in words:
         name, equals, text = word.partition("=")
@@ -71,7 +79,16 @@ def _parse_assignments(words: Sequence[str]) -> dict[str, str]:
 
 
 def _check_step(at_step: int | None, step: int, steps: int) -> None:
-    """Check that the run will still reach `at_step`, if it is given: from its current `step` to `steps` - 1."""
+    """Check that the run will still reach update `at_step`. There is nothing to check if it is None.
+
+    Args:
+      at_step: update at which a change is to take effect.
+      step: current step of the run.
+      steps: number of updates of the whole run.
+
+    Raises:
+      UserError: `at_step` is below `step`, or not below `steps`.
+    """
     if at_step is not None and not step <= at_step < steps:
         raise UserError(
             f"--at_step={at_step}: the run is at step {step} and ends at {steps}; choose a step between, or omit it"
@@ -79,7 +96,7 @@ def _check_step(at_step: int | None, step: int, steps: int) -> None:
 
 
 def _last_step(workdir: Path) -> int:
-    """Last step in the log of the run; 0 if nothing is logged yet."""
+    """Return the step in the last line of the run's log; 0 if nothing is logged yet."""
     path = workdir / "metrics.jsonl"
     if not path.exists():
         return 0
@@ -95,7 +112,7 @@ def _last_step(workdir: Path) -> int:
 
 
 def _table(live_values: Mapping[str, "LiveValue"], history: Sequence["Change"], step: int) -> str:
-    """Table of the live values: their name, their value by the config at `step`, and the change in force."""
+    """Format the live values as a table: name, value from the config at `step`, and change in force."""
     import numpy as np
 
     from specjax.engine.live.changes import find_value
@@ -112,7 +129,7 @@ def _table(live_values: Mapping[str, "LiveValue"], history: Sequence["Change"], 
 
 
 def _format_values(values: Mapping[str, str]) -> str:
-    """Format changes as a user types them: NAME=VALUE, separated by spaces."""
+    """Format new values as a user types them: NAME=VALUE, separated by spaces."""
     return " ".join(f"{name}={text}" for name, text in values.items())
 
 

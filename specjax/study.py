@@ -1,9 +1,9 @@
 """python -m specjax.study QUESTION [--config=unet:small ...] [--seeds=N] [--workdir=DIR] [--sounds=DIR,a.wav]
 
-Runs one of the studies of a paper, named by QUESTION; without it, lists their names. Studies of training need --config:
-each variant of the config is trained with several seeds and evaluated on held-out examples, and a table with 95%
-confidence intervals is printed. Studies of sound need --sounds. Run the same command again to continue an interrupted
-study.
+Runs a study of a paper, which is a predefined experiment. QUESTION is the name of the study; without it, the names are
+listed. A study of training needs --config: it trains each variant of the config with several seeds, evaluates it on
+held-out examples, and prints a table with 95% confidence intervals. A study of sound needs --sounds. To continue an
+interrupted study, run the same command again.
 
     python -m specjax.study heads --config=unet:small --config.data.source=path/to/mnist
     python -m specjax.study inversion --sounds=path/to/sounds
@@ -22,7 +22,7 @@ from specjax.cli.errors import UserError
 from specjax.cli.paths import local_path
 from specjax.engine.study import Options
 
-POSITIONAL = 1
+POSITIONAL = 1  # QUESTION
 CONFIG = config_flags.DEFINE_config_file("config", None, "base config, such as unet:small", lock_config=True)
 WORKDIR = flags.DEFINE_string("workdir", "runs/studies", "folder of all studies; each has a subfolder")
 SEEDS = flags.DEFINE_integer("seeds", 0, "seeds per variant; 0: the default of the study", lower_bound=0)
@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _questions() -> dict[str, Callable[[Options], None]]:
-    """Collect the studies of all papers by name."""
+    """Return the functions that run the studies of all papers, by name of the study."""
     modules = [papers.module(paper, "studies") for paper in papers.PAPERS]
     return {name: run for module in modules if module for name, run in module.QUESTIONS.items()}
 

@@ -17,7 +17,7 @@ from specjax import papers
 from specjax.cli import app
 from specjax.cli.errors import UserError
 
-PARSES_ITSELF = True  # with argparse, for the options of each subcommand
+PARSES_ITSELF = True  # `main` uses argparse, because each subcommand has its own options
 
 
 class _Parser(argparse.ArgumentParser):
@@ -33,7 +33,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """Build the argument parser, with one subcommand for each entry of the papers' `synth.SUBCOMMANDS`."""
+    """Build the argument parser. Each entry of `SUBCOMMANDS` in the module `synth` of a paper becomes a subcommand."""
     command = _Parser(prog="specjax synth", description=__doc__)
     subcommands = command.add_subparsers(required=True, metavar="SUBCOMMAND", dest="subcommand")
     for paper in papers.PAPERS:

@@ -64,7 +64,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _write_overview(task: "Task", path: Path) -> None:
-    """Write a table of the parameters and their shapes, if clu is installed."""
+    """Write a table of the names, shapes and sizes of all parameters to `path`, if clu is installed."""
     if importlib.util.find_spec("clu") is None:
         return
     import jax
@@ -78,13 +78,16 @@ def _write_overview(task: "Task", path: Path) -> None:
 
 
 def _default_name() -> str:
-    """Name of the run: that of the config file, and its variant if there is one."""
+    """Return the default name of the run: the name of the config file and, if there is one, the variant."""
     path, _, variant = config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")
     return Path(path).stem + (f"-{variant}" if variant else "")
 
 
 def _metadata(values: dict[str, Any]) -> dict[str, Any]:
-    """Metadata of a checkpoint: the config and the environment. Only runs with equal metadata end with equal bits."""
+    """Return the metadata to store in checkpoints: the config, and the environment such as library versions.
+
+    Only runs with equal metadata give bit-identical results.
+    """
     import jax
     import jaxlib
 

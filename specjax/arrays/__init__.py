@@ -1,1 +1,1 @@
-"""Array helpers shared by all packages."""
+"""Array helpers that all other packages use."""

@@ -1,4 +1,4 @@
-"""Application of functions to batches: each device processes its own examples, in the way that suits the hardware."""
+"""Application of functions to batches, with the batch split over devices."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,12 +8,15 @@ from jax.sharding import PartitionSpec as P
 
 
 def map_devices(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a function of batches so that each device applies it to its own shard of the leading axes.
+    """Wrap a function of batches so that each device applies it to its own part of the batch.
 
-    Without this, XLA would gather the whole batch on every device before a Fourier transform or a loop over the batch.
-    The devices are those along the axis `data` of the current mesh (`jax.set_mesh`). The function is called unchanged
-    if there is no such mesh, if the call is already inside a shard, or if the batch size is not a multiple of the
-    number of devices.
+    Without this wrapper, XLA would copy the whole batch to every device before a Fourier transform or a loop over the
+    batch. The batch is the first axis of every argument and result. It is split over the axis `data` of the current
+    mesh (`jax.set_mesh`).
+
+    The function is called directly, without splitting, in three cases: the mesh has no axis `data` of more than one
+    device, the call is already inside a `jax.shard_map` over `data`, or the batch size is not a multiple of the number
+    of devices.
     """
 
     def apply_sharded(*args: Any) -> Any:
@@ -27,9 +30,15 @@ def map_devices(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def map_examples(function: Callable[..., Any], batch_size: int = 1) -> Callable[..., Any]:
-    """Map a function of one example over a batch: `jax.vmap`, or on a CPU a loop over `batch_size` examples at a time.
+    """Turn a function of one example into a function of a batch, whose examples lie along the first axis.
 
-    On a CPU a larger batch would not fit in the caches. Each device processes its own examples (see `map_devices`).
+    On a GPU or TPU this is `jax.vmap`. On a CPU it is a loop that processes `batch_size` examples at a time, because a
+    larger batch would not fit in the caches. With several devices, each one processes its own part of the batch (see
+    `map_devices`).
+
+    Args:
+      function: takes one or more arrays or pytrees, all without a batch axis.
+      batch_size: number of examples per iteration of the loop on a CPU. It has no effect on other devices.
     """
     if jax.default_backend() == "cpu":
         vmap_size = batch_size if batch_size > 1 else None

@@ -1,1 +1,1 @@
-"""Benchmarks: compiled programs, timing in turns, the machine's roofline, tables and plots."""
+"""Benchmarks: compilation and timing of functions, peak speed of the machine (roofline), and tables and plots."""

@@ -1,4 +1,4 @@
-"""Run benchmark programs in turns, and show their results as rows, a table and a plot."""
+"""Run benchmark programs of specjax and of other libraries, and report the results in a table and a plot."""
 
 import json
 import math
@@ -14,14 +14,14 @@ Row = dict[str, Any]
 
 
 class Program(NamedTuple):
-    """A command that runs one benchmark and prints its result as one JSON line.
+    """Command that runs one benchmark in its own process and prints the result as one line of JSON.
 
     Attributes:
       benchmark: name of the benchmark.
-      name: name of the program, such as `specjax` or `plain scipy`.
-      command: the command line.
+      name: name of the implementation, such as `specjax` or `plain scipy`.
+      command: command line.
       folder: working directory; None for the current one.
-      environment: environment variables to add.
+      environment: environment variables to set in addition to those of this process.
     """
 
     benchmark: str
@@ -32,14 +32,20 @@ class Program(NamedTuple):
 
 
 def take_turns(programs: Sequence[Program], rounds: int) -> list[list[Row]]:
-    """Run every program once per round, in turn, and return the rows of each program.
+    """Run all programs one after another, and repeat this for a number of rounds.
 
-    Taking turns lets a busy phase of the machine affect all programs alike. After a keyboard interrupt the complete
-    rounds are returned.
+    Args:
+      programs: programs to run.
+      rounds: number of times that each program runs.
+
+    Returns:
+      For each program, the list of its results in the order of the rounds. Each result is the dict that `run` returns.
+      After a keyboard interrupt, only the results of the complete rounds.
 
     Raises:
       KeyboardInterrupt: interrupted before the first round was complete.
     """
+    # Alternating the programs lets a busy phase of the machine slow all of them down alike.
     rows: list[list[Row]] = [[] for _ in programs]
     for round_ in range(rounds):
         try:
@@ -60,7 +66,12 @@ def take_turns(programs: Sequence[Program], rounds: int) -> list[list[Row]]:
 
 
 def run(program: Program) -> Row:
-    """Run a program and return the JSON line it prints, or a row with the key `error` if there is none."""
+    """Run a program and return its result.
+
+    Returns:
+      The JSON object that the program prints in the last line that starts with "{". If there is none, a dict with the
+      key `error` and the reason. The name of the benchmark is added as `benchmark`, that of the program as `peer`.
+    """
     done = subprocess.run(
         program.command,
         capture_output=True,
@@ -76,10 +87,15 @@ def run(program: Program) -> Row:
 
 
 def merge(rows: Sequence[Row]) -> Row:
-    """Merge the rows of one program into one row.
+    """Merge the results of one program in several rounds into one result.
 
-    Floating-point values become their medians. `ms_low` and `ms_high` are the shortest and longest time, and `rounds`
-    the number of successful rounds. If every round failed, the last row is returned.
+    Args:
+      rows: result of each round: a dict as `run` returns it. Failed rounds have the key `error`.
+
+    Returns:
+      The result of the last successful round, with every float replaced by its median over the successful rounds. It
+      also contains the shortest and the longest time per call in ms (`ms_low`, `ms_high`) and the number of successful
+      rounds (`rounds`). If all rounds failed, the result of the last round.
     """
     good = [row for row in rows if "error" not in row]
     if not good:
@@ -93,10 +109,15 @@ def merge(rows: Sequence[Row]) -> Row:
 
 
 def compute_speedups(ours: Sequence[Row], theirs: Sequence[Row]) -> tuple[float, float, float] | None:
-    """Compute how many times as many items per second `ours` processes as `theirs`.
+    """Compute the speedup of one program over another, from their results in the same rounds.
+
+    Args:
+      ours: results of the first program, one dict per round.
+      theirs: results of the second program, in the same order.
 
     Returns:
-      Median, minimum and maximum of the ratios within each round; None if no round succeeded for both.
+      Median, minimum and maximum over the rounds of the speedup: the items per second of `ours` divided by those of
+      `theirs`. None if there is no round in which both programs succeeded.
     """
     ratios = [
         a["items_per_s"] / b["items_per_s"]
@@ -107,15 +128,15 @@ def compute_speedups(ours: Sequence[Row], theirs: Sequence[Row]) -> tuple[float,
 
 
 def format_table(programs: Sequence[Program], turns: Sequence[Sequence[Row]]) -> str:
-    """Format the results as a table with one line per program.
+    """Format benchmark results as a text table with one line per program.
 
-    Columns are time per item, speed, memory, compilation time, share of the roofline, and the speedup of the first
-    program of the same benchmark over this one. Benchmarks of audio also have the seconds of audio processed per
-    second, and the spectral convergence of the results.
+    The columns are time per item in ms, items per second, peak memory in MB, compilation time in s, fraction of the
+    roofline speed, and speedup. The speedup is that of the first program of the same benchmark over the program in the
+    line. Audio benchmarks also show the seconds of audio processed per second, and the spectral convergence in dB.
 
     Args:
-      programs: the programs, those of specjax before their peers.
-      turns: the rows of each program.
+      programs: benchmark programs; for each benchmark, the program of specjax comes first.
+      turns: results of each program, one dict per round.
     """
     first = {program.benchmark: turns[i] for i, program in reversed(list(enumerate(programs)))}
     has_audio = any("audio_s_per_s" in row for rows in turns for row in rows)
@@ -132,7 +153,7 @@ def format_table(programs: Sequence[Program], turns: Sequence[Sequence[Row]]) ->
         line = f"{program.benchmark:<20}{program.name:<22}{batch:>6}{row['ms_per_step'] / batch:>10.4g}{spread:>17}"
         line += f"{row['items_per_s']:>10.4g}"
         if has_audio:
-            # Peers do not print the duration of an item: it is that of the first program.
+            # Programs of other libraries do not print the duration of an item. It is that of the specjax program.
             ours = merge(first[program.benchmark])
             audio_s = ours["audio_s_per_s"] / ours["items_per_s"] if "audio_s_per_s" in ours else math.nan
             line += f"{row['items_per_s'] * audio_s:>11.4g}"
@@ -147,9 +168,12 @@ def format_table(programs: Sequence[Program], turns: Sequence[Sequence[Row]]) ->
 
 
 def save_plot(programs: Sequence[Program], turns: Sequence[Sequence[Row]], path: Path) -> None:
-    """Plot the items per second of every program, grouped by benchmark, and save the figure to `path`.
+    """Plot the items per second of every program, and save the figure as an image file.
 
-    Programs that did not run are left out.
+    Args:
+      programs: benchmark programs, one line of the plot for each; programs that failed in all rounds are left out.
+      turns: results of each program, one dict per round.
+      path: image file to write.
     """
     import matplotlib
 

@@ -1,8 +1,8 @@
-"""Roofline of the machine: its peak arithmetic speed and memory bandwidth.
+"""Roofline of this machine: its measured peak arithmetic speed and memory bandwidth.
 
-The operations and bytes that a benchmark needs at least are counted from the mathematics and the shapes of the layers:
-a multiply-add is two operations, and a training step is three forward passes (one forward, two backward). The counts of
-the compiled program are reported separately; they come from the compiler's cost analysis.
+The roofline gives the minimum time of a benchmark, from the least number of floating-point operations and bytes that it
+needs. Each benchmark computes these numbers from its formulas and the shapes of its arrays. A multiply-add counts as
+two operations. A training step counts as three forward passes: one forward, and two for the backward pass.
 """
 
 import statistics
@@ -15,18 +15,27 @@ import jax.numpy as jnp
 
 
 class Machine(NamedTuple):
-    """Measured peak speed of this machine: floating-point operations per second, and bytes per second."""
+    """Measured peak speed of a machine: floating-point operations per second, and bytes read or written per second."""
 
     flops_per_s: float
     bytes_per_s: float
 
     def seconds(self, flops: float, bytes_moved: float) -> float:
-        """Return the minimum time for this many operations and bytes, if arithmetic and memory access overlap."""
+        """Compute the minimum time in seconds of a computation, if arithmetic and memory access overlap.
+
+        Args:
+          flops: number of floating-point operations.
+          bytes_moved: number of bytes read and written.
+        """
         return max(flops / self.flops_per_s, bytes_moved / self.bytes_per_s)
 
 
 def measure() -> Machine:
-    """Measure the machine with a large float32 matrix product and a read-write pass over memory."""
+    """Measure the peak speed of JAX's default device.
+
+    The arithmetic speed is measured with a large float32 matrix product. The memory bandwidth is measured by adding 1
+    to a large array in place.
+    """
     n = 2048 if jax.default_backend() == "cpu" else 8192
     a = jnp.full((n, n), 0.5)
     product = jax.jit(lambda x: x @ x)
@@ -42,7 +51,7 @@ def measure() -> Machine:
 
 
 def _median_s(function: Callable[..., Any], *args: Any, repeats: int = 5) -> float:
-    """Return the median time of a call in seconds, after one warm-up call."""
+    """Measure the median time in seconds of `function(*args)` over `repeats` calls, after one warm-up call."""
     jax.block_until_ready(function(*args))
     times = []
     for _ in range(repeats):

@@ -1,4 +1,4 @@
-"""Benchmarks: functions that are compiled and ready to be timed."""
+"""Benchmarks: compiled functions to be timed, and what is known about their cost."""
 
 import time
 from collections.abc import Callable
@@ -10,15 +10,17 @@ import numpy as np
 
 
 class Info(NamedTuple):
-    """Description of a benchmark that is not built yet.
+    """Description of one of the benchmarks that a paper defines, before it is compiled.
+
+    A peer is a program that does the same computation with another library, for comparison.
 
     Attributes:
-      batch: default number of items per call; 0 stands for the batch size of the config.
-      default: whether it runs when no benchmarks are named.
-      plain: the peer that does the same in a straightforward way: its library, its module in `benchmarks.peers`, and
-        the arguments of that module. Empty if there is none.
-      tuned: the peer that does the same as fast as possible: its program in the folder of tuned peers, and the
-        arguments of that program. Empty if there is none.
+      batch: default number of items per call; 0 means the batch size of the config.
+      default: whether the benchmark runs when the user does not choose benchmarks.
+      plain: straightforward peer: name of its library, its module in `benchmarks.peers`, and the command-line arguments
+        of that module. Empty if there is none.
+      tuned: peer that is optimized for speed: its script, relative to the folder `--peers_dir`, and the command-line
+        arguments of that script. Empty if there is none.
     """
 
     batch: int
@@ -29,18 +31,18 @@ class Info(NamedTuple):
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A compiled function to time.
+    """Compiled function to be timed.
 
     Attributes:
-      call: runs it once and returns arrays to wait for.
-      items: number of items that a call processes.
+      call: calls the function once and returns its result, for `jax.block_until_ready`.
+      items: number of items (such as audio clips or images) that a call processes.
       compile_s: compilation time in seconds.
-      flops: least number of floating-point operations that a call needs, from first principles.
-      bytes_moved: least number of bytes that a call reads and writes, from first principles.
-      compiled_flops: operations of the compiled program according to the compiler; nan if unknown.
-      compiled_bytes: bytes accessed by the compiled program according to the compiler; nan if unknown.
+      flops: least number of floating-point operations that a call needs, according to its formulas.
+      bytes_moved: least number of bytes that a call must read and write, according to the shapes of its arrays.
+      compiled_flops: floating-point operations per call, according to the cost analysis of XLA; nan if unknown.
+      compiled_bytes: bytes read and written per call, according to the cost analysis of XLA; nan if unknown.
       audio_s: duration of an item in seconds; nan if items are not audio.
-      convergence_db: computes the spectral convergence in dB of the result of a call; None if it has none.
+      convergence_db: function from the result of a call to its spectral convergence in dB; None if not applicable.
     """
 
     call: Callable[[], Any]
@@ -57,7 +59,15 @@ class Benchmark:
 def compile_benchmark(
     function: Callable[..., Any], args: tuple[Any, ...], items: int, flops: float, bytes_moved: float
 ) -> Benchmark:
-    """Compile `function` for `args`; `flops` and `bytes_moved` are the least counts for one item."""
+    """Compile a function for given arguments and make a benchmark of it.
+
+    Args:
+      function: function that JAX can compile.
+      args: arguments of every call.
+      items: number of items that a call processes.
+      flops: least number of floating-point operations per item.
+      bytes_moved: least number of bytes read and written per item.
+    """
     begin = time.perf_counter()
     compiled = jax.jit(function).lower(*args).compile()
     compile_s = time.perf_counter() - begin
@@ -67,9 +77,15 @@ def compile_benchmark(
 
 
 def wrap_callable(function: Callable[[], Any], items: int, flops: float, bytes_moved: float) -> Benchmark:
-    """Make a benchmark of a function that compiles its parts itself, by calling it once.
+    """Make a benchmark of a function that cannot be compiled as a whole, such as one with several jitted parts.
 
-    The time of that call counts as compilation time. `flops` and `bytes_moved` are the least counts for one item.
+    The function is called once, and the time of this call counts as compilation time.
+
+    Args:
+      function: function to time, which returns JAX arrays.
+      items: number of items that a call processes.
+      flops: least number of floating-point operations per item.
+      bytes_moved: least number of bytes read and written per item.
     """
     begin = time.perf_counter()
     jax.block_until_ready(function())
@@ -77,6 +93,13 @@ def wrap_callable(function: Callable[[], Any], items: int, flops: float, bytes_m
 
 
 def compiler_cost(compiled: Any) -> tuple[float, float]:
-    """Return the operations and bytes accessed of a compiled program, from its cost analysis; nan if unknown."""
+    """Return the cost of one call of a compiled function, according to the cost analysis of XLA.
+
+    Args:
+      compiled: compiled function, as `jax.jit(function).lower(...).compile()` returns it.
+
+    Returns:
+      Number of floating-point operations, and number of bytes read and written; nan if unknown.
+    """
     analysis = compiled.cost_analysis() or {}
     return float(analysis.get("flops", np.nan)), float(analysis.get("bytes accessed", np.nan))

@@ -1,1 +1,1 @@
-"""Support of the command line: errors, config resolution, paths, output files, and options that commands share."""
+"""Support for the command line: errors, configs, paths, output files, and options that commands share."""

@@ -1,4 +1,4 @@
-"""What all commands share: errors in one line, quiet libraries, prompt reaction to signals, the compilation cache."""
+"""Functions that all commands share: one-line errors, quiet libraries, prompt exit on signals, compilation cache."""
 
 import importlib.util
 import logging
@@ -19,20 +19,23 @@ from specjax.cli.errors import UserError
 
 USAGE_ERROR = 2
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_open_sockets: list[socket.socket] = []  # A closed socket would no longer report signals.
+_open_sockets: list[socket.socket] = []  # Kept open, because a closed socket would not report signals.
 
 
 def run(main: Callable[[Sequence[str]], None]) -> None:
-    """Run a command and exit. A `UserError` becomes one line on stderr and exit status 2.
+    """Run the main function of a command, and exit.
+
+    A `UserError` is printed as one line on stderr, and the exit status is then 2.
 
     Args:
-      main: function of the command line. If its module defines `POSITIONAL`, the command takes at most that many
-        positional arguments, else none. If it defines `PARSES_ITSELF`, absl parses no flags: `main` does it all.
+      main: main function, called with the command-line arguments. Its module may define two constants. `POSITIONAL` is
+        the largest number of positional arguments (default 0). `PARSES_ITSELF = True` means that `main` parses all
+        arguments and that absl parses none.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("specjax").setLevel(logging.INFO)
     sys.unraisablehook = _report_unraisable
-    absl_logging.set_verbosity(absl_logging.FATAL)  # Libraries also raise the errors that they log.
+    absl_logging.set_verbosity(absl_logging.FATAL)  # Libraries raise the errors that they log.
     module = sys.modules[main.__module__]
     if getattr(module, "PARSES_ITSELF", False):
         sys.exit(_report_errors(main)(sys.argv))
@@ -56,8 +59,8 @@ def require_package(package: str, feature: str, *, extra: str) -> None:
 
     Args:
       package: name to import.
-      feature: what needs the package, such as `--plot`.
-      extra: the extra of specjax that installs the package.
+      feature: option or command that needs the package, such as `--plot`.
+      extra: optional dependency group of specjax that installs the package, as in `pip install 'specjax[plots]'`.
 
     Raises:
       UserError: the package is not installed.
@@ -67,16 +70,19 @@ def require_package(package: str, feature: str, *, extra: str) -> None:
 
 
 def cache_folder(name: str) -> Path:
-    """Folder `name` for results that can be computed again, in `SPECJAX_CACHE` or else in `~/.cache/specjax`."""
+    """Return the path of the cache folder `name`, for results that can be computed again.
+
+    Its parent is the environment variable `SPECJAX_CACHE` if that is set, else `~/.cache/specjax`.
+    """
     root = os.environ.get("SPECJAX_CACHE")
     return (Path(root) if root else Path.home() / ".cache" / "specjax") / name
 
 
 def use_compilation_cache() -> None:
-    """Keep compiled programs between runs.
+    """Enable JAX's persistent compilation cache, so that later runs reuse compiled programs.
 
-    The cache folder belongs to the user alone, because whoever can write to it can run code in later runs. If the
-    folder cannot be made, a warning is logged and nothing is cached.
+    The cache folder is created with access for the user alone, because anyone who can write to it can run code in later
+    runs. If it cannot be created, a warning is logged and nothing is cached.
     """
     import jax
 
@@ -91,9 +97,9 @@ def use_compilation_cache() -> None:
 
 
 def leave_promptly() -> None:
-    """Make Ctrl-C and SIGTERM end the process within a second, whatever a library is computing.
+    """Make Ctrl-C and SIGTERM end the process within a second, even during a long call into a library.
 
-    Partial files are removed first. The exit status is 128 plus the number of the signal.
+    Temporary files of unfinished writes are removed first. The exit status is 128 plus the number of the signal.
 
     Python runs signal handlers only between two bytecode instructions, so a long library call would delay them. An
     interpreter that shuts down during such a call crashes. Therefore a second thread waits for the signal and ends the
@@ -118,7 +124,7 @@ def leave_promptly() -> None:
 
 
 def _report_errors(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str]], int]:
-    """Wrap `main`: errors of the user are printed, and the result is the exit status."""
+    """Wrap `main` in a function that prints a `UserError` instead of raising it, and returns the exit status."""
 
     def run_main(argv: Sequence[str]) -> int:
         try:
@@ -136,11 +142,17 @@ def _report_errors(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[
 def _report_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
     # Orbax closes its event loop when it cannot write an array. The callbacks of the other arrays then raise this
     # error, once each. It adds nothing to the error that Orbax raises.
+    """Replace `sys.unraisablehook`: report as by default, but ignore a harmless error that Orbax causes."""
     if str(unraisable.exc_value) != "Event loop is closed":
         sys.__unraisablehook__(unraisable)
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
+    """Parse flags with absl, and return the remaining arguments.
+
+    Raises:
+      UserError: a flag is unknown or its value is invalid.
+    """
     config.check_overrides(argv)
     try:
         return flags.FLAGS(["--help" if word == "-h" else word for word in argv])
@@ -150,13 +162,14 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
 
 
 def hint_for_dashed_file(words: Sequence[str]) -> str:
-    """Part of an error message, about a file in `words` whose name begins with a dash; empty if there is none."""
+    """Return a hint to append to an error message if a word names an existing file and begins with a dash; else ""."""
     names = [word for word in words if word.startswith("-") and Path(word).is_file()]
     return f"; to name the file {names[0]}, write ./{names[0]}" if names else ""
 
 
 def _print_error(message: object) -> None:
+    """Print an error message on stderr as one line, with control characters escaped."""
     line = " ".join(str(message).split())
-    # File names and file contents may come from strangers, and terminals obey control characters.
+    # File names and contents may come from untrusted sources, and terminals execute control characters.
     escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
     sys.stderr.write(f"error: {escaped}\n")

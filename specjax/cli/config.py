@@ -1,7 +1,8 @@
-"""Configs: from `--config=NAME` and its overrides to frozen dataclasses.
+"""Configs: from `--config=NAME` and overrides on the command line to frozen dataclasses.
 
-`configs/NAME.py` returns an `ml_collections.ConfigDict`, which takes dotted overrides and checks their types. It is
-converted once to the dataclasses of the engine and of a paper, which check the ranges of the values.
+`get_config` in `configs/NAME.py` returns an `ml_collections.ConfigDict`. It accepts overrides by dotted keys, such as
+`--config.loss.ms_ssim.value=0.1`, and checks their types. It is then converted to the dataclasses of the engine and of
+a paper, which check the ranges of the values.
 """
 
 import dataclasses
@@ -22,20 +23,21 @@ T = TypeVar("T")
 
 
 def config_folder() -> Path:
-    """Folder of the configs: inside an installed package, or beside the package in a checkout."""
+    """Return the folder of the configs: inside an installed package, or beside the package in a source checkout."""
     package = Path(__file__).parent.parent
     return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
 
 
 def config_names() -> list[str]:
-    """Names that `--config` accepts, sorted."""
+    """Return the names that `--config` accepts, sorted."""
     return sorted(path.stem for path in config_folder().glob("*.py") if not path.stem.startswith("_"))
 
 
 def resolve_config_argument(argv: Sequence[str]) -> list[str]:
-    """Replace the name in `--config=NAME[:variant]` or `--config NAME[:variant]` by the path of the config file.
+    """Replace the config name in a command line by the path of the config file.
 
-    Paths of config files are kept. Every config argument of the result has the form `--config=PATH[:variant]`.
+    The value of `--config` may be `NAME` or `PATH`, with or without `:variant`, after `=` or as the next argument. In
+    the result it always has the form `--config=PATH` or `--config=PATH:variant`. Other arguments are unchanged.
 
     Raises:
       UserError: the value is neither a known name nor an existing file.
@@ -52,7 +54,7 @@ def resolve_config_argument(argv: Sequence[str]) -> list[str]:
 
 
 def config_arguments(argv: Sequence[str]) -> list[str]:
-    """Select `--config` and the overrides `--config.KEY` of a command line, each in the form `--FLAG=VALUE`."""
+    """Select the arguments `--config` and `--config.KEY` from a command line, each in the form `--FLAG=VALUE`."""
     selected, arguments = [], iter(argv)
     for argument in arguments:
         flag, equals, value = argument.partition("=")
@@ -63,6 +65,11 @@ def config_arguments(argv: Sequence[str]) -> list[str]:
 
 
 def _config_path(value: str) -> str:
+    """Convert `NAME` or `PATH`, with or without `:variant`, to `PATH` or `PATH:variant`.
+
+    Raises:
+      UserError: it is neither a known name nor an existing file.
+    """
     name, colon, variant = value.partition(":")
     if name.endswith(".py"):
         path = local_path(name, "--config", "file")
@@ -75,7 +82,10 @@ def _config_path(value: str) -> str:
 
 
 def load(value: str) -> Any:
-    """Load the ConfigDict of `NAME`, of a path, or of either with `:variant`.
+    """Load a config and return its ConfigDict.
+
+    Args:
+      value: `NAME` or `PATH`, with or without `:variant`.
 
     Raises:
       UserError: there is no such config or variant.
@@ -93,10 +103,13 @@ def load(value: str) -> Any:
 
 
 def check_overrides(argv: Sequence[str]) -> None:
-    """Check the variant of the config and the keys of all `--config.KEY=...` overrides, before absl parses them.
+    """Check the config's variant and the keys of all overrides `--config.KEY=VALUE` in a command line.
+
+    Call it before absl parses the command line.
 
     Raises:
-      UserError: the config has no such variant or key (the message lists the keys), or there is no `--config`.
+      UserError: the config has no such variant or key (the message lists the keys), or there are overrides without a
+        `--config`.
     """
     chosen = [argument.partition("=")[2] for argument in argv if argument.startswith("--config=")]
     keys = [a[len("--config.") :].partition("=")[0] for a in argv if a.startswith("--config.")]
@@ -115,11 +128,11 @@ def check_overrides(argv: Sequence[str]) -> None:
 
 
 def to_dataclass(cls: type[T], values: Mapping[str, Any], where: str = "config") -> T:
-    """Convert `values` to the dataclass `cls`, with nested dataclasses, mappings and tuples.
+    """Create an instance of the dataclass `cls`, converting nested values to nested dataclasses, mappings and tuples.
 
     Args:
       cls: the dataclass.
-      values: its fields by name; fields that are absent keep their defaults.
+      values: values of its fields, by name; absent fields keep their defaults.
       where: name of `values` in error messages.
 
     Raises:
@@ -136,14 +149,23 @@ def to_dataclass(cls: type[T], values: Mapping[str, Any], where: str = "config")
 
 
 def split(values: Mapping[str, Any], cls: type) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split `values` into the entries that are fields of the dataclass `cls`, and the others."""
+    """Split `values` into two dicts: entries whose keys are fields of the dataclass `cls`, and all others."""
     names = {field.name for field in dataclasses.fields(cls)}
     fields = {key: value for key, value in values.items() if key in names}
     return fields, {key: value for key, value in values.items() if key not in names}
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
-    """Convert `value` to the type of an annotation; `where` names it in error messages."""
+    """Convert `value` to the annotated type `hint`.
+
+    Args:
+      hint: annotation of a dataclass field.
+      value: value from a config.
+      where: name of the value in error messages.
+
+    Raises:
+      UserError: the value has the wrong type.
+    """
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise UserError(f"{where}={value!r} is not a group of settings: set its members, such as {where}.NAME=...")
@@ -165,6 +187,16 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 
 
 def _convert_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    """Convert a list or tuple to a tuple.
+
+    Args:
+      arguments: types of the items; (type, ...) for any number of items of one type.
+      value: value from a config.
+      where: name of the value in error messages.
+
+    Raises:
+      UserError: the value is no list or tuple, or has the wrong length, or an item has the wrong type.
+    """
     if not isinstance(value, list | tuple):
         raise UserError(f"{where}={value!r} is of type {type(value).__name__}, expected a tuple such as (1, 2)")
     if len(arguments) == 2 and arguments[1] is Ellipsis:
@@ -175,7 +207,7 @@ def _convert_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[
 
 
 def read_json(path: Path) -> Any:
-    """Read a small JSON file.
+    """Read a JSON file and return its content.
 
     Raises:
       UserError: the file is missing, unreadable, or not JSON.

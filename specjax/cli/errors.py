@@ -1,8 +1,8 @@
-"""The exception for errors that the user can mend."""
+"""Exception for errors that the user can fix."""
 
 
 class UserError(Exception):
-    """The command cannot do what the user asked.
+    """Error that the user can fix, such as a missing file or a wrong option.
 
-    The message says in one line what was found, what was expected and how to mend it.
+    The message says in one line what was found, what was expected and how to fix it.
     """

@@ -1,4 +1,4 @@
-"""Atomic writing of files, and encoders of PNG and WAV."""
+"""Atomic file writing, and encoding of PNG images and WAV sounds."""
 
 import io
 import os
@@ -15,18 +15,18 @@ _partial_files: set[Path] = set()
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Write a file atomically: yield the path of a temporary file, which becomes `path` when the context ends.
+    """Context manager that writes the file `path` atomically.
 
-    Readers see the old file or the complete new one, never a part. The new file is flushed to the disk before it is
-    renamed. If the context ends with an exception, the temporary file is removed and `path` stays as it was. Missing
-    parent folders are made.
+    It yields the path of a temporary file in the same folder. When the context ends, the temporary file is flushed to
+    disk and renamed to `path`. Readers of `path` see either the old file or the complete new one. If the context ends
+    with an exception, the temporary file is removed and `path` stays as it was. Missing parent folders are created.
 
     Raises:
       OSError: the disk is full, or permission is missing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{secrets.token_hex(6)}")  # Without suffix no glob matches it.
-    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # O_EXCL follows no link.
+    partial = path.with_name(f".partial-{secrets.token_hex(6)}")  # It has no suffix, so `*.SUFFIX` does not match.
+    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # O_EXCL does not follow links.
     _partial_files.add(partial)
     try:
         yield partial
@@ -40,8 +40,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Flush a folder to the disk: it holds the names of its files, and a renamed file is durable only after this."""
-    with suppress(OSError):  # Some file systems cannot flush folders; they write names at once.
+    """Flush a folder to disk. The new name of a renamed file is durable only after that."""
+    with suppress(OSError):  # Some file systems cannot flush a folder; they write names at once.
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -50,7 +50,7 @@ def _flush_folder(folder: Path) -> None:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write `content` to `path` atomically, as `atomic_file` does.
+    """Write `content` to `path` atomically: readers see either the old file or the complete new one.
 
     Raises:
       OSError: the disk is full, or permission is missing; no partial file is left.
@@ -60,13 +60,13 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def remove_partial_files() -> None:
-    """Remove the temporary files of all writes under way, for a process that is about to exit."""
+    """Remove the temporary files of all unfinished atomic writes, before the process exits."""
     for partial in set(_partial_files):
         partial.unlink(missing_ok=True)
 
 
 def png(picture: UInt8[np.ndarray, "height width 3"]) -> bytes:
-    """Encode an RGB picture as PNG."""
+    """Encode an 8-bit RGB image as PNG."""
     from PIL import Image
 
     encoded = io.BytesIO()

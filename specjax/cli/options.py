@@ -1,4 +1,4 @@
-"""Command-line options that the subcommands of `specjax synth` share."""
+"""Command-line options shared by the subcommands of `specjax synth`, such as `--out` and `--plot`."""
 
 import argparse
 import sys
@@ -14,9 +14,9 @@ from specjax.cli.paths import local_path
 class Subcommand(NamedTuple):
     """One subcommand of `specjax synth`.
 
-    help: line for `--help`.
-    add_options: adds the options to a parser.
-    run: runs the subcommand with the parsed options.
+    help: one-line description for `--help`.
+    add_options: function that adds the options of the subcommand to a parser.
+    run: function that runs the subcommand, called with the parsed options.
     """
 
     help: str
@@ -25,47 +25,57 @@ class Subcommand(NamedTuple):
 
 
 def add_output(parser: argparse.ArgumentParser, help_: str, default: str | None = None) -> None:
-    """Add `--out` and `--overwrite`. Without a default, `--out` is required."""
+    """Add the options `--out` and `--overwrite` to a parser.
+
+    Args:
+      parser: the parser.
+      help_: help text of `--out`.
+      default: default value of `--out`; None makes it required.
+    """
     parser.add_argument("--out", default=default, required=default is None, help=help_)
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
 def add_plot(parser: argparse.ArgumentParser) -> None:
-    """Add `--plot`."""
+    """Add the option `--plot` to a parser."""
     parser.add_argument("--plot", help="also write a picture with axes to this PNG file")
 
 
 def comma_separated(text: str) -> list[str]:
-    """Parse the value of an option that takes a list, such as `a.png,b.png`."""
+    """Split the value of an option at its commas, such as `a.png,b.png`."""
     return text.split(",")
 
 
 def start() -> None:
-    """Print that the command has started, and prepare the process for long computations."""
+    """Print that the command has started, make signals end the process promptly, and enable the compilation cache."""
     say("specjax synth: starting")
     app.leave_promptly()
     app.use_compilation_cache()
 
 
 def say(line: str) -> None:
-    """Print a line about progress on stderr."""
+    """Print a line about the progress of a command on stderr."""
     print(line, file=sys.stderr, flush=True)
 
 
 def input_file(options: argparse.Namespace) -> Path:
-    """Path of the positional argument `file`.
+    """Return the path given as the positional argument `file`.
 
     Raises:
-      UserError: it is a remote address.
+      UserError: it is a remote address, such as `gs://bucket/in.wav`.
     """
     return local_path(options.file, "", "file")
 
 
 def output_file(options: argparse.Namespace, *suffixes: str) -> Path:
-    """Path of `--out`, checked to be writable before any work is done.
+    """Return the path given by `--out`, after checking that the file can be written.
+
+    Args:
+      options: parsed options, with `out`, `overwrite` and the input `file`.
+      suffixes: accepted suffixes of the file, in lower case, such as `.wav`.
 
     Raises:
-      UserError: the path is a remote address, has none of the suffixes, exists although `--overwrite` is not given, is
+      UserError: the path is a remote address, has none of the suffixes, exists without `--overwrite` being given, is
         the input file, or cannot be written.
     """
     source = input_file(options)
@@ -76,10 +86,11 @@ def output_file(options: argparse.Namespace, *suffixes: str) -> Path:
 
 
 def plot_file(options: argparse.Namespace) -> Path | None:
-    """Path of `--plot` if it is given, checked like `output_file`.
+    """Return the path given by `--plot`, after checking that the file can be written; None if the option is not given.
 
     Raises:
-      UserError: as `output_file`, or matplotlib is not installed.
+      UserError: matplotlib is not installed; or the path is a remote address, does not end in `.png`, exists without
+        `--overwrite` being given, is the input file or the file of `--out`, or cannot be written.
     """
     if options.plot is None:
         return None

@@ -1,4 +1,4 @@
-"""Output files of commands: checked before any work is done, written atomically after it."""
+"""Output files of commands: checked before a command does any work, and written atomically at its end."""
 
 import os
 from collections.abc import Sequence
@@ -9,19 +9,19 @@ from specjax.cli.errors import UserError
 
 
 def claim(folder: Path, names: Sequence[str], *, overwrite: bool, flag: str = "--out") -> dict[str, Path]:
-    """Check that files can be written to a folder, and return their paths by name.
+    """Check that files can be written to a folder, and return the path of each file by name.
 
-    Nothing is made: the folder is made when the first file is written.
+    Nothing is created on disk. The folder is created when the first file is written.
 
     Args:
-      folder: where the files are to be written.
+      folder: folder in which the files are to be written.
       names: names of the files.
       overwrite: whether existing files may be replaced.
-      flag: option that named the folder, for error messages.
+      flag: option with which the user gave the folder, for error messages.
 
     Raises:
-      UserError: the folder cannot be made or written to, one of the paths is a folder, or one of the files exists and
-        `overwrite` is false.
+      UserError: the folder cannot be created or written to, one of the paths is a folder, or one of the files exists
+        and `overwrite` is false.
     """
     try:
         nearest = folder.absolute()
@@ -43,13 +43,16 @@ def claim(folder: Path, names: Sequence[str], *, overwrite: bool, flag: str = "-
 
 
 def claim_file(path: Path, suffixes: Sequence[str], *, overwrite: bool, flag: str = "--out") -> Path:
-    """Check that one file can be written, and return its path; arguments as for `claim`.
+    """Check that a file can be written, and return its path. Nothing is created on disk.
 
     Args:
-      suffixes: those that the file may have, in lower case.
+      path: path of the file.
+      suffixes: accepted suffixes of the file, in lower case, such as `.wav`.
+      overwrite: whether an existing file may be replaced.
+      flag: option with which the user gave the path, for error messages.
 
     Raises:
-      UserError: as `claim`, or the file has another suffix.
+      UserError: the file has none of the suffixes, is a folder, exists and `overwrite` is false, or cannot be written.
     """
     if path.suffix.lower() not in suffixes:
         raise UserError(f"{flag}={path} must end in {' or '.join(suffixes)}")
@@ -57,10 +60,10 @@ def claim_file(path: Path, suffixes: Sequence[str], *, overwrite: bool, flag: st
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file atomically.
+    """Write `content` to `path` atomically: readers see either the old file or the complete new one.
 
     Raises:
-      UserError: the disk is full, or the folder no longer exists.
+      UserError: the file cannot be written, for example because the disk is full.
     """
     try:
         files.write_atomic(path, content)

@@ -1,6 +1,6 @@
-"""Paths that a user types: `~` is expanded, remote addresses are errors.
+"""Paths that a user types: a leading `~` is expanded, and remote addresses raise an error.
 
-Without this check `Path("gs://bucket/run")` would name the local folder `gs:/bucket/run`.
+Without this check, `Path("gs://bucket/run")` would be the local folder `gs:/bucket/run`.
 """
 
 import os
@@ -14,11 +14,11 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def local_path(text: str, flag: str, kind: Literal["file", "folder"] = "folder") -> Path:
-    """Return the path that a user typed, with a leading `~` or `~user` expanded as a shell does.
+    """Convert a path that a user typed to a `Path`, with a leading `~` or `~user` expanded as in a shell.
 
     Args:
       text: the path as typed.
-      flag: option that names it, such as `--workdir`; empty for a positional argument.
+      flag: option with which the user gave the path, such as `--workdir`; "" for a positional argument.
       kind: what the path should name, for the error message.
 
     Raises:
@@ -29,7 +29,16 @@ def local_path(text: str, flag: str, kind: Literal["file", "folder"] = "folder")
 
 
 def check_local(text: str, flag: str, kind: Literal["file", "folder"] = "folder") -> None:
-    """Raise `UserError` if `text` is a remote address; arguments as for `local_path`."""
+    """Check that a path that a user typed is not a remote address.
+
+    Args:
+      text: the path as typed.
+      flag: option with which the user gave the path, such as `--workdir`; "" for a positional argument.
+      kind: what the path should name, for the error message.
+
+    Raises:
+      UserError: `text` is a remote address such as `gs://bucket/run`.
+    """
     if _ADDRESS.match(text):
         shown = f"{flag}={text}" if flag else text
         raise UserError(f"{shown} is a remote address: name a local {kind}")

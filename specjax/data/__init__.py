@@ -1,1 +1,1 @@
-"""Input data: validated file readers on the host, and the shuffled order of training examples."""
+"""Input data: file readers that validate what they read, and the random order of training examples."""

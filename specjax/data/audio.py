@@ -1,7 +1,8 @@
 """Sound file reader with validation.
 
-Waves are mono float32 with samples in about [-1, 1]. The claims of a file are checked before memory is allocated: its
-size, sample rate, channels and length, and its length after resampling. A file that fails a check raises `UserError`.
+Waves are mono and float32, with samples in about [-1, 1]. Before any memory is allocated for the samples, the reader
+checks the file size and what the header declares: sample rate, number of channels, and length before and after
+resampling. A file that fails a check raises `UserError`.
 """
 
 from collections.abc import Iterator
@@ -21,16 +22,17 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".au")
 MAX_BYTES = 2**31
-MAX_SAMPLES = 2**28  # One gigabyte. The limit holds for one wave and for all channels of a file together.
+MAX_SAMPLES = 2**28  # 1 GiB of float32. The limit holds for one wave, and for the sum over the channels of a file.
 MAX_CHANNELS = 32
 MIN_SAMPLE_RATE = 1_000
 MAX_SAMPLE_RATE = 768_000
-# Peaks of float files may exceed 1 by some decibels. Far larger values are integers that were never scaled.
+# Samples of float files may exceed 1 by some decibels. Much larger samples are integers that nobody scaled to [-1, 1].
 MAX_LEVEL = 8.0
 _BLOCK = 2**18
-# Channels cancel if the peak of their mean is below this share of their peak: the rest is rounding error.
+# Channels cancel each other if the peak of their mean is below this fraction of the largest peak of a channel. What
+# remains is rounding error.
 _CANCELLED = 1e-3
-# Samples that encoder and decoder add before and after the sound, plus the frame of the Xing/Info header.
+# Largest number of samples that encoder, decoder and the frame of the Xing/Info header add to the sound of an mp3 file.
 _MP3_DELAY = 4 * 1152
 
 
@@ -40,17 +42,17 @@ def read_audio(
     """Read a sound file as a mono wave.
 
     Args:
-      path: file to read; its suffix must be one of `SUFFIXES` and match its content.
-      sample_rate: target sample rate in Hz; None keeps that of the file.
+      path: file to read: wav, flac, ogg, mp3 or au. The suffix must match the content.
+      sample_rate: sample rate in Hz to resample to; None keeps that of the file.
       max_duration_s: longest duration to accept, in seconds.
 
     Returns:
-      The mean of the channels, and its sample rate in Hz.
+      The wave (the mean of the channels) and its sample rate in Hz.
 
     Raises:
-      UserError: the file is not a readable regular file of a known format; it is truncated, empty, silent or constant
-        throughout; its channels cancel each other; samples are not finite or far above 1; the sample rate, the number
-        of channels or the length is out of bounds.
+      UserError: the file is not a readable regular file of a known format, is truncated or has no samples; all samples
+        are equal (as in silence); the channels cancel each other; samples are not finite or far above 1; the sample
+        rate, the number of channels or the length is out of bounds.
     """
     with _open_checked(path, sample_rate, max_duration_s) as (file, min_samples):
         rate = file.samplerate
@@ -67,18 +69,22 @@ def read_audio(
 
 
 def audio_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) -> tuple[int, Iterator[np.ndarray]]:
-    """Read a sound file in blocks, for streaming.
+    """Open a sound file to read it as a mono wave in blocks, for streaming.
 
     Args:
-      path: file to read.
-      block: samples per block; the last block may be shorter.
+      path: file to read: wav, flac, ogg, mp3 or au. The suffix must match the content.
+      block: number of samples per block; the last block may be shorter.
       max_duration_s: longest duration to accept, in seconds.
 
     Returns:
-      The sample rate in Hz, and an iterator over the blocks of the mono wave.
+      The sample rate of the file in Hz, and an iterator over the blocks. A block is the mean of the channels, a float32
+      array of shape (block,).
 
     Raises:
-      UserError: as in `read_audio`. Faults of the samples are raised by the iterator when it reaches them.
+      UserError: the file is not a readable regular file of a known format, or is truncated; its sample rate, number of
+        channels or length is out of bounds. The iterator raises `UserError` when it finds samples that are not finite
+        or far above 1. At the end it raises if samples are missing, all samples are equal, or the channels cancel each
+        other.
     """
     stack = ExitStack()
     file, min_samples = stack.enter_context(_open_checked(path, None, max_duration_s))
@@ -97,7 +103,7 @@ def audio_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) ->
 def resample(
     wave: Float[np.ndarray, " samples"], sample_rate: int, target_rate: int
 ) -> Float[np.ndarray, " resampled"]:
-    """Resample a wave with the SoX resampler (band-limited, quality HQ); rates are in Hz."""
+    """Resample a wave from `sample_rate` to `target_rate` (in Hz) with the SoX resampler at quality `HQ`."""
     import soxr
 
     return soxr.resample(wave, sample_rate, target_rate, quality="HQ")
@@ -106,15 +112,15 @@ def resample(
 def fit_length(
     wave: Float[np.ndarray, " any"], samples: int, *, short: Literal["pad", "repeat", "error"] = "error"
 ) -> Float[np.ndarray, " samples"]:
-    """Cut or extend a wave to `samples` samples.
+    """Cut or extend a wave at its end to a length of `samples` samples.
 
     Args:
-      wave: input wave; a longer one is cut at the end.
+      wave: wave to cut or extend.
       samples: length of the result.
-      short: what to do with a shorter wave: `pad` with silence, `repeat` it, or raise an `error`.
+      short: how to extend a wave that is shorter: `pad` appends zeros, `repeat` repeats the wave, and `error` raises.
 
     Raises:
-      UserError: the wave is empty, or too short and `short` is `error`.
+      UserError: the wave is empty, or it is shorter than `samples` and `short` is `error`.
     """
     if not len(wave) or (len(wave) < samples and short == "error"):
         raise UserError(
@@ -127,10 +133,19 @@ def fit_length(
 
 @contextmanager
 def _open_checked(path: Path, target_rate: int | None, max_duration_s: float) -> Iterator[tuple["SoundFile", int]]:
-    """Open a sound file after checking its claims.
+    """Open a sound file, and check its format and what its header declares, before any samples are read.
+
+    Args:
+      path: file to open.
+      target_rate: sample rate in Hz that the wave will be resampled to; None for no resampling.
+      max_duration_s: longest duration to accept, in seconds.
 
     Yields:
-      The file, and the smallest number of samples per channel that it must contain.
+      The open file, and the minimum number of samples per channel that the complete file contains.
+
+    Raises:
+      UserError: the file is not a readable regular file of a known format, or is truncated; its sample rate, number of
+        channels or length is out of bounds; `target_rate` is out of bounds.
     """
     import soundfile
 
@@ -141,7 +156,7 @@ def _open_checked(path: Path, target_rate: int | None, max_duration_s: float) ->
         raise UserError(f"{path} has {path.stat().st_size} bytes, expected at most {MAX_BYTES}: cut the file")
 
     class Sequential(soundfile.SoundFile):
-        """Sound file that is read sequentially.
+        """Sound file that `soundfile` reads from start to end without seeking.
 
         `soundfile` would otherwise seek after every block, which breaks the decoding of mp3.
         """
@@ -185,11 +200,17 @@ def _check_claims(path: Path, file: "SoundFile", target_rate: int, max_duration_
 def _mono_blocks(
     path: Path, file: "SoundFile", block: int, min_samples: int
 ) -> Iterator[Float[np.ndarray, " samples"]]:
-    """Iterate over the mean of the channels in blocks; the last block may be shorter.
+    """Iterate over a sound file in blocks of the mono wave, which is the mean of the channels.
+
+    Args:
+      path: path of the file, for error messages.
+      file: open file.
+      block: number of samples per block; the last block may be shorter.
+      min_samples: minimum number of samples per channel; a file with fewer is truncated.
 
     Raises:
-      UserError: there are fewer than `min_samples` samples; samples are not finite or far above 1; the channels cancel
-        each other.
+      UserError: samples are not finite or far above 1. At the end of the file: it had fewer than `min_samples` samples,
+        or its channels cancel each other.
     """
     read, peak, mono_peak = 0, 0.0, 0.0
     while len(samples := file.read(block, dtype="float32", always_2d=True)):

@@ -16,19 +16,25 @@ _log = logging.getLogger("specjax")
 
 
 class Beats(NamedTuple):
-    """Tempo in beats per minute and beat times in seconds. The tempo is 0 if there are no beats."""
+    """Result of beat tracking.
+
+    Attributes:
+      tempo_bpm: tempo in beats per minute; 0 if there are no beats.
+      beat_s: time of each beat, in seconds.
+    """
 
     tempo_bpm: float
     beat_s: Float[np.ndarray, " beats"]
 
 
 def track(wave: Float[np.ndarray, " samples"], sample_rate: int, cache: Path | None = None) -> Beats:
-    """Track tempo and beats (Ellis 2007).
+    """Estimate the tempo and the beat times of a wave with `librosa.beat.beat_track` (Ellis 2007).
 
     Args:
       wave: mono wave.
-      sample_rate: in Hz.
-      cache: folder of cached results, named by a digest of the wave and its sample rate; None disables the cache.
+      sample_rate: sample rate of the wave, in Hz.
+      cache: folder for cached results; None disables the cache. Each result is a file whose name is a hash of the
+        wave and its sample rate.
     """
     digest = hashlib.sha256(f"{sample_rate} {wave.dtype}".encode() + np.ascontiguousarray(wave).data).hexdigest()
     entry = None if cache is None else cache / f"{digest}.npz"

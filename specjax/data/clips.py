@@ -1,4 +1,4 @@
-"""Sets of sound files as waves of equal length."""
+"""Reading of many sound files into one array of waves of equal length."""
 
 import logging
 import os
@@ -19,14 +19,20 @@ _log = logging.getLogger("specjax")
 
 
 class Skipped(NamedTuple):
-    """A file that was skipped, and the error message."""
+    """Sound file that was skipped, and the error message that says why."""
 
     path: Path
     reason: str
 
 
 class Clips(NamedTuple):
-    """Waves of equal length, their files in the same order, and the files that were skipped."""
+    """Waves of equal length that were read from sound files.
+
+    Attributes:
+      waves: mono waves, one for each file that could be read.
+      paths: file of each wave.
+      skipped: files that could not be used, with the reasons.
+    """
 
     waves: Float[np.ndarray, "clips samples"]
     paths: list[Path]
@@ -41,18 +47,22 @@ def read_clips(
     short: Literal["pad", "repeat", "error"] = "error",
     max_bad_share: float = 0.0,
 ) -> Clips:
-    """Read sound files as waves of equal length; bad files are skipped with a warning.
+    """Read sound files as mono waves of equal length.
+
+    A file is bad if it fails the checks of `read_audio`, or is too short and `short` is `error`. Bad files are skipped
+    and logged as warnings, up to the fraction `max_bad_share`.
 
     Args:
       paths: files to read.
-      sample_rate: sample rate of the waves, in Hz.
-      samples: length of each wave.
-      short: what to do with files that are too short, see `fit_length`; with `error` they count as bad.
-      max_bad_share: largest share of bad files to accept, 0 to 1.
+      sample_rate: sample rate in Hz that all waves are resampled to.
+      samples: length of each wave in samples; longer sounds are cut at the end.
+      short: treatment of sounds that are shorter: `pad` appends zeros, `repeat` repeats the sound, and `error` makes
+        the file bad.
+      max_bad_share: largest fraction of bad files to accept, 0 to 1.
 
     Raises:
-      UserError: there are no files, or no good ones; the waves have more than `MAX_SAMPLES` samples in total; the share
-        of bad files exceeds `max_bad_share` (the message gives the first fault).
+      UserError: `paths` is empty; all files are bad; the fraction of bad files exceeds `max_bad_share` (the message
+        includes the error of the first bad file); the waves would have more than `MAX_SAMPLES` samples in total.
     """
     if not paths:
         raise UserError("no sound files to read, expected at least one: name some")
@@ -83,7 +93,9 @@ def read_clips(
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """List the sound files in a folder and its subfolders, sorted by path; symbolic links to folders are not followed.
+    """List the sound files (by suffix) in a folder and all its subfolders, sorted by path.
+
+    Symbolic links to folders are not followed.
 
     Raises:
       UserError: the folder or a subfolder is not readable; there are no sound files, or more than `MAX_FILES`.

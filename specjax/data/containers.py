@@ -1,8 +1,8 @@
-"""Format detection and truncation checks for sound files.
+"""Detection of the format of sound files, and of truncated files.
 
-Sound libraries silently read a truncated file as a shorter one. The functions here follow the sizes that a container
-declares, without decoding, and compare them with the size of the file. The format is detected by the first bytes, not
-by the name.
+Sound libraries read a truncated file as a shorter sound, without an error. The functions of this module compare the
+sizes that the file declares in its headers with the size of the file. They do not decode the sound. The format is
+detected from the first bytes of the file, not from its name.
 """
 
 import mmap
@@ -13,12 +13,14 @@ from typing import BinaryIO, NamedTuple
 
 from specjax.cli.errors import UserError
 
-# Programs that write to a pipe cannot know the size in advance and declare the largest possible one.
+# Programs that write to a pipe cannot know the size in advance, and declare the largest possible size. A declared size
+# of at least this many bytes is therefore unknown.
 UNKNOWN_SIZE = 0x7FFF_0000
 _MAX_CHUNKS = 10_000
 
-# Sample rates in Hz by MPEG version field (2.5, reserved, 2, 1); bit rates in kbit/s of layer III, versions 2 and 1.
+# Sample rates in Hz, by the version field of the frame header (MPEG 2.5, reserved, MPEG 2, MPEG 1).
 _RATES = ((11025, 12000, 8000), (0, 0, 0), (22050, 24000, 16000), (44100, 48000, 32000))
+# Bit rates of layer III in kbit/s, for MPEG 2 and 2.5 (first row) and MPEG 1 (second row).
 _KBITS = ((8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
           (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320))  # fmt: skip
 
@@ -27,9 +29,9 @@ class Mp3Length(NamedTuple):
     """Length of an mp3 file.
 
     Attributes:
-      samples: samples per channel in all frames, including the decoder delay.
-      stated: the file has a header with its length (Xing, Info or VBRI). Without one, libraries guess the length from
-        the size of the first frame.
+      samples: number of samples per channel in all frames, including those that encoder and header add to the sound.
+      stated: True if the file has a header that states its length (Xing, Info or VBRI). Without such a header, sound
+        libraries estimate the length from the size of the first frame.
     """
 
     samples: int
@@ -37,23 +39,23 @@ class Mp3Length(NamedTuple):
 
 
 class _Frame(NamedTuple):
-    """Size of a frame in bytes, and its number of samples per channel."""
+    """Size of an mp3 frame in bytes, and its number of samples per channel."""
 
     size: int
     samples: int
 
 
 def check_whole(path: Path) -> str:
-    """Detect the format of a sound file and check that it is not truncated.
+    """Detect the format of a sound file, and check that a wav, au or ogg file is not truncated.
 
-    Truncated flac and mp3 files pass this check. A truncated flac frame fails to decode; for mp3 see `mp3_length`.
+    Truncated flac and mp3 files are not detected here. Flac decoders detect them; for mp3 see `mp3_length`.
 
     Returns:
-      One of `wav`, `au`, `ogg`, `mp3` and `flac`.
+      The format: `wav`, `au`, `ogg`, `mp3` or `flac`.
 
     Raises:
-      UserError: the format is another one; the file ends before its declared size; an ogg file contains several streams
-        one after the other.
+      UserError: the format is not one of these; the file is shorter than its header declares; an ogg file contains
+        several streams one after another, which sound libraries do not read completely.
     """
     size = path.stat().st_size
     with open(path, "rb") as file:
@@ -82,7 +84,7 @@ def check_whole(path: Path) -> str:
 
 
 def mp3_length(path: Path) -> Mp3Length:
-    """Measure the length of an mp3 file by walking its frames, without decoding."""
+    """Compute the length of an mp3 file from the headers of all its frames, without decoding them."""
     with open(path, "rb") as file:
         tag = _id3_size(file.read(10))
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -95,9 +97,9 @@ def mp3_length(path: Path) -> Mp3Length:
 
 
 def _id3_size(head: bytes) -> int:
-    """Compute the size of a leading ID3 tag in bytes, 0 if there is none.
+    """Compute the size in bytes of the ID3 tag at the start of a file, from its first 10 bytes; 0 if there is no tag.
 
-    The tag stores its size with seven bits per byte.
+    The tag stores its size in four bytes, with seven bits in each.
     """
     return sum(byte << 7 * i for i, byte in enumerate(reversed(head[6:10]))) + 10 if head[:3] == b"ID3" else 0
 
@@ -113,11 +115,16 @@ def _detect_format(head: bytes) -> str | None:
 
 
 def _find_wav_end(file: BinaryIO, head: bytes, size: int) -> int:
-    """Find where the samples end by walking the chunks; RF64 stores 64-bit sizes in a chunk of its own.
+    """Find the position in bytes at which the samples of a wav file end, according to its chunk headers.
+
+    Args:
+      file: open wav file.
+      head: first bytes of the file, at least 4.
+      size: size of the file in bytes.
 
     Returns:
-      The declared end of the `data` chunk in bytes. Without a `data` chunk: the declared end of the last chunk, or
-      `size + 1` after `_MAX_CHUNKS` chunks.
+      The declared end of the `data` chunk, or `size` if its length is unknown. Without a `data` chunk, the declared end
+      of the last chunk, or `size + 1` if none is found in the first `_MAX_CHUNKS` chunks.
     """
     order = ">" if head[:4] == b"RIFX" else "<"
     position, size_64 = 12, 0
@@ -126,7 +133,7 @@ def _find_wav_end(file: BinaryIO, head: bytes, size: int) -> int:
             return position
         file.seek(position)
         name, length = struct.unpack(f"{order}4sI", file.read(8))
-        if name == b"ds64" and length >= 16:
+        if name == b"ds64" and length >= 16:  # RF64 files store the 64-bit size of the samples in this chunk.
             _, size_64 = struct.unpack("<QQ", file.read(16).ljust(16, b"\0"))
         if name == b"data":
             if head[:4] == b"RF64":
@@ -139,10 +146,15 @@ def _find_wav_end(file: BinaryIO, head: bytes, size: int) -> int:
 
 
 def _find_ogg_end(path: Path, file: BinaryIO, size: int) -> int:
-    """Return `size` if the stream has a last page, else `size + 1`.
+    """Return `size` if the ogg file has a page that is marked as the last of its stream, else `size + 1` (truncated).
+
+    Args:
+      path: path of the file, for error messages.
+      file: open ogg file.
+      size: size of the file in bytes.
 
     Raises:
-      UserError: another stream begins after the first has ended. Libraries would read only the first.
+      UserError: another stream begins after the first has ended. Sound libraries would read only the first.
     """
     ended = False
     for flags in _iterate_ogg_pages(file, size):
@@ -153,7 +165,10 @@ def _find_ogg_end(path: Path, file: BinaryIO, size: int) -> int:
 
 
 def _iterate_ogg_pages(file: BinaryIO, size: int) -> Iterator[int]:
-    """Iterate over the flags of all complete pages: 2 marks the first page of a stream, 4 the last."""
+    """Iterate over the flag bytes of all complete pages of an ogg file.
+
+    The flag 0x02 is set on the first page of a stream, and the flag 0x04 on the last.
+    """
     position = 0
     while True:
         file.seek(position)
@@ -168,7 +183,7 @@ def _iterate_ogg_pages(file: BinaryIO, size: int) -> Iterator[int]:
 
 
 def _parse_mp3_frame(head: bytes) -> _Frame | None:
-    """Parse the four header bytes of an MPEG audio layer III frame; return None if they are not a valid header."""
+    """Parse the four header bytes of an mp3 frame (MPEG audio layer III). Return None if they are not such a header."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0 or head[1] & 0x06 != 0x02:
         return None
     version, bits, rate, padding = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3, head[2] >> 1 & 1

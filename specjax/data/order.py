@@ -1,9 +1,9 @@
-"""Shuffled order of the training examples as a pure function of (seed, step).
+"""Random order of the training examples, computed from (seed, step) without stored state.
 
-The order of an epoch is a permutation of 0 .. n-1 that is evaluated point by point. A Feistel network permutes the
-smallest power of two that is at least n (and at least 4). Points that land at n or above are permuted again until they
-land below n (cycle walking, Black and Rogaway 2002). Any device, host or restarted run can therefore compute the
-example of any step with a few integer operations and no stored state.
+The order of the n examples in an epoch is a pseudorandom permutation of 0 .. n-1. Its value at one position is computed
+by a few integer operations, so any device, host or restarted run can compute the examples of any step. A Feistel
+network permutes the integers below a power of two: the smallest that is at least n and at least 4. If the result is n
+or above, the network is applied again until the result is below n (cycle walking, Black and Rogaway 2002).
 """
 
 import zlib
@@ -16,23 +16,26 @@ ROUNDS = 6
 
 
 def stream(seed: int, name: str) -> Key[Array, ""]:
-    """Create the root key of a named random stream."""
+    """Create a random key from the seed and a name. Different names give independent random numbers."""
     return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
 
 
 def batch_indices(
     key: Key[Array, ""], step: Int32[Array, ""], batch_size: int, examples: int
 ) -> Int32[Array, " batch"]:
-    """Compute the indices of the examples in the batch of a step.
+    """Compute which training examples are in the batch of a training step.
 
-    Epochs follow one another without a gap; a batch may span two epochs. Each epoch visits every example once. This
-    holds as long as `(step + 1) * batch_size` is at most 2^32.
+    Every epoch visits each example once, in a new random order. Batches are taken from the sequence of all epochs, so a
+    batch may contain the end of one epoch and the start of the next.
 
     Args:
-      key: random key of the order.
-      step: index of the step, from 0.
-      batch_size: examples per step.
+      key: random key; the same key at all steps gives one consistent order.
+      step: index of the training step, from 0. `(step + 1) * batch_size` must be at most 2^32.
+      batch_size: number of examples per step.
       examples: number of examples in the data set.
+
+    Returns:
+      Indices of the examples, from 0 to `examples - 1`.
     """
     position = step.astype(jnp.uint32) * jnp.uint32(batch_size) + jnp.arange(batch_size, dtype=jnp.uint32)
     epoch, offset = position // jnp.uint32(examples), position % jnp.uint32(examples)
@@ -40,7 +43,7 @@ def batch_indices(
 
 
 def permute(key: Key[Array, ""], position: UInt32[Array, ""], n: int) -> Int32[Array, ""]:
-    """Evaluate a keyed pseudorandom permutation of 0 .. n-1 at `position`."""
+    """Compute the value at `position` of a pseudorandom permutation of 0 .. n-1 that is selected by `key`."""
     bits = max((n - 1).bit_length(), 2)
     left_bits = bits // 2
     right_bits = bits - left_bits
@@ -58,7 +61,7 @@ def permute(key: Key[Array, ""], position: UInt32[Array, ""], n: int) -> Int32[A
 
 
 def _hash(x: UInt32[Array, ""]) -> UInt32[Array, ""]:
-    """Apply the finalizer of MurmurHash3: every input bit affects every output bit."""
+    """Hash a 32-bit integer with the finalizer of MurmurHash3: every input bit affects every output bit."""
     x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
     x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
     return x ^ (x >> 16)

@@ -1,7 +1,7 @@
-"""Readers of idx and image files, with validation.
+"""Readers of idx files (the format of MNIST) and image files, and validation of what they return.
 
-Each reader checks the declared type and size of a file before it allocates memory, and then that the file contains
-exactly what it declares. A file that fails a check raises `UserError`.
+Each reader checks the type and the size that the file header declares before it allocates memory for the content. A
+file that fails a check raises `UserError`.
 """
 
 import gzip
@@ -27,15 +27,18 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm")
 
 
 def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
-    """Read an idx file (LeCun's format) of unsigned bytes; it is gunzipped if its name ends in `.gz`.
+    """Read an idx file (the format of MNIST) of unsigned bytes.
 
     Args:
-      path: file to read.
-      dimensions: expected number of dimensions.
+      path: file to read; if its name ends in `.gz`, it is decompressed.
+      dimensions: expected number of dimensions of the array.
+
+    Returns:
+      The array, in the shape that the file declares.
 
     Raises:
-      UserError: the file is not a readable regular file, or not an idx file of bytes with that many dimensions; it
-        declares more than 2 GiB; its content is shorter or longer than declared.
+      UserError: the file is not a readable regular file; it is not an idx file of unsigned bytes with `dimensions`
+        dimensions; it declares an empty array, or more than 2 GiB; its content is shorter or longer than declared.
     """
     check_regular_file(path)
     header = 4 + 4 * dimensions
@@ -54,7 +57,7 @@ def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
 
 
 def _read_at_most(file: io.BufferedIOBase, size: int) -> bytes:
-    """Read up to `size` bytes in blocks, so that a small file that declares a large size takes little memory."""
+    """Read at most `size` bytes from a file, in blocks: a short file does not allocate memory for all of `size`."""
     body = bytearray()
     while len(body) < size and (block := file.read(min(size - len(body), 2**20))):
         body += block
@@ -83,7 +86,9 @@ def _parse_idx_shape(path: Path, head: bytes, dimensions: int) -> tuple[int, ...
 
 
 def read_picture(path: Path) -> UInt8[np.ndarray, "height width"]:
-    """Read an image file as gray levels, 0 to 255; colors are converted to luma, and 16 bits scaled to 8.
+    """Read an image file as 8-bit gray levels, 0 to 255.
+
+    Colors are converted to luma, and 16-bit gray levels are scaled to 8 bits.
 
     Raises:
       UserError: the file is not a readable regular file, not an image, or too large; pixels are not finite.
@@ -114,14 +119,15 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "height width"]:
 
 
 def check_digits(images: np.ndarray, where: str | Path) -> UInt8[np.ndarray, "n 28 28"]:
-    """Convert images to 28x28 gray levels of type uint8.
+    """Validate 28x28 gray images and convert them to uint8.
 
     Args:
-      images: of shape (n, 28, 28) or (n, 28, 28, 1); uint8, or floats in [0, 1], which are rounded.
+      images: array of shape (n, 28, 28) or (n, 28, 28, 1). Floats in [0, 1] are scaled to 0 to 255 and rounded. uint8
+        values are returned unchanged.
       where: source of the images, for error messages.
 
     Raises:
-      UserError: the shape, type or range is another one; pixels are not finite.
+      UserError: the images have another shape, dtype or range; pixels are not finite.
     """
     if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
@@ -140,16 +146,16 @@ def check_digits(images: np.ndarray, where: str | Path) -> UInt8[np.ndarray, "n 
 
 
 def check_labels(labels: np.ndarray, count: int, classes: int, where: str | Path) -> np.ndarray:
-    """Convert labels to int32.
+    """Validate the labels of `count` images and convert them to int32.
 
     Args:
-      labels: of shape (count,), with values from 0 to `classes` - 1.
+      labels: integer array of shape (count,), with values from 0 to `classes - 1`.
       count: number of images.
       classes: number of classes.
       where: source of the labels, for error messages.
 
     Raises:
-      UserError: the number of labels is another one, or a label is out of range.
+      UserError: the shape is not (count,), or a label is out of range.
     """
     if labels.shape != (count,):
         raise UserError(f"{where}: {labels.shape} labels for {count} images: the two files do not belong together")
@@ -162,11 +168,12 @@ def check_labels(labels: np.ndarray, count: int, classes: int, where: str | Path
 
 
 def check_regular_file(path: Path) -> None:
-    """Check that a path is a readable, nonempty regular file; reading a pipe or a device could hang.
+    """Check that a path is a regular file (not a folder, pipe or device) that is readable and not empty.
 
     Raises:
-      UserError: it is not.
+      UserError: the path does not exist, is not a regular file, is not readable, or is empty.
     """
+    # Reading a pipe or a device could block forever.
     try:
         mode = path.stat().st_mode
     except OSError as error:
@@ -185,14 +192,14 @@ def check_regular_file(path: Path) -> None:
 
 
 def check_folder(path: Path, expected: str) -> None:
-    """Check that a path is a readable, nonempty folder.
+    """Check that a path is a folder that is readable and not empty.
 
     Args:
       path: folder to check.
       expected: what the folder should contain, for error messages.
 
     Raises:
-      UserError: it is not.
+      UserError: the path does not exist, is not a folder, is not readable, or is empty.
     """
     if not path.exists():
         raise UserError(f"{path} does not exist: name a folder of {expected}")

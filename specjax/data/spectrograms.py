@@ -1,7 +1,8 @@
-"""Spectrogram files: NumPy archives (.npz) or gray images (.png), with their preset stored as metadata.
+"""Spectrogram files: NumPy archives (.npz) or gray images (.png).
 
-An image has one 16-bit pixel per value, with high frequencies at the top. It can be viewed, edited and inverted to
-sound. A file without metadata needs its preset given by the caller.
+A file stores as metadata the preset that the spectrogram was computed with: transform, mel filters and scale. For a
+file without metadata, the caller must give the preset. An image has one 16-bit pixel per spectrogram value, with high
+frequencies at the top. Images can be edited, read again and converted to sound.
 """
 
 import io
@@ -25,21 +26,22 @@ from specjax.signal.presets import SCALES, Preset
 SUFFIXES = (".npz", ".png")
 CHUNK = "specjax"
 MAX_BYTES = 2**28
-MAX_VALUES = 2**25  # Ten minutes with the preset `picture`.
+MAX_VALUES = 2**25  # About ten minutes of sound with the preset `picture`.
 MAX_SAMPLES = 2**28
 _MAX_GRAY = 65535
-# 16 bits resolve levels finely enough only on a logarithmic scale.
+# The 16 bits of an image resolve quiet sounds only on a logarithmic scale.
 _IMAGE_SCALES = ("log_power", "log1p", "peak_db")
 
 
 class Saved(NamedTuple):
-    """A spectrogram with its metadata.
+    """Spectrogram with the metadata that is stored in its file.
 
     Attributes:
-      values: the spectrogram, in the scale of the preset.
-      preset: how it was computed.
-      samples: length of the wave it was computed from; None if unknown.
-      peak: largest magnitude, for scales that are relative to it; None if unknown.
+      values: spectrogram values in the scale of the preset (`preset.scale`).
+      preset: parameters that the spectrogram was computed with.
+      samples: length in samples of the wave that the spectrogram was computed from; None if unknown.
+      peak: largest magnitude of the spectrogram, needed to undo the scale `peak_db`, which divides by it. None if
+        unknown.
     """
 
     values: Float[np.ndarray, "rows frames"]
@@ -49,22 +51,25 @@ class Saved(NamedTuple):
 
 
 def npz(saved: Saved) -> bytes:
-    """Encode a spectrogram as a NumPy archive."""
+    """Encode a spectrogram and its metadata as the content of a compressed NumPy archive (.npz)."""
     return archive({"values": saved.values, "about": np.array(_encode_metadata(saved))})
 
 
 def archive(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Encode named arrays as a compressed NumPy archive."""
+    """Encode arrays by name as the content of a compressed NumPy archive (.npz)."""
     encoded = io.BytesIO()
     np.savez_compressed(encoded, allow_pickle=False, **arrays)
     return encoded.getvalue()
 
 
 def png(saved: Saved) -> bytes:
-    """Encode a spectrogram as a 16-bit gray PNG image.
+    """Encode a spectrogram and its metadata as the content of a 16-bit gray PNG image.
+
+    Low frequencies are at the bottom. The smallest value becomes black and the largest white; both values are stored in
+    the metadata.
 
     Raises:
-      UserError: the scale of the spectrogram is linear, so that 16 bits would resolve only the loud parts.
+      UserError: the scale of the spectrogram is linear. The 16 bits of a pixel would resolve only the loud parts.
     """
     from PIL import Image, PngImagePlugin
 
@@ -83,16 +88,16 @@ def png(saved: Saved) -> bytes:
 
 
 def read(path: Path, preset: Preset | None = None) -> Saved:
-    """Read a spectrogram file.
+    """Read a spectrogram from a NumPy archive (.npz) or a gray image (.png).
 
     Args:
-      path: file to read; its suffix must be one of `SUFFIXES`.
-      preset: preset of a file without metadata.
+      path: file to read, with the suffix .npz or .png.
+      preset: parameters that the spectrogram was computed with. Needed only for a file without metadata.
 
     Raises:
-      UserError: the file is not a readable regular file of a known format, or too large; there is no preset in the file
-        or the argument, or the two differ; the number of rows or frames does not fit the preset; values are not finite
-        or too large for the scale; the metadata is damaged or inconsistent.
+      UserError: the file is not a readable regular file of a known format, or too large; neither the file nor the
+        caller gives a preset, or they give different ones; the number of rows or frames does not fit the preset; values
+        are not finite or too large for the scale; the metadata is damaged or inconsistent.
     """
     check_regular_file(path)
     suffix = path.suffix.lower()
@@ -111,7 +116,7 @@ def read(path: Path, preset: Preset | None = None) -> Saved:
     max_samples = preset.transform.samples(frames) + preset.frames_multiple * preset.transform.hop_length
     if max_samples > MAX_SAMPLES:
         raise UserError(f"{path} stands for up to {max_samples} samples, expected at most {MAX_SAMPLES}: cut the file")
-    # Trailing frames beyond a multiple of `frames_multiple` were dropped when the file was made.
+    # The number of frames was cut to a multiple of `frames_multiple` when the file was written.
     counts = range(frames, frames + preset.frames_multiple)
     if samples is not None and not (
         type(samples) is int
@@ -128,7 +133,21 @@ def read(path: Path, preset: Preset | None = None) -> Saved:
 
 
 def _decode_gray(path: Path, gray: np.ndarray, metadata: dict[str, Any], preset: Preset) -> np.ndarray:
-    """Convert gray levels in [0, 1] to values of the preset, with the rows in the order of the preset."""
+    """Convert the pixels of an image to spectrogram values.
+
+    Args:
+      path: path of the image, for error messages.
+      gray: gray levels in [0, 1], with high frequencies at the top.
+      metadata: metadata of the image, with the spectrogram values of black (`low`) and white (`high`). Without these
+        entries, and for the scale `peak_db` only, the gray levels are themselves the values.
+      preset: parameters that the spectrogram was computed with.
+
+    Returns:
+      Values in the scale of the preset. The first row is the highest frequency if `preset.top_first`, else the lowest.
+
+    Raises:
+      UserError: `low` and `high` are missing and the scale is not `peak_db`, or they are not numbers.
+    """
     if "low" in metadata:
         low, high = (_get_number(path, metadata, name) for name in ("low", "high"))
         gray = low + gray * (high - low)
@@ -182,16 +201,16 @@ def _read_npz(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
 
 
 def _read_array(path: Path, archive: zipfile.ZipFile, name: str, kinds: str) -> np.ndarray:
-    """Read an array from an archive, after checking its header against the size of the archive member.
+    """Read one array from a NumPy archive, after checking its header before memory is allocated.
 
     Args:
       path: path of the archive, for error messages.
       archive: open archive.
       name: name of the array.
-      kinds: accepted kinds of dtype, as letters of `numpy.dtype.kind`.
+      kinds: accepted kinds of dtype, as letters of `numpy.dtype.kind`: "iuf" for numbers, "U" for text.
 
     Raises:
-      UserError: the array has another kind, or its header declares more bytes than the member has.
+      UserError: the dtype is of another kind, or the header declares more bytes than the archive contains.
     """
     size = archive.getinfo(f"{name}.npy").file_size
     with archive.open(f"{name}.npy") as file:
@@ -208,7 +227,14 @@ def _read_array(path: Path, archive: zipfile.ZipFile, name: str, kinds: str) -> 
 
 
 def _read_png(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
-    """Read the gray levels, scaled to [0, 1], and the metadata of an image."""
+    """Read a gray image.
+
+    Returns:
+      Gray levels in [0, 1] of shape (height, width), and the metadata of the spectrogram (empty if there is none).
+
+    Raises:
+      UserError: the file is not a readable image, is too large or has colors; the metadata is damaged.
+    """
     from PIL import Image
 
     try:

@@ -1,1 +1,1 @@
-"""Training engine: trains any task. It knows a task only through the protocol in `engine.task`."""
+"""Training engine for any task. It uses a task only through the interface in `engine.task`."""

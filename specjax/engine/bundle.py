@@ -1,7 +1,8 @@
-"""Exported model bundles: a folder of safetensors files and a JSON card, usable without a data set, on any device.
+"""Exported model bundles, each a folder of safetensors files and a JSON file that describes them (the card).
 
-A bundle may come from an untrusted source. Nothing in it is executed. Every name, size and shape is checked against
-the card, and against the network that the card describes, before a tensor is used.
+Inference from a bundle needs no data set and works on any device. A bundle may come from an untrusted source. Nothing
+in it is executed. Before a tensor is used, its name, size and shape are checked against the card, and against the
+network that the card describes.
 """
 
 import hashlib
@@ -26,11 +27,11 @@ Tree = Any
 
 
 class Bundle(NamedTuple):
-    """An opened bundle.
+    """An opened bundle, which is a model exported for inference.
 
-    task: name of the task that was trained, `paper/task`.
-    parts: named parts; `tensors` of each is a dict of arrays by path.
-    about: metadata about how the parts were trained.
+    task: name of the task that trained the parts, in the form `paper/task`.
+    parts: parts, such as networks, by name. The `tensors` of each part are a flat dict of arrays by path.
+    about: metadata of the training, such as the step and the library versions.
     """
 
     task: str
@@ -39,13 +40,15 @@ class Bundle(NamedTuple):
 
 
 def save(folder: Path, task: str, parts: dict[str, Part], about: dict[str, Any]) -> None:
-    """Write a bundle. A failed write leaves nothing behind.
+    """Write a bundle, which is a model exported for inference: a safetensors file for each part, and a JSON file.
+
+    If writing fails, no files are left behind.
 
     Args:
       folder: folder of the bundle; it must not exist yet.
-      task: name of the task, `paper/task`.
-      parts: named parts, each with a tree of arrays.
-      about: metadata about how the parts were trained; must be JSON-serializable.
+      task: name of the task that trained the parts, in the form `paper/task`.
+      parts: parts, such as networks, by name. The `tensors` of each part are any pytree of arrays.
+      about: metadata of the training, such as the step and the library versions; must be JSON-serializable.
 
     Raises:
       UserError: `folder` exists or cannot be written.
@@ -71,10 +74,10 @@ def save(folder: Path, task: str, parts: dict[str, Part], about: dict[str, Any])
 
 
 def load(folder: Path) -> Bundle:
-    """Open a bundle, checking file sizes and checksums.
+    """Open a bundle (a model exported for inference), after checking the sizes and checksums of its files.
 
     Raises:
-      UserError: `folder` is not a bundle, is of another format, is damaged, or exceeds the size limits.
+      UserError: `folder` is not a bundle, has another format version, is damaged, or exceeds the size limits.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder: name a bundle made by `specjax export`")
@@ -97,12 +100,12 @@ def load(folder: Path) -> Bundle:
 
 
 def unflatten(part: Part, abstract: Tree, where: str) -> Tree:
-    """Arrange a loaded part's tensors as the tree `abstract`, checking each tensor.
+    """Arrange the tensors of a loaded part in the structure of the tree `abstract`, after checking each tensor.
 
     Args:
-      part: part of an opened bundle, its tensors by path.
+      part: part of an opened bundle, with its tensors as a flat dict of arrays by path.
       abstract: tree of expected shapes and dtypes, computed by the task's own code.
-      where: name of the bundle in error messages.
+      where: name of the bundle, for error messages.
 
     Raises:
       UserError: a tensor is missing, unexpected, of another shape or dtype, or not finite.
@@ -129,15 +132,26 @@ def unflatten(part: Part, abstract: Tree, where: str) -> Tree:
 
 
 def flatten(tree: Tree) -> dict[str, Any]:
-    """Flatten a tree to a dict of leaves by path; the names along a path are joined by slashes."""
+    """Flatten a tree to a flat dict of leaves by path, such as `encoder/conv/kernel`."""
     return {_format_path(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
 
 
 def _format_path(path: tuple[Any, ...]) -> str:
+    """Format the path of a leaf, with its components joined by slashes."""
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 def _load_part(folder: Path, name: str, entry: dict[str, Any]) -> Part:
+    """Read one part of a bundle, such as a network, after checking its name, size and checksum.
+
+    Args:
+      folder: folder of the bundle.
+      name: name of the part.
+      entry: entry of the part in the JSON file of the bundle, with the keys `sha256` and `card`.
+
+    Raises:
+      UserError: the part is missing, damaged, too large, or has no card.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -166,5 +180,6 @@ def _load_part(folder: Path, name: str, entry: dict[str, Any]) -> Part:
 
 
 def _sha256(file: Path) -> str:
+    """Return the SHA-256 digest of a file, as hexadecimal text."""
     with open(file, "rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,11 +1,12 @@
-"""Checkpoints whose every array is verified by a digest when it is restored.
+"""Checkpoints whose arrays are verified by digests when they are restored.
 
-Orbax writes checkpoints asynchronously and atomically. But a flipped bit in its files is restored as a wrong number
-without an error. So each checkpoint also holds a digest of every leaf, computed on device, and a restored checkpoint is
-used only if its digests match. A damaged checkpoint is moved aside and the reason is logged; then the previous one is
-tried.
+Orbax writes checkpoints asynchronously and atomically, but it does not detect corrupted files: a flipped bit is
+restored as a wrong number without an error. Each checkpoint therefore also stores a digest (hash) of every leaf,
+computed on device, and a restored checkpoint is used only if its digests match. A damaged checkpoint is moved to
+another folder and the reason is logged. Then the previous checkpoint is tried.
 
-Leaves are saved by their paths alone: they can be restored into a tree of other containers that holds the same arrays.
+Leaves are identified by their paths alone. They can be restored into any tree that has the same paths, even if its
+containers are of other types.
 """
 
 import hashlib
@@ -30,14 +31,14 @@ log = logging.getLogger("specjax")
 
 
 class BadCheckpoint(Exception):
-    """A checkpoint on disk must not be used; the message says why."""
+    """Raised when a checkpoint on disk is damaged and must not be used. The message says what is wrong."""
 
 
-@jax.jit  # parameters, moments and averages have the same shapes: each shape is traced only once
+@jax.jit  # traced once per shape; parameters, optimizer moments and averages share their shapes
 def leaf_digest(x: Array) -> UInt32[Array, "2"]:
-    """Compute a 64-bit digest of the bits of an array and of their order.
+    """Compute a 64-bit digest of an array, as two 32-bit words.
 
-    It is made of integer sums, so it is equal for any sharding.
+    It depends on the bits of all elements and on their order, but not on the sharding, because it is a sum of integers.
     """
     bits = _to_uint32(x).reshape(-1)
     index = jnp.arange(bits.size, dtype=jnp.uint32)
@@ -46,20 +47,27 @@ def leaf_digest(x: Array) -> UInt32[Array, "2"]:
 
 
 def digests(tree: Tree) -> dict[str, str]:
-    """Compute the digest of every leaf, as hexadecimal text by the leaf's path."""
+    """Compute the digest of every leaf of a tree of JAX arrays.
+
+    Returns:
+      Digests by leaf path, each as 16 hexadecimal digits.
+    """
     pairs = jax.device_get(_digest_leaves(leaves_by_path(tree)))
     return {path: f"{int(pair[0]):08x}{int(pair[1]):08x}" for path, pair in pairs.items()}
 
 
 class Checkpoints:
-    """Checkpoints of one run. All processes call every method; process 0 writes whatever is not an array."""
+    """Checkpoints of one run.
+
+    With several processes, every process must call every method. Only process 0 writes the parts that are not arrays.
+    """
 
     def __init__(self, folder: epath.PathLike, keep: int = 3) -> None:
-        """Open a folder of checkpoints, made if necessary.
+        """Open a folder of checkpoints, creating it if necessary.
 
         Args:
-          folder: the folder; checkpoint `step` is its subfolder of that number.
-          keep: number of newest checkpoints to keep.
+          folder: the folder. The checkpoint of step N is its subfolder `N`.
+          keep: number of newest checkpoints to keep; older ones are deleted.
         """
         self._folder = epath.Path(folder)
         self._keep = keep
@@ -75,19 +83,19 @@ class Checkpoints:
         return ocp.CheckpointManager(self._folder.resolve(), options=options)
 
     def steps(self) -> list[int]:
-        """List the steps of the finished checkpoints, oldest first. Their digests are not checked."""
+        """Return the steps of all completely written checkpoints, in ascending order. Their digests are not checked."""
         return sorted(self._manager.all_steps())
 
     def save(self, step: int, state: Tree, metadata: dict[str, Any]) -> None:
-        """Start writing a checkpoint, and return as soon as `state` is copied off the device.
+        """Start writing a checkpoint in the background, and return as soon as `state` is copied off the device.
 
         Args:
-          step: number of updates attempted so far.
+          step: number of updates so far, including skipped ones.
           state: tree of arrays.
-          metadata: how the checkpoint was made; must be JSON-serializable.
+          metadata: information on how the state was made, such as the config; must be JSON-serializable.
 
         Raises:
-          UserError: this save, or an earlier one that ran in the background, failed.
+          UserError: this save failed, or an earlier one failed in the background.
         """
         record = {"step": step, "metadata": metadata, "shapes": leaf_shapes(state), "digests": digests(state)}
         record["seal"] = _digest_record(record)
@@ -102,17 +110,17 @@ class Checkpoints:
         self._saving = True
 
     def check(self) -> None:
-        """Check a save that ran in the background. This is free unless one has just ended.
+        """Raise an error if a background save has ended and failed. While a save is still running, return at once.
 
         Raises:
           UserError: the save failed.
         """
-        # Orbax's `check_for_errors` reports an error only once, and Orbax's own thread has consumed that report.
+        # Orbax's `check_for_errors` reports an error only once, and a thread of Orbax has already consumed that report.
         if self._saving and not self._manager.is_saving_in_progress():
             self.wait()
 
     def wait(self) -> None:
-        """Block until the save that runs in the background is on disk.
+        """Block until the background save, if there is one, is on disk.
 
         Raises:
           UserError: the save failed.
@@ -122,7 +130,7 @@ class Checkpoints:
             self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Release Orbax's threads. Errors are only logged."""
+        """Stop Orbax's threads. Errors are logged and not raised."""
         try:
             self._manager.close()
         except Exception as error:  # a failed save was already reported; an error here must not hide that one
@@ -130,7 +138,7 @@ class Checkpoints:
 
     @contextmanager
     def _convert_write_errors(self) -> Iterator[None]:
-        """Turn any error into a `UserError` that says how to continue."""
+        """Context manager that converts any exception to a `UserError`, whose message says how to continue."""
         try:
             yield
         except Exception as error:
@@ -143,14 +151,16 @@ class Checkpoints:
         """Restore the newest checkpoint whose digests match.
 
         Args:
-          abstract: tree of the expected shapes, dtypes and shardings.
-          reject_damaged: move damaged checkpoints to the folder `*_rejected`; otherwise nothing on disk changes.
+          abstract: tree of `jax.ShapeDtypeStruct`s with the expected shapes, dtypes and shardings.
+          reject_damaged: whether to move damaged checkpoints to a sibling folder whose name ends in `_rejected`. If
+            False, nothing on disk changes.
 
         Returns:
           Step, state and metadata; None if there is no checkpoint.
 
         Raises:
-          UserError: there are checkpoints but none is intact, or they belong to another architecture.
+          UserError: there are checkpoints but none is intact; or the paths, shapes or dtypes in a checkpoint differ
+            from those of `abstract`.
         """
         steps = self.steps()
         for step in reversed(steps):
@@ -170,11 +180,16 @@ class Checkpoints:
         return None
 
     def restore(self, step: int, abstract: Tree) -> tuple[Tree, dict[str, Any]]:
-        """Restore state and metadata of one checkpoint.
+        """Restore one checkpoint, and return its state and metadata.
+
+        Args:
+          step: step of the checkpoint.
+          abstract: tree of `jax.ShapeDtypeStruct`s with the expected shapes, dtypes and shardings.
 
         Raises:
-          BadCheckpoint: the checkpoint is unreadable, or it is not what was saved.
-          UserError: the checkpoint belongs to another architecture; the message names the leaves that differ.
+          BadCheckpoint: the checkpoint is unreadable, or its content differs from what was saved.
+          UserError: paths, shapes or dtypes in the checkpoint differ from those of `abstract`; the message names the
+            leaves.
         """
         try:
             record = self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))["record"]
@@ -206,10 +221,14 @@ class Checkpoints:
 
     @property
     def _rejected_folder(self) -> epath.Path:
+        """Folder to which damaged checkpoints are moved."""
         return self._folder.parent / (self._folder.name + "_rejected")
 
     def _reject(self, step: int) -> None:
-        """Move a damaged checkpoint out of the folder, because Orbax does not save at or below an existing step."""
+        """Move a damaged checkpoint to the folder of rejected ones.
+
+        It must leave the folder because Orbax does not save at a step that is less than or equal to an existing one.
+        """
         if jax.process_index() == 0:
             self._rejected_folder.mkdir(parents=True, exist_ok=True)
             destination = self._rejected_folder / str(step)
@@ -224,10 +243,15 @@ class Checkpoints:
         self._manager = self._open()
 
     def _check_architecture(self, step: int, saved: dict[str, str], expected: dict[str, str]) -> None:
-        """Compare dtypes and shapes of saved and expected leaves, as texts by path.
+        """Check that the saved leaves have the expected paths, dtypes and shapes.
+
+        Args:
+          step: step of the checkpoint, for the error message.
+          saved: dtype and shape of each saved leaf, as text such as `float32[3, 4]` by leaf path.
+          expected: dtype and shape of each expected leaf, in the same form.
 
         Raises:
-          UserError: they differ.
+          UserError: they differ; the message names up to three leaves.
         """
         differences = [
             f"{path}: saved {saved.get(path, 'absent')}, configured {expected.get(path, 'absent')}"
@@ -242,27 +266,34 @@ class Checkpoints:
 
 
 def leaves_by_path(tree: Tree) -> dict[str, Any]:
-    """Flatten a tree to a dict of leaves by path, in the order of the tree."""
+    """Flatten a tree to a dict of leaves by path, in the order of the leaves.
+
+    Paths are formatted by `jax.tree_util.keystr`, as in `.params['dense']['kernel']`.
+    """
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
 
 
 def leaf_shapes(tree: Tree) -> dict[str, str]:
-    """Describe dtype and shape of every leaf, as text such as `float32[3, 4]` by the leaf's path."""
+    """Return the dtype and shape of every leaf of a tree, as text such as `float32[3, 4]` by leaf path."""
     return {path: f"{x.dtype}{list(x.shape)}" for path, x in leaves_by_path(tree).items()}
 
 
 def _digest_record(record: dict[str, Any]) -> str:
-    """Compute the SHA-256 of a record's JSON text."""
+    """Return the SHA-256 digest of a record, as hexadecimal text.
+
+    A record is the JSON file of a checkpoint: its step, its metadata, and the shape and digest of every leaf.
+    """
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 @jax.jit
 def _digest_leaves(tree: Tree) -> Tree:
+    """Compute the digest of every leaf of a tree, in a tree of the same structure."""
     return jax.tree.map(leaf_digest, tree)
 
 
 def _to_uint32(x: Array) -> UInt32[Array, "..."]:
-    """Reinterpret the bits of each element as an unsigned integer, widened to 32 bits."""
+    """Reinterpret the bits of each element as an unsigned integer of the same size, and convert it to 32 bits."""
     if x.dtype == jnp.bool_:
         return x.astype(jnp.uint32)
     unsigned = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}
@@ -277,6 +308,6 @@ def _mix_bits(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
 
 
 def _summarize(error: Exception) -> str:
-    """Return the type and first line of an error; the middle of a long line is cut, as both ends tell the most."""
+    """Return the type and the first line of an error. A line longer than 240 characters loses its middle part."""
     line = str(error).splitlines()[0] if str(error) else ""
     return f"{type(error).__name__}: {line if len(line) <= 240 else f'{line[:80]} ... {line[-150:]}'}"

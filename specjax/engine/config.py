@@ -1,4 +1,4 @@
-"""Settings of a training run: its number of steps, and how often the host evaluates, samples and saves."""
+"""Settings of a training run, such as its number of steps and the intervals between checkpoints."""
 
 from dataclasses import dataclass
 
@@ -6,14 +6,16 @@ import numpy as np
 
 from specjax.engine.live.value import Value
 
-INTERVALS = ("eval_every", "sample_every", "checkpoint_every")
+INTERVALS = ("eval_every", "sample_every", "checkpoint_every")  # may also be changed while training runs
 
 
 def parse_interval(text: str) -> Value:
-    """Parse a number of steps between two events; 0 switches the event off.
+    """Parse an interval, which is a number of steps between two events such as evaluations, to a float32 scalar.
+
+    An interval of 0 switches the event off.
 
     Raises:
-      ValueError: `text` is not a number of steps.
+      ValueError: `text` is not an integer of at least 0.
     """
     if not text.isdecimal():
         raise ValueError(f"{text!r} is not a number of steps, expected an integer of at least 0")
@@ -22,18 +24,23 @@ def parse_interval(text: str) -> Value:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of a training run. `*_every` are in steps; 0 switches the event off.
+    """Settings of a training run.
 
     steps: number of updates.
     batch_size: training examples per update, over all devices.
-    seed: seed of all random numbers and of the order of examples.
-    steps_per_dispatch: updates per call to the devices; 0 chooses 1 on CPU, where convolutions inside a loop are slow,
-      and 32 on accelerators.
+    seed: seed of all random numbers and of the order of the examples.
+    steps_per_dispatch: updates per call of the compiled program. 0 chooses 1 on CPU, where convolutions inside a loop
+      are slow, and 32 on accelerators.
+    log_every: steps between two log entries, at least 1.
+    eval_every: steps between two evaluations on held-out examples; 0 switches evaluation off.
     eval_examples: number of held-out examples evaluated during training; 0 means all.
     eval_batch: held-out examples per evaluation batch.
+    sample_every: steps between two samples (pictures and sounds); 0 means only after the last step.
+    checkpoint_every: steps between two checkpoints; 0 means only when training ends.
     keep_checkpoints: number of newest checkpoints to keep.
-    max_skipped: stop the run after this many skipped updates in a row; an update is skipped if it is not finite.
-    profile: (first, last) step to trace with the profiler; (0, 0) switches it off.
+    max_skipped: number of consecutive skipped updates after which the run stops with an error. An update is skipped if
+      a value in it is not finite.
+    profile: first and last step to trace with the profiler; (0, 0) switches it off.
 
     Raises:
       ValueError: a setting is out of range.

@@ -1,4 +1,4 @@
-"""Conversion of runs and bundles of version 0.1, which used other names."""
+"""Conversion of runs and bundles that version 0.1 of specjax wrote, which used other names."""
 
 import json
 from collections.abc import Container, Iterable, Mapping
@@ -15,9 +15,9 @@ _STATE_FIELDS = {".optimiser": ".opt_state", ".statistics": ".batch_stats", ".av
 
 
 def upgrade_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert a config of version 0.1 to the current names; a current config is returned unchanged.
+    """Convert a config of version 0.1 to the current names. A current config is returned unchanged.
 
-    Version 0.1 named the task `wing`, the loss weights `weights`, the other settings of the losses `loss`, and the
+    Version 0.1 called the task `wing`, the loss weights `weights`, the other settings of the losses `loss`, and the
     optimizer `optimiser`.
     """
     values = dict(config)
@@ -36,35 +36,44 @@ def upgrade_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def saved_names(saved: Iterable[str], expected: Container[str]) -> dict[str, str]:
-    """Map the current path of each saved leaf to the path that it was saved under.
+    """Map the current path of each saved leaf to its path in a checkpoint, which version 0.1 may have written.
 
-    Version 0.1 always kept a moving average. It is left out if `expected` has none.
+    Version 0.1 named some leaves differently. It always saved a moving average of the parameters, whose leaves are
+    omitted unless `expected` contains them.
 
     Args:
-      saved: paths of the leaves of a checkpoint.
-      expected: paths of the leaves to restore.
+      saved: paths of the leaves in the checkpoint.
+      expected: current paths of the leaves to restore.
     """
     names = {_upgrade_leaf_path(name): name for name in saved}
     return {path: name for path, name in names.items() if path in expected or _EMA not in path}
 
 
 def default_leaves(expected: Mapping[str, Any], saved: Container[str]) -> dict[str, Array]:
-    """Create the leaves that version 0.1 did not save, at their initial values.
+    """Create the leaves that a checkpoint of version 0.1 lacks: the counters `nonfinite_leaf`, initially -1.
 
     Args:
-      expected: abstract leaves to restore, with shardings, by path.
-      saved: current paths of the saved leaves.
+      expected: leaves to restore, as `jax.ShapeDtypeStruct`s with shardings, by current path.
+      saved: current paths of the leaves in the checkpoint.
+
+    Returns:
+      The missing leaves by current path.
     """
     missing = {path: x for path, x in expected.items() if path.endswith(".nonfinite_leaf") and path not in saved}
     return {path: jax.device_put(jnp.full(x.shape, -1, x.dtype), x.sharding) for path, x in missing.items()}
 
 
 def dropped_leaves(saved: Mapping[str, str], expected: Container[str]) -> dict[str, jax.ShapeDtypeStruct]:
-    """Describe the saved leaves that are not needed. Orbax must restore them too, because it restores all or nothing.
+    """Describe the leaves in a checkpoint that are not needed.
+
+    They must be restored too, because Orbax restores either all leaves of a checkpoint or none.
 
     Args:
-      saved: dtype and shape of each saved leaf, as text such as `float32[3, 4]` by path.
-      expected: saved paths of the leaves to restore.
+      saved: dtype and shape of each leaf in the checkpoint, as text such as `float32[3, 4]` by path.
+      expected: paths in the checkpoint of the leaves that are needed.
+
+    Returns:
+      Shapes and dtypes by path in the checkpoint, with a sharding on one local device.
     """
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     dropped = {}
@@ -76,14 +85,17 @@ def dropped_leaves(saved: Mapping[str, str], expected: Container[str]) -> dict[s
 
 
 def _upgrade_leaf_path(path: str) -> str:
-    """Replace the field names of version 0.1 in a leaf's path."""
+    """Replace the field names of version 0.1 in the path of a leaf by the current ones."""
     for old, new in _STATE_FIELDS.items():
         path = path.replace(f"{old}[", f"{new}[").replace(f"{old}.", f"{new}.")
     return path
 
 
 def upgrade_card(card: Any, format_: str) -> Any:
-    """Convert a bundle's card of version 0.1 to the current names and to `format_`; return anything else unchanged."""
+    """Convert the card (JSON description) of a bundle of version 0.1 to the current names.
+
+    The format of the converted card is set to `format_`. Any other value is returned unchanged.
+    """
     if not isinstance(card, dict) or card.get("format") != _BUNDLE_FORMAT or not isinstance(card.get("parts"), dict):
         return card
     parts = {name: _upgrade_part(part) for name, part in card["parts"].items()}
@@ -92,6 +104,7 @@ def upgrade_card(card: Any, format_: str) -> Any:
 
 
 def _upgrade_part(part: Any) -> Any:
+    """Convert the entry of one part in the card of a bundle; an unexpected value is returned unchanged."""
     if not isinstance(part, dict) or not isinstance(part.get("card"), dict):
         return part
     return {**part, "card": upgrade_config(part["card"])}

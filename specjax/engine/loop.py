@@ -1,7 +1,8 @@
-"""The training loop on the host: dispatch updates, log, evaluate, sample and save.
+"""The training loop on the host: dispatches updates, logs, evaluates, samples and saves.
 
-A resumed run ends with the same bits as one that was never stopped, because everything random or ordered is a pure
-function of (seed, stream, step) and a change of live values is durable before it is used.
+A resumed run ends with the same bits as an uninterrupted one, for two reasons. Random numbers and the order of the
+examples are pure functions of (seed, stream name, step). A setting that a user changes while training runs is flushed
+to disk before it is used.
 """
 
 import logging
@@ -29,22 +30,27 @@ from specjax.engine.report.writer import NullWriter, Writer
 from specjax.engine.task import Data, Task, Tree
 from specjax.engine.workdir import StopRequest
 
-FROZEN = "frozen"  # key of the frozen inputs' digests in a checkpoint's metadata
-MAX_LISTED = 16  # longer vectors among the metrics are logged as their mean only
+FROZEN = "frozen"  # key, in a checkpoint's metadata, of the digests of the frozen inputs
+MAX_LISTED = 16  # a metric that is a longer vector is logged only as its mean
 
 log = logging.getLogger("specjax")
 
 
 def train(task: Task, config: TrainConfig, workdir: Path, metadata: dict[str, Any], stop: StopRequest) -> Run:
-    """Train `task` to `config.steps`, from the newest intact checkpoint in `workdir` if there is one.
+    """Train `task` until step `config.steps`, resuming from the newest intact checkpoint in `workdir` if there is one.
 
     Args:
-      metadata: written into each checkpoint (versions, and the run's `config`, which is also written to config.json).
-      stop: asked between dispatches; once it says so, the state is saved and training ends.
+      workdir: folder of the run.
+      metadata: entries to store in each checkpoint, such as library versions. The entry `config` is also written to
+        `config.json`.
+      stop: checked before each call of the compiled update program. When it asks to stop, training saves and ends.
+
+    Returns:
+      The final run. It is also on disk.
 
     Raises:
-      UserError: the examples, the batch size or a checkpoint cannot be used; a frozen input is not the one the run
-        began with; too many updates in a row were not finite; the disk is full.
+      UserError: the examples, the batch size or a checkpoint cannot be used; a frozen input differs from the one with
+        which the run began; too many consecutive updates were not finite; or the workdir cannot be written.
     """
     mesh = program.mesh_of(task)
     sharding.check_batch(mesh, config.batch_size)
@@ -67,7 +73,7 @@ def train(task: Task, config: TrainConfig, workdir: Path, metadata: dict[str, An
 
 
 class _Host:
-    """Dispatches updates, and does what is due between them."""
+    """Host side of the training loop: dispatches updates, and logs, evaluates, samples and saves between dispatches."""
 
     def __init__(
         self,
@@ -86,7 +92,7 @@ class _Host:
         self._checkpoints, self._writer = checkpoints, writer
         self._data, self._frozen = data, frozen
         self._train_inputs = program.place(data.train, frozen, task, mesh)
-        self._held_out_inputs: Inputs | None = None  # placed when first evaluated
+        self._held_out_inputs: Inputs | None = None  # placed on the devices at the first evaluation
         self._run, self._first_step = run, int(run.step)
         self._saved = self._first_step if checkpoints.steps() else -1
         self._progress = Progress(config.steps, config.batch_size, self._first_step)
@@ -97,7 +103,7 @@ class _Host:
         self._pending: tuple[int, int, Outputs] | None = None
 
     def train(self, stop: StopRequest) -> Run:
-        """Dispatch until the last step or a request to stop; the state is on disk when this returns."""
+        """Run updates until the last step or until `stop` asks to stop. The final state is then on disk."""
         steps, step = self._config.steps, self._first_step
         per_dispatch = self._config.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 32)
         live_values = LiveValues(self._task.live_values(steps), self._mesh)
@@ -121,7 +127,7 @@ class _Host:
         return self._run
 
     def _get_compiled_update(self, live: Mapping[str, Array], steps: int) -> Update:
-        """Return the compiled training program for `steps` updates per call and this set of live values."""
+        """Return the training program compiled for `steps` updates per call and for the names in `live`."""
         key = (steps, frozenset(live))
         if key not in self._updates:
             with self._progress.measure("compile"):
@@ -131,7 +137,17 @@ class _Host:
         return self._updates[key]
 
     def _settle(self, last: bool = False) -> None:
-        """Log the previous dispatch: by now its outputs are ready, and the devices are busy with the next."""
+        """Log the outputs of the latest dispatch if that is not done yet, and check them for skipped updates.
+
+        A dispatch is one call of the compiled update program. The training loop calls this method when it has queued
+        the next dispatch, so that the devices work while the host logs.
+
+        Args:
+          last: whether training ends now; the progress line is then printed in any case.
+
+        Raises:
+          UserError: too many consecutive updates were skipped.
+        """
         if self._pending is None:
             return
         begin, end, outputs = self._pending
@@ -153,7 +169,15 @@ class _Host:
         self._stop_if_unhealthy(outputs, end)
 
     def _stop_if_unhealthy(self, outputs: Outputs, step: int) -> None:
-        """Raise an error naming each network whose last `max_skipped` updates were all skipped."""
+        """Raise an error if the latest `max_skipped` updates of any network were all skipped.
+
+        Args:
+          outputs: outputs of a dispatch.
+          step: number of updates at the end of that dispatch.
+
+        Raises:
+          UserError: updates were skipped; the message names each such network, the cause and the examples.
+        """
         limit = self._config.max_skipped
         causes = []
         for network, health in outputs.health.items():
@@ -173,13 +197,26 @@ class _Host:
         )
 
     def _describe_cause(self, network: str, leaf: int) -> str:
-        """Describe where the latest update of `network` went wrong."""
+        """Describe where the latest update of a network was not finite.
+
+        Args:
+          network: path of the network in the state.
+          leaf: index of the first gradient leaf that was not finite; -1 if all gradients were finite.
+        """
         params = train_state.networks(self._run.state)[network].params
         paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_flatten_with_path(params)[0]]
         return f"first in the gradient of {paths[leaf]}" if leaf >= 0 else "in the loss or the step"
 
     def _do_what_is_due(self, before: int, step: int) -> None:
-        """Evaluate, sample and save as the intervals say, between updates `before` and `step`."""
+        """Evaluate, sample and save if a dispatch reached a multiple of the respective interval.
+
+        A dispatch is one call of the compiled update program. After the last step, sampling always takes place, and
+        evaluation does if its interval is not 0.
+
+        Args:
+          before: number of updates before the dispatch.
+          step: number of updates after the dispatch.
+        """
         last = step == self._config.steps
         every = {name: self._find_interval(name, before) for name in INTERVALS}
         evaluating = every["eval_every"] and (_is_due(before, step, every["eval_every"]) or last)
@@ -211,7 +248,10 @@ class _Host:
         )
 
     def _find_interval(self, name: str, step: int) -> int:
-        """Return the current value of an interval such as `eval_every`, in steps, with live changes applied."""
+        """Return the interval `name`, such as `eval_every`, that applies at update `step`, in steps.
+
+        It is the interval in the config unless the user has changed it while training runs.
+        """
         changed = find_value(self._changes.history, name, step)
         return getattr(self._config, name) if changed is None else int(changed)
 
@@ -230,10 +270,10 @@ class _Host:
 
 
 def restore_run(task: Task, config: TrainConfig, workdir: Path) -> Run:
-    """Restore the newest intact state in `workdir`. Nothing on disk changes.
+    """Restore the newest intact checkpoint in `workdir`, without changing anything on disk.
 
     Raises:
-      UserError: there is none.
+      UserError: there is no intact checkpoint, or its arrays do not match those of the task.
     """
     folder = workdir.resolve() / "checkpoints"
     if not folder.is_dir():
@@ -248,6 +288,12 @@ def restore_run(task: Task, config: TrainConfig, workdir: Path) -> Run:
 def _restore_or_init(
     task: Task, config: TrainConfig, checkpoints: Checkpoints, metadata: dict[str, Any], mesh: jax.sharding.Mesh
 ) -> Run:
+    """Restore the newest intact checkpoint, or create a run at step 0 if there is no checkpoint.
+
+    Raises:
+      UserError: no checkpoint is intact, its arrays do not match those of the task, or the frozen inputs differ from
+        those with which the run began.
+    """
     restored = checkpoints.restore_newest(program.abstract_run(task, mesh))
     if restored is None:
         return program.init(task, config, mesh)
@@ -263,7 +309,11 @@ def _restore_or_init(
 
 
 def _to_scalars(metrics: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Convert metrics to scalars: the mean of each, and each entry of short vectors by its index."""
+    """Convert metrics to scalars for the log.
+
+    Each metric `name` gives its mean, called `name`. A vector of at most `MAX_LISTED` entries also gives each entry i,
+    called `name/i`.
+    """
     scalars = {name: float(np.mean(value)) for name, value in metrics.items()}
     for name, value in metrics.items():
         if value.ndim == 1 and len(value) <= MAX_LISTED:
@@ -272,5 +322,5 @@ def _to_scalars(metrics: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 
 def _is_due(before: int, now: int, every: int) -> bool:
-    """Return whether a multiple of `every` lies in (before, now]."""
+    """Return whether a multiple of `every` lies in the interval (before, now]; False if `every` is 0."""
     return every > 0 and before // every < now // every

@@ -1,6 +1,7 @@
-"""The compiled programs: initialization, training updates, and evaluation of held-out examples.
+"""Compiled programs: initialization, training updates, and evaluation on held-out examples.
 
-Everything random or ordered is a pure function of (seed, stream, step), so a `Run` is all that a checkpoint holds.
+Random numbers and the order of the examples are pure functions of (seed, stream name, step). A checkpoint therefore
+needs no random-number state: its arrays are those of a `Run`.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,21 +22,33 @@ from specjax.engine.task import Data, Examples, Metrics, State, Task, Tree
 
 
 class Run(NamedTuple):
-    """Content of a checkpoint: the number of updates attempted so far, and the task's state."""
+    """State of a training run, as saved in a checkpoint.
+
+    step: number of updates so far, including updates that were skipped because a value was not finite.
+    state: training state of the task.
+    """
 
     step: Int[Array, ""]
     state: State
 
 
 class Inputs(NamedTuple):
-    """Read-only inputs of every update: the training examples and the frozen inputs, on the devices."""
+    """Read-only inputs of training or evaluation, on the devices.
+
+    examples: all training examples, or all held-out examples.
+    frozen: inputs of the task that are not optimized.
+    """
 
     examples: Examples
     frozen: Tree
 
 
 class Outputs(NamedTuple):
-    """Metrics of each update, and the counters of skipped updates after it, stacked along the first axis."""
+    """Outputs of one or more updates, each array stacked along a leading axis of updates.
+
+    metrics: metrics of the updates, by name.
+    health: counters of skipped updates after each update, by the path of the network in the state.
+    """
 
     metrics: Metrics
     health: dict[str, train_state.Health]
@@ -47,24 +60,30 @@ Update = Callable[[Run, Inputs, Mapping[str, Array]], tuple[Run, Outputs]]
 def mesh_of(task: Task) -> Mesh:
     """Make the device mesh for a task: all devices, with axes `ensemble` and `data`.
 
-    The size of `ensemble` is the greatest common divisor of the number of devices and the number of the task's models.
+    The size of `ensemble` is the greatest common divisor of the number of devices and the number of models in the task.
     """
     return sharding.make_mesh(gcd(task.models, jax.device_count()))
 
 
 def place(examples: Examples, frozen: Tree, task: Task, mesh: Mesh) -> Inputs:
-    """Copy examples and frozen inputs from the host to the devices, sharded as the task says."""
+    """Copy examples and frozen inputs from the host to the devices, with the shardings of the task.
+
+    Examples are sharded by `task.shardings.examples`. Frozen inputs are replicated on every device.
+    """
     return Inputs(sharding.place(examples, mesh, task.shardings.examples), sharding.place(frozen, mesh))
 
 
 def init(task: Task, config: TrainConfig, mesh: Mesh) -> Run:
-    """Initialize a run at step 0."""
+    """Create a run at step 0, with the initial state of the task on the devices."""
     shardings = _run_shardings(task, mesh)
     return jax.jit(partial(_init, task), out_shardings=shardings)(order.stream(config.seed, "init"))
 
 
 def abstract_run(task: Task, mesh: Mesh) -> Run:
-    """Return shapes, dtypes and shardings of a run without computing it; a checkpoint is restored into these."""
+    """Return a `Run` of `jax.ShapeDtypeStruct`s with shapes, dtypes and shardings, without computing any array.
+
+    A checkpoint is restored into this structure.
+    """
     shapes = jax.eval_shape(partial(_init, task), jax.random.key(0))
     shardings = sharding.broadcast_prefix(_run_shardings(task, mesh), shapes)
     return jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, shardings)
@@ -73,11 +92,21 @@ def abstract_run(task: Task, mesh: Mesh) -> Run:
 def compile_update(
     task: Task, config: TrainConfig, mesh: Mesh, count: int, run: Run, inputs: Inputs, live: Mapping[str, Array]
 ) -> Update:
-    """Compile the program of one or more updates. It reuses the buffers of the run that it is called with.
+    """Compile the program that runs one or more updates per call.
+
+    The program donates the buffers of its first argument: a run that was passed to it must not be used again.
 
     Args:
+      task: the task to train.
+      config: training settings.
+      mesh: mesh of the devices.
       count: number of training examples.
-      live: live values with one row per update: their number is the number of updates per call.
+      run: example of the first argument; only its shapes and shardings matter.
+      inputs: training examples and frozen inputs.
+      live: live values by name. The length of their leading axis is the number of updates per call.
+
+    Returns:
+      Function from (run, inputs, live) to the new run and the outputs.
     """
     outputs = sharding.replicated_sharding(mesh)
     jitted = jax.jit(
@@ -90,7 +119,10 @@ def compile_update(
 
 
 def compile_measures(task: Task, mesh: Mesh) -> Callable[..., Metrics]:
-    """Jit `task.evaluate`. The result takes state, inputs, indices and a key, and replicates its measures."""
+    """Return a jitted version of `task.evaluate`, called with (state, inputs, indices, key).
+
+    Its results are replicated on every device.
+    """
 
     def measure(state: State, inputs: Inputs, indices: Int[Array, " batch"], key: Array) -> Metrics:
         return task.evaluate(state, inputs.examples, indices, inputs.frozen, key)
@@ -109,15 +141,23 @@ def evaluate(
     batch: int,
     seed: int,
 ) -> dict[str, float]:
-    """Evaluate the first `count` held-out examples, and return the scalars of `task.summarize`.
+    """Evaluate the first `count` held-out examples, and return the scalar metrics of `task.summarize`.
 
-    Every example counts exactly once on any number of devices: the padding of the last batch is dropped.
+    Every example counts exactly once on any number of devices: results for the padding of the last batch are dropped.
+
+    Args:
+      measure: result of `compile_measures`.
+      state: training state of the task.
+      inputs: held-out examples and frozen inputs.
+      count: number of examples to evaluate.
+      batch: examples per batch, rounded up to a multiple of the size of the mesh axis `data`.
+      seed: seed of the random key.
     """
     batch = -(-batch // mesh.shape["data"]) * mesh.shape["data"]
     key = jax.device_put(order.stream(seed, "evaluate"), sharding.replicated_sharding(mesh))
     measures: dict[str, list[np.ndarray]] = {}
     for start in range(0, count, batch):
-        rows = np.minimum(np.arange(start, start + batch, dtype=np.int32), count - 1)  # the last batch is padded
+        rows = np.minimum(np.arange(start, start + batch, dtype=np.int32), count - 1)  # pads the last batch
         with jax.set_mesh(mesh):
             result = measure(state, inputs, sharding.place(rows, mesh, task.shardings.measures), key)
         for name, values in sharding.to_host(result).items():
@@ -126,7 +166,7 @@ def evaluate(
 
 
 def held_out_count(data: Data, limit: int) -> int:
-    """Return the number of held-out examples to evaluate: at most `limit`, or all if it is 0."""
+    """Return the number of held-out examples to evaluate: at most `limit`, or all of them if `limit` is 0."""
     return min(limit, data.held_out_count) if limit else data.held_out_count
 
 
@@ -141,7 +181,10 @@ def _run_shardings(task: Task, mesh: Mesh) -> Tree:
 def _updates(
     task: Task, config: TrainConfig, mesh: Mesh, count: int, run: Run, inputs: Inputs, live: Mapping[str, Array]
 ) -> tuple[Run, Outputs]:
-    """Run one update per row of the live values, and stack the outputs along the same axis."""
+    """Run one update per entry of the leading axis of `live`, and stack the outputs along a leading axis.
+
+    `count` is the number of training examples.
+    """
     order_key, batch_key, step_key = (order.stream(config.seed, name) for name in ("order", "batch", "step"))
 
     def one(run: Run, live: Mapping[str, Array]) -> tuple[Run, Outputs]:

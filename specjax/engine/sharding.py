@@ -18,7 +18,7 @@ def make_mesh(ensemble: int = 1) -> Mesh:
     """Make a mesh of all devices of all processes, with axes `ensemble` and `data`.
 
     Args:
-      ensemble: size of the `ensemble` axis; the remaining factor of the device count lies along `data`.
+      ensemble: size of the `ensemble` axis. The size of the `data` axis is the number of devices divided by `ensemble`.
 
     Raises:
       UserError: the number of devices is not a multiple of `ensemble`.
@@ -30,10 +30,10 @@ def make_mesh(ensemble: int = 1) -> Mesh:
 
 
 def check_batch(mesh: Mesh, batch_size: int) -> None:
-    """Check that a batch divides evenly over the `data` axis.
+    """Check that a batch divides evenly over the `data` axis of the mesh.
 
     Raises:
-      UserError: it does not.
+      UserError: `batch_size` is not a multiple of the size of the axis.
     """
     if batch_size % mesh.shape["data"]:
         raise UserError(
@@ -42,29 +42,32 @@ def check_batch(mesh: Mesh, batch_size: int) -> None:
 
 
 def replicated_sharding(mesh: Mesh) -> NamedSharding:
-    """Sharding that puts the whole array on every device."""
+    """Return the sharding that puts the whole array on every device."""
     return NamedSharding(mesh, P())
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """Sharding that splits the leading axis over `data`."""
+    """Return the sharding that splits the leading axis of an array over the mesh axis `data`."""
     return NamedSharding(mesh, P("data"))
 
 
 def to_named_shardings(mesh: Mesh, prefix: Tree) -> Tree:
-    """Convert a tree of PartitionSpecs to a tree of NamedShardings on `mesh`."""
+    """Convert each PartitionSpec in the tree `prefix` to a NamedSharding on `mesh`."""
     return jax.tree.map(lambda spec: NamedSharding(mesh, spec), prefix, is_leaf=_is_spec)
 
 
 def broadcast_prefix(prefix: Tree, tree: Tree) -> Tree:
-    """Expand `prefix`, whose leaves stand for whole subtrees of `tree`, to one leaf for each leaf of `tree`."""
+    """Repeat each leaf of the tree prefix `prefix` for all leaves of the corresponding subtree of `tree`."""
     return jax.tree.map(lambda leaf, subtree: jax.tree.map(lambda _: leaf, subtree), prefix, tree)
 
 
 def place(tree: Tree, mesh: Mesh, prefix: Tree = _REPLICATED) -> Tree:
-    """Put host arrays on the devices, sharded by the PartitionSpecs in `prefix`.
+    """Copy host arrays to the devices, with the given shardings.
 
-    The arrays must be equal in every process.
+    Args:
+      tree: tree of arrays, equal in every process.
+      mesh: mesh of the devices.
+      prefix: tree prefix of PartitionSpecs for `tree`; by default, arrays are replicated on every device.
     """
 
     def place_leaf(x: np.ndarray, sharding: NamedSharding) -> Array:
@@ -75,12 +78,21 @@ def place(tree: Tree, mesh: Mesh, prefix: Tree = _REPLICATED) -> Tree:
 
 
 def constrain(tree: Tree, mesh: Mesh, prefix: Tree) -> Tree:
-    """Constrain arrays inside `jit` to the PartitionSpecs in `prefix`."""
+    """Constrain the shardings of arrays inside `jit`.
+
+    Args:
+      tree: tree of arrays.
+      mesh: mesh of the devices.
+      prefix: tree prefix of PartitionSpecs for `tree`.
+    """
     return jax.lax.with_sharding_constraint(tree, broadcast_prefix(to_named_shardings(mesh, prefix), tree))
 
 
 def to_host(tree: Tree) -> Tree:
-    """Copy whole arrays to this host. Every process must call this function."""
+    """Copy arrays to this host as whole NumPy arrays, even if they are sharded over several processes.
+
+    Every process must call this function.
+    """
 
     def fetch(x: Array) -> np.ndarray:
         if x.is_fully_addressable or x.is_fully_replicated:

@@ -1,4 +1,4 @@
-"""Studies: train variants of a config with several seeds, evaluate them, and tabulate the results."""
+"""Studies: train variants of a config with several seeds, evaluate each, and tabulate the results."""
 
 import json
 import math
@@ -18,11 +18,12 @@ RESULT = "result.json"
 
 @dataclass(frozen=True)
 class Study:
-    """Variants of a config that are compared.
+    """A comparison of variants of a config.
 
     Attributes:
-      question: what the study asks; the heading of its table.
-      variants: changes to the config by variant, as values by dotted key.
+      question: question that the study answers; the heading of its table.
+      variants: maps the name of each variant to its changes of the config, which are values by dotted key such as
+        `loss.ms_ssim.value`.
       seeds: default number of seeds per variant.
     """
 
@@ -33,11 +34,11 @@ class Study:
 
 @dataclass(frozen=True)
 class Options:
-    """Command-line options of a study.
+    """Command-line options of `specjax study`.
 
     Attributes:
       config: values of the base config; None if no config is named.
-      config_flags: the command-line flags that gave the config.
+      config_flags: flags that select and override the base config, such as `--config=unet:small`.
       workdir: folder of the runs of this study.
       seeds: number of seeds per variant; 0 for the default of the study.
       examples: number of held-out examples to evaluate; 0 for all.
@@ -52,10 +53,10 @@ class Options:
     sounds: Sequence[str]
 
     def require_config(self) -> dict[str, Any]:
-        """Return the values of the base config, and create the working directory.
+        """Return the values of the base config, and create `workdir`.
 
         Raises:
-          UserError: no config is named, or the working directory cannot be created.
+          UserError: no config is named, or `workdir` cannot be created.
         """
         if self.config is None:
             raise UserError("--config is missing: for example --config=unet:small")
@@ -68,10 +69,10 @@ class Options:
 
 
 class Measure(NamedTuple):
-    """A result of `specjax.evaluate` as a column of a table.
+    """A result of `specjax.evaluate` to show as a column of a table.
 
     Attributes:
-      key: name of the result.
+      key: name of the result, such as `eval/exact_notes`.
       heading: heading of the column.
       scale: factor applied to the result, such as 100 for percent.
       form: format string of the scaled result, such as `{:.1f}%`.
@@ -86,17 +87,17 @@ class Measure(NamedTuple):
 def answer(
     study: Study, config_flags: Sequence[str], seeds: Sequence[int], folder: Path, examples: int
 ) -> dict[str, list[Result]]:
-    """Run every variant of a study with every seed; finished runs are not repeated.
+    """Train and evaluate every variant of a study with every seed. Runs that have finished before are not repeated.
 
     Args:
-      study: the variants.
-      config_flags: command-line flags of the base config.
-      seeds: seeds of each variant.
+      study: the study.
+      config_flags: command-line flags that select and override the base config.
+      seeds: seeds with which each variant is trained.
       folder: parent of the working directories of the runs.
       examples: number of held-out examples to evaluate; 0 for all.
 
     Returns:
-      The results of each variant, in the order of the seeds.
+      The results of each variant by name, in the order of the seeds.
 
     Raises:
       UserError: a training could not start.
@@ -112,10 +113,15 @@ def answer(
 
 
 def table(study: Study, results: Mapping[str, Sequence[Result]], measures: Sequence[Measure]) -> str:
-    """Format results as a Markdown table, one row per variant.
+    """Format the results of a study as a Markdown table with one row per variant.
 
-    Cells are means over the runs that did not stop early. With several such runs, the half-width of the 95% confidence
-    interval (Student's t) is added. Measures that no run has are left out.
+    Each cell is the mean over the completed runs of a variant. If there are several, the half-width of the 95%
+    confidence interval of the mean (Student's t) is added. Measures that are missing from all results are left out.
+
+    Args:
+      study: the study.
+      results: results of each variant, one per run, by the name of the variant.
+      measures: columns of the table.
     """
     columns = [m for m in measures if any(m.key in r for rs in results.values() for r in rs)]
     lines = [f"{study.question}", "", "| | completed runs | " + " | ".join(m.heading for m in columns) + " |"]
@@ -128,9 +134,9 @@ def table(study: Study, results: Mapping[str, Sequence[Result]], measures: Seque
 
 
 def confidence_half_width(values: Sequence[float]) -> float:
-    """Return half the width of the 95% confidence interval of the mean of normally distributed values.
+    """Return half the width of the 95% confidence interval of the mean (Student's t); nan for fewer than two values.
 
-    The variance is estimated from the values (Student's t). The result is nan for fewer than two values.
+    The values are assumed to be normally distributed. Their variance is estimated from the sample.
     """
     from scipy import stats
 
@@ -140,9 +146,9 @@ def confidence_half_width(values: Sequence[float]) -> float:
 
 
 def format_interval(values: Sequence[float], form: str) -> str:
-    """Format the mean with `form`; of several values, add the half-width of the 95% confidence interval of the mean.
+    """Format the mean of `values` with the format string `form`; "" if there are no values.
 
-    Without values the result is empty.
+    For several values, the half-width of the 95% confidence interval of the mean is added, as in `1.0 ± 0.2`.
     """
     if not values:
         return ""
@@ -153,8 +159,8 @@ def format_interval(values: Sequence[float], form: str) -> str:
 def run(arguments: Sequence[str], workdir: Path, examples: int) -> Result:
     """Train and evaluate one variant with one seed, unless this was done before.
 
-    The result is saved in the working directory. It is used again if the arguments and the number of examples are the
-    same.
+    The result is saved in the working directory. If a result for equal arguments and an equal number of examples is
+    already saved there, it is returned.
 
     Args:
       arguments: command-line arguments of `specjax.train`.
@@ -176,7 +182,7 @@ def run(arguments: Sequence[str], workdir: Path, examples: int) -> Result:
     training = _run_command("train", *arguments, f"--workdir={workdir}")
     if training.returncode:
         reason = (training.stderr.strip().splitlines() or ["no reason given"])[-1]
-        # A training that starts creates its working directory. One that fails later is a result of the study.
+        # A training creates its working directory when it starts. A failure after that is a result of the study.
         if not workdir.exists():
             raise UserError(f"the training in {workdir} could not start: {reason.removeprefix('error: ')}")
         result: Result = {"stopped": reason}
@@ -189,12 +195,12 @@ def run(arguments: Sequence[str], workdir: Path, examples: int) -> Result:
 
 
 def _run_command(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m specjax.NAME` and capture its output."""
+    """Run `python -m specjax.NAME` with `arguments`, and capture its output."""
     return subprocess.run(
         [sys.executable, "-m", f"specjax.{name}", *arguments], capture_output=True, text=True, check=False
     )
 
 
 def _slug(name: str) -> str:
-    """Return a name that is safe in paths: other characters than letters and digits become underscores."""
+    """Replace every character of a name that is not a letter or a digit by an underscore, for use in a path."""
     return "".join(c if c.isalnum() else "_" for c in name)

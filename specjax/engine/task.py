@@ -1,7 +1,8 @@
-"""The contract between the engine and a task: what there must be to train, evaluate, sample and export something.
+"""Interface between the training engine and a task: the methods that a task provides, and the data that they exchange.
 
-A task is a frozen dataclass of pure functions. The engine owns the order of examples, sharding, compilation,
-checkpoints and logging; it knows a task through this module alone.
+A task defines what to train: the data, the networks, the losses, the metrics and the samples. It is a frozen dataclass
+whose `init`, `batch`, `step` and `evaluate` are pure functions. The engine chooses the order of the examples, and
+handles sharding, compilation, checkpoints and logging. It knows nothing about a task beyond this interface.
 """
 
 from collections.abc import Mapping
@@ -15,16 +16,19 @@ from jaxtyping import Array, Float, Int, Key, UInt8
 from specjax.engine.live.value import LiveValue
 
 Tree = Any
-Examples = Any  # pytree of arrays; their lengths may differ, as with 1,500 clips and 4,500 pictures
-State = Any  # pytree of everything that must survive a restart, with a `TrainState` for each trained network
-Batch = Any
-Metrics = dict[str, Array]
+Examples = Any  # pytree of arrays; their leading axes may differ in length (1,500 clips and 4,500 pictures)
+State = Any  # pytree of everything that a checkpoint must hold, with one `TrainState` per trained network
+Batch = Any  # pytree of arrays: the inputs of one update
+Metrics = dict[str, Array]  # by name
 
 
 class Data(NamedTuple):
-    """Examples to train on and to evaluate with; arrays are on the host.
+    """Training examples and held-out (validation) examples, in host memory.
 
-    train_count, held_out_count: indices run from 0 up to these counts; one pass over them is an epoch.
+    train: arrays from which `Task.batch` gathers the examples of an update.
+    held_out: arrays from which `Task.evaluate` gathers the examples to evaluate.
+    train_count: number of training examples. Their indices are 0 to `train_count - 1`; an epoch visits each index once.
+    held_out_count: number of held-out examples. Their indices are 0 to `held_out_count - 1`.
     """
 
     train: Examples
@@ -35,7 +39,15 @@ class Data(NamedTuple):
 
 @dataclass(frozen=True)
 class Shardings:
-    """PartitionSpec prefixes over the mesh axes `data` and `ensemble`; a single one holds for a whole tree."""
+    """PartitionSpecs for the arrays of a task, over the mesh axes `data` and `ensemble`.
+
+    Each field is a pytree prefix of PartitionSpecs; a single PartitionSpec applies to the whole tree.
+
+    state: training state.
+    examples: training examples and held-out examples.
+    batch: result of `Task.batch`, the inputs of one update.
+    measures: example indices passed to `Task.evaluate`; their sharding splits the evaluation over the devices.
+    """
 
     state: Any = P()
     examples: Any = P()
@@ -44,7 +56,12 @@ class Shardings:
 
 
 class Sample(NamedTuple):
-    """Pictures to look at and sounds to listen to, by name."""
+    """Pictures and sounds that show what a model currently produces; saved during training for people to inspect.
+
+    pictures: 8-bit RGB images by name.
+    sounds: mono waveforms by name, with samples in [-1, 1].
+    sample_rate: sample rate of the sounds in Hz.
+    """
 
     pictures: dict[str, UInt8[np.ndarray, "height width 3"]]
     sounds: dict[str, Float[np.ndarray, " samples"]]
@@ -52,7 +69,11 @@ class Sample(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One part of an exported bundle, such as a network: its arrays, and its settings as JSON (the card)."""
+    """One part of an exported bundle, such as a network.
+
+    tensors: pytree of arrays, such as the parameters of the network.
+    card: JSON-serializable settings, such as the config of the network.
+    """
 
     tensors: Tree
     card: dict[str, Any]
@@ -60,34 +81,40 @@ class Part(NamedTuple):
 
 @runtime_checkable
 class Task(Protocol):
-    """What the engine asks of a task. `init`, `batch`, `step` and `evaluate` are called under `jit`."""
+    """Interface that every task implements. The engine calls `init`, `batch`, `step` and `evaluate` under `jit`."""
 
     @property
     def name(self) -> str:
-        """`paper/task`, its key in `papers.TASKS`."""
+        """Name of the task in the form `paper/task`, such as `chord/unet`; its key in `papers.TASKS`."""
         ...
 
     @property
     def models(self) -> int:
-        """Number of independent models on the leading axis of the state; 1 for a state without such an axis."""
+        """Number of independent models trained together (an ensemble), stacked along the leading axis of the state.
+
+        It is 1 for a state without such an axis.
+        """
         ...
 
     @property
     def shardings(self) -> Shardings:
-        """PartitionSpecs of the state, the examples, the batches and the measures."""
+        """PartitionSpecs of the state, the examples, the training batches and the evaluation batches."""
         ...
 
     @property
     def headline(self) -> tuple[str, ...]:
-        """Names of the metrics that the progress line on the terminal shows."""
+        """Names of the metrics returned by `step` that the progress line on the terminal shows."""
         ...
 
     def live_values(self, steps: int) -> Mapping[str, LiveValue]:
-        """Return the values that follow the step and may be changed while a training of `steps` updates runs."""
+        """Return the live values of a training of `steps` updates, by name.
+
+        A live value, such as a loss weight, follows a schedule and may be changed by the user while the training runs.
+        """
         ...
 
     def load(self) -> Data:
-        """Read the training and the held-out examples from their source.
+        """Read the training examples and the held-out examples from their source, such as a folder of images.
 
         Raises:
           UserError: a source is missing or unusable.
@@ -95,9 +122,10 @@ class Task(Protocol):
         ...
 
     def frozen(self) -> Tree:
-        """Return inputs that are used but not optimized, such as a network opened from a bundle, on the host.
+        """Return inputs that training uses but does not optimize, such as a pretrained network loaded from a bundle.
 
-        They are replicated on every device and left out of checkpoints; each checkpoint's metadata holds their digests.
+        The result is a pytree of host arrays. The engine replicates them on every device. A checkpoint does not contain
+        the arrays, only their digests (in its metadata).
 
         Raises:
           UserError: a bundle is missing or unusable.
@@ -109,47 +137,85 @@ class Task(Protocol):
         ...
 
     def batch(self, examples: Examples, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
-        """Make the inputs of one update: gather the examples, augment them, make targets.
+        """Make the inputs of one update: gather the examples at `indices`, augment them, and compute their targets.
 
-        Random numbers of example i may depend only on `key` and i, so that results do not depend on the batch size.
+        Random numbers for the i-th example of the batch may depend only on `key` and i, so that they do not change with
+        the batch size.
+
+        Args:
+          examples: all training examples, on the devices.
+          indices: indices of the examples in this batch.
+          key: random key for this update.
         """
         ...
 
     def step(
         self, state: State, batch: Batch, frozen: Tree, live: Mapping[str, Array], key: Key[Array, ""]
     ) -> tuple[State, Metrics]:
-        """Run one update and return the new state and its metrics.
+        """Run one update on a batch, and return the new state and the metrics of the update.
 
-        Metrics are arrays of any shape and name. The engine logs their mean, and the entries of short vectors.
+        Metrics may be arrays of any shape. The engine logs the mean of each, and also every entry of a short vector.
+
+        Args:
+          state: training state before the update.
+          batch: result of `batch`.
+          frozen: result of `frozen`, on the devices.
+          live: current live values, such as the learning rate, by name.
+          key: random key for this update.
         """
         ...
 
     def evaluate(
         self, state: State, examples: Examples, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]
     ) -> Metrics:
-        """Measure held-out examples. Each measure has a leading axis of `batch`; an embedding is a measure too."""
+        """Compute measures, such as errors or embeddings, for a batch of held-out examples.
+
+        Args:
+          state: training state.
+          examples: all held-out examples, on the devices.
+          indices: indices of the examples to evaluate.
+          frozen: result of `frozen`, on the devices.
+          key: random key, the same for every batch.
+
+        Returns:
+          Arrays by name, each with a leading axis of length `batch`.
+        """
         ...
 
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Reduce the measures of all held-out examples to scalar metrics, on the host."""
+        """Reduce measures to scalar metrics, on the host.
+
+        Args:
+          measures: results of `evaluate` by name, concatenated over all held-out examples.
+        """
         ...
 
     def sample(self, state: State, examples: Examples, frozen: Tree, key: Key[Array, ""]) -> Sample:
-        """Make pictures and sounds of a few held-out examples, on the host."""
+        """Make pictures and sounds for a few held-out examples, on the host.
+
+        Args:
+          state: training state, as host arrays.
+          examples: all held-out examples, as host arrays.
+          frozen: result of `frozen`, as host arrays.
+          key: random key that depends on the current step.
+        """
         ...
 
     def parts(self, state: State, frozen: Tree) -> dict[str, Part]:
-        """Return the parts of the exported bundle, including the frozen inputs that inference needs."""
+        """Return the parts of the bundle to export, by name, including the frozen inputs that inference needs."""
         ...
 
 
 class SingleModel:
-    """Defaults of a task: one model, replicated state and examples, nothing frozen."""
+    """Base class of tasks that train a single model, with default attributes.
+
+    State and examples are replicated on every device, and there are no frozen inputs.
+    """
 
     models: int = 1
     shardings: Shardings = Shardings()
     headline: tuple[str, ...] = ("loss",)
 
     def frozen(self) -> Tree:
-        """Nothing is frozen."""
+        """Return an empty tree, because there are no frozen inputs."""
         return {}

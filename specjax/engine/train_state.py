@@ -1,4 +1,4 @@
-"""Training state of one network, and an update that never lets a non-finite value into it."""
+"""Training state of one network, and an optimizer update that is skipped if any of its values is not finite."""
 
 from typing import Any, NamedTuple
 
@@ -13,10 +13,14 @@ Tree = Any
 class TrainState(NamedTuple):
     """Training state of one network.
 
-    batch_stats: running statistics of its normalization layers; None for a network without any.
-    ema_params: exponential moving average of `params`; None unless asked for.
-    skipped: updates skipped so far because something in them was not finite.
-    skipped_in_a_row: how many of the latest updates were skipped; 0 after a good one.
+    The last three fields are integer scalars. An ensemble of models stacks all fields along a leading axis of models.
+
+    params: parameters.
+    batch_stats: running statistics of the normalization layers; None for a network without any.
+    opt_state: state of the optimizer.
+    ema_params: exponential moving average of `params`; None if no average is kept.
+    skipped: number of updates that were skipped so far because a value was not finite.
+    skipped_in_a_row: number of consecutive skipped updates up to the latest one; 0 if the latest one was applied.
     nonfinite_leaf: index of the first gradient leaf that was not finite in the latest update; -1 if all were finite.
     """
 
@@ -30,7 +34,14 @@ class TrainState(NamedTuple):
 
 
 class Health(NamedTuple):
-    """Counters of a `TrainState` that the engine watches; of an ensemble, with a leading axis of models."""
+    """Counters of skipped updates of one network; a subset of the fields of its `TrainState`.
+
+    For an ensemble of models, each has a leading axis of models.
+
+    skipped: number of updates that were skipped so far because a value was not finite.
+    skipped_in_a_row: number of consecutive skipped updates up to the latest one; 0 if the latest one was applied.
+    nonfinite_leaf: index of the first gradient leaf that was not finite in the latest update; -1 if all were finite.
+    """
 
     skipped: Int[Array, "..."]
     skipped_in_a_row: Int[Array, "..."]
@@ -43,12 +54,12 @@ def create(
     """Create the training state of a network with initial parameters `params`.
 
     Args:
-      transform: optimizer, whose state is initialized.
-      batch_stats: initial running statistics of the normalization layers.
-      ema: keep an exponential moving average of the parameters, which starts at `params`.
+      transform: optimizer, whose state is initialized for `params`.
+      batch_stats: initial running statistics of the normalization layers; None if there are none.
+      ema: whether to keep an exponential moving average of the parameters. It starts at `params`.
     """
     zero = jnp.zeros((), jnp.int32)
-    ema_params = jax.tree.map(jnp.array, params) if ema else None  # a copy: buffers are donated one by one
+    ema_params = jax.tree.map(jnp.array, params) if ema else None  # a copy, because a buffer can be donated only once
     return TrainState(params, batch_stats, transform.init(params), ema_params, zero, zero, jnp.int32(-1))
 
 
@@ -61,17 +72,22 @@ def update(
     batch_stats: Tree = None,
     ema_decay: Float[Array, ""] | None = None,
 ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
-    """Apply one optimizer step, or skip it if the loss, a gradient, the step or a statistic is not finite.
+    """Apply one optimizer update, or skip it if the loss, a gradient, the update or a running statistic is not finite.
 
-    A skipped update leaves parameters, statistics, optimizer state and moving average exactly as they were.
+    A skipped update leaves parameters, running statistics, optimizer state and moving average exactly as they were, and
+    is counted in `skipped` and `skipped_in_a_row`.
 
     Args:
-      loss: passed to the transform as `value`, which `reduce_on_plateau` reads.
-      batch_stats: new running statistics.
-      ema_decay: decay of the moving average; needed if the state has one.
+      state: training state before the update.
+      gradients: gradients of the loss with respect to `state.params`.
+      transform: optimizer.
+      loss: value of the loss. It is also passed to the optimizer as `value`, which optax's `reduce_on_plateau` reads.
+      batch_stats: new running statistics of the normalization layers; None if there are none.
+      ema_decay: decay of the moving average of the parameters, needed if the state has one.
 
     Returns:
-      The new state, and metrics: `grad_norm`, `param_norm` and `update_norm`.
+      The new state and three metrics: the global L2 norms of the gradients (`grad_norm`), of the new parameters
+      (`param_norm`) and of the optimizer's update (`update_norm`).
     """
     with jax.numpy_dtype_promotion("standard"):  # optax raises floats to integer powers
         transform = optax.with_extra_args_support(transform)
@@ -105,7 +121,11 @@ def update(
 
 
 def networks(state: Tree) -> dict[str, TrainState]:
-    """Find every `TrainState` in a task's state, by its path; the path is "" if the state itself is one."""
+    """Find every `TrainState` in the state of a task.
+
+    Returns:
+      Training states by path in the tree, such as `generator/0`. The path is "" if `state` itself is a `TrainState`.
+    """
     leaves, _ = jax.tree_util.tree_flatten_with_path(state, is_leaf=lambda x: isinstance(x, TrainState))
     return {
         jax.tree_util.keystr(path, simple=True, separator="/"): leaf
@@ -115,14 +135,20 @@ def networks(state: Tree) -> dict[str, TrainState]:
 
 
 def health(state: Tree) -> dict[str, Health]:
-    """Return the counters of skipped updates of every network in a task's state, by the network's path."""
+    """Return the counters of skipped updates of every network in the state of a task.
+
+    Returns:
+      Counters by path of the network in the tree; the path is "" if `state` itself is a `TrainState`.
+    """
     return {path: Health(*(getattr(n, field) for field in Health._fields)) for path, n in networks(state).items()}
 
 
 def _first_nonfinite_leaf(gradients: Tree) -> Int[Array, ""]:
+    """Return the index of the first leaf that holds a value that is not finite; -1 if there is none."""
     nonfinite = jnp.stack([~jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(gradients)])
     return jnp.where(jnp.any(nonfinite), jnp.argmax(nonfinite), -1).astype(jnp.int32)
 
 
 def _choose(condition: Bool[Array, ""], yes: Tree, no: Tree) -> Tree:
+    """Select `yes` or `no` leaf by leaf with `jnp.where`."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

@@ -1,4 +1,4 @@
-"""The lock on a workdir, and the signals that ask a run to stop."""
+"""The lock on the working directory of a run, and the handlers of the signals that stop a run."""
 
 import fcntl
 import io
@@ -20,23 +20,23 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class WorkdirLock:
-    """Lock on a workdir, held until `release` or until this object is deleted.
+    """Exclusive lock on a working directory, held until `release` is called or this object is deleted.
 
-    It is an `flock` on `lock.json`. The kernel drops it when its holder dies, so a killed run never blocks the
-    next one.
+    The lock is an `flock` on the file `lock.json`. The kernel releases it when the process that holds it dies, so a
+    killed run never blocks the next one.
     """
 
     def __init__(self, workdir: Path) -> None:
-        """Take the lock, making the folder if necessary.
+        """Lock `workdir`, creating the folder if necessary.
 
         Raises:
-          UserError: another run holds the lock (the message names its host, process and start), or the folder cannot
-            be written.
+          UserError: another run holds the lock (the message gives its host, process id and start time), or the folder
+            cannot be written.
         """
         path = workdir / "lock.json"
         try:
             workdir.mkdir(parents=True, exist_ok=True)
-            self._file = io.FileIO(path, "a+")  # unlocked when closed
+            self._file = io.FileIO(path, "a+")  # closing it releases the lock
         except OSError as error:
             raise UserError(f"workdir {workdir} cannot be written: {error.strerror}") from error
         try:
@@ -54,40 +54,41 @@ class WorkdirLock:
         self._file.write(json.dumps(holder).encode())
 
     def release(self) -> None:
-        """Give up the lock."""
+        """Release the lock."""
         self._file.close()
 
 
 class StopRequest:
-    """Signal handlers that ask the training loop to save and exit.
+    """Signal handlers that let a user or a scheduler stop a run.
 
-    The first SIGTERM, SIGINT or SIGUSR1 makes the loop save and exit. A second signal exits immediately. With several
-    processes, JAX's distributed service broadcasts SIGTERM, so that all processes exit after the same step.
+    The first SIGTERM, SIGINT or SIGUSR1 makes the training loop save and exit. A second signal exits immediately. With
+    several processes, JAX's distributed service broadcasts SIGTERM, and all processes stop before the same step.
     """
 
     def __init__(self) -> None:
-        """Install the signal handlers."""
+        """Install the handlers of the stop signals."""
         self._signal: int | None = None
         self._multiprocess = jax.process_count() > 1
         for number in (signal.SIGINT, signal.SIGUSR1) if self._multiprocess else (*STOP_SIGNALS,):
             signal.signal(number, self._handle)
 
     def should_stop(self, step: int) -> bool:
-        """Return whether to stop before `step`."""
+        """Return whether training should stop before update `step`."""
         if self._multiprocess and self._signal is None and multihost_utils.reached_preemption_sync_point(step):
             self._signal = signal.SIGTERM
         return self._signal is not None
 
     @property
     def exit_status(self) -> int:
-        """128 + the number of the signal that stopped the run; 0 if none did."""
+        """Exit status of the process: 128 plus the number of the signal that stopped the run; 0 if none did."""
         return 0 if self._signal is None else 128 + self._signal
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        """Handle a stop signal: request a stop at the first one, and exit at once at a later one."""
         if self._signal is not None:
             os._exit(128 + number)
         if self._multiprocess:
-            os.kill(os.getpid(), signal.SIGTERM)  # the signal that the service broadcasts
+            os.kill(os.getpid(), signal.SIGTERM)  # JAX's distributed service broadcasts it
             return
         self._signal = number
         sys.stderr.write(f"\n{signal.Signals(number).name}: saving, then exiting; send it again to exit immediately\n")

@@ -1,1 +1,1 @@
-"""Image operations: pure functions of float arrays of shape (height, width)."""
+"""Image operations: pure functions of float arrays with the axes (height, width); some accept leading batch axes."""

@@ -1,4 +1,4 @@
-"""Label-preserving random augmentation of small images."""
+"""Random affine augmentation of small images, mild enough to keep their labels valid."""
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +10,16 @@ def affine(
     matrix: Float[Array, "2 2"],
     shift: Float[Array, "2"],
 ) -> Float[Array, "height width"]:
-    """Apply an affine transform with bilinear interpolation; samples from outside the image are 0.
+    """Apply an affine transform with bilinear interpolation. Pixels outside the image count as 0.
 
-    Output pixel p is `image` at `matrix @ (p - center) + center + shift`, where p is (row, column).
+    Args:
+      image: image to transform.
+      matrix: linear map from output coordinates to input coordinates, as in `scipy.ndimage.affine_transform`.
+        Coordinates are (row, column), measured from the image center.
+      shift: (row, column) offset in pixels that is added to the input coordinates.
+
+    Returns:
+      The image whose value at pixel p is `image` interpolated at `matrix @ (p - center) + center + shift`.
     """
     height, width = image.shape
     center = jnp.array([(height - 1) / 2, (width - 1) / 2])
@@ -30,17 +37,17 @@ def random_affine(
     max_scale: float = 0.1,
     max_shear: float = 0.1,
 ) -> Float[Array, "height width"]:
-    """Shift, rotate, scale and shear an image by random amounts.
+    """Shift, rotate, scale and shear an image by random amounts, with bilinear interpolation and zeros outside.
 
-    Every amount is uniform in [-bound, bound]. Rows and columns are shifted and scaled independently.
+    The vertical and the horizontal direction have independent shifts and independent scale factors.
 
     Args:
       key: random key.
       image: image to transform.
-      max_shift: bound of the shift, in pixels.
-      max_degrees: bound of the rotation angle, in degrees.
-      max_scale: bound of the relative change of scale; the scale factor is `1 +- max_scale`.
-      max_shear: bound of the shear coefficient.
+      max_shift: shifts are uniform in [-max_shift, max_shift] pixels.
+      max_degrees: the rotation angle is uniform in [-max_degrees, max_degrees] degrees.
+      max_scale: scale factors are uniform in [1 - max_scale, 1 + max_scale].
+      max_shear: the shear coefficient is uniform in [-max_shear, max_shear].
     """
     shift_key, angle_key, scale_key, shear_key = jax.random.split(key, 4)
     shift = jax.random.uniform(shift_key, (2,), minval=-max_shift, maxval=max_shift)

@@ -1,4 +1,4 @@
-"""Sobel edge filter; borders are reflected as in `scipy.ndimage.sobel`."""
+"""Sobel edge filter. Borders are reflected, as by default in `scipy.ndimage.sobel`."""
 
 import jax
 import jax.numpy as jnp
@@ -6,9 +6,14 @@ from jaxtyping import Array, Float
 
 
 def sobel(image: Float[Array, "*batch height width"]) -> Float[Array, "*batch 2 height width"]:
-    """Compute the Sobel derivatives along the row axis (index 0) and the column axis (index 1).
+    """Compute the vertical and horizontal Sobel derivatives of images. Borders are reflected.
 
-    The kernel is the outer product of [1 2 1] and [-1 0 1], not normalized: a ramp of slope 1 gives 8.
+    The kernel is the outer product of [-1 0 1] along the derivative and [1 2 1] across it. It is not normalized: an
+    image that rises by 1 per pixel has the derivative 8.
+
+    Returns:
+      Derivatives stacked on the third axis from the end: index 0 is the vertical derivative (from row to row), index 1
+      the horizontal one (from column to column).
     """
     rows, columns = -2, -1
     return jnp.stack([_difference(_blur(image, columns), rows), _difference(_blur(image, rows), columns)], axis=-3)

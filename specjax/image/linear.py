@@ -1,8 +1,8 @@
-"""Linear operators along one image axis, as small matrices of shape (n_out, n_in).
+"""Linear image operators, each stored as a small matrix of shape (n_out, n_in) that acts along one image axis.
 
-Resampling, blurring and weighting are separable: one matrix acts on the rows, another on the columns. The matrices are
-computed once in float64 on the host and compose by multiplication. A whole conditioning pipeline is then
-`rows @ image @ columns.T`.
+Resampling, blurring and weighting are separable: one matrix `rows` acts along the vertical axis, and another matrix
+`columns` along the horizontal axis. The matrices are computed once with NumPy. Several operators along one axis are
+combined by multiplying their matrices. Applying them all to an image is then `rows @ image @ columns.T`.
 """
 
 import jax.numpy as jnp
@@ -15,14 +15,14 @@ RESAMPLING = ("nearest", "bilinear", "cubic", "fft")
 
 
 def resample_matrix(n_in: int, n_out: int, method: str = "bilinear") -> Matrix:
-    """Compute the matrix that resamples `n_in` points to `n_out`.
+    """Compute the matrix of shape (n_out, n_in) that resamples a signal of `n_in` points to `n_out` points.
 
     Args:
       n_in: number of input points, >= 1.
       n_out: number of output points, >= 1.
-      method: one of `RESAMPLING`. `nearest`, `bilinear` and `cubic` (Keys' kernel, a = -1/2) use half-pixel centers
-        and renormalize the weights at the borders. `fft` is the band-limited periodic resampling of
-        `scipy.signal.resample`.
+      method: interpolation method. `nearest`, `bilinear` and `cubic` (Keys' cubic convolution kernel with a = -1/2) use
+        half-pixel centers, do not smooth before downsampling, and renormalize the weights at the borders. `fft` is the
+        periodic Fourier resampling of `scipy.signal.resample`.
 
     Raises:
       ValueError: the method is unknown.
@@ -40,14 +40,14 @@ def resample_matrix(n_in: int, n_out: int, method: str = "bilinear") -> Matrix:
 
 
 def gaussian_matrix(n: int, sigma: float, truncate: float = 4.0) -> Matrix:
-    """Compute the (n, n) matrix of a Gaussian filter that equals `scipy.ndimage.gaussian_filter1d`.
+    """Compute the (n, n) matrix of the Gaussian filter `scipy.ndimage.gaussian_filter1d`.
 
-    The kernel has unit sum. Borders are reflected about the outer edge of the last point (scipy's mode `reflect`).
+    The kernel sums to 1. Borders are reflected, with the edge point repeated (scipy's default mode `reflect`).
 
     Args:
       n: number of points.
       sigma: standard deviation, in points; 0 gives the identity.
-      truncate: the kernel is cut off at `truncate * sigma` points.
+      truncate: radius of the kernel in standard deviations.
     """
     if sigma == 0:
         return np.eye(n, dtype=np.float32)
@@ -63,16 +63,23 @@ def gaussian_matrix(n: int, sigma: float, truncate: float = 4.0) -> Matrix:
 
 
 def normal_density(n: int, mean: float, sigma: float) -> Float[np.ndarray, " n"]:
-    """Evaluate the normal probability density at the points 0 .. n-1 (chord paper, section 2.2)."""
+    """Evaluate the density of the normal distribution at the points 0, 1, ..., n-1 (chord paper, section 2.2).
+
+    `mean` and `sigma` (the standard deviation) are in points.
+    """
     x = (np.arange(n) - mean) / sigma
     return (np.exp(-0.5 * x**2) / (np.sqrt(2 * np.pi) * sigma)).astype(np.float32)
 
 
 def mean_pool(matrix: Matrix, count: int) -> Float[np.ndarray, "count n_in"]:
-    """Append mean pooling to an operator: average adjacent outputs so that `count` remain.
+    """Combine a linear operator and subsequent mean pooling into one matrix.
+
+    Args:
+      matrix: matrix of the operator, of shape (n_out, n_in).
+      count: number of outputs after the pooling; each is the mean of `n_out / count` adjacent outputs of the operator.
 
     Raises:
-      ValueError: the outputs do not divide into `count` groups of equal size.
+      ValueError: `count` is below 1 or does not divide `n_out`.
     """
     n_out, n_in = matrix.shape
     if count < 1 or n_out % count:
@@ -85,7 +92,13 @@ def separable(
     image: Float[Array, "n m"],
     columns: Float[Array, "width m"] | Float[np.ndarray, "width m"],
 ) -> Float[Array, "height width"]:
-    """Apply one operator along the row axis and another along the column axis: `rows @ image @ columns.T`."""
+    """Compute `rows @ image @ columns.T`: one matrix acts along the vertical axis, the other along the horizontal axis.
+
+    Args:
+      rows: matrix that maps the `n` input rows to `height` output rows.
+      image: input image.
+      columns: matrix that maps the `m` input columns to `width` output columns.
+    """
     return jnp.asarray(rows) @ image @ jnp.asarray(columns).T
 
 
@@ -105,9 +118,10 @@ def _keys_cubic(x: np.ndarray) -> np.ndarray:
 
 
 def _fourier_matrix(n_in: int, n_out: int) -> Matrix:
-    """Compute the matrix of trigonometric interpolation by resampling each unit impulse.
+    """Compute the matrix of Fourier resampling from `n_in` to `n_out` points, as in `scipy.signal.resample`.
 
-    Where the smaller size is even, its Nyquist bin is halved for upsampling and doubled for downsampling.
+    Column j is the resampled unit impulse at point j. If `min(n_in, n_out)` is even, the bin at its Nyquist frequency
+    is halved for upsampling and doubled for downsampling.
     """
     spectrum = np.fft.rfft(np.eye(n_in), axis=0)
     shared = min(n_in, n_out)

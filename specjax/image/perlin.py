@@ -1,8 +1,9 @@
-"""Perlin gradient noise (SIGGRAPH 1985, with the quintic fade of 2002) as two small matrix products.
+"""Two-dimensional Perlin gradient noise (Perlin 1985, with the quintic fade of Perlin 2002) as matrix products.
 
-On a fixed lattice the noise is linear in the lattice gradients `G_y` and `G_x`. Let `W` hold the fade weights of each
-point with respect to its two adjacent lattice lines, and `S` the same weights times the signed distances to them. Then
-`noise = S_y G_y W_x' + W_y G_x S_x'`. Values lie in [-1, 1].
+The noise is a linear function of the gradients at the lattice points, whose components are the matrices `G_y` and
+`G_x`. Each axis has two constant matrices with one row per pixel and one column per lattice line. `W` contains the fade
+weights of the two lattice lines next to the pixel. `S` contains these weights times the signed distances from the lines
+to the pixel. The noise is `sqrt(2) (S_y G_y W_x' + W_y G_x S_x')`, with values in [-1, 1].
 """
 
 import jax
@@ -12,18 +13,24 @@ from jaxtyping import Array, Float, Key
 
 
 def fade(t: np.ndarray) -> np.ndarray:
-    """Evaluate Perlin's quintic 6t^5 - 15t^4 + 10t^3.
+    """Evaluate Perlin's quintic fade function 6t^5 - 15t^4 + 10t^3 for `t` in [0, 1].
 
-    It rises from 0 to 1 on [0, 1]; its first and second derivatives vanish at both ends.
+    The function rises from 0 to 1. Its first and second derivatives are 0 at both ends.
     """
     return t * t * t * (t * (t * 6.0 - 15.0) + 10.0)
 
 
 def lattice_weights(n: int, cells: int) -> tuple[Float[np.ndarray, "n cells_1"], Float[np.ndarray, "n cells_1"]]:
-    """Compute the matrices `W` and `S` of one axis, for `n` points and `cells + 1` lattice lines.
+    """Compute the constant matrices of Perlin noise along one axis.
+
+    Args:
+      n: number of pixels along the axis.
+      cells: number of lattice cells along the axis, between `cells + 1` lattice lines.
 
     Returns:
-      The fade weights, and the same weights times the signed distances to the lattice lines (in cells).
+      Two matrices with one row per pixel and one column per lattice line, nonzero only for the two lines next to the
+      pixel. The first contains the fade weights. The second contains the fade weights times the signed distances from
+      the lines to the pixel, in cells.
     """
     position = np.arange(n) * cells / n
     line = np.floor(position).astype(int)
@@ -40,14 +47,14 @@ def lattice_weights(n: int, cells: int) -> tuple[Float[np.ndarray, "n cells_1"],
 def noise_from_gradients(
     gradients: Float[Array, "2 lines_y lines_x"], shape: tuple[int, int]
 ) -> Float[Array, "height width"]:
-    """Compute the noise field from unit gradients at the lattice points.
+    """Compute Perlin noise from the gradients at the lattice points.
 
     Args:
-      gradients: y components (index 0) and x components (index 1).
-      shape: (height, width) of the field.
+      gradients: unit vectors; y components at index 0, x components at index 1.
+      shape: (height, width) of the noise in pixels.
 
     Returns:
-      The noise, scaled by the usual factor sqrt(2) so that it spans [-1, 1].
+      The noise, with values in [-1, 1]. The factor sqrt(2) that Perlin noise needs for this range is included.
     """
     weights_y, weighted_distances_y = lattice_weights(shape[0], gradients.shape[1] - 1)
     weights_x, weighted_distances_x = lattice_weights(shape[1], gradients.shape[2] - 1)
@@ -64,14 +71,14 @@ def random_noise(
     octaves: int = 1,
     persistence: float = 0.5,
 ) -> Float[Array, "height width"]:
-    """Draw Perlin noise.
+    """Draw Perlin noise from random gradients: one noise field in [-1, 1], or a sum of several octaves.
 
     Args:
       key: random key.
-      shape: (height, width) of the field.
-      cells: number of lattice cells along (height, width).
+      shape: (height, width) of the noise in pixels.
+      cells: number of lattice cells of the first octave along (height, width).
       octaves: number of noise fields to add up. Each octave has twice as many cells per axis as the one before.
-      persistence: ratio of the amplitudes of successive octaves.
+      persistence: amplitude of each octave relative to the one before; the first octave has amplitude 1.
     """
     field = jnp.zeros(shape)
     for octave in range(octaves):

@@ -1,10 +1,10 @@
 """Structural similarity (SSIM, Wang et al. 2004) and multiscale structural similarity (MS-SSIM, Wang et al. 2003).
 
-The functions compare float images of shape (*batch, height, width) within a sliding Gaussian window without padding
-("valid"). They return one value per image, at most 1. They compute in float32 whatever the input type.
+The functions compare float images of shape (*batch, height, width) in a sliding Gaussian window, without padding. They
+return one value per image pair, at most 1. The computation is in float32 for all input types.
 
-The gradient of MS-SSIM has a closed form, which is used here. Automatic differentiation of a filter made of shifted
-sums would write every shift to memory. The closed form needs only three adjoint filters per scale, which fuse.
+The gradient is computed from a closed formula. Automatic differentiation would be slower: it would store a shifted copy
+of the image for every tap of the window filter. The formula needs only three more filters per scale, and no copies.
 """
 
 import functools
@@ -28,7 +28,7 @@ Resized = Float[Array, "new_height new_width"]
 
 
 class _Moments(NamedTuple):
-    """Windowed statistics of two images."""
+    """Local statistics of two images x and y: Gaussian-weighted averages at each position of the sliding window."""
 
     mean_x: Plane
     mean_y: Plane
@@ -44,7 +44,9 @@ def ssim(
     window: int = WINDOW,
     sigma: float = SIGMA,
 ) -> Float[Array, " *batch"]:
-    """Compute the mean structural similarity (SSIM) of image pairs.
+    """Compute the mean structural similarity (SSIM, Wang et al. 2004) of image pairs; identical images give 1.
+
+    The mean is over all positions of the window that lie completely inside the image.
 
     Args:
       x: first image.
@@ -57,7 +59,7 @@ def ssim(
       ValueError: the shapes differ, or a side is shorter than the window.
     """
     _check(x, y, window)
-    return ms_ssim(x, y, weights=(1.0,), max_value=max_value, window=window, sigma=sigma, clip=False)
+    return _ms_ssim(*_to_planes(x, y, max_value), (1.0,), window, sigma, False).reshape(x.shape[:-2])
 
 
 def ms_ssim(
@@ -68,37 +70,39 @@ def ms_ssim(
     max_value: float = 1.0,
     window: int = WINDOW,
     sigma: float = SIGMA,
-    clip: bool = True,
 ) -> Float[Array, " *batch"]:
-    """Compute the multiscale structural similarity (MS-SSIM) of image pairs.
+    """Compute the multiscale structural similarity (MS-SSIM, Wang et al. 2003) of image pairs; identical images give 1.
 
-    The result is the product over scales of (contrast x structure)^weight. The coarsest scale includes luminance.
+    Each scale halves the image. The result is the product over the scales of `mean(contrast * structure) ** weight`.
+    At the coarsest scale the mean is that of `luminance * contrast * structure`.
 
     Args:
       x: first image.
       y: second image, of the same shape.
-      weights: exponents, finest scale first. If the image is too small for that many scales, the leading weights that
-        fit are kept and rescaled to the same sum (see `fitting_weights`).
+      weights: exponent of each scale, finest scale first. For an image that is too small for all scales, the coarsest
+        are omitted, and the remaining weights are multiplied by a constant that restores the sum of the weights.
       max_value: dynamic range of the images, for example 1 or 255.
       window: side of the Gaussian window, in pixels.
       sigma: standard deviation of the Gaussian window, in pixels.
-      clip: clip each scale's mean at 0 and raise it to its weight. False returns the mean of the first scale, without
-        an exponent.
 
     Raises:
       ValueError: the shapes differ, or a side is shorter than the window.
     """
     _check(x, y, window)
     weights = fitting_weights(weights, min(x.shape[-2:]), window)
-    scale = jnp.float32(1.0 / max_value)
-    planes = [a.astype(jnp.float32).reshape(-1, *a.shape[-2:]) * scale for a in (x, y)]
-    return _ms_ssim(*planes, weights, window, sigma, clip).reshape(x.shape[:-2])
+    return _ms_ssim(*_to_planes(x, y, max_value), weights, window, sigma, True).reshape(x.shape[:-2])
 
 
 def fitting_weights(weights: tuple[float, ...], side: int, window: int = WINDOW) -> tuple[float, ...]:
-    """Keep the leading weights whose scale still fits the window, rescaled to the same sum.
+    """Drop the MS-SSIM weights of scales at which the image is smaller than the window.
 
-    `side` is the shorter side of the image in pixels; each scale halves it.
+    Args:
+      weights: exponent of each scale, finest scale first. Each scale halves the image.
+      side: shorter side of the image, in pixels.
+      window: side of the window, in pixels.
+
+    Returns:
+      The remaining weights, multiplied by a constant that restores the sum of `weights`.
     """
     fitting = weights[: sum(side // 2**scale >= window for scale in range(len(weights)))]
     return tuple(w * sum(weights) / sum(fitting) for w in fitting)
@@ -111,6 +115,12 @@ def _check(x: Array, y: Array, window: int) -> None:
         raise ValueError(
             f"an image of shape {x.shape[-2:]} is smaller than the {window} x {window} window: enlarge the image"
         )
+
+
+def _to_planes(x: Array, y: Array, max_value: float) -> list[Float[Array, "n height width"]]:
+    """Scale two arrays of images to [0, 1], and merge their leading axes."""
+    scale = jnp.float32(1.0 / max_value)
+    return [a.astype(jnp.float32).reshape(-1, *a.shape[-2:]) * scale for a in (x, y)]
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
@@ -141,7 +151,17 @@ _ms_ssim.defvjp(_forward, _backward, symbolic_zeros=True)
 def _value_and_gradient(
     x: Plane, y: Plane, weights: tuple, window: int, sigma: float, clip: bool
 ) -> tuple[Float[Array, ""], Plane]:
-    """Compute the MS-SSIM of two images in [0, 1] and its gradient with respect to `x`."""
+    """Compute the MS-SSIM of two images of dynamic range 1, and its gradient with respect to `x`.
+
+    Args:
+      x: first image.
+      y: second image, of the same shape.
+      weights: exponent of each scale, finest scale first.
+      window: side of the Gaussian window, in pixels.
+      sigma: standard deviation of the Gaussian window, in pixels.
+      clip: replace negative means by 0 before they are raised to their weights. If False, return only the mean of the
+        finest scale and its gradient.
+    """
     values, gradients = [], []
     x_scale, y_scale = x, y
     for scale in range(len(weights)):
@@ -155,7 +175,7 @@ def _value_and_gradient(
     exponents = jnp.array(weights, jnp.float32)
     if not clip:
         return means[0], gradients[0]
-    # The slope of x^w with w < 1 is unbounded at 0. Means of at most 1e-6 count as 0, with slope 0.
+    # The derivative of x^w with w < 1 is unbounded at 0. Means of at most 1e-6 therefore count as 0, with derivative 0.
     positive = means > 1e-6
     product = jnp.prod(jnp.where(positive, jnp.where(positive, means, 1.0) ** exponents, 0.0))
     slopes = jnp.where(positive, product * exponents / jnp.where(positive, means, 1.0), 0.0)
@@ -168,12 +188,14 @@ def _value_and_gradient(
 def _scale_value_and_gradient(
     x: Plane, y: Plane, window: int, sigma: float, luminance: bool
 ) -> tuple[Float[Array, ""], Plane]:
-    """Compute the mean of contrast x structure (x luminance l) at one scale, and its gradient with respect to `x`.
+    """Compute the mean SSIM of two images at one scale, and its gradient with respect to `x`.
 
-    Let a = 2 cov + c2, b = var_x + var_y + c2, cs = a / b, and F the window filter with adjoint F'. The chain rule
-    through cov = F(xy) - mx my and var_x = F(xx) - mx^2 gives
-    d mean(cs l) / dx = [2 y F'(l / b) - 2 x F'(l cs / b) + F'(2 l (cs mx - my) / b + cs dl/dmx)] / count,
-    where count is the number of window positions.
+    The SSIM at a window position is cs * l. Here cs = (2 cov + c2) / b is contrast times structure, with
+    b = var_x + var_y + c2 and the constant c2 of SSIM. The luminance term is l, or 1 if `luminance` is False. The
+    window filter is F, its adjoint F', and the local means are mx = F(x) and my = F(y). The chain rule through
+    cov = F(xy) - mx my and var_x = F(xx) - mx^2 gives, for n window positions:
+
+        d mean(cs l) / dx = [2 y F'(l / b) - 2 x F'(l cs / b) + F'(2 l (cs mx - my) / b + cs dl/dmx)] / n
     """
     kernel = _gaussian_window(window, sigma)
     c1, c2 = K1**2, K2**2
@@ -209,10 +231,8 @@ def _gaussian_window(window: int, sigma: float) -> tuple[float, ...]:
 
 
 def _filter(x: Plane, kernel: tuple[float, ...]) -> Resized:
-    """Apply a separable filter without padding ("valid").
-
-    XLA must not fuse the filter with neighboring operations: it would recompute them for each tap.
-    """
+    """Filter an image with `kernel` along both axes, without padding: each side shrinks by `len(kernel) - 1`."""
+    # XLA must not fuse the filter with the operations before it: it would recompute them for every tap of the kernel.
     with set_xla_metadata(inlineable="false"):
         return _shifted_sums(x, kernel)
 
@@ -231,7 +251,7 @@ def _filter_adjoint(x: Plane, kernel: tuple[float, ...]) -> Resized:
 
 
 def _halve(x: Plane) -> Resized:
-    """Average 2 x 2 blocks; an odd last row or column is dropped."""
+    """Halve both sides of an image by averaging 2 x 2 blocks. If a side is odd, the last row or column is dropped."""
     height, width = x.shape[0] // 2, x.shape[1] // 2
     return x[: 2 * height, : 2 * width].reshape(height, 2, width, 2).mean(axis=(1, 3))
 

@@ -1,1 +1,1 @@
-"""Small flax.linen modules shared by the papers."""
+"""Small flax.linen modules that the networks of several papers share."""

@@ -1,8 +1,9 @@
-"""Convolutions on NHWC maps, each in the form that its backend runs fastest.
+"""Convolutions on NHWC feature maps, with an implementation of the transposed convolution that is fast on CPU.
 
-XLA's CPU convolutions are fast for stride 1 only: the kernel gradient of a transposed convolution costs about thirty
-times its forward pass. On CPU the transposed convolution is therefore computed in the equivalent sub-pixel form: one
-3x3 convolution to four times the channels, then a rearrangement. GPUs and TPUs use the native form.
+On CPU, XLA is fast only for convolutions of stride 1: the kernel gradient of a transposed convolution takes about
+thirty times as long as its forward pass. On CPU the transposed convolution is therefore replaced by a sub-pixel
+convolution, which has the same result: a 3x3 convolution to four times as many channels, then a rearrangement of every
+four channels as 2x2 pixels. GPUs and TPUs use XLA's own transposed convolution.
 """
 
 import math
@@ -23,9 +24,11 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 def kernel_init(init: Init) -> Callable:
-    """Create an initializer for kernels.
+    """Create a flax initializer for convolution kernels.
 
-    `torch` is PyTorch's default: uniform in +-1/sqrt(fan_in). `he` is normal with variance 2/fan_in (He et al. 2015).
+    Args:
+      init: `torch` is PyTorch's default, uniform in [-1/sqrt(fan_in), 1/sqrt(fan_in)]. `he` is a truncated normal
+        distribution with variance 2/fan_in (He et al. 2015).
     """
     if init == "torch":
         return _as_matrix(nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"))
@@ -33,7 +36,12 @@ def kernel_init(init: Init) -> Callable:
 
 
 def bias_init(init: Init, fan_in: int) -> Callable:
-    """Create an initializer for biases: `torch` is uniform in +-1/sqrt(fan_in) as in PyTorch, `he` is zero."""
+    """Create a flax initializer for the biases of a convolution.
+
+    Args:
+      init: `torch` is PyTorch's default, uniform in [-1/sqrt(fan_in), 1/sqrt(fan_in)]. `he` is zero.
+      fan_in: number of inputs of each output of the convolution.
+    """
     if init == "torch":
         bound = 1 / np.sqrt(fan_in)
         return _as_matrix(partial(jax.random.uniform, minval=-bound, maxval=bound))
@@ -41,11 +49,11 @@ def bias_init(init: Init, fan_in: int) -> Callable:
 
 
 def _as_matrix(initializer: Callable) -> Callable:
-    """Wrap an initializer so that it draws a matrix (inputs x outputs) and reshapes it.
+    """Wrap an initializer so that it draws an array of rank 2 and reshapes it to the shape of the parameter.
 
-    The values and the fan-in stay the same. XLA's CPU compiler needs two seconds for random bits of rank 4, and a
-    tenth of that for a matrix.
+    The rank-2 array has the shape (fan_in, outputs), so the distribution of the values does not change.
     """
+    # XLA's CPU compiler needs two seconds for random bits of rank 4, and a tenth of that for a matrix.
 
     def init(key: Key[Array, ""], shape: Sequence[int], dtype: DTypeLike) -> Array:
         return initializer(key, (math.prod(shape[:-1]), shape[-1]), dtype).reshape(shape)
@@ -54,15 +62,13 @@ def _as_matrix(initializer: Callable) -> Callable:
 
 
 class Conv(nn.Module):
-    """Convolution with bias, stride 1 and "same" padding.
-
-    Parameters are float32; the computation is in `dtype`.
+    """Two-dimensional convolution with bias, stride 1 and "same" zero padding.
 
     Attributes:
       features: number of output channels.
-      side: side of the square kernel.
-      initializer: see `kernel_init` and `bias_init`.
-      dtype: type of the computation and of the output.
+      side: height and width of the kernel, in pixels.
+      initializer: initialization of kernel and bias: `torch` for PyTorch's defaults, `he` for He et al. 2015.
+      dtype: dtype of the computation and of the output. The parameters are float32.
     """
 
     features: int
@@ -80,14 +86,12 @@ class Conv(nn.Module):
 
 
 class UpConv(nn.Module):
-    """Transposed 4x4 convolution with bias, stride 2 and padding 1; it doubles both sides exactly.
-
-    Parameters are float32; the computation is in `dtype`.
+    """Transposed convolution with a 4x4 kernel, bias, stride 2 and padding 1. It doubles height and width.
 
     Attributes:
       features: number of output channels.
-      initializer: see `kernel_init` and `bias_init`.
-      dtype: type of the computation and of the output.
+      initializer: initialization of kernel and bias: `torch` for PyTorch's defaults, `he` for He et al. 2015.
+      dtype: dtype of the computation and of the output. The parameters are float32.
     """
 
     features: int
@@ -108,7 +112,7 @@ class UpConv(nn.Module):
 def conv(
     x: Float[Array, "batch height width channels"], kernel: Float[Array, "side side channels features"]
 ) -> Float[Array, "batch height width features"]:
-    """Cross-correlate with zero padding, so that the output has the size of the input."""
+    """Convolve a batch of maps with a kernel (as cross-correlation), with stride 1 and "same" zero padding."""
     return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=LAYOUT)
 
 
@@ -117,13 +121,15 @@ def up_conv(
     kernel: Float[Array, "4 4 channels features"],
     form: Form | None = None,
 ) -> Float[Array, "batch height2 width2 features"]:
-    """Compute the transposed convolution `out[o] = sum_i x[i] kernel[o + 1 - 2i]` along both axes.
+    """Compute the transposed convolution with stride 2 and padding 1, which doubles height and width.
+
+    Along each axis the output at position o is `sum_i x[i] kernel[o + 1 - 2i]`.
 
     Args:
-      x: input map.
-      kernel: 4x4 kernel.
-      form: how to compute it; both forms give the same result.
-        None selects `subpixel` on CPU and `native` elsewhere.
+      x: input maps.
+      kernel: kernel of 4x4 pixels.
+      form: implementation; all have the same result. `native` is XLA's transposed convolution. `subpixel` is a 3x3
+        convolution followed by a rearrangement of channels to pixels. None selects `subpixel` on CPU, else `native`.
     """
     form = form or ("subpixel" if jax.default_backend() == "cpu" else "native")
     if form == "native":
@@ -131,7 +137,8 @@ def up_conv(
         return jax.lax.conv_general_dilated(
             x, flipped, (1, 1), [(2, 2), (2, 2)], lhs_dilation=(2, 2), dimension_numbers=LAYOUT
         )
-    # Even outputs 2m use inputs m-1 and m with taps 3 and 1; odd outputs 2m+1 use m and m+1 with taps 2 and 0.
+    # Output 2m is the sum of inputs m-1 and m times taps 3 and 1. Output 2m+1 is the sum of inputs m and m+1 times taps
+    # 2 and 0.
     taps = np.zeros((2, 3, 4), np.float32)
     taps[0, [0, 1], [3, 1]] = 1
     taps[1, [1, 2], [2, 0]] = 1

@@ -1,4 +1,4 @@
-"""Batch normalization for training, and its folding into convolutions for inference."""
+"""Batch normalization of convolution outputs in training, and its folding into the convolutions for inference."""
 
 from typing import Any
 
@@ -16,17 +16,17 @@ Tree = Any
 def normalize_batch(
     x: Float[Array, "batch height width channels"], conv: str
 ) -> Float[Array, "batch height width channels"]:
-    """Batch-normalize the output of a convolution (Ioffe and Szegedy 2015).
+    """Batch-normalize the output of a convolution in training (Ioffe and Szegedy 2015).
 
-    Each channel is brought to mean 0 and variance 1 over batch and positions, then scaled and shifted by learned
-    parameters. The computation is in float32. Moving averages of mean and variance are kept in the collection
-    `batch_stats`.
+    Each channel is normalized to mean 0 and variance 1 over the batch and all positions, then scaled and shifted by
+    learned parameters. Moving averages of mean and variance are stored in the collection `batch_stats`. The computation
+    is in float32; the result has the dtype of `x`.
 
-    Call it only inside a compact method of a linen module.
+    This function creates a `flax.linen.BatchNorm`: call it only inside a compact method of a linen module.
 
     Args:
       x: output of the convolution.
-      conv: name of the convolution; the normalization is named `conv` + `SUFFIX`.
+      conv: layer name of the convolution; the batch normalization is named `conv` + "_norm".
     """
     batch_norm = nn.BatchNorm(
         use_running_average=False, momentum=MOMENTUM, epsilon=EPSILON, dtype=jnp.float32, name=f"{conv}{SUFFIX}"
@@ -35,17 +35,18 @@ def normalize_batch(
 
 
 def fold_batch_norm(params: dict[str, Tree], statistics: dict[str, Tree]) -> dict[str, Tree]:
-    """Fold batch normalization into the convolutions that precede it.
+    """Fold batch normalization into the preceding convolutions, for inference without normalization layers.
 
-    Normalization with fixed statistics is affine, so it becomes part of the kernel and the bias of its convolution.
-    Layers without normalization are returned unchanged.
+    With fixed mean and variance, batch normalization is an affine map of each channel. It is applied to the kernel and
+    the bias of the convolution whose name is that of the normalization without the suffix "_norm".
 
     Args:
-      params: parameters of the network, by layer.
-      statistics: its collection `batch_stats`, with `mean` and `var` by normalization layer.
+      params: parameters of the network: a dict from layer name to the parameters of the layer.
+      statistics: collection `batch_stats` of the network: a dict from the name of a normalization layer to its `mean`
+        and `var`.
 
     Returns:
-      Parameters of an equivalent network without normalization.
+      Parameters of an equivalent network without normalization. Layers without normalization are unchanged.
     """
     folded = {}
     for name, leaves in params.items():

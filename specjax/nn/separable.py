@@ -1,4 +1,7 @@
-"""Output heads that turn a small map into a large image by matrix products, without large intermediate maps."""
+"""Output heads of networks that upsample a small feature map to a large image by matrix products along both axes.
+
+No feature map with many channels is ever computed at the size of the image.
+"""
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -13,16 +16,15 @@ Image = Float[Array, "batch size columns"]
 
 
 class UpsampledConv(nn.Module):
-    """Bilinear upsampling to `size` x `size`, then a 3x3 convolution to one channel, without the large maps.
+    """Bilinear upsampling to `size` x `size` pixels, followed by a 3x3 convolution to one channel with bias.
 
-    Both steps are linear, so the channels are contracted first. This gives nine maps, one for each kernel tap. Each is
-    multiplied by the upsampling matrix shifted by its tap. The result is that of the literal order, at a hundredth of
-    the work.
+    If `columns` is less than `size`, groups of adjacent columns are then averaged. The result is computed without maps
+    of `size` x `size` pixels (see `upsampled_conv`), with about a hundredth of the arithmetic of the separate steps.
 
     Attributes:
-      size: height of the output image, and its width before averaging.
-      columns: width of the output image. If it is below `size`, groups of adjacent columns are averaged.
-      initializer: see `kernel_init` and `bias_init`.
+      size: height of the output image, and its width before the averaging.
+      columns: width of the output image; it divides `size`.
+      initializer: initialization of kernel and bias: `torch` for PyTorch's defaults, `he` for He et al. 2015.
     """
 
     size: int
@@ -38,17 +40,21 @@ class UpsampledConv(nn.Module):
 
 
 class RowHead(nn.Module):
-    """Head with learned row matrices and a fixed column matrix: `Y = sum_c A_c D_c B'`.
+    """Output head that upsamples the height by learned matrices and the width by a fixed matrix.
 
-    Each channel `D_c` of the mixed map has its own row matrix `A_c`, initialized to bilinear upsampling. An output
-    maximum can therefore be in any row. With upsampling and convolution it can be only about every `size / height`
-    rows. `B` upsamples bilinearly to `size` columns and averages groups of adjacent columns to `columns`.
+    A dense layer first mixes the input channels to `channels` maps `D_c` of shape (height, width). The output image is
+    `sum_c A_c D_c B'` plus a bias. The matrices `A_c` of shape (size, height) are learned, and initialized to bilinear
+    upsampling. The fixed matrix `B` of shape (columns, width) upsamples bilinearly to `size` columns, then averages
+    groups of adjacent columns.
 
     Attributes:
-      size: height of the output image, and its width before averaging.
-      columns: width of the output image.
-      channels: number of mixed channels, each with its own row matrix.
+      size: height of the output image, and its width before the averaging.
+      columns: width of the output image; it divides `size`.
+      channels: number of mixed maps, each with its own matrix `A_c`.
     """
+
+    # Learned matrices can place an output maximum in any row. Upsampling followed by a convolution can place one only
+    # about every `size / height` rows.
 
     size: int
     columns: int
@@ -67,13 +73,16 @@ class RowHead(nn.Module):
 
 
 def upsampled_conv(x: Map, kernel: Float[Array, "3 3 channels 1"], size: int, columns: int) -> Image:
-    """Compute `conv(bilinear(x), kernel)` with zero padding, at the resolution of `x`.
+    """Upsample bilinearly to `size` x `size` pixels, convolve with a 3x3 kernel and average groups of columns.
+
+    The convolution has zero padding. The result is computed without any map of `size` x `size` pixels: the channels are
+    contracted first, which gives nine small maps, one per kernel tap. The upsampling of each is shifted by its tap.
 
     Args:
-      x: input map.
-      kernel: 3x3 kernel to one channel.
-      size: height of the output, and its width before averaging.
-      columns: width of the output; groups of adjacent columns are averaged.
+      x: input maps.
+      kernel: 3x3 kernel to one output channel.
+      size: height of the output, and its width before the averaging.
+      columns: width of the output; it divides `size`. Each output column is the mean of `size / columns` columns.
     """
     batch, height, width, channels = x.shape
     taps = (x @ kernel.reshape(9, channels).T).reshape(batch, height, width, 3, 3)
@@ -84,6 +93,13 @@ def upsampled_conv(x: Map, kernel: Float[Array, "3 3 channels 1"], size: int, co
 
 
 def _shift_by_taps(upsample: Float[np.ndarray, "size n"]) -> Float[np.ndarray, "size n3"]:
-    """Concatenate the upsampling matrix as shifted by each of the three kernel taps, with zeros beyond the borders."""
+    """Concatenate three copies of an upsampling matrix, shifted for the three taps of a convolution kernel.
+
+    Args:
+      upsample: matrix that upsamples `n` points to `size` points.
+
+    Returns:
+      Matrix of shape (size, 3 n). Row p of copy t is row `p + t - 1` of `upsample`, or 0 if there is no such row.
+    """
     padded = np.pad(upsample, ((1, 1), (0, 0)))
     return np.concatenate([padded[tap : tap + len(upsample)] for tap in range(3)], axis=1)

@@ -1,1 +1,1 @@
-"""Schedules, optimizers, and minimization of functions."""
+"""Optimizers and schedules for training, and minimization of loss functions outside of it."""

@@ -1,4 +1,4 @@
-"""Minimization of functions outside the training loop, as for phase refinement or style transfer."""
+"""Gradient-based minimization of a function without training a network, for phase refinement or style transfer."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,15 +15,16 @@ from specjax.arrays.batching import map_examples
 StepCallback = Callable[[int, float], None]
 Loss = Callable[..., Float[Array, ""]]
 
-LBFGS = optax.lbfgs(memory_size=10)  # one object, so that programs compiled for it are found again
+LBFGS = optax.lbfgs(memory_size=10)  # shared: `jax.jit` compiles anew for every new optimizer object
 
 
 class Solution(NamedTuple):
-    """Result of a minimization.
+    """Result of the minimization of one loss for each of many examples.
 
-    best: the best point that each example has reached, a pytree like the starting point.
-    value: the loss of each example at its best point.
-    history: the loss before every step.
+    Attributes:
+      best: point with the lowest loss that each example has reached: a pytree like the starting point.
+      value: loss of each example at that point.
+      history: loss of each example before each step.
     """
 
     best: Any
@@ -32,7 +33,14 @@ class Solution(NamedTuple):
 
 
 class _SearchState(NamedTuple):
-    """State of an example: the current point, the optimizer's state, and the best point so far with its loss."""
+    """State of the minimization of one example.
+
+    Attributes:
+      point: current point.
+      optimizer_state: state of the optax optimizer.
+      best: point with the lowest loss so far.
+      best_value: loss at `best`.
+    """
 
     point: Any
     optimizer_state: Any
@@ -49,25 +57,29 @@ def minimize(
     optimizer: optax.GradientTransformation = LBFGS,
     report: StepCallback | None = None,
 ) -> Solution:
-    """Minimize a loss for many independent examples at once, by L-BFGS with a line search or any optax optimizer.
-
-    Each example returns the best point that it has reached, which need not be the last one.
+    """Minimize a loss function for many independent examples at once, from a starting point for each.
 
     Args:
-      loss: loss of one example, called as `loss(x, *args)`. It must be differentiable, jittable and hashable; equal
-        losses are compiled once.
-      start, args: pytrees of float arrays whose first axis is that of the examples.
-      steps: number of steps.
-      chunk: number of steps per compiled call, after each of which `report` is called.
-      optimizer: such as `optax.adam(1e-2)`; equal objects are compiled once, so make it once.
-      report: called as `report(steps done, mean of the best losses)`.
+      loss: loss of one example, called as `loss(x, *args)` with the point `x` and the arguments of that example. It is
+        traced and differentiated by JAX, and must be hashable. Calls with an equal `loss` reuse the compiled program.
+      start: starting points: a pytree of float arrays whose leading axis is the examples.
+      args: further arguments of `loss`: pytrees of float arrays whose leading axis is the examples.
+      steps: number of optimizer steps.
+      chunk: number of steps per compiled call.
+      optimizer: optax optimizer; the default is L-BFGS with a line search. Create it once and pass the same object
+        again: each new object is compiled anew.
+      report: called after each chunk as `report(steps_done, mean_loss)`, where `mean_loss` is the mean over the
+        examples of the lowest loss so far.
+
+    Returns:
+      The point with the lowest loss that each example has reached (not always the last one), with the losses.
 
     Raises:
-      ValueError: a number is below 1, or the loss at the start is not finite; the message names the first such example.
+      ValueError: `steps` or `chunk` is below 1; the loss of an example at its starting point is not finite.
     """
     if min(steps, chunk) < 1:
         raise ValueError(f"steps={steps} and chunk={chunk} must be at least 1")
-    # optax adds steps and values of different dtypes and ranks.
+    # optax adds arrays of different dtypes and ranks.
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         state = _init_state(loss, start, args, optimizer=optimizer)
         if (bad := np.flatnonzero(~np.isfinite(state.best_value))).size:
@@ -102,7 +114,7 @@ def _run_steps(
 
     def run_example(state: _SearchState, args: tuple[Any, ...]) -> tuple[_SearchState, Float[Array, " steps"]]:
         loss_at = partial(_evaluate_loss, loss, args)
-        # A line search leaves the loss of the new point in the optimizer's state, and its gradient.
+        # A line search stores the loss and the gradient at the new point in the optimizer state.
         has_line_search = optax.tree.get(state.optimizer_state, "value") is not None
         from_state = optax.value_and_grad_from_state(loss_at)
 
@@ -131,6 +143,6 @@ def _evaluate_loss(loss: Loss, args: tuple[Any, ...], x: Any) -> Float[Array, ""
 
 
 def _keep_best(state: _SearchState, point: Any, value: Float[Array, ""]) -> _SearchState:
-    better = value < state.best_value  # False for NaN
+    better = value < state.best_value  # False if the loss is NaN
     best = jax.tree.map(lambda new, old: jnp.where(better, new, old), point, state.best)
     return state._replace(best=best, best_value=jnp.where(better, value, state.best_value))

@@ -1,4 +1,4 @@
-"""Optimizers as data: the settings in a config, and the optax transform that they build."""
+"""Config dataclasses of the optimizer, and the optax gradient transformation that is built from them."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,16 +14,17 @@ Tree = Any
 
 @dataclass(frozen=True)
 class PlateauConfig:
-    """Reduction of the learning rate when the loss stops falling, on top of its schedule.
+    """Settings for reducing the learning rate when the loss stops falling (`optax.contrib.reduce_on_plateau`).
 
-    A measurement is the mean loss of `window` updates.
+    The loss is averaged over windows of `window` updates. Each reduction multiplies the learning rate of the schedule
+    by `factor`, in addition to all earlier reductions.
 
-    patience: number of measurements without a new best before a reduction; 0 disables reductions.
-    window: number of updates per measurement.
-    factor: what each reduction multiplies the learning rate by.
+    patience: number of windows without a new lowest loss before a reduction; 0 disables reductions.
+    window: number of updates per window.
+    factor: factor of each reduction, between 0 and 1.
     least: lower bound of the product of all reductions.
-    cooldown: number of measurements ignored after a reduction.
-    tolerance: relative improvement that a new best needs.
+    cooldown: number of windows after a reduction that do not count toward `patience`.
+    tolerance: fraction by which the loss must be below the lowest so far to count as a new lowest loss.
     """
 
     patience: int = 0
@@ -39,26 +40,27 @@ class PlateauConfig:
                 f"optimizer.plateau: patience={self.patience}, cooldown={self.cooldown}, window={self.window} is out "
                 "of range: patience and cooldown must be at least 0, window at least 1"
             )
-        if not 0 < self.factor < 1 or not 0 <= self.least <= 1 or self.tolerance < 0:
+        if not 0 < self.factor < 1 or not 0 <= self.least <= 1 or not 0 < self.tolerance <= 1:
             raise ValueError(
                 f"optimizer.plateau: factor={self.factor}, least={self.least}, tolerance={self.tolerance} is out of "
-                "range: factor must lie in (0, 1), least in [0, 1], and tolerance must be at least 0"
+                "range: factor must lie in (0, 1), least in [0, 1], and tolerance in (0, 1]"
             )
 
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """Settings of the optimizer.
+    """Settings of the optimizer that trains a network.
 
-    kind: `adam` (Kingma and Ba 2015) or `schedule_free` (Defazio et al. 2024). The latter is Adam without momentum.
-      Its gradients are taken between its iterate and the running mean of its iterates, `b1` of the way to the mean.
-      The mean is evaluated and exported, and the learning rate needs no decay.
+    kind: `adam` (Kingma and Ba 2015) or `schedule_free` (Defazio et al. 2024). The latter is Adam without momentum that
+      also computes the running mean x of its iterates z. Gradients are computed at `(1 - b1) z + b1 x`. The mean x is
+      used for evaluation and export. The learning rate needs no decay.
     learning_rate: schedule of the learning rate.
-    b1, b2, epsilon: constants of Adam.
-    clip: global norm that gradients are clipped to; 0 does not clip.
-    weight_decay: coefficient of the decoupled weight decay.
-    ema_decay: decay of the moving average of the parameters, which is evaluated and exported; 0 keeps no average.
-    plateau: reduction of the learning rate when the loss stops falling.
+    b1, b2, epsilon: constants of Adam, as in `optax.adam`. For `schedule_free`, `b1` is the weight of the mean x.
+    clip: largest global norm of the gradients; larger gradients are scaled down to it. 0 disables clipping.
+    weight_decay: coefficient of the decoupled weight decay, as in `optax.adamw`.
+    ema_decay: decay per update of the exponential moving average of the parameters. The average is used for evaluation
+      and export. 0 disables it.
+    plateau: settings for reducing the learning rate when the loss stops falling.
     """
 
     kind: Literal["adam", "schedule_free"] = "adam"
@@ -89,20 +91,33 @@ class OptimizerConfig:
             )
 
     def eval_params(self, params: Tree, opt_state: optax.OptState, ema_params: Tree) -> Tree:
-        """Select the parameters to evaluate and export: the moving average if one is kept, else the trained ones.
+        """Return the parameters to use for evaluation and export.
 
-        `schedule_free` uses the running mean of its iterates, which it keeps in its own state.
+        Args:
+          params: parameters that are trained.
+          opt_state: optimizer state.
+          ema_params: exponential moving average of the parameters; None if it is disabled.
+
+        Returns:
+          For `schedule_free`, the running mean of the iterates. Else `ema_params`, or `params` if it is None.
         """
         if self.kind == "schedule_free":
             return optax.contrib.schedule_free_eval_params(opt_state, params)
         return params if ema_params is None else ema_params
 
     def metrics(self, opt_state: optax.OptState) -> dict[str, Float[Array, ""]]:
-        """Log values: `lr_scale`, the product of the reductions by `plateau`, if it is enabled."""
+        """Return the metrics of the optimizer to log.
+
+        If `plateau` is enabled, `lr_scale` is the product of all its reductions of the learning rate. Else there are no
+        metrics.
+        """
         return {"lr_scale": optax.tree.get(opt_state, "scale")} if self.plateau.patience else {}
 
     def transform(self, learning_rate: float | Float[Array, ""] = 0.0) -> optax.GradientTransformationExtraArgs:
-        """Build the optax transform at `learning_rate`. The optimizer state does not contain the rate."""
+        """Build the optax gradient transformation with this learning rate.
+
+        The optimizer state does not contain the learning rate.
+        """
         stages: list[optax.GradientTransformation] = []
         if self.clip:
             stages.append(optax.clip_by_global_norm(self.clip))
@@ -120,7 +135,10 @@ class OptimizerConfig:
 def _scale_by_learning_rate(
     directions: optax.GradientTransformationExtraArgs, learning_rate: float | Float[Array, ""]
 ) -> optax.GradientTransformationExtraArgs:
-    """Scale the updates of `directions` by `-learning_rate`, without state, so that checkpoints do not contain it."""
+    """Multiply the updates of the transformation `directions` by `-learning_rate`.
+
+    The state is that of `directions`; it does not contain the learning rate.
+    """
 
     def update(gradients: Tree, state: Tree, params: Tree = None, **extra: Any) -> tuple[Tree, Tree]:
         updates, state = directions.update(gradients, state, params, **extra)

@@ -1,4 +1,4 @@
-"""Schedules as data: the specification in a config, and the optax schedule that it builds."""
+"""Config dataclass of a schedule (a number that depends on the step), and the optax schedule that is built from it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,16 +14,22 @@ Schedule = Callable[[Any], Float[Array, ""]]
 
 @dataclass(frozen=True)
 class ScheduleSpec:
-    """A number that changes with the training step.
+    """Settings of a schedule: a number, such as the learning rate, that changes with the training step.
 
-    kind: shape of the schedule.
+    kind: shape of the schedule after the warm-up.
       `constant`: always `value`.
-      `linear`, `cosine`: from `value` to `end` within `over` steps, then constant.
-      `restarts`: `cycles` cosine cycles from `value` to `end`, of `over` steps each. Every cycle starts at
-        `restart_scale` times the start of the one before (the learning rate "bumps" of the chord paper, section 4.2).
-      `steps`: `value` before step `over`, and `end` from then on.
-    over: number of steps, counted from the end of the warm-up; 0 means the length of the whole training.
-    warmup: number of steps of a linear rise from 0 to `value` that precedes the schedule.
+      `linear`, `cosine`: from `value` to `end` in `over` steps, then constant.
+      `restarts`: a sequence of `cycles` cosine schedules, each of `over` steps and each ending at `end`. The first
+        starts at `value`, and each later one at `restart_scale` times the start of the one before (the learning rate
+        "bumps" of the chord paper, section 4.2).
+      `steps`: `value` in the first `over` steps, then `end`.
+    value: initial value.
+    end: final value; not used by `constant`.
+    over: number of steps of the schedule (of one cycle for `restarts`), without the warm-up. 0 means the rest
+      of the training after the warm-up.
+    warmup: number of steps before the schedule in which the number rises linearly from 0 to `value`.
+    restart_scale: ratio of the initial values of successive cycles, for `restarts`.
+    cycles: number of cycles, for `restarts`.
     """
 
     kind: Kind = "constant"
@@ -44,8 +50,12 @@ class ScheduleSpec:
             )
 
     def build(self, steps: int) -> Schedule:
-        """Build the optax schedule, a function from step to value, for a training of `steps` updates."""
-        main = self._build_main(self.over or steps)
+        """Build the optax schedule, a function from step to value.
+
+        Args:
+          steps: number of steps of the whole training, in which the schedule ends if `over` is 0.
+        """
+        main = self._build_main(self.over or max(steps - self.warmup, 1))
         if not self.warmup:
             return main
         rise = optax.linear_schedule(0.0, self.value, self.warmup)
@@ -67,6 +77,6 @@ class ScheduleSpec:
 
 
 def _build_cosine(value: float, end: float, over: int) -> Schedule:
-    # optax scales the initial value, so that its own schedule could not rise from 0.
+    # `optax.cosine_decay_schedule` multiplies the initial value by a factor, so it cannot start at 0 and rise.
     decay = optax.cosine_decay_schedule(1.0, over)
     return lambda step: end + (value - end) * decay(step)

@@ -1,1 +1,1 @@
-"""Plots and images for people to look at."""
+"""Plots of spectrograms and audio features, and grids of images."""

@@ -1,4 +1,4 @@
-"""Rendering of arrays as RGB images: uint8 of shape (height, width, 3), top row first, drawn with Pillow."""
+"""Rendering of arrays as RGB images with Pillow. Images are uint8 arrays of shape (height, width, 3), top row first."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,8 @@ from jaxtyping import Float, UInt8
 
 Rgb = UInt8[np.ndarray, "height width 3"]
 
-# The colormap runs from black through violet and orange to pale yellow, with nearly uniform steps in lightness.
+# Colors at equally spaced levels from 0 to 1: black, violet, orange and pale yellow, with nearly uniform steps in
+# lightness.
 _ANCHORS = np.array(
     [(0, 0, 4), (31, 12, 72), (85, 15, 109), (136, 34, 106), (186, 54, 85), (227, 89, 51), (249, 140, 10),
      (249, 201, 50), (252, 255, 164)]
@@ -16,17 +17,21 @@ _ANCHORS = np.array(
 
 
 def apply_colormap(levels: Float[np.ndarray, "height width"]) -> Rgb:
-    """Map levels in [0, 1] to colors; other levels are clipped, NaN counts as 0."""
+    """Map levels in [0, 1] to the colors of a colormap from black to pale yellow.
+
+    Levels outside [0, 1] are clipped, and NaN counts as 0.
+    """
     position = np.clip(np.nan_to_num(levels), 0, 1) * (len(_ANCHORS) - 1)
     axis = np.arange(len(_ANCHORS))
     return np.stack([np.interp(position, axis, _ANCHORS[:, i]) for i in range(3)], -1).astype(np.uint8)
 
 
 def shrink(picture: Float[np.ndarray, "height width"], factor: int) -> Float[np.ndarray, "h w"]:
-    """Downsample by the maxima of `factor` x `factor` blocks, which keep thin lines visible.
+    """Downsample an image by `factor` along both axes; each output pixel is the maximum of a block of pixels.
 
-    Rows and columns beyond a multiple of `factor` are dropped.
+    Rows and columns at the end that do not fill a block are dropped.
     """
+    # Maxima keep thin bright lines visible.
     height, width = (n // factor * factor for n in picture.shape)
     blocks = picture[:height, :width].reshape(height // factor, factor, width // factor, factor)
     return blocks.max(axis=(1, 3))
@@ -35,13 +40,16 @@ def shrink(picture: Float[np.ndarray, "height width"], factor: int) -> Float[np.
 def tile(
     rows: Sequence[Sequence[Rgb]], captions: Sequence[str], titles: Sequence[str] = (), margin: int = 6
 ) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
-    """Arrange images of equal size in a grid.
+    """Arrange images in a grid on a white background, with captions.
 
     Args:
-      rows: images by row and column.
-      captions: text above each column.
-      titles: text to the left of each row.
+      rows: images of equal size: one sequence for each row of the grid, all of the same length.
+      captions: text above each column of the grid.
+      titles: text to the left of each row of the grid; empty for no titles.
       margin: space between images, in pixels.
+
+    Returns:
+      The grid as one RGB image.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -62,7 +70,10 @@ def tile(
 
 
 def round_numbers(low: float, high: float) -> list[float]:
-    """List about six round numbers from `low` to `high`: multiples of 1, 2 or 5 times a power of ten."""
+    """Choose about six tick values between `low` and `high`, for an axis of a plot.
+
+    The ticks are the multiples of a step that is 1, 2 or 5 times a power of ten. `high` must be greater than `low`.
+    """
     rough = (high - low) / 6
     magnitude = 10.0 ** math.floor(math.log10(rough))
     step = magnitude * next(m for m in (1, 2, 5, 10) if m * magnitude >= rough)
@@ -79,15 +90,17 @@ def spectrogram(
     title: str = "",
     size: tuple[int, int] = (720, 480),
 ) -> Rgb:
-    """Draw a spectrogram with low frequencies at the bottom and axes in seconds and hertz.
+    """Draw a spectrogram as an RGB image, with a time axis in seconds and a frequency axis in hertz.
+
+    Low frequencies are at the bottom.
 
     Args:
-      levels: values in [0, 1]; row r is the frequency `r * row_hz`.
-      row_hz: spacing of the rows, in Hz.
+      levels: spectrogram values in [0, 1]; row r has the frequency `r * row_hz`, columns are equally spaced in time.
+      row_hz: frequency difference between adjacent rows, in Hz.
       duration_s: length of the time axis in seconds, above 0.
-      rows: range of rows to show, end exclusive; None shows all.
+      rows: (first, end) range of the rows to show; row `end` is not included. None shows all rows.
       title: text above the plot.
-      size: width and height of the plot area, in pixels.
+      size: (width, height) of the plot area without axes and title, in pixels.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -104,7 +117,7 @@ def spectrogram(
         x = left + second / duration_s * width
         draw.line([(x, top + height), (x, top + height + 4)], (0, 0, 0))
         draw.text((x, top + height + 6), f"{second:g}", (0, 0, 0), font, anchor="ma")
-    lowest_hz, highest_hz = (first - 0.5) * row_hz, (last - 0.5) * row_hz  # A row is centered on its frequency.
+    lowest_hz, highest_hz = (first - 0.5) * row_hz, (last - 0.5) * row_hz  # The frequency of a row is at its center.
     for hz in round_numbers(lowest_hz, highest_hz):
         y = top + (highest_hz - hz) / (highest_hz - lowest_hz) * height
         draw.line([(left - 4, y), (left, y)], (0, 0, 0))

@@ -1,4 +1,7 @@
-"""Matplotlib plots of spectrograms and audio features as PNG; they need the extra `plots`."""
+"""Plots of spectrograms and audio features as PNG files.
+
+They are drawn with matplotlib, which the optional dependencies `specjax[plots]` install.
+"""
 
 import io
 import warnings
@@ -12,7 +15,8 @@ from jaxtyping import Float
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# A plot shows at most about this many columns. Longer spectrograms show the maximum of each group of frames.
+# Largest number of points along the time axis of a plot. In longer spectrograms, groups of adjacent frames are replaced
+# by their maximum.
 _MAX_COLUMNS = 900
 _LOWEST_HZ = 30.0
 _TICKS_HZ = (31.25, 62.5, 125, 250, 500, 1000, 2000, 4000, 8000, 16000)
@@ -20,12 +24,12 @@ _TICKS_HZ = (31.25, 62.5, 125, 250, 500, 1000, 2000, 4000, 8000, 16000)
 
 @dataclass(frozen=True)
 class Panel:
-    """Curves over time that share an axis.
+    """Curves over time to be drawn in one plot with a common vertical axis.
 
     Attributes:
       unit: label of the vertical axis.
-      curves: values by name.
-      octaves: draw the values as points on a logarithmic frequency axis.
+      curves: dict from the name of a curve to its value at each frame.
+      octaves: whether the values are frequencies in Hz. They are then drawn as points on a logarithmic vertical axis.
     """
 
     unit: str
@@ -39,10 +43,10 @@ def spectrogram(
     time_s: Float[np.ndarray, " frames"],
     title: str,
 ) -> bytes:
-    """Plot a spectrogram.
+    """Plot a spectrogram with a logarithmic frequency axis and a color bar.
 
     Args:
-      level_db: levels in dB, lowest frequency first.
+      level_db: level of each time and frequency in dB relative to the loudest; the first row is the lowest frequency.
       frequency_hz: frequency of each row, in Hz.
       time_s: time of each frame, in seconds.
       title: text above the plot.
@@ -65,14 +69,14 @@ def features(
     beat_s: Float[np.ndarray, " beats"],
     title: str,
 ) -> bytes:
-    """Plot a spectrogram with beat marks on its upper edge, and panels of curves over the same time below it.
+    """Plot a spectrogram, and below it one or more plots of curves (audio features) with the same time axis.
 
     Args:
-      level_db: levels in dB, lowest frequency first.
+      level_db: level of each time and frequency in dB relative to the loudest; the first row is the lowest frequency.
       frequency_hz: frequency of each row, in Hz.
-      time_s: time of each frame, in seconds.
-      panels: panels of curves, from top to bottom.
-      beat_s: time of each beat, in seconds.
+      time_s: time of each frame, in seconds; also the time axis of the curves.
+      panels: plots of curves below the spectrogram, from top to bottom.
+      beat_s: time of each beat, in seconds; shown as a tick on the upper edge of the spectrogram.
       title: text above the plot.
 
     Returns:
@@ -84,7 +88,7 @@ def features(
         len(heights), figsize=(10, 1.6 * sum(heights)), height_ratios=heights, sharex=True, layout="constrained"
     )
     _draw_spectrogram(axes[0], level_db, frequency_hz, time_s)
-    # Beats are ticks on the upper edge, because lines would hide the spectrogram of a long sound.
+    # Beats are shown as short ticks, because full vertical lines would hide the spectrogram of a long sound.
     axes[0].plot(beat_s, np.full(len(beat_s), 1.025), "|", color="black", markersize=8, clip_on=False,
                  transform=axes[0].get_xaxis_transform())  # fmt: skip
     axes[0].set_xlabel("")
@@ -130,14 +134,26 @@ def _set_octave_axis(axes: "Axes", lowest_hz: float, highest_hz: float) -> None:
 
 
 def _compute_range(curves: Any) -> tuple[float, float]:
-    """Compute the frequency limits of curves in Hz: at least one octave, with a margin of a factor of 1.2."""
+    """Compute the limits of the logarithmic frequency axis of a plot of curves.
+
+    Args:
+      curves: arrays of frequencies in Hz; values that are not finite are ignored.
+
+    Returns:
+      Lowest and highest frequency of the axis in Hz. They include all values with a margin of a factor of 1.2 on both
+      sides, and are at least one octave apart.
+    """
     finite = np.concatenate([values[np.isfinite(values)] for values in curves])
     low, high = (finite.min(), finite.max()) if len(finite) else (125.0, 500.0)
     return min(low / 1.2, np.sqrt(low * high) / np.sqrt(2)), max(high * 1.2, np.sqrt(low * high) * np.sqrt(2))
 
 
 def _draw_curve(axes: "Axes", time_s: np.ndarray, values: np.ndarray, name: str) -> None:
-    """Draw a curve; a long one is drawn as the mean and the range (shaded) of groups of frames."""
+    """Draw one curve over time.
+
+    A long curve is divided into groups of adjacent frames. The line shows the mean of each group, and a shaded area its
+    range from minimum to maximum.
+    """
     group = len(time_s) // _MAX_COLUMNS
     if group < 2:
         axes.plot(time_s, values, label=name, linewidth=1)

@@ -1,4 +1,4 @@
 """Audio signal processing: pure functions on JAX arrays.
 
-Waves are float32 in [-1, 1]. Time is the last axis unless a name says otherwise.
+Waves are float32 arrays with values in [-1, 1]. Time is the last axis, unless the name of an axis says otherwise.
 """

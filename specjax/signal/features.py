@@ -1,7 +1,8 @@
-"""Frame-wise descriptors of the shape of a spectrum or of a wave (Wyse, section 1).
+"""Descriptors of the shape of a spectrum or of a wave, one value per frame.
 
-Spectra are magnitudes, 0 or more, of shape `(*batch, bins, frames)`; `bin_frequencies` gives the bins' frequencies. For
-a silent frame `flatness` is 1 and every other descriptor is 0.
+They are those of section 1 of "Audio spectrogram representations for processing with Convolutional Neural Networks"
+(Lonce Wyse). Spectra are given as magnitudes, 0 or more, of shape `(*batch, bins, frames)`. Results have shape
+`(*batch, frames)`. For a silent frame `flatness` is 1, and every other descriptor is 0.
 """
 
 from typing import NamedTuple
@@ -19,7 +20,7 @@ Frequencies = Float[np.ndarray, " bins"]
 
 
 class Moments(NamedTuple):
-    """Moments of a spectrum, taken as a distribution over frequency.
+    """Moments of a spectrum, with magnitude treated as a distribution over frequency.
 
     Attributes:
       centroid_hz: mean.
@@ -35,12 +36,17 @@ class Moments(NamedTuple):
 
 
 def bin_frequencies(n_fft: int, sample_rate: int) -> Frequencies:
-    """Frequencies in Hz of the bins of a frame of `n_fft` samples, float32."""
+    """Compute the frequencies in Hz of the `n_fft // 2 + 1` bins of a Fourier transform, as float32."""
     return np.fft.rfftfreq(n_fft, 1 / sample_rate).astype(np.float32)
 
 
 def moments(magnitude: Magnitude, frequencies_hz: Frequencies) -> Moments:
-    """Compute spectral centroid, bandwidth, skewness and kurtosis; all are 0 for silence."""
+    """Compute spectral centroid, bandwidth, skewness and kurtosis of each frame; all are 0 for silence.
+
+    Args:
+      magnitude: magnitudes, 0 or more, shape `(*batch, bins, frames)`.
+      frequencies_hz: frequency of each bin in Hz, from `bin_frequencies`.
+    """
     weights = _normalize(magnitude)
     hz = jnp.asarray(along_axis(frequencies_hz, magnitude.ndim, -2))
     centroid = jnp.sum(weights * hz, axis=-2, keepdims=True)
@@ -56,9 +62,12 @@ def moments(magnitude: Magnitude, frequencies_hz: Frequencies) -> Moments:
 
 
 def flatness(magnitude: Magnitude, *, amin: float = 1e-10) -> ByFrame:
-    """Ratio of the geometric to the arithmetic mean of the power, in (0, 1]: 1 for a flat spectrum, near 0 for a tone.
+    """Compute the ratio of the geometric to the arithmetic mean of the power over the bins of each frame.
+
+    The ratio lies in (0, 1]. It is 1 for a flat spectrum and near 0 for a tone.
 
     Args:
+      magnitude: magnitudes, 0 or more, shape `(*batch, bins, frames)`.
       amin: lower bound that the power is clipped to, above 0.
     """
     power = jnp.maximum(magnitude**2, amin)
@@ -66,7 +75,18 @@ def flatness(magnitude: Magnitude, *, amin: float = 1e-10) -> ByFrame:
 
 
 def rolloff_hz(magnitude: Magnitude, frequencies_hz: Frequencies, *, share: float = 0.85) -> ByFrame:
-    """Lowest frequency in Hz at or below which the fraction `share` of the magnitude lies.
+    """Compute the roll-off frequency of each frame in Hz.
+
+    It is the lowest bin frequency f for which the bins from 0 Hz to f contain at least the fraction `share` of the
+    frame's total magnitude.
+
+    Args:
+      magnitude: magnitudes, 0 or more, shape `(*batch, bins, frames)`.
+      frequencies_hz: frequency of each bin in Hz, from `bin_frequencies`.
+      share: fraction between 0 and 1.
+
+    Returns:
+      Frequencies of shape `(*batch, frames)`.
 
     Raises:
       ValueError: `share` is not between 0 and 1.
@@ -79,7 +99,14 @@ def rolloff_hz(magnitude: Magnitude, frequencies_hz: Frequencies, *, share: floa
 
 
 def rms(wave: Wave, transform: Stft = Stft()) -> ByFrame:
-    """Root mean square (envelope) of each frame of `transform`, without a window.
+    """Compute the root mean square of the samples in each frame of a wave. No window is applied.
+
+    Args:
+      wave: shape `(*batch, samples)`.
+      transform: STFT parameters that define the frames: frame length, hop length and padding.
+
+    Returns:
+      Root mean squares of shape `(*batch, frames)`.
 
     Raises:
       ValueError: the wave is shorter than one frame.
@@ -88,10 +115,15 @@ def rms(wave: Wave, transform: Stft = Stft()) -> ByFrame:
 
 
 def zero_crossings(wave: Wave, transform: Stft = Stft(pad_mode="edge"), *, threshold: float = 1e-10) -> ByFrame:
-    """Fraction of the samples of each frame of `transform`, in [0, 1], at which the sign changes.
+    """Compute the number of sign changes in each frame of a wave, divided by the frame length. No window is applied.
 
     Args:
-      threshold: samples of `-threshold` or more count as positive.
+      wave: shape `(*batch, samples)`.
+      transform: STFT parameters that define the frames: frame length, hop length and padding.
+      threshold: samples of `-threshold` or more count as positive, all others as negative.
+
+    Returns:
+      Fractions in [0, 1], of shape `(*batch, frames)`.
 
     Raises:
       ValueError: the wave is shorter than one frame.
@@ -104,13 +136,26 @@ def zero_crossings(wave: Wave, transform: Stft = Stft(pad_mode="edge"), *, thres
 def log_frequency_filters(
     n_fft: int, sample_rate: int, *, bands: int = 84, bands_per_octave: int = 12, fmin_hz: float = 32.70320
 ) -> Float[np.ndarray, "bands bins"]:
-    """Filters with centers equally spaced in log frequency, float32. Apply them with `mel_spectrogram`.
+    """Compute triangular filters whose centers are equally spaced in log frequency.
 
-    Band b is centered on `fmin_hz 2^(b / bands_per_octave)`. It is a triangle from the previous center to the next, and
-    its weights add up to 1. Where bands are closer together than bins, a band interpolates linearly between two bins.
+    Apply the filters to a power spectrogram with `mel.mel_spectrogram`.
+
+    Filter b is centered on `fmin_hz * 2^(b / bands_per_octave)`. It extends from the previous center to the next, and
+    its weights add up to 1. Where centers are closer together than bins, a filter is widened: it then interpolates
+    linearly between the two nearest bins.
+
+    Args:
+      n_fft: frame length of the Fourier transform in samples.
+      sample_rate: in Hz.
+      bands: number of filters.
+      bands_per_octave: number of centers per octave.
+      fmin_hz: center of the lowest filter; the default is the note C1.
+
+    Returns:
+      Weights of the bins in the filters, float32, of shape `(bands, n_fft // 2 + 1)`.
 
     Raises:
-      ValueError: the top band reaches above half the sample rate, or an argument is not above 0.
+      ValueError: the top filter reaches above half the sample rate, or an argument is not above 0.
     """
     center_hz = fmin_hz * 2.0 ** (np.arange(-1, bands + 1) / bands_per_octave)
     if min(bands, bands_per_octave) < 1 or fmin_hz <= 0:
@@ -129,5 +174,5 @@ def log_frequency_filters(
 
 
 def _normalize(magnitude: Magnitude) -> Magnitude:
-    """Divide each frame by its sum; a silent frame stays 0."""
+    """Divide the magnitudes of each frame by their sum over the bins; a silent frame stays 0."""
     return safe.divide(magnitude, jnp.sum(magnitude, axis=-2, keepdims=True))

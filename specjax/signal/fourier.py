@@ -1,4 +1,7 @@
-"""Fourier transforms along the last axis; each device transforms the rows it holds (`batching.map_devices`)."""
+"""Fourier transforms along the last axis of an array.
+
+With several devices, each one transforms only its own part of the batch (see `batching.map_devices`).
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,22 +16,26 @@ Spectrum = Complex[Array, "*batch _"]
 
 
 def rfft(x: Real, n: int | None = None) -> Spectrum:
-    """Compute `numpy.fft.rfft`."""
+    """Compute `numpy.fft.rfft` along the last axis.
+
+    Args:
+      n: length of the transform; `x` is cut or padded with zeros to it. None: the length of `x`.
+    """
     return _transform_rows(partial(jnp.fft.rfft, n=n), x)
 
 
 def irfft(x: Spectrum, n: int) -> Real:
-    """Compute `numpy.fft.irfft`."""
+    """Compute `numpy.fft.irfft` along the last axis. The result has `n` samples."""
     return _transform_rows(partial(jnp.fft.irfft, n=n), x)
 
 
 def fft(x: Spectrum) -> Spectrum:
-    """Compute `numpy.fft.fft`."""
+    """Compute `numpy.fft.fft` along the last axis."""
     return _transform_rows(jnp.fft.fft, x)
 
 
 def ifft(x: Spectrum) -> Spectrum:
-    """Compute `numpy.fft.ifft`."""
+    """Compute `numpy.fft.ifft` along the last axis."""
     return _transform_rows(jnp.fft.ifft, x)
 
 

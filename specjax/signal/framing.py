@@ -1,4 +1,4 @@
-"""Cutting waves into overlapping frames, and adding frames up to a wave again."""
+"""Cutting of waves into overlapping frames, and overlap-add of frames to a wave."""
 
 import jax
 import jax.numpy as jnp
@@ -8,23 +8,25 @@ from jaxtyping import Array, Float
 from specjax.arrays.axes import pad_axis
 from specjax.signal.shapes import Wave
 
-# Frames of more hops than this are handled in a loop: unrolled, the program would take minutes to compile.
+# A frame spans `length / hop_length` hops, rounded up. Up to this number, Python loops over hops are unrolled in the
+# compiled program. Beyond it a JAX loop is used, because the unrolled program would take minutes to compile.
 _MAX_UNROLLED_HOPS = 32
 
 Frames = Float[Array, "*batch frames length"]
-Hops = Float[Array, "*batch hops hop_length"]
+Hops = Float[Array, "*batch hops hop_length"]  # a wave cut into blocks of `hop_length` samples
 Squares = Float[np.ndarray, "hops hop_length"]
 
 
 def frame(wave: Wave, length: int, hop_length: int) -> Frames:
     """Cut a wave into frames of `length` samples that begin every `hop_length` samples.
 
-    A remainder too short for a frame is dropped. The wave is cut into hops, and each frame is a few adjacent hops. So
-    long runs are copied, and nothing is gathered.
+    The result has shape `(*batch, frames, length)`. Samples at the end that do not fill a whole frame are dropped.
 
     Raises:
       ValueError: the wave is shorter than one frame.
     """
+    # The wave is cut into blocks of `hop_length` samples, and each frame is made of adjacent blocks. So long runs of
+    # memory are copied, and no gather with one index per sample is needed.
     samples, hops_per_frame = wave.shape[-1], -(-length // hop_length)
     if samples < length:
         raise ValueError(f"a wave of {samples} samples is shorter than one frame of {length}: pad it first")
@@ -41,7 +43,10 @@ def frame(wave: Wave, length: int, hop_length: int) -> Frames:
 
 
 def overlap_add(frames: Frames, hop_length: int) -> Wave:
-    """Add up frames that begin every `hop_length` samples: the adjoint of `frame`."""
+    """Add up overlapping frames to a wave; frame t begins at sample `t * hop_length`.
+
+    This is the adjoint (transpose) of `frame`. The wave has `(frames - 1) * hop_length + length` samples.
+    """
     count, length = frames.shape[-2:]
     hops = _add_hops(frames, hop_length)
     return _merge_hops(hops)[..., : (count - 1) * hop_length + length]
@@ -50,24 +55,28 @@ def overlap_add(frames: Frames, hop_length: int) -> Wave:
 def overlap_average(
     frames: Frames, window: Float[np.ndarray, " length"], hop_length: int, *, min_overlap: float = 1e-8
 ) -> Wave:
-    """Divide `overlap_add` by the sum of squared windows at each sample: the least-squares inverse of windowed framing.
+    """Compute the wave whose windowed frames are nearest to given ones by least squares (Griffin and Lim 1984, eq. 6).
 
-    The frames must have been multiplied by the window once more (Griffin and Lim 1984, eq. 6).
+    This is `overlap_add` divided at each sample by the sum of the squared windows that cover the sample.
 
     Args:
-      min_overlap: lower bound of the divisor, relative to the greatest sum of squared windows.
+      frames: the given windowed frames, multiplied by `window` a second time.
+      window: the window, one value per sample of a frame.
+      hop_length: distance in samples between the starts of adjacent frames.
+      min_overlap: lower bound of the divisor, as a fraction of the greatest sum of squared windows.
     """
     count, length = frames.shape[-2:]
     squares = _square_by_hop(window, hop_length)
     hops_per_frame = len(squares)
-    # The divisor of a hop of the wave is a sum of rows of `squares`, one for each frame that covers the hop. It is the
-    # same for all hops but those at the ends. A divisor as long as the wave would be a large constant in the program.
+    # A hop is a block of `hop_length` samples of the wave. Its divisor is a sum of rows of `squares`, one row for each
+    # frame that covers the hop. All hops have the same divisor, `steady`, except those near the ends of the wave. A
+    # divisor with one value per sample of the wave would be a large constant in the compiled program.
     rising = np.cumsum(squares, axis=0)
     steady = rising[-1:]
     falling = steady - rising[:-1]
     floor = min_overlap * steady.max()
     hops = _add_hops(frames, hop_length)
-    if count < hops_per_frame:  # so few frames that none of the hops reaches the steady sum
+    if count < hops_per_frame:  # so few frames that no hop is covered by `hops_per_frame` frames
         partial_sums = np.sum([np.pad(squares, [(i, count - 1 - i), (0, 0)]) for i in range(count)], axis=0)
         hops = hops / _to_divisor(partial_sums, floor, hops.ndim)
     else:
@@ -79,12 +88,19 @@ def overlap_average(
 
 
 def steady_squares(window: Float[np.ndarray, " length"], hop_length: int) -> Float[np.ndarray, " hop_length"]:
-    """Sum of the squared windows that overlap at each sample of a hop, far from the ends of the wave."""
+    """Sum the squares of all windows that cover a sample, for each of `hop_length` adjacent samples.
+
+    The windows begin every `hop_length` samples, so the sum repeats with this period, except near the ends of a wave.
+    Entry i belongs to sample i of a window.
+    """
     return _square_by_hop(window, hop_length).sum(axis=0)
 
 
 def _add_hops(frames: Frames, hop_length: int) -> Hops:
-    """Overlap-add of frames, with the resulting wave cut into hops; the last frame is padded to whole hops."""
+    """Add up overlapping frames, and return the resulting wave cut into blocks of `hop_length` samples (hops).
+
+    The last frame is padded with zeros to a multiple of `hop_length` samples, and so is the wave.
+    """
     count, length = frames.shape[-2:]
     hops_per_frame = -(-length // hop_length)
     fitted = pad_axis(frames, 0, hops_per_frame * hop_length - length)
@@ -108,11 +124,17 @@ def _merge_hops(hops: Hops) -> Wave:
 
 
 def _square_by_hop(window: Float[np.ndarray, " length"], hop_length: int) -> Squares:
-    """Squared window, float64, padded with zeros to whole hops and cut into them."""
+    """Square a window, and cut it into blocks of `hop_length` samples: float64, shape `(hops, hop_length)`.
+
+    The last block is padded with zeros.
+    """
     hops = -(-len(window) // hop_length)
     return np.pad(window.astype(np.float64) ** 2, (0, hops * hop_length - len(window))).reshape(hops, hop_length)
 
 
 def _to_divisor(squares: Squares, floor: float, ndim: int) -> Float[np.ndarray, "..."]:
-    """Clip sums of squares to at least `floor`, as float32 of rank `ndim`."""
+    """Clip sums of squared windows from below at `floor`, and return them as float32 with `ndim` axes.
+
+    The axes added in front have size 1.
+    """
     return np.maximum(squares, floor).astype(np.float32).reshape((1,) * (ndim - 2) + squares.shape)

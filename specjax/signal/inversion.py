@@ -1,4 +1,4 @@
-"""Spectrogram inversion: from magnitudes back to a wave, by any method and from any starting point."""
+"""Spectrogram inversion: from magnitudes back to a wave, with a choice of methods and starting points."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,13 +45,18 @@ class Inversion:
     """Settings of spectrogram inversion.
 
     Attributes:
-      method: one of `METHODS`. `griffin_lim`, `fast_griffin_lim` and `refine` (L-BFGS) improve given phases over a
-        number of iterations; the others find phases in one pass.
-      start: what an iterative method starts from: one of `STARTS`, followed by any number of iterative methods, each of
-        which starts from the result of the one before it.
-      iterations: iterations of each iterative method.
-      mel_steps: L-BFGS steps at the end that bring the wave's own mel spectrogram closer to the given one.
-      seed: random seed of the start `random`.
+      method: one of `METHODS`. `griffin_lim`, `fast_griffin_lim` and `refine` (L-BFGS) are iterative: they improve a
+        wave over a number of iterations. The others are direct: they compute phases in one pass.
+      start: starting point of an iterative method; direct methods do not use it. The first entry is one of `STARTS` and
+        gives the initial phases. Each further entry is an iterative method that continues from the result of the entry
+        before it.
+      iterations: number of iterations of each iterative method.
+      mel_steps: number of final L-BFGS steps for mel spectrograms. They bring the mel spectrogram of the wave closer to
+        the given one.
+      seed: random seed of the initial phases `random`.
+
+    Raises:
+      ValueError: a name is unknown or a number is out of range.
     """
 
     method: str = "fast_griffin_lim"
@@ -82,21 +87,24 @@ def invert(
     length: int | None = None,
     report: Progress | None = None,
 ) -> Wave:
-    """Reconstruct waves whose magnitudes are close to the given ones.
+    """Reconstruct waves whose magnitudes are close to given ones.
 
-    Gradients pass through every step except the choice of the initial phases and `refine`, whose optimization loop runs
-    in Python.
+    The result is differentiable with respect to `magnitude`, with two exceptions: no gradient passes through the choice
+    of the initial phases, and `refine` cannot be differentiated because its optimization loop runs in Python.
 
     Args:
-      magnitude: target magnitudes, 0 or more, at any scale.
-      length: length of the wave in samples; the result is cut or padded with zeros. By default `transform.samples`.
+      magnitude: target magnitudes, 0 or more, at any scale: shape `(*batch, bins, frames)`.
+      transform: parameters of the short-time Fourier transform that the magnitudes belong to.
+      settings: method and number of iterations.
+      length: length of the wave in samples; the result is cut or padded with zeros at the end. By default
+        `transform.samples`.
       report: called as `report(method, iterations done, total iterations, spectral convergence in dB)`. Before the
         first iteration the convergence is nan.
 
     Raises:
-      ValueError: the transform has no inverse, or is not supported by the method (PGHI needs a window close to a
-        Gaussian); the number of bins does not match the transform; the frames are too few to cover a single sample and
-        no length is given.
+      ValueError: the transform has no inverse; the method does not support its window (PGHI and RTPGHI need one close
+        to a Gaussian); the number of bins does not match the transform; or the frames are too few to cover a single
+        sample and no length is given.
     """
     transform.check_invertible()
     transform.check_bins(magnitude)
@@ -105,7 +113,7 @@ def invert(
     if covered < 1 and length is None:
         raise ValueError(f"{frames} frames of {transform.n_fft} samples cover no sample: give a length")
     length = covered if length is None else length
-    # Iterative methods need a length that has exactly as many frames as the magnitudes.
+    # Iterative methods need a wave that has exactly as many frames as the magnitudes.
     inner = length if transform.has_frames(length, frames) else covered
     first, *iterative = (settings.method,) if settings.method in DIRECT else (*settings.start, settings.method)
     level = jnp.max(magnitude, axis=(-2, -1), keepdims=True)
@@ -129,18 +137,24 @@ def to_wave(
     length: int | None = None,
     report: Progress | None = None,
 ) -> Wave:
-    """Reconstruct a wave from a spectrogram of any preset, at the preset's sample rate.
+    """Reconstruct a wave from a spectrogram of any preset, at the sample rate of the preset.
 
-    The power of a mel spectrogram is first distributed over the bins under its filters, which are then inverted.
-    Finally `settings.mel_steps` of L-BFGS bring the wave's own mel spectrogram closer to the given one.
+    A mel spectrogram is inverted in three steps. First its power is distributed over the frequency bins under each
+    filter. Then the magnitudes of the bins are inverted. Finally `settings.mel_steps` steps of L-BFGS bring the mel
+    spectrogram of the wave closer to the given one.
 
-    The scale `peak_db` does not store a level. Such spectrograms come back with a greatest magnitude of 1.
+    A spectrogram with the scale `peak_db` stores no absolute level. It is inverted with a greatest magnitude of 1.
 
     Args:
-      length, report: as for `invert`.
+      spectrogram: the spectrogram, which contains its preset.
+      settings: method and numbers of iterations.
+      length: length of the wave in samples; the result is cut or padded with zeros at the end. By default the number of
+        samples that the frames cover.
+      report: called as `report(method, steps done, total steps, spectral convergence in dB)`. In the final steps for
+        mel spectrograms, `method` is `mel`.
 
     Raises:
-      ValueError: as `invert`.
+      ValueError: the spectrogram cannot be inverted, for one of the reasons listed in `invert`.
     """
     preset = spectrogram.preset
     levels = magnitudes(spectrogram, preset)
@@ -158,9 +172,13 @@ def to_wave(
 
 
 def convergence_db(result: Rows, target: Rows) -> Float[Array, ""]:
-    """Compute the spectral convergence in dB: energy of the magnitude difference over the energy of the target.
+    """Compute the spectral convergence in dB: `10 log10(sum((result - target)^2) / sum(target^2))`.
 
-    The energies of a batch are added up over all its clips. The result is 0 dB if both arguments are silent.
+    The sums run over all bins, frames and clips of a batch. If both arguments are silent, the convergence is 0 dB.
+
+    Args:
+      result: magnitudes of the reconstructed waves.
+      target: the magnitudes that they should have.
     """
     level = jnp.maximum(jnp.max(target), 1e-30)
     floor = 1e-20
@@ -185,7 +203,13 @@ def _synthesize(magnitude: Magnitude, phase: Phase, transform: Stft, length: int
 def _run_griffin_lim(
     target: Magnitude, wave: Wave, transform: Stft, iterations: int, name: str, report: Progress | None
 ) -> Wave:
-    """Run Griffin-Lim in one call, or in chunks if progress is to be reported."""
+    """Run Griffin-Lim from a given wave.
+
+    All iterations are one compiled call. If progress is to be reported, there are several calls of `_CHUNK` iterations.
+
+    Args:
+      name: `griffin_lim` or `fast_griffin_lim`, which differ in momentum.
+    """
     state, chunk = gl.init_state(wave), iterations if report is None else _CHUNK
     for done in range(0, iterations, chunk):
         count = min(chunk, iterations - done)
@@ -206,7 +230,16 @@ def _report_start(report: Progress | None, name: str, total: int) -> None:
 
 
 def _callback_in_db(report: Progress | None, name: str, total: int) -> StepCallback | None:
-    """Adapt `report` to the callback of an optimizer, whose value is the squared spectral convergence."""
+    """Convert a progress callback to the callback of an optimizer; None stays None.
+
+    An optimizer calls its callback with the number of steps done and the squared spectral convergence. The result
+    passes these on to `report`, with the convergence in dB.
+
+    Args:
+      report: progress callback of `invert`.
+      name: name of the method for `report`.
+      total: total number of steps for `report`.
+    """
     if report is None:
         return None
     return lambda done, value: report(name, done, total, 10 * float(np.log10(max(value, 1e-20))))

@@ -1,6 +1,6 @@
 """Conversion between power or amplitude and decibels.
 
-Levels are clipped from below, so that values and gradients are finite even for silence.
+Levels in decibels are clipped from below. Their values and gradients are therefore finite even for silence.
 """
 
 from collections.abc import Callable
@@ -24,13 +24,15 @@ def power_to_db(
 
     Args:
       power: 0 or more.
-      reference: the power at 0 dB, above 0: a number, an array, or a function of the power, such as `jnp.max`.
-      amin: lower bound that powers are clipped to, above 0.
-      range_db: dynamic range, 0 or more: levels are clipped to this many dB below the maximum. None: no such limit.
-      axis: axes over which the maximum for `range_db` is taken; None: all. Use (-2, -1) for a batch of spectrograms.
+      reference: the power that corresponds to 0 dB, above 0: a number, an array that broadcasts against `power`, or a
+        function that computes it from `power`, such as `jnp.max`.
+      amin: lower bound, above 0. Smaller values of `power` and `reference` are replaced by it.
+      range_db: dynamic range in dB, 0 or more. Levels are clipped to this many dB below the maximum. None: no limit.
+      axis: the axes over which that maximum is taken; None: all axes, batch axes included. Use (-2, -1) for a batch of
+        spectrograms.
 
     Raises:
-      ValueError: `reference` or `amin` is not above 0, or `range_db` is negative.
+      ValueError: `amin` or a number given as `reference` is not above 0, or `range_db` is negative.
     """
     return _to_db(10.0, power, reference, amin, range_db, axis)
 
@@ -43,17 +45,20 @@ def amplitude_to_db(
     range_db: float | None = None,
     axis: tuple[int, ...] | None = None,
 ) -> Values:
-    """Convert amplitudes, 0 or more, to decibels: `20 log10(amplitude / reference)`. See `power_to_db`."""
+    """Convert amplitudes, 0 or more, to decibels: `20 log10(amplitude / reference)`.
+
+    The options are those of `power_to_db`, except that `reference` and `amin` are amplitudes.
+    """
     return _to_db(20.0, amplitude, reference, amin, range_db, axis)
 
 
 def db_to_power(level_db: Values, *, reference: float = 1.0) -> Values:
-    """Convert decibels to power: the inverse of `power_to_db` where that does not clip."""
+    """Convert decibels to power. This inverts `power_to_db` for all values that were not clipped."""
     return reference * 10.0 ** (0.1 * level_db)
 
 
 def db_to_amplitude(level_db: Values, *, reference: float = 1.0) -> Values:
-    """Convert decibels to amplitude: the inverse of `amplitude_to_db` where that does not clip."""
+    """Convert decibels to amplitude. This inverts `amplitude_to_db` for all values that were not clipped."""
     return reference * 10.0 ** (0.05 * level_db)
 
 

@@ -1,7 +1,8 @@
 """Mel scales, mel filters, mel spectrograms, cepstral coefficients (MFCC) and deltas.
 
-There are two mel scales. `slaney` (Malcolm Slaney's Auditory Toolbox, librosa's default) is linear up to 1 kHz and
-logarithmic above. `htk` (the HTK book, torchaudio's default) is `2595 log10(1 + f / 700)`.
+There are two mel scales. The scale `slaney` (Malcolm Slaney's Auditory Toolbox, librosa's default) is linear up to 1
+kHz and logarithmic above. The scale `htk` (the HTK book, torchaudio's default) is `2595 log10(1 + f / 700)` for a
+frequency f in Hz.
 """
 
 import warnings
@@ -38,7 +39,7 @@ MelPower = Float[Array, "*batch n_mels frames"]
 
 @dataclass(frozen=True)
 class Mel:
-    """Parameters of a bank of triangular filters that are equally spaced on the mel scale.
+    """Parameters of a bank of triangular filters whose centers are equally spaced on a mel scale.
 
     Attributes:
       n_mels: number of filters.
@@ -46,6 +47,9 @@ class Mel:
       fmax_hz: upper edge of the last filter; 0: half the sample rate.
       scale: mel scale, one of `SCALES`.
       norm: `slaney` gives filters of equal area (over frequency in Hz); `none` gives filters of height 1.
+
+    Raises:
+      ValueError: a number is out of range or a name is unknown.
     """
 
     n_mels: int = 128
@@ -67,6 +71,9 @@ class Mel:
 def hz_to_mel(frequency_hz: Numbers, scale: str = "slaney") -> Numbers:
     """Convert frequencies in Hz, 0 or more, to mels.
 
+    Args:
+      scale: mel scale, one of `SCALES`.
+
     Raises:
       ValueError: `scale` is unknown.
     """
@@ -78,7 +85,10 @@ def hz_to_mel(frequency_hz: Numbers, scale: str = "slaney") -> Numbers:
 
 
 def mel_to_hz(mel: Numbers, scale: str = "slaney") -> Numbers:
-    """Convert mels to frequencies in Hz: the inverse of `hz_to_mel`.
+    """Convert mels to frequencies in Hz. This is the inverse of `hz_to_mel`.
+
+    Args:
+      scale: mel scale, one of `SCALES`.
 
     Raises:
       ValueError: `scale` is unknown.
@@ -91,18 +101,26 @@ def mel_to_hz(mel: Numbers, scale: str = "slaney") -> Numbers:
 
 
 def center_frequencies_hz(mel: Mel, sample_rate: int) -> Float[np.ndarray, " corners"]:
-    """Corner frequencies of the filters in Hz, `n_mels + 2` of them.
+    """Compute the corner frequencies of all mel filters in Hz, as one array of `n_mels + 2` entries.
 
-    Filter i begins at entry i, peaks at entry i + 1 and ends at entry i + 2.
+    The triangle of filter i begins at entry i, peaks at entry i + 1 and ends at entry i + 2.
     """
     low, high = hz_to_mel(np.array([mel.fmin_hz, mel.fmax_hz or sample_rate / 2]), mel.scale)
     return mel_to_hz(np.linspace(low, high, mel.n_mels + 2), mel.scale)
 
 
 def mel_filters(mel: Mel, sample_rate: int, n_fft: int) -> Filters:
-    """Compute the weight of each bin in each filter, float32.
+    """Compute a bank of mel filters: the weight of each frequency bin in each filter.
 
-    A filter narrower than the bin spacing may contain no bin. Its row is then always 0, and a warning is issued.
+    A filter narrower than the spacing of bins may contain no bin. Its weights are then 0, and a warning is issued.
+
+    Args:
+      mel: parameters of the filters.
+      sample_rate: in Hz.
+      n_fft: frame length of the Fourier transform in samples.
+
+    Returns:
+      Weights of shape `(n_mels, n_fft // 2 + 1)`, float32.
 
     Raises:
       ValueError: `fmin_hz` is not below half the sample rate, or `fmax_hz` is above it.
@@ -129,14 +147,26 @@ def mel_filters(mel: Mel, sample_rate: int, n_fft: int) -> Filters:
 
 
 def mel_spectrogram(power: Magnitude, filters: Filters | Float[Array, "n_mels bins"]) -> MelPower:
-    """Apply `mel_filters` to a power spectrogram: the energy in each filter."""
+    """Apply mel filters to a power spectrogram of shape `(*batch, bins, frames)`.
+
+    Args:
+      filters: weight of each bin in each filter, shape `(n_mels, bins)`, from `mel_filters`.
+
+    Returns:
+      The power in each filter, shape `(*batch, n_mels, frames)`.
+    """
     return jnp.einsum("mb,...bt->...mt", filters, power, precision=_EXACT)
 
 
 def mel_from_wave(wave: Wave, transform: Stft, filters: Filters) -> MelPower:
-    """Compute `mel_spectrogram` directly from a wave.
+    """Compute the mel power spectrogram of waves, of shape `(*batch, n_mels, frames)`.
 
-    This is faster than via `stft.power`: filters sum over bins in any order, so that `split_radix` can be used.
+    This is faster than `stft.power` followed by `mel_spectrogram`. A filter sums over bins, so their order does not
+    matter, and the faster transform of `split_radix` can be used.
+
+    Args:
+      transform: parameters of the short-time Fourier transform.
+      filters: weight of each bin in each filter, from `mel_filters`.
 
     Raises:
       ValueError: the wave is shorter than one frame, or the filters do not match the transform's `n_fft`.
@@ -165,12 +195,14 @@ def _compute_mel(
 
 
 def mfcc(mel_power: MelPower, n_mfcc: int = 20, *, lifter: float = 0.0) -> Float[Array, "*batch n_mfcc frames"]:
-    """Compute mel frequency cepstral coefficients: the orthonormal DCT-II, over filters, of the level in dB.
+    """Compute mel-frequency cepstral coefficients: the orthonormal DCT-II, along the filter axis, of mel power in dB.
 
-    Levels are clipped to 80 dB below the maximum of each clip.
+    The power in dB is clipped to 80 dB below the maximum of each clip.
 
     Args:
-      lifter: if above 0, coefficient n is multiplied by `1 + lifter / 2 sin(pi (n + 1) / lifter)`.
+      mel_power: mel power spectrogram, shape `(*batch, n_mels, frames)`.
+      n_mfcc: number of coefficients to keep, from the lowest order.
+      lifter: if above 0, coefficient n is multiplied by `1 + (lifter / 2) sin(pi (n + 1) / lifter)`.
 
     Raises:
       ValueError: `n_mfcc` is below 1 or above the number of filters, or `lifter` is negative.
@@ -188,13 +220,16 @@ def mfcc(mel_power: MelPower, n_mfcc: int = 20, *, lifter: float = 0.0) -> Float
 
 
 def delta(values: Float[Array, "*batch frames"], width: int = 9, order: int = 1) -> Float[Array, "*batch frames"]:
-    """Compute the derivative along time, per frame, with a Savitzky-Golay filter of degree `order`.
+    """Compute a derivative along time, the last axis, with a Savitzky-Golay filter.
 
-    A polynomial is fitted to each run of `width` frames. The first and last frames use the outermost polynomials.
+    A polynomial of degree `order` is fitted to the `width` frames centered on each frame, and its derivative is
+    returned. The first and last `width // 2` frames have no complete fit. They repeat the value of the nearest frame
+    that has one.
 
     Args:
+      values: one value per frame, shape `(*batch, frames)`.
       width: number of frames per fit, odd, at least 3.
-      order: order of the derivative; 1 is the slope.
+      order: order of the derivative; 1 is the slope per frame.
 
     Raises:
       ValueError: `width` is even, below 3 or above the number of frames, or `order` is not between 1 and `width - 1`.

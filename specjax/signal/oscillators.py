@@ -1,16 +1,17 @@
-"""Additive synthesis: a bank of sines with amplitudes given by a spectrogram.
+"""Additive synthesis: a bank of sines whose amplitudes over time are given by a spectrogram.
 
-Phases are stored as unsigned 32-bit fractions of a turn, which wrap as phases do. So a frequency is exact to
-`sample_rate / 2^32` Hz and never drifts, however long the sound.
+A phase is stored as an unsigned 32-bit fraction of a turn, and integer overflow wraps it after a full turn. So a
+frequency is exact to `sample_rate / 2^32` Hz and never drifts, however long the sound.
 
-The whole bank is two matrix products:
+All samples are computed with two matrix products:
 
 - The sound is cut into frames. Near a frame edge, `sin(a + b) = sin a cos b + cos a sin b` splits a sine into its phase
-  a at the edge and its advance b from the edge. The advance is the same at every edge.
-- Cosine is even and sine is odd. So the sum of the two products gives the samples after the edge, and their difference
-  gives the samples before it.
-- A piecewise linear amplitude is a sum of triangles centered on the edges. So the pieces around each edge are weighted
-  with a triangle, and overlapping pieces are added.
+  a at the edge and its advance b from the edge. The advance is the same at every edge. One product sums `sin a cos b`
+  over all sines, and the other sums `cos a sin b`.
+- In b, the first product is even and the second is odd. So their sum gives the samples after the edge, and their
+  difference gives the samples before it.
+- A piecewise linear amplitude is a sum of triangles centered on the edges. So the samples around each edge are weighted
+  with a triangle, and the overlapping results are added.
 """
 
 from functools import partial
@@ -25,7 +26,7 @@ TURN = 2**32
 
 
 def phase_increment(frequencies_hz: Float[np.ndarray, "*rows"], sample_rate: int) -> UInt32[np.ndarray, "*rows"]:
-    """Convert frequencies to phase increments: turns per sample, in units of `2^-32` turns.
+    """Convert frequencies in Hz to phase increments per sample, in units of `2^-32` turns (a turn is 2 pi radians).
 
     Raises:
       ValueError: a frequency is negative, not finite, or at or above half the sample rate, where it would alias.
@@ -45,14 +46,14 @@ def additive_synthesis(
     phases: Float[Array, " rows"],
     samples: int,
 ) -> Float[Array, " samples"]:
-    """Compute the sum over rows of `A(t) sin(2 pi f t + phase)`.
+    """Compute a sum of sines `A(t) sin(2 pi f t + phase)` with time-varying amplitudes A, one sine per row.
 
     Args:
-      amplitudes: amplitude of each row; columns are equal spans of time. At the edge between two columns the amplitude
-        is the mean of the two, and it is linear from edge to edge. So there are no clicks, and a single loud column
-        between silent ones reaches half its amplitude.
-      increment: `phase_increment` of the frequency of each row.
-      phases: initial phase of each row in radians.
+      amplitudes: amplitude of each sine over time, shape `(rows, columns)`. Each column covers an equal part of the
+        sound. At the edge between two columns the amplitude is their mean, and it is linear from edge to edge. So there
+        are no clicks. A single loud column between silent ones reaches only half its amplitude.
+      increment: frequency of each sine, as returned by `phase_increment`.
+      phases: initial phase of each sine in radians.
       samples: length of the sound in samples, above 0.
 
     Raises:
@@ -83,7 +84,15 @@ def additive_synthesis(
 def _amplitudes_at_edges(
     amplitudes: Float[Array, "rows columns"], width: int, samples: int
 ) -> Float[Array, "edges rows"]:
-    """Interpolate amplitudes linearly between column centers, at the edges of frames of `width` samples."""
+    """Interpolate amplitudes linearly between column centers, at the edges of frames of `width` samples.
+
+    Before the first column center and after the last one, the amplitude is constant.
+
+    Args:
+      amplitudes: one row per sine; the columns divide the sound into equal parts.
+      width: frame length in samples. The `columns + 1` edges lie at samples 0, `width`, `2 * width` and so on.
+      samples: length of the sound in samples.
+    """
     columns = amplitudes.shape[1]
     position = np.clip((np.arange(columns + 1) * width / samples) * columns - 0.5, 0, columns - 1)
     left = np.minimum(position.astype(int), max(columns - 2, 0))
@@ -96,10 +105,16 @@ def _amplitudes_at_edges(
 def _sin_cos_at_edges(
     edges: int, width: int, increment: UInt32[Array, " rows"], phases: Float[Array, " rows"]
 ) -> tuple[Float[Array, "at_least_edges rows"], Float[Array, "at_least_edges rows"]]:
-    """Compute sine and cosine of the phase of every row at the frame edges.
+    """Compute sine and cosine of the phase of every sine at the frame edges.
 
-    Sines and cosines are evaluated at every 32nd edge and at the 32 offsets between. The angle addition formulas give
-    all edges from these. The number of edges is rounded up to a multiple of 32.
+    Sine and cosine are evaluated only at every 32nd edge, and for the distances of the 31 edges that follow. The angle
+    addition formulas give all edges from these.
+
+    Args:
+      edges: number of edges. The result has this number rounded up to a multiple of 32.
+      width: distance between edges in samples.
+      increment: phase increment per sample of each sine, from `phase_increment`.
+      phases: initial phase of each sine in radians.
     """
     block = 32
     fine = jnp.arange(block, dtype=jnp.uint32) * jnp.uint32(width)
@@ -115,9 +130,9 @@ def _sin_cos_at_edges(
 
 
 def _sin_cos(angle: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """Compute sine and cosine in a call that XLA does not inline.
+    """Compute sine and cosine of an angle in radians, in a call that XLA does not inline.
 
-    Fused into a consumer, they would be recomputed for every element that uses them.
+    If XLA fused this into the operation that uses the result, it would recompute sine and cosine for every use.
     """
     with set_xla_metadata(inlineable="false"):
         return _sin_cos_jit(angle)
@@ -129,5 +144,5 @@ def _sin_cos_jit(angle: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float
 
 
 def _radians(turns: UInt32[Array, "..."]) -> Float[Array, "..."]:
-    # As signed integers the angles lie within half a turn of zero, where float32 is most precise.
+    # Converted to signed integers, the angles lie between -pi and pi, where float32 is most precise.
     return turns.astype(jnp.int32).astype(jnp.float32) * np.float32(2 * np.pi / TURN)

@@ -1,4 +1,4 @@
-"""Fundamental frequency (YIN) and harmonicity of each frame of a wave, from its autocorrelation."""
+"""Fundamental frequency (YIN) and harmonicity of each frame of a wave, both from the autocorrelation of the frame."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +19,7 @@ from specjax.signal.windows import window
 
 Frame = Float[Array, " n_fft"]
 
-_CPU_BATCH_SIZE = 256  # frames at a time on a CPU: their spectra take many times the memory of the wave
+_CPU_BATCH_SIZE = 256  # frames processed at a time on a CPU; the spectra of all frames would take too much memory
 
 
 @partial(jax.jit, static_argnames=("sample_rate", "fmin_hz", "fmax_hz", "transform", "threshold"))
@@ -28,14 +28,22 @@ def yin(
 ) -> ByFrame:
     """Estimate the fundamental frequency of each frame in Hz with YIN (de Cheveigne and Kawahara 2002).
 
-    The period is the first local minimum of the normalized difference function (their equation 8) below `threshold`, or
-    the global minimum if there is none. A parabola refines it to a fraction of a sample. As in librosa, samples beyond
-    the end of the frame count as 0. Unvoiced frames get a frequency too, but it has no meaning: see `harmonicity`.
+    The period is the first local minimum of the normalized difference function (equation 8 of the paper) that lies
+    below `threshold`. If there is none, it is the global minimum. A parabola through the neighbors refines it to a
+    fraction of a sample. As in librosa, samples beyond the end of the frame count as 0.
+
+    Unvoiced frames get a frequency too, but it has no meaning. `harmonicity` tells voiced frames from unvoiced ones.
 
     Args:
-      fmin_hz: lowest frequency to search; a frame must be longer than one period of it.
+      wave: shape `(*batch, samples)`.
+      sample_rate: in Hz.
+      fmin_hz: lowest frequency to search. A frame must be longer than one period of it.
       fmax_hz: highest frequency to search, at most half the sample rate.
+      transform: STFT parameters that define the frames: frame length, hop length and padding.
       threshold: limit of the normalized difference, which is 0 for a tone and about 1 for noise.
+
+    Returns:
+      Frequencies of shape `(*batch, frames)`.
 
     Raises:
       ValueError: the frequency range is empty, or it does not fit the frame length or the sample rate.
@@ -49,14 +57,20 @@ def yin(
 
 @partial(jax.jit, static_argnames=("sample_rate", "fmin_hz", "fmax_hz", "transform"))
 def harmonicity(wave: Wave, sample_rate: int, *, fmin_hz: float, fmax_hz: float, transform: Stft = Stft()) -> ByFrame:
-    """Estimate the periodic fraction of each frame's power, in [0, 1] (Boersma 1993): 1 for a tone, 0 for silence.
+    """Estimate which fraction of each frame's power is periodic, from 0 (silence) to 1 (a tone) (Boersma 1993).
 
-    It is the highest peak of the autocorrelation of the windowed frame divided by that of the window. For a harmonicity
-    h, the harmonics-to-noise ratio is `10 log10(h / (1 - h))` dB.
+    The autocorrelation of the windowed frame is divided by that of the window, and the result is the height of its
+    highest peak. For a harmonicity h, the harmonics-to-noise ratio is `10 log10(h / (1 - h))` dB.
 
     Args:
-      fmin_hz: lowest frequency to search; a frame must be longer than three periods of it.
+      wave: shape `(*batch, samples)`.
+      sample_rate: in Hz.
+      fmin_hz: lowest frequency to search. A frame must be longer than three periods of it.
       fmax_hz: highest frequency to search, at most half the sample rate.
+      transform: STFT parameters that define the frames. The window is always a Hann window.
+
+    Returns:
+      Fractions of shape `(*batch, frames)`.
 
     Raises:
       ValueError: the frequency range is empty, or it does not fit the frame length or the sample rate.
@@ -66,7 +80,12 @@ def harmonicity(wave: Wave, sample_rate: int, *, fmin_hz: float, fmax_hz: float,
 
 
 def _find_period(frame: Frame, shortest: int, longest: int, threshold: float) -> Float[Array, ""]:
-    """Find the period of a frame in samples with YIN."""
+    """Find the period of a frame in samples with YIN.
+
+    Args:
+      shortest, longest: range of periods to search, in samples.
+      threshold: limit of the normalized difference function below which its first local minimum is taken.
+    """
     difference = _compute_difference(frame, longest)
     mean = jnp.cumsum(difference) / np.arange(1, longest + 1, dtype=np.float32)
     normalized = safe.divide(difference, mean)[shortest - 1 :]
@@ -83,7 +102,14 @@ def _find_period(frame: Frame, shortest: int, longest: int, threshold: float) ->
 
 
 def _find_peak(frame: Frame, shortest: int, longest: int) -> Float[Array, ""]:
-    """Height of the highest peak of the normalized autocorrelation (Boersma 1993), in [0, 1]; 0 if there is no peak."""
+    """Find the highest peak of the normalized autocorrelation of a frame (Boersma 1993).
+
+    Args:
+      shortest, longest: range of lags to search, in samples.
+
+    Returns:
+      The height of the peak, in [0, 1]; 0 if there is no peak.
+    """
     taper = window("hann", len(frame))
     of_window = _autocorrelate(jnp.asarray(taper), longest)
     of_frame = _autocorrelate((frame - jnp.mean(frame)) * taper, longest)
@@ -96,9 +122,13 @@ def _find_peak(frame: Frame, shortest: int, longest: int) -> Float[Array, ""]:
 
 
 def _map_frames(function: Callable[[Frame], Float[Array, ""]], wave: Wave, transform: Stft) -> ByFrame:
-    """Apply `function` to every frame, scaled to a peak of 1 so that squares neither underflow nor overflow.
+    """Cut waves into frames, and apply a function to every frame: the result has shape `(*batch, frames)`.
 
-    The result of `function` must not depend on the scale of its frame.
+    Every frame is scaled to a peak of 1 first, so that squares of its samples neither underflow nor overflow.
+
+    Args:
+      function: maps one frame of `n_fft` samples to a number. The number must not depend on the scale of the frame.
+      transform: STFT parameters that define the frames: frame length, hop length and padding.
     """
     frames = frame_wave(wave, transform)
     scaled = safe.divide(frames, jax.lax.stop_gradient(jnp.max(jnp.abs(frames), axis=-1, keepdims=True)))
@@ -108,7 +138,12 @@ def _map_frames(function: Callable[[Frame], Float[Array, ""]], wave: Wave, trans
 
 
 def _period_range(sample_rate: int, fmin_hz: float, fmax_hz: float, n_fft: int, *, min_periods: int) -> tuple[int, int]:
-    """Shortest and longest period in samples; a frame must be longer than `min_periods` times the longest."""
+    """Convert a frequency range to the shortest and the longest period in samples.
+
+    Raises:
+      ValueError: the range is empty, reaches above half the sample rate, or contains no period; or a frame of `n_fft`
+        samples is not longer than `min_periods` times the longest period.
+    """
     if not 0 < fmin_hz < fmax_hz <= sample_rate / 2:
         raise ValueError(
             f"fmin_hz={fmin_hz} must be above 0 and below fmax_hz={fmax_hz}, which must be at most half of "
@@ -126,14 +161,17 @@ def _period_range(sample_rate: int, fmin_hz: float, fmax_hz: float, n_fft: int, 
 
 
 def _compute_difference(frame: Frame, longest: int) -> Float[Array, " longest"]:
-    """Sum over n of `(x[n] - x[n + lag])^2` for lags 1 to `longest`; samples beyond the end of the frame are 0."""
+    """Compute the difference function of YIN: the sum over n of `(x[n] - x[n + lag])^2` for lags from 1 to `longest`.
+
+    Samples beyond the end of the frame x count as 0.
+    """
     correlation = _autocorrelate(frame, longest)
     lost = jnp.cumsum(frame**2)[:longest]
     return 2 * (correlation[:1] - correlation[1:]) - lost
 
 
 def _autocorrelate(frame: Frame, longest: int) -> Float[Array, " lags"]:
-    """Autocorrelation of a frame, padded with zeros, at lags 0 to `longest`."""
+    """Compute the autocorrelation of a frame at lags from 0 to `longest`; samples outside the frame count as 0."""
     length = 2 ** int(np.ceil(np.log2(len(frame) + longest)))
     power = squared(rfft(frame, length))
     return irfft(jax.lax.complex(power, jnp.zeros_like(power)), length)[: longest + 1]

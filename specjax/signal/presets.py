@@ -1,4 +1,4 @@
-"""Spectrogram presets: named conventions for computing spectrograms, and the conversion back to magnitudes."""
+"""Spectrogram presets: named conventions for computing a spectrogram, and for converting it back to magnitudes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -13,18 +13,18 @@ from specjax.signal.shapes import Rows, Wave
 from specjax.signal.stft import Stft, magnitude
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 768_000
-MAX_RANGE_DB = 200.0  # anything fainter is silence in float32
+MAX_RANGE_DB = 200.0  # in dB below the maximum; anything fainter is silence in float32
 _LOG_OFFSET = 1e-5  # keeps the logarithm of silence finite
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Conversion between magnitudes and the values of a spectrogram.
+    """Pair of functions that convert magnitudes to the values of a spectrogram and back.
 
     Attributes:
-      encode: converts magnitudes to values.
-      decode: converts values to magnitudes.
-      max_value: upper bound of plausible values, far above those of any sound.
+      encode: converts magnitudes to values. It is called as `encode(magnitudes, preset)`.
+      decode: converts values to magnitudes. It is called as `decode(values, preset)`.
+      max_value: upper bound for the validation of values, far above those of any real sound.
     """
 
     encode: Callable[[Rows, "Preset"], Rows]
@@ -61,13 +61,17 @@ class Preset:
     Attributes:
       sample_rate: sample rate of the wave in Hz.
       transform: parameters of the short-time Fourier transform.
-      mel: mel filters that are applied to the power; None: the rows are the bins of the transform.
+      mel: parameters of the mel filters that are applied to the power, one filter per row of the spectrogram. None: no
+        mel filters, and the rows are the frequency bins.
       scale: scale of the values, one of `SCALES`. `magnitude` and `power` (its square) are linear. `log_power` is
         `log(1e-5 + power)`. `log1p` is `log(1 + magnitude)`. `peak_db` is the level in dB relative to the greatest
-        magnitude of the clip, mapped linearly: `-range_db` becomes 0, and 0 dB becomes 1.
-      range_db: dynamic range of `peak_db` in dB.
-      frames_multiple: the number of frames is cut to a multiple of this; frames at the end are dropped.
-      top_first: if true, row 0 is the highest frequency.
+        magnitude of the clip, mapped linearly to [0, 1]: `-range_db` and all lower levels become 0, and 0 dB becomes 1.
+      range_db: dynamic range of `peak_db` in dB. Other scales do not use it.
+      frames_multiple: frames at the end are dropped until the number of frames is a multiple of this.
+      top_first: if true, row 0 is the highest frequency; otherwise the lowest.
+
+    Raises:
+      ValueError: a value is out of range, or `scale` is unknown.
     """
 
     sample_rate: int
@@ -110,14 +114,18 @@ PRESETS = {
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class Spectrogram:
-    """Spectrogram values, together with the preset that they were computed with."""
+    """Values of a spectrogram, of shape `(*batch, rows, frames)`, with the preset that they were computed with."""
 
     values: Rows
     preset: Preset = field(metadata={"static": True})
 
 
 def spectrogram(wave: Wave, preset: Preset) -> Spectrogram:
-    """Compute the spectrogram of a wave, which must have the sample rate of the preset.
+    """Compute the spectrogram of a wave.
+
+    Args:
+      wave: shape `(*batch, samples)`, at the sample rate of the preset.
+      preset: convention to follow.
 
     Raises:
       ValueError: the wave is shorter than one frame, or has fewer than `preset.frames_multiple` frames.
@@ -137,7 +145,13 @@ def spectrogram(wave: Wave, preset: Preset) -> Spectrogram:
 
 
 def magnitudes(spectrogram: Spectrogram, preset: Preset) -> Rows:
-    """Convert a spectrogram back to magnitudes, lowest frequency first. For `peak_db` the greatest magnitude is 1.
+    """Convert a spectrogram back to magnitudes of shape `(*batch, rows, frames)`, with the lowest frequency in row 0.
+
+    With mel filters, a magnitude is the square root of the power in a filter. The scale `peak_db` stores no absolute
+    level; its greatest magnitude becomes 1.
+
+    Args:
+      preset: the preset that the spectrogram was computed with.
 
     Raises:
       ValueError: the spectrogram was computed with another preset.
@@ -151,7 +165,7 @@ def check_preset(spectrogram: Spectrogram, preset: Preset) -> None:
     """Check that a spectrogram was computed with `preset`.
 
     Raises:
-      ValueError: it was computed with another preset; the message lists the fields that differ.
+      ValueError: the spectrogram was computed with another preset. The message lists the fields that differ.
     """
     actual, expected = spectrogram.preset, preset
     if names := [f.name for f in fields(Preset) if getattr(actual, f.name) != getattr(expected, f.name)]:

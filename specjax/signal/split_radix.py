@@ -1,15 +1,22 @@
-"""Spectra of frames with the bins in groups, for uses that do not need the bins in order.
+"""Short-time Fourier transform whose bins come in groups instead of in order of frequency.
 
-This saves operations and passes over memory. Split a frame of N samples into quarters x0 to x3. With the twiddle
-factors `W = exp(-2 pi i n / N)` (decimation in frequency; split radix, Duhamel and Hollmann 1984),
+It serves computations that do not need the bins in order, such as sums over bins. On a CPU it is faster than a real
+FFT, because it takes fewer operations and fewer passes over memory. On an accelerator the real FFT is used, and all
+bins form a single group.
 
-    X[4k + 1] = F[((x0 - x2) - i (x1 - x3)) W], an FFT of N/4 points,
-    X[2k] = the spectrum of (x0 + x2, x1 + x3), of N/2 points, which is split once more in the same way.
+The method is the split-radix FFT with decimation in frequency (Duhamel and Hollmann 1984). A windowed frame of N
+samples is split into four quarters x0, x1, x2 and x3. X is the spectrum of the frame, F[...] the complex FFT of N/4
+points, and `W[n] = exp(-2 pi i n / N)` are the twiddle factors:
 
-The index 4k + 1 runs around the whole circle: a bin above N/2 holds the conjugate of its mirror image below N/2. So no
-bin is computed twice, and no bins are reordered. Framing, window, sums and twiddle factors are one pass.
+    X[4k + 1] = F[((x0 - x2) - i (x1 - x3)) W]
+    X[2k] = spectrum of the N/2 samples (x0 + x2, x1 + x3)
 
-On a CPU this is faster than a real FFT. On an accelerator the real FFT is used, and all bins form a single group.
+The second spectrum is split once more in the same way. So there are three groups: the bins 4k + 1, the bins 8k + 2 and
+the bins 4k.
+
+For k from 0 to N/4 - 1, the index 4k + 1 also takes values above N/2. For a real frame, bin j above N/2 is the complex
+conjugate of bin N - j. So the first group holds every odd bin up to N/2 once, some of them as conjugates. The second
+group likewise holds the bins that are twice an odd number.
 """
 
 from typing import Any
@@ -24,13 +31,18 @@ from specjax.signal.fourier import fft, ifft, irfft, rfft
 from specjax.signal.shapes import Magnitude, Wave
 from specjax.signal.stft import Stft, frame_wave, frames_to_wave
 
+# Some bins, or their complex conjugates, of every frame; `bin_indices` gives their numbers.
 Group = Complex[Array, "*batch frames _"]
 Groups = tuple[Group, ...]
 Real = Float[Array, "*batch frames _"]
 
 
 def bin_indices(n_fft: int) -> tuple[Int[np.ndarray, " _"], ...]:
-    """Bin number of each entry of each group; the entry is that bin or its conjugate. Each bin occurs exactly once."""
+    """Return the bin numbers of the entries of each group, one integer array per group.
+
+    An entry of a group is the bin with that number, or its complex conjugate. Every bin from 0 to `n_fft // 2` occurs
+    once.
+    """
     if not _splits(n_fft):
         return (np.arange(n_fft // 2 + 1),)
     quarter, eighth = n_fft // 4, n_fft // 8
@@ -39,7 +51,14 @@ def bin_indices(n_fft: int) -> tuple[Int[np.ndarray, " _"], ...]:
 
 
 def group_bins(levels: Magnitude, n_fft: int) -> tuple[Float[Array, "*batch frames _"], ...]:
-    """Arrange real values per bin, such as magnitudes, in the groups of `bin_indices`.
+    """Arrange real values per bin, such as magnitudes, in the same groups as the spectra of `analyze`.
+
+    Args:
+      levels: values in order of frequency, shape `(*batch, bins, frames)`.
+      n_fft: frame length in samples.
+
+    Returns:
+      One array of shape `(*batch, frames, bins in the group)` per group; `bin_indices` gives the bin numbers.
 
     Raises:
       ValueError: the number of bins does not match `n_fft`.
@@ -50,10 +69,18 @@ def group_bins(levels: Magnitude, n_fft: int) -> tuple[Float[Array, "*batch fram
 
 
 def analyze(wave: Wave, transform: Stft) -> Groups:
-    """Compute the bins of `stft.stft`, in groups.
+    """Compute the short-time Fourier transform of waves with the bins in groups.
+
+    Args:
+      wave: shape `(*batch, samples)`.
+      transform: parameters of the transform.
+
+    Returns:
+      One complex array of shape `(*batch, frames, bins in the group)` per group. Each entry is a bin of `stft.stft`, or
+      its complex conjugate; `bin_indices` gives the bin numbers.
 
     Raises:
-      ValueError: the wave is shorter than one frame (see `Stft.frames`).
+      ValueError: the wave is shorter than one frame (see `Stft.frames`), or it is an integer array.
     """
     frames = frame_wave(wave, transform)
     n_fft, taper = transform.n_fft, along_axis(transform.taper(), frames.ndim, -1)
@@ -70,10 +97,17 @@ def analyze(wave: Wave, transform: Stft) -> Groups:
 
 
 def synthesize(groups: Groups, transform: Stft, length: int | None = None, *, min_overlap: float = 1e-8) -> Wave:
-    """Compute `stft.istft` from bins in groups.
+    """Compute the inverse short-time Fourier transform, as `stft.istft` does, from bins in groups.
+
+    Args:
+      groups: spectra as returned by `analyze`.
+      transform: parameters of the transform.
+      length: length of the result in samples; by default `transform.samples`.
+      min_overlap: lower bound of the sum of squared windows that each sample is divided by, as a fraction of its
+        greatest value.
 
     Raises:
-      ValueError: the transform has no inverse.
+      ValueError: the transform has no inverse, or `length` is negative.
     """
     n_fft = transform.n_fft
     if not _splits(n_fft):
@@ -88,7 +122,10 @@ def synthesize(groups: Groups, transform: Stft, length: int | None = None, *, mi
 
 
 def _splits(n_fft: int) -> bool:
-    """Whether frames of `n_fft` samples are split: on a CPU only, if the length is a multiple of 8."""
+    """Return whether frames of `n_fft` samples are split.
+
+    They are if `n_fft` is a multiple of 8 and the computation runs on a CPU.
+    """
     return jax.default_backend() == "cpu" and n_fft % 8 == 0
 
 
@@ -99,18 +136,24 @@ def _split(x: Any, count: int) -> list[Any]:
 
 
 def _rotate(real: Real, imaginary: Real, n_fft: int) -> Group:
-    """Multiply `real - i imaginary` by the twiddle factors W."""
+    """Multiply `real - i imaginary` by the twiddle factors `exp(-2 pi i n / n_fft)`.
+
+    The index n counts the entries of the last axis.
+    """
     cosine, sine = _twiddle_factors(n_fft, real)
     return jax.lax.complex(real * cosine - imaginary * sine, -real * sine - imaginary * cosine)
 
 
 def _rotate_back(z: Group, n_fft: int) -> tuple[Real, Real]:
-    """Undo `_rotate`: return the pair `(real, imaginary)`."""
+    """Invert `_rotate`, and return the pair `(real, imaginary)`."""
     cosine, sine = _twiddle_factors(n_fft, z)
     return z.real * cosine - z.imag * sine, -z.real * sine - z.imag * cosine
 
 
 def _twiddle_factors(n_fft: int, like: Array) -> tuple[np.ndarray, ...]:
-    """Cosines and sines of `2 pi n / n_fft`, one per entry of the last axis of `like`, with its rank."""
+    """Compute cosine and sine of `2 pi n / n_fft`, where n is the index on the last axis of `like`.
+
+    Both results have as many axes as `like`; all but the last have size 1.
+    """
     angle = 2 * np.pi * np.arange(like.shape[-1]) / n_fft
     return tuple(along_axis(x.astype(np.float32), like.ndim, -1) for x in (np.cos(angle), np.sin(angle)))

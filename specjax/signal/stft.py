@@ -1,7 +1,7 @@
-"""Short-time Fourier transform and its inverse.
+"""Short-time Fourier transform (STFT) and its inverse.
 
 Waves are float arrays with samples on the last axis. Spectra are complex arrays of shape `(*batch, bins, frames)`, as
-in librosa. The defaults are librosa's.
+in librosa. The default parameters are librosa's.
 """
 
 from dataclasses import dataclass
@@ -24,16 +24,20 @@ PAD_MODES = ("constant", "reflect", "edge")
 
 @dataclass(frozen=True)
 class Stft:
-    """Parameters of a short-time Fourier transform.
+    """Parameters of a short-time Fourier transform (STFT).
 
     Attributes:
       n_fft: frame length in samples.
       hop_length: distance between the starts of adjacent frames, in samples.
       window: one of `windows.WINDOWS`, or the name of a scipy window.
-      win_length: window length in samples; the window is centered in the frame. 0: as long as the frame.
-      center: if true, frame t is centered on sample `t * hop_length`, and the wave is padded by half a frame on both
-        sides. Otherwise frame t begins at that sample, and there is no padding.
-      pad_mode: mode of `numpy.pad` for centered transforms.
+      win_length: window length in samples. A window shorter than the frame is centered in it and padded with zeros. 0:
+        the window is as long as the frame.
+      center: if true, frame t is centered on sample `t * hop_length`, and the wave is padded by `n_fft // 2` samples on
+        both sides. If false, frame t begins at that sample, and the wave is not padded.
+      pad_mode: how the wave is padded if `center` is true: one of `PAD_MODES`, which are modes of `numpy.pad`.
+
+    Raises:
+      ValueError: a parameter is out of range or unknown.
     """
 
     n_fft: int = 2048
@@ -65,22 +69,22 @@ class Stft:
 
     @property
     def redundancy(self) -> float:
-        """Number of frames that cover a sample: `n_fft / hop_length`."""
+        """Ratio `n_fft / hop_length`: the average number of frames that cover a sample."""
         return self.n_fft / self.hop_length
 
     @property
     def padding(self) -> int:
-        """Number of samples that the wave is padded by on each side."""
+        """Number of samples added to each side of the wave; 0 if `center` is false."""
         return self.n_fft // 2 if self.center else 0
 
     def taper(self) -> Float[np.ndarray, " n_fft"]:
-        """Window padded with zeros on both sides to the length of a frame."""
+        """Compute the window, padded with zeros on both sides to `n_fft` samples."""
         length = self.win_length or self.n_fft
         left = (self.n_fft - length) // 2
         return np.pad(window(self.window, length), (left, self.n_fft - length - left))
 
     def frames(self, samples: int) -> int:
-        """Number of frames of a wave of `samples` samples.
+        """Return the number of frames of a wave of `samples` samples.
 
         Raises:
           ValueError: the wave is shorter than one frame, or too short for reflect padding.
@@ -99,25 +103,34 @@ class Stft:
         return 1 + (padded - self.n_fft) // self.hop_length
 
     def has_frames(self, samples: int, frames: int) -> bool:
-        """Whether a wave of `samples` samples has exactly `frames` frames."""
+        """Return whether a wave of `samples` samples has exactly `frames` frames."""
         try:
             return self.frames(samples) == frames
         except ValueError:
             return False
 
     def samples(self, frames: int) -> int:
-        """Number of samples that `frames` frames cover: the default length of the wave that `istft` returns."""
+        """Return the number of samples that `frames` frames cover, without the padding.
+
+        This is the default length of the wave that `istft` returns.
+        """
         return self.n_fft + (frames - 1) * self.hop_length - 2 * self.padding
 
     def overlap(self) -> Float[np.ndarray, " hop_length"]:
-        """Sum of the squared windows that overlap at each sample of a hop, far from the ends of the wave."""
+        """Sum the squares of all windows that cover a sample, for each of `hop_length` adjacent samples.
+
+        The windows begin every `hop_length` samples, so the sum repeats with this period, except near the ends of a
+        wave.
+        """
         return steady_squares(self.taper(), self.hop_length)
 
     def check_invertible(self) -> None:
-        """Check that every sample far from the ends is covered by a window.
+        """Check that the transform has an inverse.
+
+        It has one if every sample, except near the ends of a wave, is covered by a window.
 
         Raises:
-          ValueError: windows leave gaps between them, so that no inverse exists.
+          ValueError: the windows leave gaps between them.
         """
         overlap = self.overlap()
         if overlap.min() <= 1e-8 * overlap.max():
@@ -127,10 +140,10 @@ class Stft:
             )
 
     def check_bins(self, spectrum: Shaped[Array, "*batch bins frames"]) -> None:
-        """Check that a spectrogram has the number of bins of this transform.
+        """Check that a spectrogram of shape `(*batch, bins, frames)` has the number of bins of this transform.
 
         Raises:
-          ValueError: the number of bins differs.
+          ValueError: the number of bins is not `n_fft // 2 + 1`.
         """
         if spectrum.shape[-2] != self.bins:
             raise ValueError(
@@ -140,7 +153,14 @@ class Stft:
 
 
 def stft(wave: Wave, transform: Stft = Stft()) -> Spectrum:
-    """Compute complex spectra of windowed frames: `X[k, t] = sum_n w[n] x[n + t hop] exp(-2 pi i k n / n_fft)`.
+    """Compute the short-time Fourier transform of waves, as complex spectra of shape `(*batch, bins, frames)`.
+
+    Entry (k, t) is `sum_n w[n] x[n + t * hop_length] exp(-2 pi i k n / n_fft)`, where x is the padded wave, w is the
+    window and n runs from 0 to `n_fft - 1`.
+
+    Args:
+      wave: shape `(*batch, samples)`.
+      transform: parameters of the transform.
 
     Raises:
       ValueError: the wave is shorter than one frame (see `Stft.frames`), or it is an integer array.
@@ -151,36 +171,42 @@ def stft(wave: Wave, transform: Stft = Stft()) -> Spectrum:
 def istft(
     spectrum: Spectrum, transform: Stft = Stft(), length: int | None = None, *, min_overlap: float = 1e-8
 ) -> Wave:
-    """Compute the wave whose `stft` is nearest to `spectrum` in the least-squares sense (Griffin and Lim 1984, eq. 6).
+    """Compute the wave whose `stft` is nearest to `spectrum` by least squares (Griffin and Lim 1984, eq. 6).
 
-    If `spectrum` is the `stft` of a wave, the result is that wave. Samples that no window covers, at the ends of a
-    transform that is not centered, are 0.
+    If `spectrum` is the `stft` of a wave, the result is that wave. If `transform.center` is false, some samples at the
+    ends may not be covered by any window. These samples are 0.
 
     Args:
-      length: length of the wave in samples; it is cut or padded with zeros. By default `transform.samples`.
-      min_overlap: lower bound of the sum of squared windows that each sample is divided by, relative to its maximum.
-        Without it, a spectrum that is not the `stft` of any wave would be amplified enormously at the ends of a
-        transform that is not centered.
+      spectrum: complex, shape `(*batch, bins, frames)`.
+      transform: parameters of the transform.
+      length: length of the result in samples; it is cut or padded with zeros at the end. By default
+        `transform.samples`.
+      min_overlap: each sample is divided by the sum of the squared windows that cover it. This is the lower bound of
+        that divisor, as a fraction of its greatest value. It matters at the ends of a transform that is not centered:
+        there the divisor is tiny, and a spectrum that is not the `stft` of any wave would be amplified enormously.
 
     Raises:
-      ValueError: the transform has no inverse, or the number of bins does not match the transform.
+      ValueError: the transform has no inverse, the number of bins does not match `transform`, or `length` is negative.
     """
     transform.check_bins(spectrum)
     return synthesize(jnp.swapaxes(spectrum, -1, -2), transform, length, min_overlap=min_overlap)
 
 
 def magnitude(wave: Wave, transform: Stft = Stft()) -> Magnitude:
-    """Compute the magnitudes of `stft`; their gradient at silence is 0."""
+    """Compute the magnitudes of the `stft` of waves: shape `(*batch, bins, frames)`.
+
+    The gradient at silence is 0.
+    """
     return jnp.swapaxes(absolute(analyze(wave, transform)), -1, -2)
 
 
 def power(wave: Wave, transform: Stft = Stft()) -> Magnitude:
-    """Compute the squared magnitudes of `stft`."""
+    """Compute the squared magnitudes of the `stft` of waves: shape `(*batch, bins, frames)`."""
     return jnp.swapaxes(squared(analyze(wave, transform)), -1, -2)
 
 
 def analyze(wave: Wave, transform: Stft) -> Complex[Array, "*batch frames bins"]:
-    """Compute `stft` with bins on the last axis, the layout of the FFT."""
+    """Compute the same spectra as `stft`, with bins on the last axis: shape `(*batch, frames, bins)`."""
     frames = frame_wave(wave, transform)
     return rfft(frames * along_axis(transform.taper(), frames.ndim, -1))
 
@@ -192,12 +218,21 @@ def synthesize(
     *,
     min_overlap: float = 1e-8,
 ) -> Wave:
-    """Compute `istft` of spectra with bins on the last axis."""
+    """Compute the inverse transform as `istft` does, from spectra with bins on the last axis.
+
+    The arguments and errors are those of `istft`, but the shape of `spectrum` is `(*batch, frames, bins)`, and its
+    number of bins is not checked.
+    """
     return frames_to_wave(irfft(spectrum, transform.n_fft), transform, length, min_overlap=min_overlap)
 
 
 def frame_wave(wave: Wave, transform: Stft) -> Float[Array, "*batch frames n_fft"]:
-    """Pad a wave and cut it into the frames of `transform`, without the window. Half precision becomes float32.
+    """Pad waves and cut them into frames, without applying the window.
+
+    The result has shape `(*batch, frames, n_fft)`. Waves in half precision are converted to float32.
+
+    Args:
+      transform: parameters of the short-time Fourier transform, which give the padding, frame length and hop length.
 
     Raises:
       ValueError: the wave is too short (see `Stft.frames`), or it is an integer array.
@@ -217,7 +252,14 @@ def frames_to_wave(
     *,
     min_overlap: float = 1e-8,
 ) -> Wave:
-    """Compute the wave whose windowed frames are nearest to `frames` in the least-squares sense; see `istft`.
+    """Compute the wave whose windowed frames are nearest to given frames by least squares.
+
+    Args:
+      frames: the given windowed frames in the time domain, shape `(*batch, frames, n_fft)`.
+      transform: parameters of the short-time Fourier transform that the frames belong to.
+      length: length of the result in samples; by default `transform.samples`.
+      min_overlap: lower bound of the sum of squared windows that each sample is divided by, as a fraction of its
+        greatest value.
 
     Raises:
       ValueError: the transform has no inverse, or `length` is negative.

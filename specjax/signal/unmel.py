@@ -1,4 +1,4 @@
-"""Inversion of mel filters: non-negative power spectra that have the given energies in the filters."""
+"""Inversion of mel filters: estimation of a power spectrogram from a mel spectrogram."""
 
 from functools import partial
 
@@ -12,17 +12,22 @@ from specjax.signal.shapes import Magnitude, Rows
 
 
 def mel_to_power(mel_power: Rows, filters: Filters, *, iterations: int = 200) -> Magnitude:
-    """Estimate the power of every bin from mel power, by non-negative least squares.
+    """Estimate a power spectrogram from a mel power spectrogram, by non-negative least squares.
 
-    The result is 0 or more, and its energies in the filters are as close as possible to `mel_power`. It is found by
-    projected gradient descent from zero with Nesterov's momentum (FISTA, Beck and Teboulle 2009). The step size is the
-    reciprocal of the greatest curvature.
+    The result is the power P, 0 or more, that minimizes the squared error `|filters @ P - mel_power|^2`. It is found by
+    projected gradient descent from zero with Nesterov's momentum (FISTA, Beck and Teboulle 2009).
 
     Args:
-      filters: those of `mel_filters`, or any other filter bank.
+      mel_power: shape `(*batch, n_mels, frames)`, 0 or more.
+      filters: the filters that `mel_power` was computed with, from `mel_filters` or any other filter bank: shape
+        `(n_mels, bins)`.
+      iterations: number of descent steps.
+
+    Returns:
+      Power of shape `(*batch, bins, frames)`.
 
     Raises:
-      ValueError: the number of rows does not match the number of filters.
+      ValueError: `mel_power` does not have one row per filter.
     """
     n_mels = len(filters)
     if mel_power.shape[-2] != n_mels:
@@ -31,6 +36,7 @@ def mel_to_power(mel_power: Rows, filters: Filters, *, iterations: int = 200) ->
             "use the filters that it was computed with"
         )
     exact = filters.astype(float)
+    # The reciprocal of the greatest eigenvalue of the Hessian of the halved squared error.
     step_size = np.float32(1 / np.linalg.norm(exact @ exact.T, 2))
     return _descend(mel_power, jnp.asarray(filters), step_size, iterations)
 

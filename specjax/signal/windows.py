@@ -1,17 +1,20 @@
-"""Analysis windows. They are periodic: one more sample would begin the next period."""
+"""Window functions for spectral analysis.
+
+All windows are periodic, as with `fftbins=True` in scipy: the value after the last one would equal the first one.
+"""
 
 import numpy as np
 from jaxtyping import Float
 
-# Coefficients of cosines that make 0, 1 and 2 turns over the window; their signs alternate.
+# Absolute coefficients of the cosines with 0, 1 and 2 periods per window. Their signs are +, -, +.
 _COSINES = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46), "blackman": (0.42, 0.5, 0.08), "boxcar": (1.0,)}
-_GAUSS_END = 0.01  # value at which the Gaussian window is truncated
+_GAUSS_END = 0.01  # value of the Gaussian window at its first sample; it is 1 at the center
 
 WINDOWS = (*_COSINES, "gauss")
 
 
 def window(name: str, length: int) -> Float[np.ndarray, " length"]:
-    """Window of `length` samples, float32, centered on sample `length / 2`.
+    """Compute a window of `length` samples, as float32. Its center is sample `length / 2`.
 
     Args:
       name: one of `WINDOWS`, or any other window of `scipy.signal.get_window` that needs no parameters.
@@ -31,7 +34,7 @@ def window(name: str, length: int) -> Float[np.ndarray, " length"]:
 
 
 def _get_scipy_window(name: str, length: int) -> Float[np.ndarray, " length"]:
-    from scipy.signal import get_window  # imported here because it takes longer to import than all the rest
+    from scipy.signal import get_window  # imported here, because importing scipy.signal is slow
 
     try:
         return get_window(name, length).astype(np.float32)

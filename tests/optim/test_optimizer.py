@@ -168,7 +168,16 @@ def test_invalid_options_raise(options, message):
 
 
 @pytest.mark.parametrize(
-    "options", [{"patience": -1}, {"window": 0}, {"factor": 1.0}, {"least": 2.0}, {"tolerance": -1.0}, {"cooldown": -1}]
+    "options",
+    [
+        {"patience": -1},
+        {"window": 0},
+        {"factor": 1.0},
+        {"least": 2.0},
+        {"tolerance": 0.0},
+        {"tolerance": 1.5},
+        {"cooldown": -1},
+    ],
 )
 def test_invalid_plateau_options_raise(options):
     with pytest.raises(ValueError, match=r"optimizer\.plateau"):

@@ -93,3 +93,14 @@ def test_unknown_kind_raises():
 def test_schedule_without_length_covers_the_whole_training(kind):
     default, explicit = ScheduleSpec(kind, 1.0, 0.1), ScheduleSpec(kind, 1.0, 0.1, over=STEPS)
     np.testing.assert_array_equal(evaluate(default, range(STEPS + 3)), evaluate(explicit, range(STEPS + 3)))
+
+
+@pytest.mark.parametrize("kind", ["linear", "cosine"])
+def test_schedule_without_length_ends_with_the_training_when_it_warms_up(kind):
+    values = evaluate(ScheduleSpec(kind, 1.0, 0.1, warmup=3), [0, 3, STEPS - 1, STEPS])
+    np.testing.assert_allclose([values[0], values[1], values[3]], [0.0, 1.0, 0.1], atol=1e-6)
+    assert values[2] > 0.1
+
+
+def test_warmup_longer_than_the_training_is_not_an_error():
+    assert evaluate(ScheduleSpec("cosine", 1.0, warmup=2 * STEPS), [0, STEPS]) == [0.0, 0.5]

@@ -1,1 +1,1 @@
-"""Live values: values that may be changed while training runs."""
+"""Live values: settings, such as loss weights, that may be changed while training runs."""

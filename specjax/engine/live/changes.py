@@ -1,8 +1,9 @@
-"""Changes of live values while a run trains.
+"""Changes of live values (settings such as loss weights) while a run trains.
 
-Anyone who can write to the workdir posts a request. The run accepts it between two dispatches: it writes the change and
-its first step to the history, flushes that to disk, and only then uses the change. So a run that is killed replays each
-change at the same step when it resumes, and ends with the same bits as a run that knew all changes from the start.
+Anyone who can write to the working directory can post a request there, which is a file. The run accepts it between two
+calls of the compiled update program. It appends the change, with the first step that uses it, to the history file and
+flushes that file to disk. Only then does it use the change. A run that is killed and resumed therefore applies each
+change at the same step again. It ends with the same bits as a run that knew all changes from the start.
 """
 
 import json
@@ -21,18 +22,18 @@ from specjax.cli import files
 from specjax.cli.errors import UserError
 from specjax.engine.live.value import LiveValue
 
-FOLLOW_CONFIG = "config"  # text that returns a live value to its schedule
-POLL_S = 0.5  # seconds between two looks for requests
+FOLLOW_CONFIG = "config"  # text with which a user makes a live value follow its schedule again
+POLL_S = 0.5  # seconds between two searches for new requests
 
 log = logging.getLogger("specjax")
 
 
 class Change(NamedTuple):
-    """New values of live values, by name.
+    """An accepted change of live values, which are settings that may be changed while training runs.
 
-    step: first update to use them; the first update of a run is 0.
-    values: texts as typed by the user, by the name of the live value.
-    request: name of the request that asked for them.
+    step: first update that uses the new values; updates are counted from 0.
+    values: new values, as text that the user typed, by name of the live value.
+    request: name of the request that caused the change.
     """
 
     step: int
@@ -41,10 +42,10 @@ class Change(NamedTuple):
 
 
 class Request(NamedTuple):
-    """Values asked for by a user.
+    """A request by a user to change live values, which are settings that may be changed while training runs.
 
-    at_step: first update to use them; None means the next dispatch.
-    values: texts as typed by the user, by the name of the live value.
+    at_step: first update that uses the new values; None means as soon as the run accepts the request.
+    values: new values, as text that the user typed, by name of the live value.
     """
 
     at_step: int | None
@@ -52,31 +53,34 @@ class Request(NamedTuple):
 
 
 def history_path(workdir: Path) -> Path:
-    """Return the path of the history: one JSON line per change, in the order in which they were accepted.
+    """Return the path of the history file, which holds all accepted changes of a run.
 
-    A history that is copied into a new workdir is replayed there.
+    Each line is the JSON of one change; lines are in the order of acceptance. If the file is copied into a new working
+    directory, the run there applies the same changes at the same steps.
     """
     return workdir / "knobs.jsonl"
 
 
 def requests_path(workdir: Path) -> Path:
-    """Return the path of the folder of requests that no run has accepted yet."""
+    """Return the path of the folder that holds the requests that no run has accepted yet."""
     return workdir / "knob_requests"
 
 
 def post(workdir: Path, values: Mapping[str, str], at_step: int | None) -> Path:
-    """Ask the run in `workdir`, or the next run there, for new values.
+    """Post a request to change live values of the run in `workdir`.
+
+    If no run is active there, the next one that starts accepts the request.
 
     Args:
-      workdir: folder of the run.
-      values: texts by the name of the live value.
-      at_step: first update to use them; None means the next dispatch.
+      workdir: working directory of the run.
+      values: new values as text, by name of the live value.
+      at_step: first update that uses the new values; None means as soon as the run accepts the request.
 
     Returns:
-      Path of the request.
+      Path of the request file.
 
     Raises:
-      UserError: the folder cannot be written.
+      UserError: the folder of requests cannot be written.
     """
     folder = requests_path(workdir)
     path = folder / f"{time.time_ns()}-{os.getpid()}.json"
@@ -89,10 +93,14 @@ def post(workdir: Path, values: Mapping[str, str], at_step: int | None) -> Path:
 
 
 def check(values: Mapping[str, str], live_values: Mapping[str, LiveValue]) -> None:
-    """Check that the live values named by `values` exist and accept the given texts.
+    """Check that new values name live values of a run, and that each text can be parsed.
+
+    Args:
+      values: new values as text, by name of the live value.
+      live_values: live values of the run, by name.
 
     Raises:
-      UserError: they do not; the message lists the choices.
+      UserError: a name is unknown, or a text is not accepted; the message lists the names, or says what is accepted.
     """
     for name, text in values.items():
         if name not in live_values:
@@ -105,12 +113,12 @@ def check(values: Mapping[str, str], live_values: Mapping[str, LiveValue]) -> No
 
 
 def read_history(workdir: Path) -> list[Change]:
-    """Read the changes that were accepted so far.
+    """Read all changes that the run in `workdir` has accepted, in the order of acceptance.
 
-    A last line without line end, written while the run was killed, was never used and is left out.
+    A last line without a line end is ignored: the run was killed while writing it, and never used it.
 
     Raises:
-      UserError: a line is not a change.
+      UserError: a complete line is not a change.
     """
     path = history_path(workdir)
     if not path.exists():
@@ -122,12 +130,12 @@ def read_history(workdir: Path) -> list[Change]:
 
 
 def list_pending_requests(workdir: Path) -> list[Path]:
-    """List the files of the requests that no run has accepted yet, oldest first."""
+    """Return the paths of the requests that no run has accepted yet, oldest first."""
     return sorted(requests_path(workdir).glob("*.json"))
 
 
 def read_request(path: Path) -> Request:
-    """Read a request.
+    """Read a request file.
 
     Raises:
       UserError: the file cannot be read, or it is not a request.
@@ -143,18 +151,21 @@ def read_request(path: Path) -> Request:
 
 
 class Changes:
-    """Changes of one run, equal in all its processes. Process 0 reads and writes the files."""
+    """Accepted changes of live values (settings that may be changed while training runs) in one run.
+
+    They are equal in all processes of the run. Only process 0 reads and writes the files.
+    """
 
     def __init__(self, workdir: Path, live_values: Mapping[str, LiveValue], share_every: int) -> None:
-        """Read the history.
+        """Read the history file, which holds all changes that the run has accepted so far.
 
         Args:
-          workdir: folder of the run.
-          live_values: what may be changed, by name.
-          share_every: steps between two broadcasts of new changes, if there are several processes.
+          workdir: working directory of the run.
+          live_values: settings that may be changed, by name.
+          share_every: number of steps between two broadcasts of new changes; only used with several processes.
 
         Raises:
-          UserError: the history has a line that is not a change of this run.
+          UserError: a line of the history is not a change, or its values do not fit `live_values`.
         """
         self._workdir, self._live_values, self._share_every = workdir, live_values, share_every
         self._is_first_process = jax.process_index() == 0
@@ -162,9 +173,10 @@ class Changes:
         self.history = _broadcast_changes(self._read_own_history() if self._is_first_process else [])
 
     def poll(self, step: int) -> None:
-        """Accept the requests that arrived before update `step`.
+        """Accept the requests that users have posted.
 
-        A single process looks for requests every `POLL_S` seconds, several processes every `share_every` steps.
+        Their changes take effect at update `step`, or later if a request says so. A single process looks for requests
+        at most every `POLL_S` seconds. Several processes do so together, at steps that are multiples of `share_every`.
         """
         if jax.process_count() == 1:
             if time.monotonic() - self._last_poll < POLL_S:
@@ -175,7 +187,11 @@ class Changes:
         self.history += _broadcast_changes(self._accept_requests(step) if self._is_first_process else [])
 
     def _read_own_history(self) -> list[Change]:
-        """Read and check the history, and drop an incomplete last line from its file."""
+        """Read and check the history file, and remove an incomplete last line from it.
+
+        Raises:
+          UserError: a line is not a change, or its values do not fit the live values of the run.
+        """
         history = read_history(self._workdir)
         path = history_path(self._workdir)
         for number, change in enumerate(history, 1):
@@ -188,9 +204,13 @@ class Changes:
         return history
 
     def _accept_requests(self, step: int) -> list[Change]:
-        """Move the pending requests to the history, and rename unusable ones to `*.refused`.
+        """Accept all pending requests: append them to the history file, delete their files, and return them as changes.
 
-        A request whose name is in the history already was accepted by a run that was killed before it removed the file.
+        Unusable requests are renamed to `*.refused`. A request that is already in the history is only deleted, because
+        the run was killed after it had accepted the request and before it deleted the file.
+
+        Args:
+          step: earliest update at which the changes take effect.
         """
         known = {change.request for change in self.history}
         new = []
@@ -213,9 +233,10 @@ class Changes:
 
 
 def find_value(history: Sequence[Change], name: str, step: int) -> str | None:
-    """Find the text of the live value `name` in force for update `step`, or None if it follows its schedule.
+    """Return the text of the live value `name` in force at update `step`; None if the value follows its schedule.
 
-    Of the changes that have begun, the one with the latest first step counts; of equal ones, the last in the history.
+    Among the changes of `name` that begin at `step` or earlier, the one with the latest first step applies. If several
+    share that step, the last of them in `history` applies.
     """
     begun = [change for change in history if change.step <= step and name in change.values]
     if not begun:
@@ -225,7 +246,7 @@ def find_value(history: Sequence[Change], name: str, step: int) -> str | None:
 
 
 def _broadcast_changes(changes: list[Change]) -> list[Change]:
-    """Return process 0's list in every process."""
+    """Send the list that process 0 holds to all processes, and return it in each."""
     if jax.process_count() == 1:
         return changes
     text = np.frombuffer("".join(map(_format_line, changes)).encode(), np.uint8)
@@ -238,15 +259,19 @@ def _broadcast_changes(changes: list[Change]) -> list[Change]:
 
 
 def _format_line(change: Change) -> str:
-    """Format a change as a line of the history."""
+    """Format a change as one line of the history file."""
     return json.dumps(change._asdict()) + "\n"
 
 
 def _parse_line(line: str, where: str) -> Change:
-    """Parse a line of the history; `where` is its place in error messages.
+    """Parse one line of the history file.
+
+    Args:
+      line: the line.
+      where: location of the line, for error messages.
 
     Raises:
-      UserError: it is not a change.
+      UserError: the line is not a change.
     """
     try:
         change = Change(**json.loads(line))
@@ -259,21 +284,22 @@ def _parse_line(line: str, where: str) -> Change:
 
 
 def _check_values(values: Any) -> None:
-    """Check that `values` maps names to texts.
+    """Check that `values` is a dict with only strings as keys and values.
 
     Raises:
-      ValueError: it does not.
+      ValueError: it is anything else.
     """
     if not isinstance(values, dict) or not all(isinstance(x, str) for pair in values.items() for x in pair):
         raise ValueError("values must map names to texts")
 
 
 def _is_step(value: Any) -> bool:
+    """Return whether `value` is an integer of at least 0."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _append_and_sync(path: Path, text: str) -> None:
-    """Append text to a file, and wait until it is on disk."""
+    """Append text to a file, and return when it is on disk."""
     with open(path, "a", encoding="utf-8") as file:
         file.write(text)
         file.flush()

@@ -1,4 +1,4 @@
-"""Live values: values that follow a schedule and may be changed while training runs."""
+"""Live values: settings, such as loss weights, that follow a schedule and may be changed while training runs."""
 
 import math
 from collections.abc import Callable
@@ -14,12 +14,13 @@ Value = Float[np.ndarray, "..."]
 
 @dataclass(frozen=True)
 class LiveValue:
-    """A value that may be changed while training runs, an array of fixed shape.
+    """A setting that may be changed while training runs; a scalar or an array of fixed shape.
 
-    schedule: maps a step to the value in force while nobody has changed it.
+    schedule: function from the step to the value that applies unless the user has changed it.
     parse: converts text that a user typed to a value; raises a ValueError that says what is accepted.
-    scales: a change multiplies the schedule instead of replacing it.
-    dormant: the value is 0, and whatever depends on it is not computed until a change names it.
+    scales: if True, a changed value is multiplied by the schedule; otherwise it replaces the schedule.
+    dormant: if True, the value is 0 and is not passed to the update program until the user changes it for the first
+      time. Whatever depends on it is then not computed.
     """
 
     schedule: Schedule
@@ -29,7 +30,10 @@ class LiveValue:
 
 
 def number_parser(low: float, below: float = math.inf) -> Callable[[str], Value]:
-    """Return a parser of a finite number of at least `low` and less than `below`."""
+    """Return a function that parses text as a finite number of at least `low` and less than `below`.
+
+    The function returns a float32 scalar, and raises ValueError for any other text.
+    """
     accepted = f"at least {low:g}" + (f" and below {below:g}" if below < math.inf else "")
 
     def parse(text: str) -> Value:
@@ -45,9 +49,12 @@ def number_parser(low: float, below: float = math.inf) -> Callable[[str], Value]
 
 
 def label_mask_parser(labels: int) -> Callable[[str], Value]:
-    """Return a parser of a set of labels such as `0,1,7` to a mask, 1 for these labels and 0 for the others.
+    """Return a function that parses a comma-separated list of labels, such as `0,1,7`, and returns their mask.
 
-    The mask has shape (labels,).
+    The mask has shape (labels,), with 1 at each listed label and 0 elsewhere. Any other text raises ValueError.
+
+    Args:
+      labels: number of labels; labels are numbered from 0.
     """
 
     def parse(text: str) -> Value:

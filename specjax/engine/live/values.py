@@ -1,4 +1,7 @@
-"""Arrays of live values for a dispatch, computed from their schedules and from the changes."""
+"""Computation of live values, which are settings that may be changed while training runs.
+
+A live value is computed from its schedule and from the changes that the user has made.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,18 +18,21 @@ from specjax.engine.live.changes import Change, find_value
 from specjax.engine.live.value import LiveValue, Value
 from specjax.engine.task import Task
 
-BLOCK = 1024  # steps for which schedules are evaluated ahead, so that the host rarely waits for the devices
+BLOCK = 1024  # steps for which schedules are evaluated at once, so that the host rarely waits for the devices
 
 
 class LiveValues:
-    """Computes the live values that a dispatch needs."""
+    """Computes the live values for each call of the compiled training program.
+
+    Live values are settings that follow a schedule and may be changed while training runs.
+    """
 
     def __init__(self, live_values: Mapping[str, LiveValue], mesh: Mesh) -> None:
-        """Prepare the schedules.
+        """Prepare the schedules for evaluation.
 
         Args:
-          live_values: the task's live values by name.
-          mesh: devices on which the values are placed.
+          live_values: live values of the task by name.
+          mesh: mesh of the devices on which values are replicated.
         """
         self._live_values, self._mesh = live_values, mesh
         schedules = {name: live_value.schedule for name, live_value in live_values.items()}
@@ -35,14 +41,16 @@ class LiveValues:
         self._block: dict[str, np.ndarray] = {}
 
     def __call__(self, step: int, count: int, changes: Sequence[Change] = ()) -> dict[str, Array]:
-        """Compute the values for updates `step` to `step + count`, replicated on every device.
-
-        A dormant value is absent until a change names it. From then on it is present, whatever its value.
+        """Compute the live values for the `count` updates that begin with update `step`.
 
         Args:
           step: first update.
-          count: number of updates; values are stacked along a leading axis of this length.
-          changes: history of changes, in the order in which they were accepted.
+          count: number of updates.
+          changes: changes by the user, in the order in which the run accepted them.
+
+        Returns:
+          Values by name, replicated on every device, each with a leading axis of length `count`. A value with
+          `LiveValue.dormant` is absent until a change names it; from then on it is present, even if it is 0.
         """
         values = {}
         for name, rows in self._evaluate_schedules(step, count).items():
@@ -57,9 +65,12 @@ class LiveValues:
         return sharding.place(values, self._mesh)
 
     def _evaluate_schedules(self, step: int, count: int) -> dict[str, np.ndarray]:
-        """Evaluate all schedules for updates `step` to `step + count`, from a block of values computed ahead."""
+        """Evaluate all schedules for the `count` updates that begin with update `step`.
+
+        Schedules are evaluated for blocks of `BLOCK` steps, and the latest block is kept.
+        """
         if not self._block or not self._begin <= step <= self._begin + BLOCK - count:
-            steps = np.arange(step, step + BLOCK, dtype=np.float32)  # optax divides steps as floats
+            steps = np.arange(step, step + BLOCK, dtype=np.float32)  # floats, because optax schedules divide the step
             self._begin = step
             self._block = {name: np.asarray(x, np.float32) for name, x in jax.device_get(self._evaluate(steps)).items()}
         rows = slice(step - self._begin, step - self._begin + count)
@@ -67,19 +78,33 @@ class LiveValues:
 
 
 def initial(live_values: Mapping[str, LiveValue], step: int = 0) -> dict[str, Array]:
-    """Compute the values of update `step` in a run without changes, in the form that `Task.step` takes."""
+    """Compute the live values of update `step` in a run without changes, in the form that `Task.step` takes.
+
+    Values with `LiveValue.dormant` are left out.
+    """
     at = jnp.float32(step)
     return {name: jnp.asarray(v.schedule(at), jnp.float32) for name, v in live_values.items() if not v.dormant}
 
 
 def all_live_values(task: Task, config: TrainConfig) -> dict[str, LiveValue]:
-    """Collect what may be changed while `task` trains: its own live values, and the intervals in `INTERVALS`."""
+    """Return everything that may be changed while `task` trains, by name.
+
+    This is the live values of the task and the intervals `eval_every`, `sample_every` and `checkpoint_every`.
+    """
     intervals = {name: LiveValue(optax.constant_schedule(getattr(config, name)), parse_interval) for name in INTERVALS}
     return {**task.live_values(config.steps), **intervals}
 
 
 def _apply_changes(live_value: LiveValue, scheduled: Value, name: str, step: int, changes: Sequence[Change]) -> Value:
-    """Return the value of update `step`: the scheduled one, or what the changes make of it."""
+    """Return the value of a live value at update `step`, with changes applied.
+
+    Args:
+      live_value: the live value.
+      scheduled: its value at `step` according to its schedule.
+      name: its name.
+      step: number of the update, from 0.
+      changes: changes by the user, in the order in which the run accepted them.
+    """
     text = find_value(changes, name, step)
     if text is None:
         return scheduled

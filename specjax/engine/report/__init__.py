@@ -1,1 +1,1 @@
-"""Reports of a run: progress line, metrics log, samples, TensorBoard events, profiler traces."""
+"""Reporting of a run: progress line, metrics log, samples, TensorBoard events and profiler traces."""

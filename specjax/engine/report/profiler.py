@@ -8,14 +8,17 @@ import jax
 
 
 class Profiler:
-    """Traces the dispatches that overlap a range of steps."""
+    """Profiler of a range of training steps.
+
+    Training calls a compiled program that runs one or more updates. Each call that overlaps the range is traced.
+    """
 
     def __init__(self, steps: tuple[int, int], folder: Path) -> None:
-        """Prepare a trace.
+        """Set the range of steps to trace.
 
         Args:
           steps: first and last step to trace; (0, 0) traces nothing.
-          folder: where the trace is written.
+          folder: folder to which the trace is written.
         """
         self._first, self._last = steps
         self._folder = folder
@@ -23,7 +26,10 @@ class Profiler:
 
     @contextmanager
     def trace(self, step: int, count: int) -> Iterator[None]:
-        """Trace the enclosed dispatch of updates `step` to `step + count` if it overlaps the range."""
+        """Return a context manager for a call that runs `count` updates, beginning with update `step`.
+
+        The call is traced if its updates overlap the range of steps of this profiler.
+        """
         if not self._last or step > self._last or step + count <= self._first:
             yield
             return

@@ -1,4 +1,4 @@
-"""Progress line of a run: steps, metrics, speed, time left, and shares of the time spent."""
+"""Progress line of a run: step, metrics, speed, time left, and percentages of the time spent on each activity."""
 
 import math
 import sys
@@ -10,12 +10,12 @@ class Progress:
     """Prints a progress line to stderr, every second on a terminal and every ten seconds elsewhere."""
 
     def __init__(self, steps: int, batch_size: int, start_step: int) -> None:
-        """Start the clock.
+        """Start measuring time.
 
         Args:
           steps: last step of the run.
           batch_size: training examples per step.
-          start_step: number of steps done before this process began.
+          start_step: step at which this process began; above 0 for a resumed run.
         """
         self._steps, self._batch_size = steps, batch_size
         self._tty = sys.stderr.isatty()
@@ -24,19 +24,32 @@ class Progress:
         self._overhead_s = {"compile": 0.0, "eval": 0.0, "save": 0.0}
 
     def measure(self, activity: str) -> "_Timer":
-        """Measure the enclosed block as time spent on `activity` (compile, eval or save) instead of training."""
+        """Return a context manager that counts its duration as time spent on `activity` instead of on training.
+
+        Args:
+          activity: `compile`, `eval` or `save`.
+        """
         return _Timer(self._overhead_s, activity)
 
     def training_seconds(self) -> float:
-        """Return the seconds since this process began, without those measured for other activities."""
+        """Return the seconds since this object was created, minus those spent on compilation, evaluation and saving."""
         return max(time.monotonic() - self._begin - sum(self._overhead_s.values()), 1e-9)
 
     def steps_per_second(self, step: int) -> float:
-        """Return the training speed since this process began, without the time of other activities."""
+        """Return the mean training speed from the start of this process until `step`, in steps per second.
+
+        Time spent on compilation, evaluation and saving is not counted.
+        """
         return (step - self._start_step) / self.training_seconds()
 
     def report(self, step: int, metrics: Mapping[str, float], *, last: bool = False) -> None:
-        """Print the progress line if one is due; with `last`, always, and end the line."""
+        """Print the progress line, unless the previous one was printed too recently.
+
+        Args:
+          step: current step.
+          metrics: metrics to show, by name.
+          last: whether this is the final call; it always prints, and ends the line.
+        """
         now = time.monotonic()
         if not last and now - self._last_report < (1.0 if self._tty else 10.0):
             return
@@ -58,7 +71,7 @@ class Progress:
 
 
 class _Timer:
-    """Context manager that adds its duration (s) to `totals[name]`."""
+    """Context manager that adds its duration in seconds to `totals[name]`."""
 
     def __init__(self, totals: dict[str, float], name: str) -> None:
         self._totals, self._name = totals, name
@@ -71,7 +84,7 @@ class _Timer:
 
 
 def _format_duration(seconds: float) -> str:
-    """Format a duration as `h:mm:ss` or `m:ss`."""
+    """Format a duration as `h:mm:ss`, or as `m:ss` below one hour; an infinite one as `--:--`."""
     if not math.isfinite(seconds):
         return "--:--"
     hours, rest = divmod(int(seconds), 3600)

@@ -15,10 +15,13 @@ def is_installed() -> bool:
 
 
 class EventWriter:
-    """Writes one event file, without TensorFlow, and without a background thread that would report errors late."""
+    """Writer of one TensorBoard event file.
+
+    It needs no TensorFlow. It has no background thread, so an error is raised by the call that causes it.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Create the event file in `folder`, making the folder if necessary."""
+        """Create an event file in `folder`, creating the folder if necessary."""
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -29,7 +32,7 @@ class EventWriter:
         self._writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
 
     def _write_value(self, step: int, **value: object) -> None:
-        """Write an event of one summary value; `value` holds the fields of `Summary.Value`."""
+        """Write an event with a single summary value; `value` holds fields of the protobuf message `Summary.Value`."""
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 
@@ -37,19 +40,34 @@ class EventWriter:
         self._writer.write(Event(wall_time=time.time(), step=step, summary=summary).SerializeToString())
 
     def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Write scalars by name."""
+        """Write scalars, given by name."""
         for name, value in scalars.items():
             self._write_value(step, tag=name, simple_value=float(value))
 
     def write_image(self, step: int, name: str, png: bytes, shape: tuple[int, ...]) -> None:
-        """Write an encoded RGB image of `shape` (height, width, 3)."""
+        """Write an RGB image.
+
+        Args:
+          step: step at which the image was made.
+          name: name of the image in TensorBoard.
+          png: image encoded as PNG.
+          shape: (height, width, 3).
+        """
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         self._write_value(step, tag=name, image=Summary.Image(height=shape[0], width=shape[1], colorspace=3,
                                                       encoded_image_string=png))  # fmt: skip
 
     def write_audio(self, step: int, name: str, wav: bytes, samples: int, sample_rate: int) -> None:
-        """Write an encoded mono sound of `samples` samples at `sample_rate` (Hz)."""
+        """Write a mono sound.
+
+        Args:
+          step: step at which the sound was made.
+          name: name of the sound in TensorBoard.
+          wav: sound encoded as WAV.
+          samples: number of samples.
+          sample_rate: in Hz.
+        """
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         audio = Summary.Audio(

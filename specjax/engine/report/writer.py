@@ -1,6 +1,6 @@
-"""Writers of a run's scalars, pictures and sounds: JSON lines, files, and TensorBoard if it is installed.
+"""Writers of the metrics, pictures and sounds of a run: to a log, to files, and to TensorBoard if it is installed.
 
-The methods have the names of `clu.metric_writers`, which needs TensorFlow, so that either can replace the other.
+The methods are named as in `clu.metric_writers`, which needs TensorFlow, so that either can replace the other.
 """
 
 import errno
@@ -21,21 +21,28 @@ from specjax.engine.report import tensorboard
 
 
 class Writer:
-    """Writes into one workdir. Each line of the log is written whole before the next begins."""
+    """Writer of the metrics, pictures and sounds of a run into its working directory.
+
+    The log `metrics.jsonl` has one JSON object per line, and each line is written to the file at once.
+    """
 
     def __init__(self, workdir: Path, resume_step: int) -> None:
-        """Open the log `metrics.jsonl`, and drop its lines of steps beyond `resume_step`."""
+        """Open the log `metrics.jsonl` in `workdir`, and remove its lines for steps after `resume_step`.
+
+        A resumed run computes those steps again.
+        """
         self._workdir = workdir
         self._log_path = workdir / "metrics.jsonl"
         _truncate_log(self._log_path, resume_step)
-        # Unbuffered, so that a failed write is not tried again when the file is closed.
+        # Unbuffered: a buffered file would repeat a failed write when it is closed.
         self._log = io.FileIO(self._log_path, "ab")
         self._events = tensorboard.EventWriter(workdir / "tensorboard") if tensorboard.is_installed() else None
 
     def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Write one line of the log, with the time (s since the epoch).
+        """Append one line to the log: the step, the time in seconds since the epoch, and the scalars.
 
-        Values are rounded to 7 digits. A value that is not finite is written as null, because JSON has no such numbers.
+        Scalars are rounded to 7 significant digits. A NaN or infinity is written as null, because JSON cannot represent
+        it.
 
         Raises:
           UserError: the disk is full, or the log cannot be written.
@@ -58,7 +65,7 @@ class Writer:
         files.write_atomic(self._workdir / "config.json", json.dumps(hparams, indent=2).encode())
 
     def write_images(self, step: int, images: Mapping[str, np.ndarray]) -> None:
-        """Write 8-bit RGB images, of shape (height, width, 3), to PNG files."""
+        """Write 8-bit RGB images of shape (height, width, 3) to `samples/STEP/NAME.png`."""
         for name, image in images.items():
             encoded = files.png(image)
             files.write_atomic(self._sample_path(step, f"{name}.png"), encoded)
@@ -66,7 +73,7 @@ class Writer:
                 self._events.write_image(step, name, encoded, image.shape)
 
     def write_audios(self, step: int, audios: Mapping[str, np.ndarray], *, sample_rate: int) -> None:
-        """Write mono sounds in [-1, 1] to WAV files; `sample_rate` is in Hz."""
+        """Write mono sounds with samples in [-1, 1] to `samples/STEP/NAME.wav`; `sample_rate` is in Hz."""
         for name, wave in audios.items():
             encoded = files.wav(wave, sample_rate)
             files.write_atomic(self._sample_path(step, f"{name}.wav"), encoded)
@@ -80,14 +87,14 @@ class Writer:
             self._events.close()
 
     def _sample_path(self, step: int, name: str) -> Path:
-        """Return the path of a sample of `step`, making its folder if necessary."""
+        """Return the path of the sample `name` of `step`, creating its folder if necessary."""
         folder = self._workdir / "samples" / f"{step:07d}"
         folder.mkdir(parents=True, exist_ok=True)
         return folder / name
 
 
 class NullWriter(Writer):
-    """Writes nothing: for all processes but process 0."""
+    """Writer that writes nothing, for all processes except process 0."""
 
     def __init__(self) -> None:
         pass
@@ -109,7 +116,7 @@ class NullWriter(Writer):
 
 
 def _truncate_log(path: Path, step: int) -> None:
-    """Drop the lines of steps beyond `step`, and lines that are incomplete because the run was killed."""
+    """Remove the lines of a log for steps after `step`, and lines that are incomplete because the run was killed."""
     if not path.exists():
         return
     kept = []

@@ -1,1 +1,1 @@
-"""Phase reconstruction: estimates of the phases of spectrograms whose magnitudes alone are known."""
+"""Phase reconstruction: methods that estimate the phases of a spectrogram from its magnitudes."""

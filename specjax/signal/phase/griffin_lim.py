@@ -14,17 +14,20 @@ from specjax.signal.shapes import Magnitude, Phase, Wave
 from specjax.signal.split_radix import analyze, group_bins, synthesize
 from specjax.signal.stft import Stft, istft
 
-# Without centering, the outermost samples lie under the edge of one window only. An inconsistent spectrum, divided by
-# the tiny overlap there, would be amplified enormously; this limits the divisor from below.
+# Lower bound of the divisor of `istft`, as a fraction of its greatest value. If the transform is not centered, the
+# outermost samples lie under the edge of one window only, and their divisor is tiny. Without a bound, a spectrum that
+# is not the STFT of any wave would be amplified enormously there.
 MIN_OVERLAP = 1e-3
 
 
 class GriffinLimState(NamedTuple):
-    """State of the iteration: the current wave, and the previous one for the momentum step.
+    """State of the Griffin-Lim iteration.
 
-    Spectra need not be stored, because they are linear in the wave.
+    wave: the current wave.
+    previous: the wave of the iteration before, from which the momentum step extrapolates.
     """
 
+    # The momentum step is defined on spectra. It is applied to waves instead, because the STFT is linear.
     wave: Wave
     previous: Wave
 
@@ -39,13 +42,19 @@ def griffin_lim(
     momentum: float = 0.99,
     length: int | None = None,
 ) -> Wave:
-    """Reconstruct a wave from magnitudes by alternating between wave and spectrum, keeping only phases.
+    """Reconstruct waves from magnitudes by Griffin-Lim.
+
+    Each iteration computes the spectrum of the current wave, replaces its magnitudes with the given ones but keeps its
+    phases, and computes the wave of the result.
 
     Args:
-      magnitude: target magnitudes, 0 or more. Values below 1e-10 count as silence.
-      phase: initial phases in radians; see `random_phase` and the other modules of this package.
-      momentum: 0 gives the original iteration of 1984. Larger values, below 1, extrapolate from the last change, with
-        librosa's definition of momentum.
+      magnitude: target magnitudes, 0 or more, shape `(*batch, bins, frames)`.
+      transform: parameters of the short-time Fourier transform.
+      phase: initial phases in radians, of the same shape; for example from `random_phase`, or an estimate of another
+        method.
+      iterations: number of iterations.
+      momentum: from 0 to below 1. 0 gives the original iteration of 1984. Larger values extrapolate from the last
+        change, as `momentum` of `librosa.griffinlim` does.
       length: length of the wave in samples; by default `transform.samples`.
 
     Raises:
@@ -58,7 +67,7 @@ def griffin_lim(
 
 
 def init_state(wave: Wave) -> GriffinLimState:
-    """Return the state before the first iteration, which starts from `wave`."""
+    """Return the state before the first iteration, with `wave` as the starting point."""
     return GriffinLimState(wave, jnp.zeros_like(wave))
 
 
@@ -66,7 +75,14 @@ def init_state(wave: Wave) -> GriffinLimState:
 def iterate(
     state: GriffinLimState, magnitude: Magnitude, transform: Stft, *, iterations: int, momentum: float
 ) -> GriffinLimState:
-    """Run `iterations` iterations towards the target `magnitude`.
+    """Run more iterations of Griffin-Lim, and return the new state.
+
+    Args:
+      state: state from `init_state` or from an earlier call.
+      magnitude: target magnitudes, 0 or more, shape `(*batch, bins, frames)`.
+      transform: parameters of the short-time Fourier transform.
+      iterations: number of iterations.
+      momentum: strength of the extrapolation, from 0 (none) to below 1.
 
     Raises:
       ValueError: the transform has no inverse, the wave's number of frames does not match `magnitude`, or a number is
@@ -101,5 +117,5 @@ def iterate(
 
 
 def random_phase(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
-    """Draw phases uniformly from 0 to 2 pi radians."""
+    """Draw random phases in radians, uniform from 0 to 2 pi."""
     return jax.random.uniform(key, shape, maxval=2 * jnp.pi)

@@ -8,13 +8,14 @@ from specjax.signal.stft import Stft
 
 
 class OnlineMethod(NamedTuple):
-    """Phase reconstruction method that takes the magnitudes of one frame at a time.
+    """Phase reconstruction method that receives the magnitudes of one frame at a time.
 
-    look_ahead: number of frames that the method must see after a frame before it can return that frame's phases.
-    begin: returns the initial state. Its arguments are the magnitudes of the frame assumed to precede the first one,
-      and the transform.
-    advance: takes the state, the magnitudes of the next frame and the transform. Returns the new state, and the phases
-      of the frame `look_ahead` frames earlier, in radians and relative to the first sample as in `stft`.
+    look_ahead: number of later frames that the method must receive before it can return the phases of a frame.
+    begin: function that returns the initial state of the method. Its arguments are the magnitudes of the frame assumed
+      to precede the first one, and the parameters of the transform.
+    advance: function that processes one frame. Its arguments are the state, the magnitudes of the newest frame and the
+      parameters of the transform. It returns the new state, and the phases of the frame that came `look_ahead` frames
+      before the newest one. Phases are in radians, relative to the first sample of the frame as in `stft`.
     """
 
     look_ahead: int

@@ -1,11 +1,15 @@
-"""Phase gradient heap integration (Prusa, Balazs and Sondergaard 2017), computed without a heap.
+"""Phase gradient heap integration, PGHI (Prusa, Balazs and Sondergaard 2017), computed without a heap.
 
-The published algorithm starts at the loudest point of the spectrogram and visits neighbors. It always continues from
-the loudest point reached so far. The visits form a spanning tree: of all spanning trees, the one whose faintest edges
-are the loudest. This tree does not depend on the algorithm that finds it. Boruvka's algorithm (1926) builds it
-everywhere in parallel. In each round every region merges with a neighbor across the loudest edge of its border, and
-shifts its phases to match the phase difference along that edge. The number of regions at least halves in each round.
-About ten rounds of plain array operations thus replace a heap that takes one step per point.
+The points of a spectrogram (one per bin and frame) form a grid, and the phase difference between adjacent points is
+known approximately. The published algorithm adds up these differences. It starts at the point of greatest magnitude.
+From the loudest point reached so far, which a heap provides, it always continues to the neighbors of that point.
+
+The steps that it takes form a maximum spanning tree of the grid, where an edge weighs as much as the fainter of the two
+points that it joins. This tree does not depend on the algorithm that finds it. Here Boruvka's algorithm (1926) finds it
+with parallel array operations. At first every point is a region of its own. In each round, every region merges with a
+neighboring region across the loudest edge of its border, and shifts its phases to match the phase difference along that
+edge. The number of regions at least halves in each round. So about ten rounds replace a heap that takes one step per
+point.
 """
 
 from functools import partial
@@ -24,18 +28,21 @@ from specjax.signal.shapes import Magnitude, Phase
 from specjax.signal.stft import Stft
 
 Plane = Float[Array, "bins frames"]
-Steps = Float[Array, "2 bins frames"]
+Steps = Float[Array, "2 bins frames"]  # phase differences to the next frame (index 0) and to the next bin (index 1)
 
-# After some rounds few regions are left, and the arrays with one entry per region can be smaller than the plane. While
-# they are larger than `_SMALL_CAPACITY`, they shrink whenever the number of regions has fallen by `_SHRINK_FACTOR`.
+# Arrays with one entry per region have a fixed size, the capacity. At first it is the number of points. After some
+# rounds few regions are left, and smaller arrays suffice. While the capacity is above `_SMALL_CAPACITY`, it is divided
+# by `_SHRINK_FACTOR` as soon as the number of regions permits it.
 _SHRINK_FACTOR, _SMALL_CAPACITY = 8, 4096
 
 
 class Partition(NamedTuple):
-    """Partition of the spectrogram into regions of points whose phases are known relative to each other.
+    """Partition of the points of a spectrogram (one per bin and frame) into regions.
 
-    label: the number of the region that each point belongs to.
-    phase: the phase of each point, up to one common offset per region.
+    Phase differences between points of the same region are known.
+
+    label: for each point, the number of its region, counted from 0.
+    phase: for each point, its phase in radians, up to an unknown offset that all points of its region share.
     regions: the number of regions.
     """
 
@@ -46,13 +53,21 @@ class Partition(NamedTuple):
 
 @partial(jax.jit, static_argnames="transform")
 def pghi(magnitude: Magnitude, transform: Stft) -> Phase:
-    """Estimate phases in radians from magnitudes, 0 or more.
+    """Estimate the phases of spectrograms from their magnitudes by phase gradient heap integration.
 
-    The authors' program first integrates all points above a tenth of the greatest magnitude, and the rest afterwards.
-    Loud regions separated by fainter points then have unrelated phases. The more redundant the transform, the more this
-    costs. Here a single tree continues through the faint points.
+    This differs from the authors' program, which first integrates all points above a tenth of the greatest magnitude,
+    and the rest afterwards. There, loud regions separated by fainter points get unrelated phases, and the more
+    redundant the transform, the more this harms the result. Here a single spanning tree continues through the faint
+    points.
 
-    Gradients are stopped: the choice of the tree is not differentiable.
+    No gradient passes through this function, because the choice of the tree is not differentiable.
+
+    Args:
+      magnitude: magnitudes, 0 or more, shape `(*batch, bins, frames)`.
+      transform: parameters of the short-time Fourier transform.
+
+    Returns:
+      Phases in radians, of the same shape as `magnitude`.
 
     Raises:
       ValueError: the transform's window has no known Gaussian approximation, or the number of bins does not match.
@@ -65,21 +80,28 @@ def pghi(magnitude: Magnitude, transform: Stft) -> Phase:
 
 def _integrate(magnitude: Plane, transform: Stft) -> Plane:
     log_magnitude = compute_log_magnitude(magnitude, jnp.max(magnitude, keepdims=True))
-    # NaN compares with nothing: regions that contain it would never merge, and the loop would not end.
+    # Comparisons with NaN are false. So a region that contains NaN would never merge, and the loop would not end.
     log_magnitude = jnp.where(jnp.isnan(log_magnitude), 0.0, log_magnitude)
     padded = pad_axis(log_magnitude, 1, 1, mode="edge")
     per_frame = phase_step_per_frame(log_magnitude.T, transform).T
     per_bin = phase_step_per_bin(padded[:, :-2], padded[:, 2:], transform)
-    # Phase differences from every point to the same bin of the next frame, and to the next bin of the same frame.
+    # Phase differences from every point to the same bin of the next frame, and to the next bin of the same frame: the
+    # mean of the estimates at both points.
     steps = jnp.stack([(x + _shift(x, *by, 0.0)) / 2 for x, by in ((per_frame, (0, 1)), (per_bin, (1, 0)))])
     return wrap(_merge_all(log_magnitude, wrap(steps)).phase + center_to_start_offset(transform)[:, None])
 
 
 def _merge_all(log_magnitude: Plane, steps: Steps) -> Partition:
-    """Merge single points into regions, and regions into larger ones, until one region is left.
+    """Merge the points of a spectrogram into regions, and regions into larger ones, until one region is left.
+
+    Phases are integrated in this way: merging two regions fixes the phase difference between them.
 
     Args:
-      steps: phase differences to the next frame (first) and to the next bin (second).
+      log_magnitude: logarithm of the magnitude of each point, of shape `(bins, frames)`.
+      steps: phase differences from each point to the next frame (index 0) and to the next bin (index 1), in radians.
+
+    Returns:
+      A partition of one region, whose phases are those of the whole spectrogram up to one common offset.
     """
     label = jnp.arange(log_magnitude.size, dtype=jnp.int32).reshape(log_magnitude.shape)
     partition = Partition(label, jnp.zeros_like(log_magnitude), jnp.int32(log_magnitude.size))
@@ -96,28 +118,37 @@ def _merge_all(log_magnitude: Plane, steps: Steps) -> Partition:
 
 
 def _merge_round(partition: Partition, log_magnitude: Plane, steps: Steps, capacity: int) -> Partition:
-    """Merge every region with its neighbor across the loudest edge of its border.
+    """Merge every region with the neighboring region across the loudest edge of its border.
+
+    An edge joins two adjacent points, and is as loud as the fainter of them.
 
     Args:
-      capacity: static upper bound of the number of regions.
+      partition: the current regions.
+      log_magnitude: logarithm of the magnitude of each point.
+      steps: phase differences from each point to the next frame (index 0) and to the next bin (index 1), in radians.
+      capacity: upper bound of the number of regions, known at compile time.
+
+    Returns:
+      The new regions, at most half as many.
     """
     label, phase, count = partition
     edge = _loudest_edges(label, log_magnitude, capacity)
     labels, phases, region = label.reshape(-1), phase.reshape(-1), jnp.arange(capacity, dtype=jnp.int32)
-    # The points at both ends of each edge; the edge leads from `here` to the next frame (axis 0) or bin (axis 1).
+    # Every edge joins the points `here` and `there`. Point `there` is in the next frame (axis 0) or bin (axis 1).
     here, axis = edge // 2, edge % 2
     there = here + jnp.where(axis == 0, 1, log_magnitude.shape[1])
-    starts_inside = labels[here] == region  # otherwise `there` is the end that lies in the region
+    starts_inside = labels[here] == region  # otherwise `there` lies in the region
     difference = phases[there] - steps.reshape(2, -1)[axis, here] - phases[here]
     has_edge = edge >= 0
     parent = jnp.where(has_edge, jnp.where(starts_inside, labels[there], labels[here]), region)
     offset = jnp.where(has_edge, wrap(jnp.where(starts_inside, difference, -difference)), 0.0)
-    # Two regions may have chosen each other. The one of lower number then becomes the root.
+    # A region's parent is the region that it merges into. If two regions have chosen each other, the one with the lower
+    # number becomes a root.
     is_root = (parent[parent] == region) & (region < parent)
     links = jnp.where(is_root, region, parent), jnp.where(is_root, 0.0, offset)
 
     def jump(links: tuple[Array, Array]) -> tuple[Array, Array]:
-        """Replace every region's parent by its grandparent (pointer jumping)."""
+        """Replace every region's parent by its grandparent, and add up the phase offsets (pointer jumping)."""
         parent, offset = links
         return parent[parent], wrap(offset + offset[parent])
 
@@ -132,11 +163,23 @@ def _merge_round(partition: Partition, log_magnitude: Plane, steps: Steps, capac
 
 
 def _loudest_edges(label: Int[Array, "bins frames"], log_magnitude: Plane, capacity: int) -> Int[Array, " capacity"]:
-    """Find the loudest edge of each region's border; -1 where a region has none.
+    """Find the loudest edge of each region's border.
 
-    An edge joins two adjacent points, and is as loud as the fainter of them. Of several edges that share their fainter
-    point, the heap would take the one whose other point is louder. Of equal edges the one with the highest number is
-    taken. Edge `2 * point + axis` leads from a point to the next frame (axis 0) or to the next bin (axis 1).
+    An edge joins two adjacent points, and lies on the border of a region if just one of them is in the region. Edges
+    are numbered: edge `2 * point + axis` leads from a point to the next frame (axis 0) or to the next bin (axis 1),
+    where `point` is the index of the point in the flattened array.
+
+    The loudness of an edge is that of the fainter of its points. If two edges are equally loud, the one whose other
+    point is louder wins, as it does with the heap of the published algorithm. If these points are equally loud too, the
+    edge with the higher number wins.
+
+    Args:
+      label: number of the region of each point.
+      log_magnitude: logarithm of the magnitude of each point.
+      capacity: size of the result, at least the number of regions.
+
+    Returns:
+      For each region, the number of its loudest border edge; -1 if it has no border.
     """
     point = jnp.arange(log_magnitude.size, dtype=jnp.int32).reshape(log_magnitude.shape)
     directions = ((0, 1), (0, -1), (1, 0), (-1, 0))  # in bins and frames
@@ -152,7 +195,10 @@ def _loudest_edges(label: Int[Array, "bins frames"], log_magnitude: Plane, capac
 
 
 def _shift(x: Array, bins: int, frames: int, fill: float) -> Array:
-    """Return at each point the value of `x` that many bins and frames further on; `fill` beyond the edges."""
+    """Shift an array of shape `(bins, frames)`.
+
+    Entry `(b, f)` of the result is entry `(b + bins, f + frames)` of `x`, or `fill` if that lies outside `x`.
+    """
     for axis, by in ((0, bins), (1, frames)):
         kept = slice(max(by, 0), x.shape[axis] + max(by, 0))
         x = pad_axis(x, max(-by, 0), max(by, 0), axis=axis, fill=fill)

@@ -1,7 +1,8 @@
 """Propagation of phases from one frame to the next.
 
-Which bin a phase comes from, and how far it advances on the way, depends on the magnitudes alone. Both are computed for
-a whole spectrogram at once. Only the phases themselves are computed frame after frame.
+The phase of each bin is the phase of some bin of the previous frame plus an advance. That bin and the advance depend on
+the magnitudes alone, so they are computed for all frames of a spectrogram at once. Only the phases themselves are
+computed frame after frame.
 """
 
 from typing import NamedTuple
@@ -17,10 +18,10 @@ from specjax.signal.stft import Stft
 
 
 class Propagation(NamedTuple):
-    """Origin of the phases of a frame.
+    """Rule that gives the phases of a frame from those of the previous frame.
 
-    source: for each bin, the bin of the previous frame from which its phase comes.
-    advance: for each bin, what is added to that phase, in radians.
+    source: for each bin, the index of the bin of the previous frame whose phase it continues.
+    advance: for each bin, the number of radians to add to that phase.
     """
 
     source: Int[Array, "*batch bins"]
@@ -28,15 +29,24 @@ class Propagation(NamedTuple):
 
 
 def propagate_frame(phase: Bins, propagation: Propagation) -> Bins:
-    """Compute the phases of a frame from those of the previous frame, both relative to the centers of frames."""
+    """Compute the phases of a frame from those of the previous frame.
+
+    Both are in radians and relative to the centers of their frames.
+    """
     return wrap(jnp.take_along_axis(phase, propagation.source, axis=-1) + propagation.advance)
 
 
 def propagate_all(propagation: Propagation, transform: Stft) -> Phase:
-    """Compute the phases of a whole spectrogram, relative to the first samples of frames as in `stft`.
+    """Compute the phases of a whole spectrogram, frame after frame.
+
+    The frame before the first one is assumed to have phases of 0.
 
     Args:
-      propagation: that of every frame, with frames along the first axis. The frame before the first has phases of 0.
+      propagation: the `Propagation` of every frame, stacked along the first axis of both arrays.
+      transform: parameters of the short-time Fourier transform.
+
+    Returns:
+      Phases of shape `(*batch, bins, frames)` in radians, relative to the first sample of each frame as in `stft`.
     """
 
     def step(phase: Bins, propagation: Propagation) -> tuple[Bins, Bins]:
@@ -51,6 +61,8 @@ def center_to_start(phase: Float[Array, "..."], transform: Stft, axis: int = -1)
     """Convert phases relative to the centers of frames to phases relative to their first samples, as in `stft`.
 
     Args:
-      axis: the axis of bins.
+      phase: phases in radians.
+      transform: parameters of the short-time Fourier transform.
+      axis: the axis of `phase` along which bins lie.
     """
     return phase + along_axis(center_to_start_offset(transform), phase.ndim, axis)

@@ -1,4 +1,4 @@
-"""Refinement of waves by L-BFGS, so that their magnitude or mel spectrograms approach given ones."""
+"""Refinement of waves by L-BFGS, which brings their magnitude or mel spectrograms closer to given ones."""
 
 from dataclasses import dataclass
 
@@ -12,14 +12,20 @@ from specjax.signal.mel import Mel, mel_filters, mel_from_wave
 from specjax.signal.shapes import Magnitude, Rows, Wave
 from specjax.signal.stft import Stft, magnitude
 
-# Added to power before the square root, relative to the greatest power. Below it the gradient of the root is too steep
-# for L-BFGS to follow.
+# Added to mel power before its square root; the greatest mel power of the target is 1. Without it, the gradient of the
+# square root near 0 would be too steep for L-BFGS.
 _POWER_FLOOR = 1e-10
 
 
 @dataclass(frozen=True)
 class _Distance:
-    """Squared spectral convergence: energy of the magnitude difference, relative to the energy of the target."""
+    """Loss function `distance(wave, target)`: squared spectral convergence of the magnitudes of a wave to a target.
+
+    It is the energy of the difference between the magnitudes and the target, divided by the energy of the target.
+
+    Attributes:
+      transform: parameters of the short-time Fourier transform.
+    """
 
     transform: Stft
 
@@ -29,7 +35,16 @@ class _Distance:
 
 @dataclass(frozen=True)
 class _MelDistance:
-    """Squared spectral convergence of mel magnitudes, the square roots of the power in the mel filters."""
+    """Loss function `distance(wave, target)`: squared spectral convergence of the mel magnitudes of a wave to a target.
+
+    It is the energy of the difference between the mel magnitudes and the target, divided by the energy of the target.
+    Mel magnitudes are the square roots of the power in the mel filters.
+
+    Attributes:
+      transform: parameters of the short-time Fourier transform.
+      mel: parameters of the mel filters.
+      sample_rate: in Hz.
+    """
 
     transform: Stft
     mel: Mel
@@ -44,14 +59,16 @@ class _MelDistance:
 def refine(
     target: Magnitude, wave: Wave, transform: Stft, *, steps: int = 100, report: StepCallback | None = None
 ) -> Wave:
-    """Refine waves so that their magnitudes approach `target`, by L-BFGS.
+    """Refine waves by L-BFGS to bring their STFT magnitudes closer to `target`.
 
     The optimization loop runs in Python and cannot be traced by `jax.jit` or `jax.grad`.
 
     Args:
-      target: target magnitudes, 0 or more.
-      wave: the waves to start from.
-      report: called as `report(steps done, mean of the clips' squared spectral convergence)`.
+      target: target magnitudes, 0 or more, shape `(*batch, bins, frames)`.
+      wave: the waves to start from, shape `(*batch, samples)`.
+      transform: parameters of the short-time Fourier transform that `target` belongs to.
+      steps: number of L-BFGS steps.
+      report: called as `report(steps done, mean squared spectral convergence of the clips)`.
 
     Raises:
       ValueError: `steps` is below 1, the number of bins does not match the transform, or magnitudes or waves are not
@@ -71,9 +88,23 @@ def refine_mel(
     steps: int = 100,
     report: StepCallback | None = None,
 ) -> Wave:
-    """Refine waves as `refine` does, towards mel magnitudes: the square roots of the power in the mel filters.
+    """Refine waves by L-BFGS to bring their mel magnitudes closer to `target`.
 
-    Magnitudes of bins and phases are found jointly, instead of one after the other.
+    Mel magnitudes are the square roots of the power in the mel filters. The magnitudes of the frequency bins and their
+    phases are found together, instead of one after the other. Like `refine`, this cannot be traced by `jax.jit` or
+    `jax.grad`.
+
+    Args:
+      target: target mel magnitudes, 0 or more, shape `(*batch, n_mels, frames)`.
+      wave: the waves to start from, shape `(*batch, samples)`.
+      transform: parameters of the short-time Fourier transform.
+      mel: parameters of the mel filters.
+      sample_rate: in Hz.
+      steps: number of L-BFGS steps.
+      report: called as `report(steps done, mean squared spectral convergence of the clips)`.
+
+    Raises:
+      ValueError: `steps` is below 1, or magnitudes or waves are not finite.
     """
     return _minimize_distance(_MelDistance(transform, mel, sample_rate), target, wave, steps, report)
 
@@ -81,10 +112,17 @@ def refine_mel(
 def _minimize_distance(
     distance: _Distance | _MelDistance, target: Rows, wave: Wave, steps: int, report: StepCallback | None
 ) -> Wave:
-    """Minimize the distance of each clip, starting from `wave`; silent clips become zeros.
+    """Minimize the loss of each clip by L-BFGS, starting from `wave`; silent clips become zeros.
 
-    Every clip is normalized to a greatest magnitude of 1, because the first step of L-BFGS is as long as the gradient.
+    Args:
+      distance: loss of one clip, called as `distance(wave, target)`.
+      target: target magnitudes or mel magnitudes.
+      wave: the waves to start from.
+      steps: number of L-BFGS steps.
+      report: called as `report(steps done, mean of the losses)`.
     """
+    # Every clip is scaled to a greatest target magnitude of 1, because the first step of L-BFGS is as long as the
+    # gradient, which depends on the scale.
     clips = int(np.prod(wave.shape[:-1]))
     waves, targets = wave.reshape(clips, wave.shape[-1]), target.reshape(clips, *target.shape[-2:])
     peak = jnp.max(targets, axis=(-2, -1), keepdims=True)

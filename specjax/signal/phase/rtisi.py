@@ -1,10 +1,13 @@
 """Real-time iterative spectrogram inversion with look-ahead, RTISI-LA (Zhu, Beauregard and Wyse 2007).
 
 This is Griffin-Lim on a short buffer of frames that slides over the spectrogram. Frames that have left the buffer are
-final. Those in the buffer are updated in turn, from the newest to the oldest, each from the sum of all frames that
-overlap it. The paper analyzes the newest frame with an asymmetric window, which compensates for the frames that are
-still to come. Later frames are missing from the sum under the other buffered frames as well. Here every frame is
-analyzed with such a window, which improves the result, and the more so the more frames overlap.
+final. Frames in the buffer are updated in turn, from the newest to the oldest. To update a frame, all overlapping
+frames are added up, and the part of the sum that the frame spans is Fourier transformed. The frame gets the phases of
+the result.
+
+Frames that are still to come are missing from the sum. The paper compensates for that by analyzing the newest frame
+with an asymmetric window. Later frames are missing for the other frames in the buffer as well, so here every frame is
+analyzed with such a window. This improves the result, and more so the more frames overlap.
 """
 
 from functools import cache, partial
@@ -27,11 +30,12 @@ LOOK_AHEAD, ITERATIONS = 3, 8
 
 
 class Buffer(NamedTuple):
-    """Frames that are not final yet, oldest first.
+    """Buffer of the frames that are not final yet, with the oldest frame first.
 
-    frames: the frames in time, windowed.
-    magnitude: their target magnitudes.
-    total: the sum of all windowed frames, final ones included, from the first sample of the oldest buffered frame.
+    frames: the frames in the time domain, multiplied by the window.
+    magnitude: the target magnitudes of the frames.
+    total: sum of all overlapping windowed frames, including those that are final. It begins at the first sample of the
+      oldest frame in the buffer.
     """
 
     frames: Float[Array, "*batch buffered n_fft"]
@@ -42,14 +46,21 @@ class Buffer(NamedTuple):
 def rtisi_la(
     magnitude: Magnitude, transform: Stft, *, look_ahead: int = LOOK_AHEAD, iterations: int = ITERATIONS
 ) -> Phase:
-    """Estimate phases in radians from magnitudes, 0 or more.
+    """Estimate the phases of spectrograms from their magnitudes by RTISI-LA.
 
     Args:
-      look_ahead: number of frames known beyond the one that becomes final.
-      iterations: iterations per step. Each frame takes part in `look_ahead + 1` steps.
+      magnitude: magnitudes, 0 or more, shape `(*batch, bins, frames)`.
+      transform: parameters of the short-time Fourier transform.
+      look_ahead: number of later frames that are known when a frame becomes final.
+      iterations: number of iterations over the buffer each time a frame is added. Each frame is in the buffer for
+        `look_ahead + 1` such times.
+
+    Returns:
+      Phases in radians, of the same shape as `magnitude`.
 
     Raises:
-      ValueError: the transform has no inverse, the number of bins does not match, or a number is out of range.
+      ValueError: the transform has no inverse, the number of bins does not match the transform, or `look_ahead` or
+        `iterations` is out of range.
     """
     if look_ahead < 0 or iterations < 1:
         raise ValueError(f"look_ahead={look_ahead} must be 0 or more and iterations={iterations} at least 1")
@@ -60,7 +71,10 @@ def rtisi_la(
 
 @partial(jax.jit, static_argnames=("transform", "method"))
 def _scan_frames(magnitude: Magnitude, transform: Stft, method: OnlineMethod) -> Phase:
-    """Run the online method over all frames; the last frame is repeated to fill the look-ahead."""
+    """Run an online method over all frames of spectrograms, and return phases of the same shape in radians.
+
+    At the end, the last frame is passed `look_ahead` more times, to obtain the phases of the last frames.
+    """
     rows = jnp.moveaxis(magnitude, -1, 0)
     extended = jnp.concatenate([rows, *[rows[-1:]] * method.look_ahead])
     start = method.begin(rows[0], transform)
@@ -68,14 +82,24 @@ def _scan_frames(magnitude: Magnitude, transform: Stft, method: OnlineMethod) ->
     return jnp.moveaxis(phase[method.look_ahead :], 0, -1)
 
 
-@cache  # equal settings give the same object, which is compiled once
+@cache  # equal settings return the same object, so that code that takes it as a static argument is compiled once
 def online(look_ahead: int = LOOK_AHEAD, iterations: int = ITERATIONS) -> OnlineMethod:
-    """Return RTISI-LA with these settings as an online method."""
+    """Return RTISI-LA as an `OnlineMethod`, which processes one frame at a time.
+
+    Args:
+      look_ahead: number of later frames that are known when a frame becomes final.
+      iterations: number of iterations over the buffer each time a frame is added.
+    """
     return OnlineMethod(look_ahead, partial(begin, look_ahead=look_ahead), partial(advance, iterations=iterations))
 
 
 def begin(previous: Bins, transform: Stft, *, look_ahead: int) -> Buffer:
-    """Return a buffer of silence. The values of `previous`, the magnitudes before the first frame, are not used."""
+    """Return the state before the first frame: a buffer of `look_ahead + 1` silent frames.
+
+    Args:
+      previous: magnitudes of the frame before the first one. Only their shape is used.
+      transform: parameters of the short-time Fourier transform.
+    """
     batch = previous.shape[:-1]
     return Buffer(
         jnp.zeros((*batch, look_ahead + 1, transform.n_fft)),
@@ -85,7 +109,17 @@ def begin(previous: Bins, transform: Stft, *, look_ahead: int) -> Buffer:
 
 
 def advance(buffer: Buffer, newest: Bins, transform: Stft, *, iterations: int) -> tuple[Buffer, Bins]:
-    """Add the newest frame to the buffer, update all frames in it, and return the final phases of the oldest one."""
+    """Add the newest frame to the buffer, update all frames in it, and return the final phases of the oldest one.
+
+    Args:
+      buffer: the state after the previous frame.
+      newest: magnitudes of the newest frame.
+      transform: parameters of the short-time Fourier transform.
+      iterations: number of times that all frames in the buffer are updated.
+
+    Returns:
+      The new buffer, and the phases of its oldest frame in radians.
+    """
     hop, last = transform.hop_length, buffer.frames.shape[-2] - 1
     shifted = Buffer(
         jnp.concatenate([buffer.frames[..., 1:, :], jnp.zeros_like(buffer.frames[..., :1, :])], axis=-2),
@@ -93,7 +127,7 @@ def advance(buffer: Buffer, newest: Bins, transform: Stft, *, iterations: int) -
         jnp.concatenate([buffer.total[..., hop:], jnp.zeros_like(buffer.total[..., :hop])], axis=-1),
     )
     windows = [_analysis_window(transform, later_frames=last - index) for index in range(last + 1)]
-    # At first the newest frame is not in the sum itself.
+    # At first the newest frame is not in the sum, so its own window is left out of the divisor as well.
     start, direction = _update_frame(shifted, last, _analysis_window(transform, later_frames=-1), transform)
 
     def sweep(_: Int[Array, ""], state: tuple[Buffer, Array]) -> tuple[Buffer, Array]:
@@ -109,10 +143,18 @@ def advance(buffer: Buffer, newest: Bins, transform: Stft, *, iterations: int) -
 def _update_frame(
     buffer: Buffer, index: int, window: Float[np.ndarray, " n_fft"], transform: Stft
 ) -> tuple[Buffer, Complex[Array, "*batch bins"]]:
-    """Give one frame the phases that the sum of frames has at its place.
+    """Update the phases of one frame in the buffer; it keeps its target magnitudes.
+
+    The part of `buffer.total` that the frame spans is windowed and Fourier transformed. The frame gets the phases of
+    the result.
+
+    Args:
+      index: position of the frame in the buffer.
+      window: window for this Fourier transform.
+      transform: parameters of the short-time Fourier transform.
 
     Returns:
-      The updated buffer, and the phases as complex numbers of magnitude 1.
+      The updated buffer, and the phases of the frame as complex numbers of magnitude 1.
     """
     span = slice(index * transform.hop_length, index * transform.hop_length + transform.n_fft)
     segment = buffer.total[..., span]
@@ -128,17 +170,20 @@ def _update_frame(
 
 @cache
 def _analysis_window(transform: Stft, *, later_frames: int) -> Float[np.ndarray, " n_fft"]:
-    """Compute the window that a frame's segment of the sum is analyzed with.
+    """Compute the window that `_update_frame` uses for the Fourier transform of a part of the sum of frames.
 
-    It is the transform's window divided by the sum of the squared windows of the frames that the segment contains.
+    It is the window of the transform, divided at each sample by the sum of the squared windows of all frames that the
+    sum contains there.
 
     Args:
-      later_frames: how many later frames the sum contains; -1: not even the frame itself.
+      transform: parameters of the short-time Fourier transform.
+      later_frames: number of frames after the updated one that the sum contains; -1: the sum does not contain the
+        updated frame either.
     """
     hop, taper = transform.hop_length, transform.taper()
     reach = -(-transform.n_fft // hop) - 1
     squares = np.pad(taper**2, reach * hop)
     starts = range(max(reach - later_frames, 0) * hop, len(squares) - transform.n_fft + 1, hop)
     weight = np.sum([squares[start : start + transform.n_fft] for start in starts], axis=0)
-    # Where only the edge of one window reaches, the divisor is limited to a thousandth of the window's greatest square.
+    # The divisor is tiny where only the edge of one window lies, so it is at least 1/1000 of the greatest square.
     return taper / np.maximum(weight, 1e-3 * np.max(taper**2))

@@ -1,12 +1,14 @@
-"""Real-time phase gradient heap integration, RTPGHI (Prusa and Sondergaard 2016).
+"""Real-time phase gradient heap integration, RTPGHI (Prusa and Sondergaard 2016), computed without a heap.
 
-The phases of a frame are integrated from those of the previous frame. The paper starts from a heap of all bins of the
-previous frame. It takes the loudest point from the heap and continues either along time, to the same bin of the current
-frame, or along frequency, to a neighboring bin of the current frame. A path to bin m thus starts at some bin r of the
-previous frame, steps to bin r of the current frame, and follows the bins from there to m. The heap reaches m from the
-bin r whose path has the loudest faintest point. Along a line of bins, such paths are found by two scans, one upwards
-and one downwards. The scans need neither a heap nor the phases, so they run for all frames of a spectrogram in
-parallel. They reach every bin on the same path as the heap does.
+The phases of a frame are computed from those of the previous frame by adding up phase differences along paths. In the
+paper, a heap holds all bins of the previous frame at first. The loudest bin is taken from the heap again and again.
+From a bin of the previous frame, the path continues to the same bin of the current frame. From a bin of the current
+frame, it continues to the neighboring bins.
+
+So a path to bin m starts at some bin r of the previous frame, steps to bin r of the current frame, and follows the bins
+from r to m. Of all such paths to m, the heap finds the one with the greatest minimum magnitude. Two scans over the
+bins, one upwards and one downwards, find the same paths. They need neither a heap nor the phases, so they run for all
+frames of a spectrogram in parallel.
 """
 
 from functools import partial
@@ -26,9 +28,17 @@ from specjax.signal.stft import Stft
 
 @partial(jax.jit, static_argnames="transform")
 def rtpghi(magnitude: Magnitude, transform: Stft) -> Phase:
-    """Estimate phases in radians from magnitudes, 0 or more.
+    """Estimate the phases of spectrograms from their magnitudes by real-time phase gradient heap integration.
 
-    At both ends, the outermost frame is repeated where a neighboring frame is missing.
+    The phases of each frame depend on the frames before it and on the next one. At both ends of the spectrogram, copies
+    of the outermost frame stand in for the missing neighbors.
+
+    Args:
+      magnitude: magnitudes, 0 or more, shape `(*batch, bins, frames)`.
+      transform: parameters of the short-time Fourier transform.
+
+    Returns:
+      Phases in radians, of the same shape as `magnitude`.
 
     Raises:
       ValueError: the transform's window has no known Gaussian approximation, or the number of bins does not match.
@@ -44,11 +54,15 @@ def rtpghi(magnitude: Magnitude, transform: Stft) -> Phase:
 def compute_propagation(
     previous: Bins, current: Bins, following: Bins, peak: Float[Array, "*batch 1"], transform: Stft
 ) -> Propagation:
-    """Compute where the phases of the current frame come from: along time to this frame, then along its bins.
+    """Compute the `Propagation` that gives the phases of the current frame from those of the previous frame.
+
+    A phase is carried from a bin of the previous frame to the same bin of the current frame, and from there along the
+    bins of the current frame.
 
     Args:
       previous, current, following: magnitudes of three successive frames.
-      peak: greatest magnitude so far, that of the following frame included.
+      peak: greatest magnitude of all frames up to and including the following one.
+      transform: parameters of the short-time Fourier transform.
 
     Raises:
       ValueError: the transform's window has no known Gaussian approximation.
@@ -62,10 +76,14 @@ def compute_propagation(
 
 
 def find_sources(previous: Bins, current: Bins) -> Int[Array, "*batch bins"]:
-    """Find the bin of the previous frame from which the heap reaches each bin of the current frame.
+    """Find, for each bin of the current frame, the bin of the previous frame from which its phase is derived.
+
+    A phase is carried along a path, which leads from a bin of the previous frame to the same bin of the current frame,
+    and then along the bins of the current frame. Of all paths to a bin, the one with the greatest minimum magnitude is
+    chosen.
 
     Args:
-      previous, current: loudness of two successive frames, on any monotonic scale.
+      previous, current: magnitudes of two successive frames, or any increasing function of the magnitudes.
     """
     previous, current = (jnp.moveaxis(x, -1, 0) for x in (previous, current))
     index = jnp.broadcast_to(jnp.arange(len(current)).reshape(-1, *[1] * (current.ndim - 1)), current.shape)
@@ -84,14 +102,20 @@ def _scan_bins(
     *,
     reverse: bool,
 ) -> tuple[Float[Array, "bins ..."], Int[Array, "bins ..."]]:
-    """Find the best path that reaches each bin along the bins of the current frame, from one side.
+    """Find the best path to each bin of the current frame among those that come from one side along the bins.
+
+    Phases are carried along paths. A path begins at a bin of the previous frame, steps to the same bin of the current
+    frame, and continues along the bins. The best path is the one with the greatest minimum magnitude. The last bin of a
+    path is not counted.
 
     Args:
-      reverse: paths come from the higher bins, not from the lower ones.
+      previous, current: magnitudes of two successive frames, or any increasing function of the magnitudes.
+      index: the index of each bin.
+      reverse: if true, paths come from the higher bins, otherwise from the lower bins.
 
     Returns:
-      The loudness of the faintest point on the path, and the bin of the previous frame at which the path begins. The
-      bin itself is not counted. Where no path exists the loudness is -inf.
+      For each bin, the minimum magnitude on its best path, or -inf if there is no path; and the bin of the previous
+      frame at which the path begins.
     """
 
     def step(best: tuple[Array, Array], bin_values: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], Any]:
@@ -104,11 +128,11 @@ def _scan_bins(
 
 
 class _State(NamedTuple):
-    """State between two frames.
+    """State of the method after a frame has been received.
 
-    previous, current: magnitudes of the last two frames.
-    phase: phases of the earlier of the two, relative to its center.
-    peak: greatest magnitude so far.
+    previous, current: magnitudes of the last two frames received.
+    phase: phases in radians of the frame `previous`, relative to its center.
+    peak: greatest magnitude received so far.
     """
 
     previous: Bins

@@ -1,8 +1,8 @@
 """Single pass spectrogram inversion, SPSI (Beauregard, Harish and Wyse 2015).
 
-Each peak of a frame is treated as a sinusoid. Its frequency is interpolated by a parabola through the peak and its two
-neighbors. Its phase advances from the previous frame at that frequency. The bins around the peak, down to the troughs,
-share its phase.
+Each peak of a frame's spectrum is treated as a sinusoid. A parabola through the peak and its two neighbors gives the
+frequency. The phase of the peak advances from the previous frame at that frequency. All bins around the peak, down to
+the next minimum on either side, get the phase of the peak.
 """
 
 from functools import partial
@@ -20,7 +20,14 @@ from specjax.signal.stft import Stft
 
 @partial(jax.jit, static_argnames="transform")
 def spsi(magnitude: Magnitude, transform: Stft) -> Phase:
-    """Estimate phases in radians from magnitudes, 0 or more.
+    """Estimate the phases of spectrograms from their magnitudes by single pass spectrogram inversion.
+
+    Args:
+      magnitude: magnitudes, 0 or more, shape `(*batch, bins, frames)`.
+      transform: parameters of the short-time Fourier transform.
+
+    Returns:
+      Phases in radians, of the same shape as `magnitude`.
 
     Raises:
       ValueError: the number of bins does not match the transform.
@@ -30,7 +37,16 @@ def spsi(magnitude: Magnitude, transform: Stft) -> Phase:
 
 
 def compute_propagation(magnitude: Bins, transform: Stft) -> Propagation:
-    """Compute where the phases of a frame come from: each bin takes its peak's phase, advanced at its frequency."""
+    """Compute the `Propagation` that gives the phases of a frame from those of the previous frame.
+
+    Each bin continues the phase that the bin of its peak had in the previous frame, advanced at the frequency of the
+    peak.
+
+    Args:
+      magnitude: magnitudes of a frame, with bins on the last axis. The other axes may hold several frames, which are
+        processed independently.
+      transform: parameters of the short-time Fourier transform.
+    """
     owner, offset = find_peaks(magnitude)
     bins = jnp.arange(magnitude.shape[-1], dtype=jnp.float32)
     turns = transform.hop_length / transform.n_fft * (along_axis(bins, offset.ndim, -1) + offset)
@@ -41,13 +57,17 @@ def compute_propagation(magnitude: Bins, transform: Stft) -> Propagation:
 def find_peaks(
     magnitude: Bins,
 ) -> tuple[Int[Array, "*batch bins"], Float[Array, "*batch bins"]]:
-    """Find the peaks of a frame, and assign every bin to one of them.
+    """Find the spectral peaks of a frame, and assign every bin to one of them.
 
-    A bin belongs to the peak uphill of it. Bins on a plateau belong to the next peak below, or else to the next above.
+    A bin on a slope belongs to the peak that the slope rises to. A bin on a plateau belongs to the nearest peak at
+    lower frequency, or to the nearest one at higher frequency if there is none.
+
+    Args:
+      magnitude: magnitudes, 0 or more, with bins on the last axis.
 
     Returns:
-      For each bin, the bin of its peak, and the offset in bins of a parabola's vertex from this bin. Only the offsets
-      of peaks are meaningful.
+      For each bin, the index of the bin of its peak; and the distance in bins from the bin to the vertex of a parabola
+      through it and its two neighbors. The distance is meaningful only for the bins of peaks.
     """
     bins = magnitude.shape[-1]
     padded = pad_axis(magnitude, 1, 1, fill=-1.0)

@@ -1,11 +1,13 @@
-"""Streaming inversion: one frame of magnitudes in, one hop of sound out.
+"""Streaming inversion: each call takes the magnitudes of one frame and returns one hop (`hop_length` samples) of sound.
 
-The online methods give the same result here as for a whole spectrogram. A frame becomes sound as soon as the method has
-seen the `look_ahead` frames after it. This delay comes on top of one frame length, which overlap-add needs in any case.
-The state is a pytree of fixed size.
+The phases are the same as those that the method gives for a whole spectrogram. Call `begin` once, and then `advance`
+for each frame. The state between calls is a pytree of fixed size.
 
-The first `look_ahead` hops of output are silence. At the end of the input, `look_ahead` frames of silence flush out the
-first hop of the last frame, and one more frame of silence flushes out each further hop of it.
+A frame becomes sound after the method has received the next `look_ahead` frames. So the first `look_ahead` hops of
+output are silence. Overlap-add causes a further delay of one frame length.
+
+At the end of the input, pass `look_ahead` frames of silence to get the first hop of the last frame. Each further frame
+of silence then returns one more hop of the last frame.
 """
 
 from typing import Any, NamedTuple
@@ -25,11 +27,12 @@ METHODS = {"spsi": spsi.ONLINE, "rtpghi": rtpghi.ONLINE, "rtisi_la": rtisi.onlin
 
 
 class Stream(NamedTuple):
-    """State between two frames.
+    """State between two calls of `advance`.
 
     method_state: state of the phase reconstruction method.
-    pending: magnitudes of the frames whose phases are not known yet.
-    tail: sound that later frames will still add to.
+    pending: magnitudes of the last `look_ahead` frames, whose phases are not known yet.
+    tail: overlap-added sound from the first sample of the next frame on. It is not final yet, because later frames are
+      still to be added.
     """
 
     method_state: Any
@@ -41,12 +44,14 @@ def begin(previous: Bins, transform: Stft, method: str = "rtpghi") -> Stream:
     """Return the state before the first frame.
 
     Args:
-      previous: magnitudes of the frame assumed to precede the first one: silence, or the first frame itself.
-      method: one of `METHODS`.
+      previous: magnitudes of the frame assumed to precede the first one, shape `(*batch, bins)`. Pass silence, or the
+        first frame itself.
+      transform: parameters of the short-time Fourier transform.
+      method: name of the phase reconstruction method, one of `METHODS`.
 
     Raises:
-      ValueError: the method is unknown, or does not support the transform; the transform has no inverse, or the number
-        of bins does not match it.
+      ValueError: the method is unknown or does not support the transform, the transform has no inverse, or the number
+        of bins does not match the transform.
     """
     online, batch = _get_method(method), previous.shape[:-1]
     transform.check_bins(previous[..., None])
@@ -58,9 +63,18 @@ def begin(previous: Bins, transform: Stft, method: str = "rtpghi") -> Stream:
 def advance(
     stream: Stream, newest: Bins, transform: Stft, method: str = "rtpghi"
 ) -> tuple[Stream, Float[Array, "*batch hop_length"]]:
-    """Take the magnitudes of one more frame, and return one hop of sound.
+    """Process the magnitudes of one more frame, and return the new state and one hop of sound.
 
-    The hop starts at the first sample of the frame that came `look_ahead` frames earlier.
+    The hop starts at the first sample of the frame that came `look_ahead` frames before this one, where `look_ahead` is
+    a property of the method.
+
+    Args:
+      stream: the state after the previous frame.
+      newest: magnitudes of the frame, shape `(*batch, bins)`.
+      transform, method: the values that were passed to `begin`.
+
+    Raises:
+      ValueError: the method is unknown.
     """
     method_state, phase = _get_method(method).advance(stream.method_state, newest, transform)
     known = jnp.concatenate([stream.pending, newest[..., None, :]], axis=-2)
@@ -72,7 +86,7 @@ def advance(
 
 
 def delay_samples(transform: Stft, method: str = "rtpghi") -> int:
-    """Return the worst-case delay in samples from input to output: one frame, plus one hop per look-ahead frame."""
+    """Return the worst-case delay from input to output in samples: one frame, plus one hop per frame of look-ahead."""
     return transform.n_fft + _get_method(method).look_ahead * transform.hop_length
 
 
