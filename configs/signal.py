@@ -1,4 +1,4 @@
-"""Benchmarks of spectrograms and their inversion. This config has nothing to train.
+"""Config of the benchmarks of spectrograms and their inversion. It cannot be trained.
 
 python -m specjax.bench --config=signal --peers
 """
@@ -11,5 +11,5 @@ from specjax.papers.texture.benchmarks import SignalConfig
 
 
 def get_config() -> ConfigDict:
-    """Build the config."""
+    """Return the config: the task name and the fields of `SignalConfig`."""
     return ConfigDict({"task": "texture/signal", **asdict(SignalConfig())})

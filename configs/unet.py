@@ -1,11 +1,12 @@
-"""U-Net from digits to major triads, with a head that resolves rows.
+"""U-Net that turns handwritten digits into spectrograms of major triads. Its output head can place a note in any row.
 
 Hardware: one CPU core trains on about 120 digits per second. The 24,000 updates of 24 digits take 80 minutes.
-Expected: exact triads for 99.5% of 10,000 held-out MNIST digits, and for 98.8% of the worst digit.
+Expected: all three notes lie in exactly the right rows for 99.5% of 10,000 held-out MNIST digits, and for 98.8% of the
+examples of the digit with the most errors.
 
     python -m specjax.train --config=unet --config.data.source=path/to/mnist
-    python -m specjax.train --config=unet:tiny      (narrow, on built-in digits: 3 minutes on two cores, 98%)
-    python -m specjax.train --config=unet:small     (narrow, spectrograms of 112x112: 1 minute on one core)
+    python -m specjax.train --config=unet:tiny      (narrow network, built-in digits: 3 minutes on two cores, 98%)
+    python -m specjax.train --config=unet:small     (narrow network, 112x112 spectrograms: 1 minute on one core)
 """
 
 from dataclasses import asdict, replace
@@ -40,11 +41,11 @@ TRAIN = TrainConfig(steps=STEPS, batch_size=24, eval_every=2000, eval_examples=4
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    """Build the config.
+    """Return the config.
 
     Args:
-      variant: empty; `tiny` for a narrow network and a short training; or `small`, which also has spectrograms of
-        112x112, for comparisons.
+      variant: empty for the full network; `tiny` for a narrow network and a short training; `small` for a narrow
+        network, a short training and spectrograms of 112x112, for comparisons.
 
     Raises:
       ValueError: the variant is unknown.

@@ -1,10 +1,10 @@
-"""U-Net from digits to chords of nine qualities, conditioned on the quality.
+"""U-Net that turns handwritten digits into spectrograms of chords of nine qualities, conditioned on the quality.
 
-Each example draws a quality at random: major, minor, diminished, augmented, sus2, sus4, 7, maj7 or m7.
+Each training example has a random quality: major, minor, diminished, augmented, sus2, sus4, 7, maj7 or m7.
 
 Hardware: one CPU core trains on about 110 digits per second. The 6,000 updates of 24 digits take 25 minutes.
-Expected on held-out MNIST digits (measured on 3,000): the right quality decoded from the predicted rows for 99.6%, the
-right root for 99.2%, and every note in its exact row for 85.0%.
+Expected on held-out MNIST digits (measured on 3,000): the predicted spectrogram decodes to the right quality for 99.6%,
+and to the right root for 99.2%. Every note lies in exactly the right row for 85.0%.
 
     python -m specjax.train --config=unet_chords --config.data.source=path/to/mnist
 """
@@ -39,5 +39,5 @@ TRAIN = TrainConfig(steps=STEPS, batch_size=24, eval_every=2000, eval_examples=4
 
 
 def get_config() -> ConfigDict:
-    """Build the config."""
+    """Return the config."""
     return ConfigDict({"task": "chord/unet", **asdict(TRAIN), **asdict(CHORD)})

@@ -1,8 +1,11 @@
-"""U-Net from digits to major triads, as in the chord paper and its authors' code, flaws included.
+"""U-Net that turns handwritten digits into spectrograms of major triads, as in the chord paper and its authors' code.
+
+Known flaws are kept.
 
 Hardware: two CPU cores train on about 15 digits per second, which is 2,200 updates of 24 digits per hour. The paper's
-"150k steps" count samples, which is 6,250 updates.
-Expected: no exact triads. Bilinear upsampling and a 3x3 convolution cannot place a maximum in a chosen row.
+"150k steps" count digits, so they are 6,250 updates.
+Expected: no spectrogram has all three notes in exactly the right rows. The output head, bilinear upsampling and a 3x3
+convolution, cannot place a maximum in a chosen row.
 
     python -m specjax.train --config=unet_paper --config.data.source=path/to/mnist
 """
@@ -21,7 +24,7 @@ from specjax.papers.chord.model import UNetConfig
 from specjax.papers.chord.sound import SoundConfig
 
 CHORD = ChordConfig(
-    # The rows of the literal triad are blank in a digit (see Conditioning.carry), so here too they carry its envelope.
+    # In the paper's formula the rows of a triad would be blank (see `Conditioning.carry`), so `envelope` is kept here.
     conditioning=Conditioning(resampling="fft", quantise=True),
     model=UNetConfig(),
     loss_options=LossOptions(huber_delta=1.0, ms_ssim_weights=AUTHORS_SCALES),
@@ -33,5 +36,5 @@ TRAIN = TrainConfig(steps=6_250, batch_size=24, eval_every=500, eval_examples=48
 
 
 def get_config() -> ConfigDict:
-    """Build the config."""
+    """Return the config."""
     return ConfigDict({"task": "chord/unet", **asdict(TRAIN), **asdict(CHORD)})

@@ -4,7 +4,7 @@ Runs `specjax.train` as several processes on this machine that communicate over 
 training without a cluster. The arguments after `--` are passed to `specjax.train`.
 
 Restarts: when a process dies, the others cannot continue. All are stopped and restarted, up to --restarts times, and
-training resumes from the newest intact checkpoint. SIGTERM and Ctrl-C are passed on: every process saves and exits.
+training resumes from the newest intact checkpoint. On SIGTERM or Ctrl-C, every process saves a checkpoint and exits.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 class Pod:
-    """Training processes that start and stop together."""
+    """Group of training processes that start and stop together."""
 
     def __init__(self, processes: int, arguments: list[str]) -> None:
         self._count, self._arguments = processes, arguments
@@ -46,9 +46,10 @@ class Pod:
         self.stopping = False
 
     def run(self) -> int:
-        """Start all processes and wait for them; return an exit status, not 0 if any process failed.
+        """Start all processes and wait for them. When a process fails, the others are killed.
 
-        When a process fails, the others are killed.
+        Returns:
+          An exit status: 0 if all processes succeeded, otherwise that of a process that failed.
         """
         coordinator = f"127.0.0.1:{_free_port()}"
         self._processes = [
@@ -73,7 +74,7 @@ class Pod:
             time.sleep(0.1)
 
     def stop(self, number: int, frame: FrameType | None) -> None:
-        """Signal handler: send SIGTERM to every process, so that it saves and exits."""
+        """Handle a signal: send SIGTERM to every process, so that it saves a checkpoint and exits."""
         self.stopping = True
         for process in self._processes:
             if process.poll() is None:

@@ -3,8 +3,8 @@
 #
 # Trains with one task per GPU. jax.distributed finds the processes from the environment variables of Slurm.
 #
-# Restarts: SIGTERM is sent two minutes before the time limit or a preemption. The run saves and exits, this script
-# requeues the job, and the same command resumes training. If a node dies, Slurm requeues the job.
+# Restarts: SIGTERM is sent two minutes before the time limit or a preemption. The run saves a checkpoint and exits,
+# this script requeues the job, and the same command resumes training. If a node dies, Slurm requeues the job.
 #SBATCH --job-name=specjax
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=8

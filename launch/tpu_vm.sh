@@ -4,7 +4,7 @@
 # Trains on every worker of a TPU VM slice, from a checkout already copied to ~/specjax.
 #
 # Restarts: after a preemption, recreate the slice (queued resources do so automatically) and run this command again.
-# Training resumes.
+# Training resumes from the newest checkpoint.
 set -euo pipefail
 name=$1 zone=$2
 shift 2

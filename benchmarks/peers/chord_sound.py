@@ -11,9 +11,13 @@ SIZE, SAMPLE_RATE = 1008, 44100
 def synthesize(
     picture: Float[np.ndarray, "size size"], phases: Float[np.ndarray, " size"]
 ) -> Float[np.ndarray, " samples"]:
-    """Synthesize one second of sound as in section 5 of the chord paper: a sine per row with the row as its envelope.
+    """Synthesize one second of sound from a spectrogram, as in section 5 of the chord paper.
 
-    Row k has the frequency k Hz. Envelopes are interpolated linearly between the centers of the columns.
+    Row k is a sine of k Hz. Its amplitude is the row, interpolated linearly between the centers of the columns.
+
+    Args:
+      picture: amplitudes by row and column.
+      phases: initial phase of each sine, in radians.
     """
     t = np.arange(SAMPLE_RATE) / SAMPLE_RATE
     centers = (np.arange(SIZE) + 0.5) / SIZE

@@ -1,4 +1,4 @@
-"""python -m benchmarks.peers.chord_targets: conditioned spectrograms from digits with SciPy, one at a time."""
+"""python -m benchmarks.peers.chord_targets: target spectrograms of the chord paper with SciPy, one digit at a time."""
 
 import numpy as np
 from jaxtyping import Float
@@ -11,10 +11,15 @@ SIZE = 1008
 def make_target(
     digit: Float[np.ndarray, "28 28"], label: int, rng: np.random.Generator
 ) -> Float[np.ndarray, "size size"]:
-    """Compute the conditioned spectrogram of a digit, section 2 of the chord paper.
+    """Compute the target spectrogram of a digit, in [0, 1] (chord paper, section 2).
 
-    The digit is upscaled and averaged over rows. Its envelope is weighted by normal densities, and the three rows of
-    the chord are kept. They are blurred, multiplied by noise, and scaled to [0, 1].
+    The digit is upscaled and averaged over rows, and every row becomes this average. Rows and columns are weighted by
+    normal densities. The three rows of a major triad are kept, blurred, multiplied by noise, and scaled to [0, 1].
+
+    Args:
+      digit: image in [0, 1].
+      label: label of the digit: the number of semitones from A0 to the root of the triad.
+      rng: source of the noise.
     """
     from scipy import ndimage
 
@@ -40,7 +45,7 @@ def normal_density(x: np.ndarray, mean: float, sigma: float) -> np.ndarray:
 
 
 def perlin_noise(rng: np.random.Generator, cells: int = 24) -> Float[np.ndarray, "size size"]:
-    """Compute Perlin noise with a quintic fade on a grid of `cells` x `cells`."""
+    """Draw Perlin noise with a quintic fade, in [-1, 1], on a lattice of `cells` x `cells` cells."""
     angle = rng.uniform(0, 2 * np.pi, (cells + 1, cells + 1))
     gradients = np.stack([np.sin(angle), np.cos(angle)], axis=-1)
     position = np.arange(SIZE) * cells / SIZE
@@ -49,7 +54,10 @@ def perlin_noise(rng: np.random.Generator, cells: int = 24) -> Float[np.ndarray,
     fade = offset**3 * (offset * (offset * 6 - 15) + 10)
 
     def corner(dy: int, dx: int) -> np.ndarray:
-        """Compute the products of the gradients at one corner of each cell with the distances from that corner."""
+        """Compute the noise that one corner of each cell contributes to the pixels of the cell.
+
+        It is the dot product of the corner's gradient with the vector from the corner to the pixel.
+        """
         gradient = gradients[cell[:, None] + dy, cell[None, :] + dx]
         return gradient[..., 0] * (offset - dy)[:, None] + gradient[..., 1] * (offset - dx)[None, :]
 

@@ -8,9 +8,10 @@ SIZE = 1008
 
 
 def make_network() -> Any:
-    """Make the network of the authors (section 3), with 2,722,753 parameters.
+    """Build the U-Net of the chord paper's authors (section 3), with 2,722,753 parameters.
 
-    It is upsampled to 1008 x 1008 before the last convolution.
+    It maps `(batch, 1, 28, 28)` digits to `(batch, 1, 1008, 1008)` spectrograms. The feature maps are upsampled to
+    1008x1008 before the last convolution.
     """
     import torch
     from torch import nn

@@ -1,4 +1,4 @@
-"""python -m benchmarks.peers.signal_mel: mel spectrograms of MELodyGAN with librosa, clip by clip."""
+"""python -m benchmarks.peers.signal_mel: mel spectrograms of the MELodyGAN paper with librosa, clip by clip."""
 
 import numpy as np
 from jaxtyping import Float

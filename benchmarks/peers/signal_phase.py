@@ -1,6 +1,7 @@
-"""python -m benchmarks.peers.signal_phase BENCHMARK: transforms and Griffin-Lim with librosa, clip by clip.
+"""python -m benchmarks.peers.signal_phase BENCHMARK: STFT, inverse STFT or Griffin-Lim with librosa, clip by clip.
 
-The peer of `invert`, which starts from PGHI, is Griffin-Lim with as many iterations from random phases.
+The benchmark `invert` of specjax starts from phases estimated by PGHI (phase gradient heap integration), which librosa
+does not have. Its counterpart here is Griffin-Lim with as many iterations from random phases.
 """
 
 from collections.abc import Callable
@@ -23,13 +24,20 @@ def compute_magnitudes(waves: np.ndarray) -> list[np.ndarray]:
 
 
 def convergence_db(result: np.ndarray, waves: np.ndarray) -> float:
-    """Compute the spectral convergence in dB: energy of the magnitude difference relative to that of the target."""
+    """Compute the spectral convergence of reconstructed waves in dB; lower is better.
+
+    It is the energy of the difference between the magnitudes, relative to the energy of the original magnitudes.
+
+    Args:
+      result: reconstructed waves, of shape (batch, samples).
+      waves: original waves, of the same shape.
+    """
     target, reached = np.stack(compute_magnitudes(waves)), np.stack(compute_magnitudes(result))
     return float(10 * np.log10(np.sum((reached - target) ** 2) / np.sum(target**2)))
 
 
 def make_benchmark(name: str, waves: np.ndarray) -> Callable[[], np.ndarray]:
-    """Return a function that runs the benchmark `name` on a batch of clips."""
+    """Return a function without arguments that runs the benchmark `name` on a batch of clips."""
     import librosa
 
     length = waves.shape[1]

@@ -1,4 +1,4 @@
-"""Command-line arguments and timing of the peer programs."""
+"""Command-line arguments and timing, shared by the programs in `benchmarks.peers`."""
 
 import argparse
 import json
@@ -10,10 +10,10 @@ from typing import Any
 
 
 def parse_arguments(description: str, batch: int, benchmarks: Sequence[str] = ()) -> argparse.Namespace:
-    """Parse the command line.
+    """Parse the command line of a program: `--batch`, `--repeats`, `--threads`, and the benchmark if there are several.
 
     Args:
-      description: of the program, for `--help`.
+      description: text that `--help` shows.
       batch: default number of items per call.
       benchmarks: names of the benchmarks to choose from; empty if the program has only one.
     """
@@ -34,15 +34,18 @@ def run(
     repeats: int,
     convergence_db: Callable[[Any], float] | None = None,
 ) -> None:
-    """Call a function once to warm up, then `repeats` times, and print the median time and more as one JSON line.
+    """Time a function, and print the result as one JSON line.
+
+    The function is called once to warm up, then `repeats` times. The line has the median and the minimum time of a
+    call, the throughput, the warm-up time and the peak memory.
 
     Args:
       peer: name of the library.
       benchmark: name of the benchmark.
-      call: processes a batch.
+      call: function that processes a batch.
       batch: number of items that a call processes.
       repeats: number of timed calls.
-      convergence_db: computes the spectral convergence of the result of a call; None if it has none.
+      convergence_db: computes the spectral convergence in dB from the result of a call; None if it has none.
     """
     begin = time.perf_counter()
     result = call()

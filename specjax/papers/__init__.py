@@ -1,11 +1,11 @@
-"""Registry of the papers, one subpackage each. Start reading here.
+"""Registry of the papers that this package implements, one subpackage each. Start reading here.
 
-The commands find a paper only through the table `TASKS`. It maps the `task` of a config to the dataclass of its
-settings, to the training task, and to the function that opens an exported bundle for inference. Entries are names
-rather than imports, so that commands start fast.
+The commands find the code of a paper only through the table `TASKS`. Its keys are the values of the config key `task`,
+such as `chord/unet`. Each entry names a settings dataclass, a training task, and a function that opens an exported
+bundle for inference. The names are import paths, so that a command imports only what it needs and starts fast.
 
-The subpackage of a paper may also contain the modules `synth` (subcommands of `specjax synth`), `benchmarks` and
-`studies`.
+The subpackage of a paper may also contain three optional modules: `synth` (subcommands of `specjax synth`),
+`benchmarks` (for `specjax bench`) and `studies` (for `specjax study`).
 """
 
 import importlib
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """Import paths of a task, each written `module:name`.
+    """Import paths of the code of one task, each written `module:name`.
 
     config: dataclass of the task's settings.
-    task: class of the training task, called with the settings.
-    inference: function that opens a bundle, called with the bundle and the path of its folder.
+    task: class of the training task. It is called with the settings.
+    inference: function that opens an exported bundle for inference. It is called with the `engine.bundle.Bundle` and
+      the path of its folder.
     """
 
     config: str
@@ -37,7 +38,7 @@ class Entry(NamedTuple):
 
 
 TASKS = {
-    # Handwritten digits to chords: configs unet, unet_paper and unet_chords.
+    # Turns handwritten digits into chords. Used by the configs unet, unet_paper and unet_chords.
     "chord/unet": Entry(
         config="specjax.papers.chord.config:ChordConfig",
         task="specjax.papers.chord.task:ChordTask",
@@ -48,7 +49,10 @@ PAPERS = ("chord", "texture")
 
 
 def build(config: Mapping[str, Any]) -> "tuple[TrainConfig, Task]":
-    """Build the training settings and the task that a config describes.
+    """Build the training settings and the task from the values of a config.
+
+    Args:
+      config: config values by key. The key `task` selects an entry of `TASKS`.
 
     Raises:
       UserError: the task or a key is unknown, or a value has the wrong type or is out of range.
@@ -65,11 +69,14 @@ def build(config: Mapping[str, Any]) -> "tuple[TrainConfig, Task]":
 
 
 def open_run(workdir: Path, data: str | None = None) -> "tuple[TrainConfig, Task, Run]":
-    """Open a run: its training settings, its task, and its state from the newest intact checkpoint.
+    """Load a training run from its working directory.
 
     Args:
-      workdir: folder of the run.
-      data: replaces `data.source` of the run's config; None keeps it.
+      workdir: working directory of the run.
+      data: data source to use instead of `data.source` in the run's config; None keeps the source of the config.
+
+    Returns:
+      The training settings, the task, and the training state from the newest intact checkpoint.
 
     Raises:
       UserError: the run does not exist, or has no intact checkpoint.
@@ -89,7 +96,11 @@ def open_bundle(folder: Path, task: str | None = None) -> Any:
 
     Args:
       folder: folder of the bundle.
-      task: name of the task that the bundle must belong to; None accepts any.
+      task: name of the task that the bundle must belong to, a key of `TASKS`; None accepts any task.
+
+    Returns:
+      The result of the function `inference` in the task's entry of `TASKS`. For `chord/unet`, this is the network and
+      its parameters.
 
     Raises:
       UserError: the bundle is damaged, its task is unknown, or its task is not `task`.
@@ -105,7 +116,7 @@ def open_bundle(folder: Path, task: str | None = None) -> Any:
 
 
 def module(paper: str, name: str) -> ModuleType | None:
-    """Import `specjax.papers.PAPER.NAME`; None if the paper has no such module."""
+    """Import and return the module `name` of a paper's subpackage; return None if the paper has no such module."""
     full = f"{__name__}.{paper}.{name}"
     return importlib.import_module(full) if importlib.util.find_spec(full) else None
 

@@ -1,1 +1,4 @@
-"""Chord U-Net paper: from a 28x28 digit to a 1008x1008 spectrogram of a chord, and to its sound."""
+"""Chord paper: "U-Net-Based Spectrogram Generation for Major Triad Chords" (Leiter, Khoo and Ozel 2023).
+
+A U-Net turns a 28x28 digit into a 1008x1008 spectrogram of a chord, which is then converted to sound.
+"""

@@ -1,4 +1,4 @@
-"""Benchmarks of the chord paper: targets, U-Net, training step and sound synthesis, compiled and ready to be timed."""
+"""Benchmarks of the chord paper: target spectrograms, U-Net, training step and sound synthesis."""
 
 import time
 from collections.abc import Mapping
@@ -48,12 +48,12 @@ INFO["step_paper_ms_ssim"] = Info(
 
 
 def build(name: str, config: Mapping[str, Any], batch: int) -> Benchmark:
-    """Build the benchmark `name`.
+    """Build a benchmark that is ready to be timed.
 
     Args:
-      name: a key of `INFO`.
-      config: config of a chord task.
-      batch: number of items per call; 0 takes the config's batch size, for training steps only.
+      name: name of the benchmark, a key of `INFO`.
+      config: values of a config whose task is `chord/unet`.
+      batch: number of items per call. 0 takes the config's batch size; this is only possible for training steps.
     """
     train_config, task = papers.build(config)
     assert isinstance(task, ChordTask)
@@ -71,7 +71,7 @@ def build(name: str, config: Mapping[str, Any], batch: int) -> Benchmark:
 
 
 def targets(task: ChordTask, batch: int) -> Benchmark:
-    """Benchmark targets of all columns from digits and labels (chord paper, section 2 of the paper)."""
+    """Build a benchmark that computes full-size target spectrograms from digits (chord paper, section 2)."""
     config = task.config
     digit, label, quality = _load_digits(task, batch)
     make_targets = partial(conditioning.targets, task.inference.operators, config.conditioning)
@@ -83,7 +83,7 @@ def targets(task: ChordTask, batch: int) -> Benchmark:
 
 
 def forward(task: ChordTask, batch: int) -> Benchmark:
-    """Benchmark the prediction of spectrograms of all columns from digits."""
+    """Build a benchmark of the forward pass of the U-Net, from digits to full-size spectrograms."""
     digit, _, quality = _load_digits(task, batch)
     params = task.inference_params(task.init(jax.random.key(0)))
     size = task.config.conditioning.size
@@ -92,9 +92,9 @@ def forward(task: ChordTask, batch: int) -> Benchmark:
 
 
 def sound(task: ChordTask, batch: int) -> Benchmark:
-    """Benchmark one second of sound at 44.1 kHz from dense spectrograms, in which no row can be skipped.
+    """Build a benchmark that synthesizes one second of sound at 44.1 kHz from each spectrogram.
 
-    Each row has a random phase.
+    The spectrograms are random, so no row is silent and none can be skipped.
     """
     size = task.config.conditioning.size
     rng = np.random.default_rng(0)
@@ -102,7 +102,7 @@ def sound(task: ChordTask, batch: int) -> Benchmark:
     phases = jnp.asarray(rng.uniform(0, 2 * np.pi, (batch, size)), jnp.float32)
     increment = jnp.asarray(oscillators.phase_increment(np.arange(size, dtype=float), SOUND_RATE))
     synthesize = map_examples(lambda a, p: oscillators.additive_synthesis(a, increment, p, SOUND_RATE))
-    # Every border of frames takes a sum over rows of sines and one of cosines, for each sample of a frame.
+    # Each sample of the sound takes a sum over rows of sines and one of cosines.
     benchmark = compile_benchmark(
         synthesize, (spectrograms, phases), batch, 2.0 * SOUND_RATE * size * 2, 4.0 * (size * size + SOUND_RATE)
     )
@@ -110,7 +110,10 @@ def sound(task: ChordTask, batch: int) -> Benchmark:
 
 
 def step(task: ChordTask, train_config: TrainConfig) -> Benchmark:
-    """Benchmark a training step as the engine dispatches it: shuffling, augmentation, targets, gradients, update."""
+    """Build a benchmark of one call to the compiled training program, as in a real training.
+
+    A call performs `steps_per_dispatch` updates, including shuffling, augmentation, targets and gradients.
+    """
     mesh = program.mesh_of(task)
     sharding.check_batch(mesh, train_config.batch_size)
     count = train_config.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 32)
@@ -145,7 +148,13 @@ def _load_digits(task: ChordTask, batch: int) -> tuple[Array, Array, Array]:
 
 
 def unet_flops(config: UNetConfig, size: int, columns: int) -> float:
-    """Count the floating-point operations of one forward pass of the U-Net for one digit."""
+    """Return the number of floating-point operations of one forward pass of the U-Net for one digit.
+
+    Args:
+      config: architecture of the network.
+      size: number of rows of the spectrogram.
+      columns: number of columns of the spectrogram.
+    """
     fine, middle, coarse = config.widths
     pixels = {"fine": 28 * 28, "middle": 14 * 14, "coarse": 7 * 7}
 
@@ -169,9 +178,9 @@ def unet_flops(config: UNetConfig, size: int, columns: int) -> float:
 
 
 def ms_ssim_flops(size: int, columns: int, scales: int = 5) -> float:
-    """Count the floating-point operations of MS-SSIM and its gradient.
+    """Return the number of floating-point operations of MS-SSIM and its gradient for two `size` x `columns` images.
 
-    At each scale, the forward pass takes five filterings of 11 + 11 taps, and the gradient three.
+    At each scale, the forward pass filters five images with 11 + 11 taps (a separable window), and the gradient three.
     """
     pixels = sum(size * columns / 4**scale for scale in range(scales))
     return pixels * 8 * 2 * 2 * 11

@@ -1,13 +1,18 @@
 """Target spectrogram of a 28x28 digit (chord paper, section 2), computed by matrix products.
 
-Upscaling, Gaussian weighting, row selection, smearing and smoothing are linear and separable, and few rows are kept.
-Sections 2.1 to 2.4 are therefore small matrices, computed once on the host: `spread @ (select @ digit @ time.T)`.
-`select` takes the chord's rows from the digit. `time` upscales, fades and smears them along time. `spread` weights
-them and puts them at their rows of the target. Perlin noise (2.5) is a small matrix product too. Only the
-normalization (2.6) is not linear.
+The paper upscales the digit (2.1), weights it by Gaussians (2.2), keeps the rows of a chord (2.3), and blurs the result
+("smearing", 2.4). All of this is linear and separable, and few rows are kept. So it reduces to three small matrices,
+computed once on the host: `spread @ (select @ digit @ time.T)`.
 
-Units: digits and targets are float32 in [0, 1]. Row r stands for r Hz, and columns for equal slices of the sound.
-Standard deviations are in rows or columns of the target.
+- `select` takes the chord's rows from the digit.
+- `time` upscales, fades and blurs them along time.
+- `spread` weights them, and blurs each around its row of the target.
+
+The Perlin noise that multiplies the result (2.5) is a small matrix product too. Only the normalization (2.6) is not
+linear.
+
+Units: digits and targets are float32 in [0, 1]. Row r of a target stands for r Hz, and columns for equal slices of the
+sound. Standard deviations are in rows or columns of the target.
 """
 
 from dataclasses import dataclass
@@ -29,27 +34,29 @@ Target = Float[Array, "size columns"]
 
 @dataclass(frozen=True)
 class Conditioning:
-    """Constants of section 2. The paper omits most of them; the defaults are those of its authors.
+    """Settings of the target spectrogram (chord paper, section 2).
 
-    size: number of rows of the target.
-    base_hz: frequency of label 0.
+    The paper omits most of these values. The defaults of the omitted ones are those of its authors.
+
+    size: number of rows of the target, and of its columns at full resolution.
+    base_hz: fundamental frequency of label 0, in Hz.
     resampling: how the digit is upscaled, one of `image.linear.RESAMPLING`.
-    quantise: round the upscaled digit to 256 levels and clip it, as the authors' image files do.
-    row_mean, row_sigma: Gaussian weight over rows.
-    fade_mean, fade_sigma: Gaussian weight over columns.
+    quantise: clip the upscaled digit and round it to 256 levels, as the authors' image files do.
+    row_mean, row_sigma: mean and standard deviation of the Gaussian weight over rows.
+    fade_mean, fade_sigma: mean and standard deviation of the Gaussian weight over columns.
     partials: which rows are kept, one of `theory.PARTIALS`.
-    carry: level of the kept rows along time. `pixels` is the literal formula, the same row of the upscaled digit. The
-      top margin of a digit is blank, and the chords of the digits lie in rows 27 to 69, within the top two rows of 28.
-      So the literal `triad` selects nothing. `envelope` gives every kept row the digit's mean over rows, which keeps
-      the likeness to the digit that the paper is after.
-    smear_rows, smear_columns: standard deviations of the smear along each axis.
-    smooth: standard deviation of the smoothing along both axes, which comes last; 0 skips it.
-    noise_cells: Perlin cells along rows and columns of the noise that is multiplied in.
+    carry: level of each kept row along time.
+      `pixels`: the pixels of the same row of the upscaled digit, as in the paper's formula. The notes of labels 0 to 9
+        lie in rows 28 to 69 of 1008, in the blank top margin of a digit. So the target is blank if `partials="triad"`.
+      `envelope`: the mean of the digit over its rows. This keeps the likeness to the digit that the paper seeks.
+    smear_rows, smear_columns: standard deviations of the Gaussian blur (smear) along each axis.
+    smooth: standard deviation of a second Gaussian blur along both axes; 0 skips it.
+    noise_cells: number of Perlin cells along rows and columns, for the noise that multiplies the spectrogram.
     noise_octaves: number of octaves of that noise.
-    noise_dilution: constant added to the noise; the larger, the weaker the noise.
+    noise_dilution: constant above 1 that is added to the noise; the larger, the weaker the noise.
     noise_fuzz: amplitude of uniform noise, independent in each pixel, that is added to the Perlin noise.
-    overlay: amplitude of a second Perlin noise, which is added; 0 adds none.
-    overlay_cells, overlay_dilution: as for the first noise.
+    overlay: amplitude of a second Perlin noise, which is added to the spectrogram; 0 adds none.
+    overlay_cells, overlay_dilution: like `noise_cells` and `noise_dilution`, for the second noise.
     epsilon: added to the denominator of the normalization, so that a blank digit gives 0.
     """
 
@@ -113,9 +120,14 @@ class Conditioning:
 
 @dataclass(frozen=True)
 class Operators:
-    """Matrices of the linear stages, the first two by label and chord quality.
+    """Matrices of `spread @ (select @ digit @ time.T)`, the target spectrogram before noise and normalization.
 
-    `n` is 28, the side of a digit, or `size` where the digit is upscaled and quantized before the products.
+    `n` is 28, the side of a digit, or `size` if the digit is upscaled and quantized before these products.
+
+    spread: weights the kept rows and blurs each around its row of the target, by label and chord quality.
+    select: takes the rows of the chord from the digit, by label and chord quality.
+    time: upscales, fades and blurs along time.
+    upscale: resamples one axis of the digit from 28 to `size` points.
     """
 
     spread: Float[np.ndarray, "labels qualities size partials"]
@@ -130,16 +142,17 @@ def operators(
     qualities: tuple[str, ...] = ("major",),
     columns: int | None = None,
 ) -> Operators:
-    """Compute the matrices of sections 2.1 to 2.4 for every label and chord quality.
+    """Compute the matrices of sections 2.1 to 2.4 of the chord paper for every label and chord quality.
 
     Args:
+      conditioning: settings of the target.
       labels: number of labels.
       qualities: names of chord qualities.
-      columns: number of columns of the target, which divides `size`; None means `size`. Fewer columns are the means
-        of adjacent ones.
+      columns: number of columns of the target, which divides `size`; None means `size`. Fewer columns are the means of
+        adjacent ones.
 
     Raises:
-      ValueError: the chord of a label passes the last row, a name is unknown, or `columns` does not divide `size`.
+      ValueError: a chord has a note beyond the last row, a name is unknown, or `columns` does not divide `size`.
     """
     c = conditioning
     rows = {
@@ -170,7 +183,14 @@ def smooth_spectrogram(
 ) -> Target:
     """Compute the spectrogram of a digit before noise and normalization (chord paper, sections 2.1 to 2.4).
 
-    Upscale the digit, weight it, select the rows of the chord, and smear them.
+    The digit is upscaled and weighted. The rows of the chord are selected, and blurred along both axes.
+
+    Args:
+      ops: `operators(conditioning, ...)`.
+      conditioning: settings of the target.
+      digit: image in [0, 1], upright, bright ink on dark.
+      label: label of the chord, an index into `ops`.
+      quality: index of the chord quality, an index into `ops`.
     """
     picture = digit
     if conditioning.quantise:
@@ -181,9 +201,14 @@ def smooth_spectrogram(
 
 
 def noise_field(key: Key[Array, ""], conditioning: Conditioning, columns: int | None = None) -> Target:
-    """Draw the noise that the spectrogram is multiplied by (chord paper, section 2.5), in (0, 1].
+    """Draw the random noise that multiplies a spectrogram (chord paper, section 2.5), in (0, 1].
 
-    It is Perlin noise plus the dilution, divided by the maximum of the sum.
+    It is Perlin noise plus the constant `noise_dilution`, divided by the maximum of the sum.
+
+    Args:
+      key: random key.
+      conditioning: settings of the noise.
+      columns: number of columns; None means `conditioning.size`.
     """
     noise_key, fuzz_key = jax.random.split(key)
     c = conditioning
@@ -206,9 +231,11 @@ def target(
 
     Args:
       ops: `operators(conditioning, ...)`.
+      conditioning: settings of the target.
       digit: image in [0, 1], upright, bright ink on dark.
-      label, quality: indices into the tables of `ops`.
-      key: random key of the noise; None gives the noise-free target that metrics compare with.
+      label: label of the chord, an index into `ops`.
+      quality: index of the chord quality, an index into `ops`.
+      key: random key of the noise. None gives the noise-free target that metrics compare with.
     """
     c = conditioning
     spectrogram = smooth_spectrogram(ops, c, digit, label, quality)
@@ -229,7 +256,7 @@ def targets(
     qualities: Int[Array, " batch"],
     keys: Key[Array, " batch"] | None,
 ) -> Float[Array, "batch size columns"]:
-    """Compute `target` for each digit of a batch."""
+    """Compute the target spectrogram of each digit of a batch; for the arguments see `target`."""
     make_target = partial(target, ops, conditioning)
     if keys is None:
         return map_examples(lambda d, y, q: make_target(d, y, q, None))(digits, labels, qualities)
@@ -237,7 +264,10 @@ def targets(
 
 
 def min_max(x: Target, epsilon: float = 1e-8) -> Target:
-    """Shift and scale `x` to [0, 1] (chord paper, section 2.6); a constant `x` becomes 0."""
+    """Shift and scale `x` to [0, 1] (chord paper, section 2.6); a constant `x` becomes 0.
+
+    `epsilon` is added to the divisor, the range of `x`.
+    """
     low, high = jnp.min(x), jnp.max(x)
     return (x - low) / (high - low + epsilon)
 
@@ -248,7 +278,10 @@ def _dilute(noise: Target, dilution: float) -> Target:
 
 
 def _build_smear(size: int, smear: float, smooth: float) -> Float[np.ndarray, "size size"]:
-    """Compute the matrix of the smear and the smoothing along one axis (chord paper, section 2.4)."""
+    """Compute the matrix that blurs along one axis of `size` points (chord paper, section 2.4).
+
+    It is a Gaussian filter of standard deviation `smear`, followed by one of standard deviation `smooth`.
+    """
     smear_matrix = linear.gaussian_matrix(size, smear)
     return smear_matrix if smooth == 0 else linear.gaussian_matrix(size, smooth) @ smear_matrix
 

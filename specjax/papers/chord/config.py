@@ -1,4 +1,4 @@
-"""Settings of the chord paper."""
+"""Settings of the chord paper's task `chord/unet`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,11 +15,14 @@ from specjax.papers.chord.sound import SoundConfig
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Random affine augmentation of the digit. Its target is computed from the augmented digit.
+    """Bounds of the random affine augmentation of training digits; zeros disable it.
 
-    max_shift: largest shift, in pixels.
+    The target spectrogram is computed from the augmented digit.
+
+    max_shift: largest shift along each axis, in pixels.
     max_degrees: largest rotation, in degrees.
-    max_scale, max_shear: largest relative change of size, and largest shear, both as fractions.
+    max_scale: largest relative change of size; 0.1 means factors from 0.9 to 1.1.
+    max_shear: largest shear coefficient; 0.1 shifts adjacent lines by a tenth of a pixel.
     """
 
     max_shift: float = 0.0
@@ -32,13 +35,20 @@ class AugmentConfig:
 class ChordConfig:
     """Settings of the task `chord/unet`.
 
-    loss: schedule of the weight of each loss, by loss name.
-    qualities: chord qualities. With more than one, each example draws one at random, and the network is conditioned
-      on it.
-    curriculum: (step, labels) pairs: from that step on, only examples of those labels count. Empty counts all.
+    data: source of the digits.
+    conditioning: how target spectrograms are computed from digits.
+    model: architecture of the network.
+    loss_options: constants of the losses.
+    loss: schedule of the weight of each loss, by loss name (see `losses.mix`).
+    optimizer: optimizer, learning rate schedule and moving average of the parameters.
+    augment: random augmentation of the digits.
+    qualities: names of the chord qualities. If there are several, one is drawn at random for each example, and the
+      network is conditioned on it.
+    curriculum: (step, labels) pairs. From each step on, only examples with these labels contribute to the losses. The
+      first step must be 0. Empty means that all examples always contribute.
     columns: number of columns of the spectrograms that losses compare, each the mean of adjacent columns; 0 means
-      `conditioning.size`. Targets are smooth along time (a smear of 20 columns), so fewer columns carry as much
-      information and cost less. Rows are never reduced. Evaluation and export use all columns.
+      `conditioning.size`. Targets are smooth along time (blurred over 20 columns), so fewer columns carry as much
+      information and cost less. The number of rows is never reduced. Evaluation and export use all columns.
     sound: how predicted spectrograms are turned into sounds.
     """
 

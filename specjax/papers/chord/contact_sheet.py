@@ -13,11 +13,15 @@ def contact_sheet(
     captions: list[str],
     side: int = 144,
 ) -> render.Rgb:
-    """Draw one column per digit: the digit, its target and its prediction, whole and enlarged to the rows of chords.
+    """Draw a sheet of images with one column per digit.
+
+    From top to bottom, a column shows the digit, its target, its prediction, and the lowest rows of the target and of
+    the prediction, where chords lie, enlarged.
 
     Args:
       digit: images in [0, 1].
-      target, picture: target and predicted spectrograms, in [0, 1].
+      target: target spectrograms in [0, 1].
+      picture: predicted spectrograms; values are clipped to [0, 1].
       captions: text above each column.
       side: side of each image, in pixels.
     """

@@ -1,4 +1,4 @@
-"""Sources of labeled 28x28 digits."""
+"""Data sets of labeled 28x28 digits."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ BUILTIN = "digits"
 
 
 class Digits(NamedTuple):
-    """Images (upright, bright ink on dark) and their labels."""
+    """Labeled digits. The images are upright, with bright ink on black."""
 
     image: UInt8[np.ndarray, "n 28 28"]
     label: Int32[np.ndarray, " n"]
@@ -25,13 +25,14 @@ class Digits(NamedTuple):
 
 @dataclass(frozen=True)
 class DigitsConfig:
-    """Choice of the digits.
+    """Choice of the data set of digits.
 
-    source: `digits` (the 1,797 handwritten 8x8 digits of scikit-learn, resized to 28x28), a folder of MNIST or EMNIST
-      idx files, a folder with one folder of pictures per label, or `tfds:NAME`.
+    source: `digits` for the 1,797 handwritten 8x8 digits of scikit-learn, resized to 28x28; the path of a folder that
+      contains MNIST or EMNIST idx files, or one folder of pictures per label; or `tfds:NAME` for the data set NAME of
+      TensorFlow Datasets.
     labels: number of classes; labels are 0 to `labels - 1`.
-    held_out: number of examples, the last ones, that are held out from training. -1 holds out the data set's own test
-      split if it has one, else a tenth.
+    held_out: number of examples at the end of the training data that are held out from training. -1 holds out the data
+      set's own test split if it has one, otherwise the last tenth of the examples.
     """
 
     source: str = BUILTIN
@@ -46,7 +47,7 @@ class DigitsConfig:
 
 
 def load(config: DigitsConfig) -> tuple[Digits, Digits]:
-    """Load the training digits and the held-out digits.
+    """Load the training digits and the held-out digits of a data set.
 
     Raises:
       UserError: the source is missing, damaged, in an unknown format, or too small to split.
@@ -63,16 +64,17 @@ def load(config: DigitsConfig) -> tuple[Digits, Digits]:
 
 
 def fit_digit(picture: UInt8[np.ndarray, "height width"], where: str | Path) -> UInt8[np.ndarray, "28 28"]:
-    """Convert a photographed or drawn digit to the format of MNIST.
+    """Convert a picture of a photographed or drawn digit to the format of MNIST.
 
-    The result has bright ink on black. Its longer side is 20 pixels, and its center of mass is in the middle.
+    The result has bright ink on black. The longer side of the ink's bounding box is 20 pixels, and the ink's center of
+    mass is near the middle of the image.
 
     Args:
       picture: gray levels, of any size and polarity.
       where: path of the picture, for the error message.
 
     Raises:
-      UserError: nothing on the picture stands out from its background.
+      UserError: nothing in the picture stands out from its background.
     """
     from PIL import Image
 
@@ -111,7 +113,7 @@ def _load_source(config: DigitsConfig) -> tuple[Digits, Digits | None]:
 
 def _load_builtin(labels: int) -> Digits:
     where = "scikit-learn's digits"
-    # Importing scikit-learn takes longer than all the rest of the start, so its data file is read directly.
+    # Importing scikit-learn takes longer than the rest of the start-up, so its data file is read directly.
     package = importlib.util.find_spec("sklearn")
     if package is None or not package.submodule_search_locations:
         raise UserError(f"{where} are not installed: pip install scikit-learn, or name another data.source")
@@ -142,7 +144,7 @@ def _load_idx_pair(image_path: Path, labels: int) -> Digits:
 
 
 def _load_picture_folders(folder: Path, labels: int) -> Digits:
-    """Load pictures from one folder per label, named by the number of the label."""
+    """Load pictures from one subfolder per label, named by the label's number, and shuffle them."""
     paths = [
         (path, child.name)
         for child in sorted(folder.iterdir())
@@ -160,7 +162,7 @@ def _load_picture_folders(folder: Path, labels: int) -> Digits:
             raise UserError(f"{path.parent} is not named by a label 0 to {labels - 1}: rename or remove the folder")
     images = np.stack([readers.check_digits(readers.read_picture(path)[None], path)[0] for path, _ in paths])
     label = np.array([int(name) for _, name in paths])
-    order = np.random.default_rng(0).permutation(len(label))  # the last examples would otherwise be all of one label
+    order = np.random.default_rng(0).permutation(len(label))  # else all held-out examples could have one label
     return Digits(images[order], readers.check_labels(label, len(images), labels, folder)[order])
 
 

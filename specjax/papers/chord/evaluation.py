@@ -1,4 +1,4 @@
-"""Evaluation of predicted chords: compare each spectrogram with its noise-free target and its notes."""
+"""Evaluation of predicted chord spectrograms against their noise-free targets and the notes of their chords."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,12 +16,21 @@ from specjax.papers.chord.inference import ChordInference
 from specjax.papers.chord.sound import SoundConfig
 from specjax.signal import oscillators
 
-# Pitch is measured on a sound of 8 s, since one second does not resolve notes 6 Hz apart.
+# Pitch is measured on a sound of 8 s, since one of 1 s does not resolve notes 6 Hz apart.
 PITCH_SOUND = SoundConfig(sample_rate=4032, duration_s=8.0)
 
 
 class _Tables(NamedTuple):
-    """Tables of the metrics, indexed by chord (label * qualities + quality) and padded with -1."""
+    """Constants of every chord that the metrics need, with one entry per chord on the first axis.
+
+    The entry of a chord is `label * len(qualities) + quality`. Unused positions of the first three arrays are -1.
+
+    partials: spectrogram rows of the chord's partials.
+    notes: spectrogram rows of the chord's notes.
+    exact_hz: exact frequencies of the chord's notes, in Hz.
+    increments: oscillator phase increment of each spectrogram row (`oscillators.phase_increment`).
+    phase_rows: for each spectrogram row, the row whose random phase its oscillator uses.
+    """
 
     partials: Int[np.ndarray, "chords max_partials"]
     notes: Int[np.ndarray, "chords max_notes"]
@@ -32,7 +41,7 @@ class _Tables(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Measures the predictions of one network configuration."""
+    """Computes the metrics of predictions made with the network and the settings of `inference`."""
 
     inference: ChordInference
 
@@ -62,7 +71,17 @@ class Evaluation:
         label: Int[Array, ""],
         quality: Int[Array, ""],
     ) -> Metrics:
-        """Compute every metric of one prediction (see `metrics` for the definitions)."""
+        """Compute every metric of one predicted spectrogram; the module `metrics` defines them.
+
+        Args:
+          prediction: predicted spectrogram.
+          digit: image that it was predicted from, in [0, 1].
+          label: label of the digit.
+          quality: index of the chord quality that was asked for.
+
+        Returns:
+          Scalars by name: the metrics, and `label`.
+        """
         config, operators = self.inference.config, self.inference.operators
         reference = conditioning.target(operators, config.conditioning, digit, label, quality, None)
         tables = jax.tree.map(jnp.asarray, self._tables)
@@ -90,7 +109,7 @@ class Evaluation:
 
 
 def _pad_rows(rows: list[np.ndarray]) -> np.ndarray:
-    """Stack rows of unequal length into one array, padded with -1."""
+    """Stack 1-D arrays of unequal length into a 2-D array, with -1 after the end of the shorter ones."""
     padded = np.full((len(rows), max(map(len, rows))), -1.0)
     for i, row in enumerate(rows):
         padded[i, : len(row)] = row

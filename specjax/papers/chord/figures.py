@@ -1,6 +1,7 @@
 """Reproduction of Figures 1 to 6 of the chord paper.
 
-Figures 1 and 2 have the paper's 1008x1008 pixels. The others show training runs of the given config.
+Figures 1 and 2 show a noise field and a target spectrogram at the paper's 1008x1008 pixels. The other figures show
+training runs, whose settings are the given config with some values overridden.
 """
 
 import json
@@ -22,7 +23,8 @@ from specjax.plots import render
 
 LABEL = 4
 
-# The paper's network, without later additions: with the Huber loss alone, and with the last mix of its authors.
+# Overrides that give the network as in the paper: `_HUBER` trains it with the Huber loss alone, and `_MIX` with the
+# final mix of losses of its authors.
 _HUBER: Overrides = {
     "model.head": "paper", "model.labels": 0, "model.dropout": 0.0, "model.batch_norm": False,
     "loss.huber.value": 1.0, "loss.rows.value": 0.0, "loss.l1.end": 0.0, "loss.label.value": 0.0,
@@ -31,7 +33,11 @@ _MIX: Overrides = {**_HUBER, "loss.huber.value": 0.65, "loss.ms_ssim.value": 0.3
 
 
 def trainings(steps: int) -> dict[str, Overrides]:
-    """List the training runs of the figures: overrides of the config by name of the run."""
+    """Return the training runs of the figures, as config overrides by name of the run.
+
+    Args:
+      steps: number of updates over which the weight of the FFT loss rises in the runs `rising` and `rising_clipped`.
+    """
     rising = {**_MIX, "loss.fft.kind": "linear", "loss.fft.value": 0.0, "loss.fft.end": 1.0,
               "loss.fft.over": steps}  # fmt: skip
     return {
@@ -44,16 +50,20 @@ def trainings(steps: int) -> dict[str, Overrides]:
 
 
 def remake(digits: Digits, steps: int, config_flags: Sequence[str], folder: Path) -> list[Path]:
-    """Draw `figure_1.png` to `figure_6.png` and `figure_6_losses.png` in `folder`, and return their paths.
+    """Train the networks that the figures show, and draw the figures.
 
     Args:
-      digits: digits of which one is drawn in Figures 1 and 2.
-      steps: number of updates of each training run; the sample sheets show its middle and its end.
-      config_flags: command-line flags that name the config.
-      folder: where the figures are written, and each run in a folder of its own name.
+      digits: data set from which the digit of Figures 1 and 2 is taken.
+      steps: number of updates of each training run, as in the config.
+      config_flags: command-line flags of the base config, such as `--config=unet_paper`.
+      folder: where the figures are written. Each training run has a subfolder of its own name.
+
+    Returns:
+      Paths of the figures: `figure_1.png` to `figure_6.png`, and `figure_6_losses.png`.
 
     Raises:
-      UserError: a run could not start, or stopped early. The runs whose loss explodes on purpose may stop.
+      UserError: a run could not start, or stopped early. The runs `rising` and `rising_clipped` may stop early, since
+        they show a loss that explodes.
     """
     middle = max(steps // 2, 1)
     for name, overrides in trainings(steps).items():
@@ -96,7 +106,10 @@ def remake(digits: Digits, steps: int, config_flags: Sequence[str], folder: Path
 
 
 def _compute_noise_and_target(digits: Digits) -> tuple[Float[np.ndarray, "1008 1008"], Float[np.ndarray, "1008 1008"]]:
-    """Compute the noise of section 2.5, stretched to [0, 1], and the target of a digit (all of section 2)."""
+    """Compute the images of Figures 1 and 2.
+
+    These are the noise of section 2.5, stretched to [0, 1], and the target of one digit after all steps of section 2.
+    """
     config = Conditioning(partials="harmonics", carry="pixels")
     digit = digits.image[np.flatnonzero(digits.label == LABEL)[0]]
     key = jax.random.key(0)
@@ -108,14 +121,19 @@ def _compute_noise_and_target(digits: Digits) -> tuple[Float[np.ndarray, "1008 1
 
 
 def _read_curve(workdir: Path, name: str) -> tuple[list[int], list[float]]:
-    """Read the steps and values of a scalar from the log of a run."""
+    """Read one scalar from the log of a run; return the steps and the values."""
     lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
     points = [(line["step"], line[name]) for line in lines if name in line]
     return [step for step, _ in points], [value for _, value in points]
 
 
 def _plot(curves: Mapping[str, tuple[list[int], list[float]]], title: str) -> render.Rgb:
-    """Plot curves over updates, on a logarithmic axis."""
+    """Plot curves over the update number, with a logarithmic vertical axis.
+
+    Args:
+      curves: (steps, values) of each curve, by name in the legend.
+      title: text above the plot.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

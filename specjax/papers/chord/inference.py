@@ -1,4 +1,4 @@
-"""Inference with a trained U-Net: digits to spectrograms, and spectrograms to chords and sounds."""
+"""Inference with a trained U-Net: predict spectrograms from digits, then decode chords and synthesize sounds."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ Digit = UInt8[np.ndarray, "28 28"]
 
 @dataclass(frozen=True)
 class ChordInference:
-    """The network of a `ChordConfig`, with functions that decode its spectrograms and play them."""
+    """Inference functions of the network that `config` describes. They take the network's parameters as an argument."""
 
     config: ChordConfig
 
     def network(self, columns: int | None = None) -> UNet:
-        """Build the U-Net that predicts `columns` columns, by default all of them."""
+        """Build the U-Net that predicts spectrograms with `columns` columns; None means all, `conditioning.size`."""
         size = self.config.conditioning.size
         return UNet(self.config.model, size, columns or size)
 
@@ -52,38 +52,54 @@ class ChordInference:
         quality: Int[Array, " batch"],
         columns: int | None = None,
     ) -> Float[Array, "batch size columns"]:
-        """Predict the spectrograms of a batch of digits, with `columns` columns, by default all of them."""
+        """Predict the spectrograms of a batch of digits.
+
+        Args:
+          params: parameters for inference.
+          digit: images in [0, 1].
+          quality: index of each chord's quality; ignored if the network is not conditioned on the quality.
+          columns: number of columns of the spectrograms; None means all, `conditioning.size`.
+        """
         conditioned_on = quality if self.config.model.qualities else None
         spectrograms = self.network(columns).apply({"params": params}, digit, conditioned_on)
         assert isinstance(spectrograms, jax.Array)
         return spectrograms
 
     def chord_name(self, label: int, quality: int) -> str:
-        """Name of a chord, such as `A#0_major`."""
+        """Return the name of a chord, such as `A#0_major`, from its label and quality index."""
         return f"{theory.note_name(label)}_{self.config.qualities[quality]}"
 
     @cached_property
     def operators(self) -> conditioning.Operators:
-        """Matrices that compute targets of all columns."""
+        """Matrices that compute target spectrograms with all columns (see `conditioning.operators`)."""
         c = self.config
         return conditioning.operators(c.conditioning, c.data.labels, c.qualities)
 
     @cached_property
     def templates(self) -> Float[np.ndarray, "labels qualities size"]:
-        """Ideal row profile of every chord, which the profile of a spectrogram is compared with."""
+        """Ideal row profile (mean of each spectrogram row over time) of every chord, for `read_chord`."""
         return metrics.profile_templates(self.operators.spread)
 
     def read_chord(self, spectrogram: Float[Array, "size size"]) -> tuple[int, int]:
-        """Decode a spectrogram: label and quality index of the chord that best matches its rows."""
+        """Decode the chord of a spectrogram.
+
+        Returns:
+          The label and the quality index of the chord whose ideal row profile correlates best with that of the
+          spectrogram.
+        """
         label, quality = _read_chord(spectrogram, jnp.asarray(self.templates))
         return int(label), int(quality)
 
     def sound(self, spectrogram: Float[Array, "size size"], config: SoundConfig) -> Float[np.ndarray, " samples"]:
-        """Synthesize the sound of a spectrogram, tuned to the chord decoded from it; peak 1."""
+        """Synthesize the sound of a spectrogram, scaled to peak 1.
+
+        The chord is decoded from the spectrogram, and the frequencies of its rows are tuned to it if `config.exact` is
+        true.
+        """
         label, quality = self.read_chord(spectrogram)
         options = self.config.conditioning
         tuning = sound.tuning(options.size, (label,), self.config.qualities, options.partials, options.base_hz, config)
-        # Rows above half the sample rate are silenced, since they would alias.
+        # Rows at or above half the sample rate are silenced, since they would alias.
         audible = tuning.frequencies_hz[quality] < config.sample_rate / 2
         increments = oscillators.phase_increment(tuning.frequencies_hz[quality] * audible, config.sample_rate)
         phase_row = jnp.asarray(tuning.phase_row[quality])
@@ -92,12 +108,12 @@ class ChordInference:
 
 
 class ChordSound(NamedTuple):
-    """Result for one digit.
+    """Chord synthesized from one digit.
 
     name: name of the digit, used for file names.
-    chord: name of the chord, such as `A#0 major`.
-    wave: sound of the chord, peak 1.
-    picture: spectrogram with axes.
+    chord: name of the chord that was decoded from the spectrogram, such as `A#0 major`.
+    wave: sound of the chord, with peak 1.
+    picture: image of the spectrogram with axes.
     """
 
     name: str
@@ -107,10 +123,14 @@ class ChordSound(NamedTuple):
 
 
 def open_unet(opened: Bundle, where: str) -> tuple[ChordInference, Any]:
-    """Build the network of a chord bundle, and return it with the parameters.
+    """Rebuild the network of an exported chord bundle.
 
     Args:
+      opened: the bundle.
       where: the bundle's folder, for error messages.
+
+    Returns:
+      The inference functions of the network, and its parameters.
 
     Raises:
       UserError: the bundle has other parts, settings or tensors than a chord bundle.
@@ -128,16 +148,25 @@ def open_unet(opened: Bundle, where: str) -> tuple[ChordInference, Any]:
 
 
 def builtin_digits(digits: Sequence[int]) -> dict[str, Digit]:
-    """Load one held-out handwritten digit for each of `digits`, by name."""
+    """Load one held-out image of each of the given digits, 0 to 9, from scikit-learn's handwritten digits.
+
+    Returns:
+      Images by name, such as `digit_4`.
+    """
     _, held_out = load(DigitsConfig())
     return {f"digit_{d}": held_out.image[int(np.flatnonzero(held_out.label == d)[0])] for d in digits}
 
 
 def read_digits(paths: Sequence[Path], fit: bool) -> dict[str, Digit]:
-    """Read digits from picture files, by file name.
+    """Read images of digits from files.
 
     Args:
-      fit: convert pictures of any size or polarity to 28x28, bright ink on dark; otherwise they must be so already.
+      paths: image files.
+      fit: convert images of any size or polarity to 28x28 with bright ink on black. If false, they must have this
+        format.
+
+    Returns:
+      Images by file name without suffix.
 
     Raises:
       UserError: a picture cannot be read or is not a digit, or two have the same name.
@@ -156,10 +185,20 @@ def read_digits(paths: Sequence[Path], fit: bool) -> dict[str, Digit]:
 def synthesize(
     inference: ChordInference, params: Any, digits: Mapping[str, Digit], quality: str | None, sound: SoundConfig
 ) -> Iterator[ChordSound]:
-    """Synthesize the chord of each digit, in `quality`, by default the first one of the bundle.
+    """Predict the spectrogram of each digit's chord, and synthesize its sound.
+
+    Args:
+      inference: inference functions of the network.
+      params: parameters of the network.
+      digits: images by name.
+      quality: name of the chord quality; None takes the first one that the network was trained on.
+      sound: settings of the sound synthesis.
+
+    Yields:
+      Name, chord, sound and picture of each digit.
 
     Raises:
-      UserError: the bundle was not trained on that quality.
+      UserError: the network was not trained on `quality`.
     """
     stack = jnp.asarray(np.stack(list(digits.values())), jnp.float32) / 255.0
     qualities = jnp.full((len(digits),), _quality_index(quality, inference.config.qualities), jnp.int32)

@@ -1,4 +1,4 @@
-"""Losses of section 4.1 of the chord paper, one value per example, and their weighted sum."""
+"""Losses of the chord paper (section 4.1): functions that return one value per example, and their weighted sum."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -28,9 +28,11 @@ class LossOptions:
     """Constants of the losses.
 
     huber_delta: error at which the Huber loss becomes linear; the paper uses 0.5 and 1.0.
-    ms_ssim_weights: exponents of the scales of MS-SSIM, finest first.
-    wave_rate: sample rate (Hz) of the sounds that `waveform` and `stft` compare; the rows must lie below half of it.
-    n_fft, hop_length: transform of the loss `stft`, in samples.
+    ms_ssim_weights: exponents of the scales of MS-SSIM, finest scale first.
+    wave_rate: sample rate in Hz of the sounds that the losses `waveform` and `stft` compare. Row r of a spectrogram
+      sounds at r Hz, so the number of rows must not exceed half of this rate.
+    n_fft: frame length of the loss `stft`, in samples.
+    hop_length: hop length of the loss `stft`, in samples.
     """
 
     huber_delta: float = 1.0
@@ -54,67 +56,77 @@ class LossOptions:
 
 
 def mse(prediction: Pictures, target: Pictures, _: LossOptions) -> PerExample:
-    """Compute the mean squared error."""
+    """Compute the mean squared error of each example."""
     import dm_pix
 
     return dm_pix.mse(prediction[..., None], target[..., None])
 
 
 def l1(prediction: Pictures, target: Pictures, _: LossOptions) -> PerExample:
-    """Compute the mean absolute error."""
+    """Compute the mean absolute error of each example."""
     import dm_pix
 
     return dm_pix.mae(prediction[..., None], target[..., None])
 
 
 def huber(prediction: Pictures, target: Pictures, config: LossOptions) -> PerExample:
-    """Compute the Huber loss: quadratic for errors up to `huber_delta`, linear beyond."""
+    """Compute the Huber loss of each example: quadratic for errors up to `config.huber_delta`, linear beyond."""
     return jnp.mean(optax.losses.huber_loss(prediction, target, delta=config.huber_delta), axis=(1, 2))
 
 
 def ms_ssim_loss(prediction: Pictures, target: Pictures, config: LossOptions) -> PerExample:
-    """Compute 1 - MS-SSIM."""
+    """Compute 1 - MS-SSIM (multiscale structural similarity) of each example."""
     return 1.0 - ms_ssim(prediction, target, weights=config.ms_ssim_weights)
 
 
 def fft(prediction: Pictures, target: Pictures, _: LossOptions) -> PerExample:
-    """Compute the mean squared difference of 2-D Fourier magnitudes, not normalized, as in the authors' code."""
+    """Compute the mean squared difference of 2-D Fourier magnitudes.
+
+    The Fourier transform is not normalized, as in the authors' code.
+    """
     difference = _compute_fourier_magnitude(prediction) - _compute_fourier_magnitude(target)
     return jnp.mean(difference**2, axis=(1, 2))
 
 
 def sobel_loss(prediction: Pictures, target: Pictures, _: LossOptions) -> PerExample:
-    """Compute the mean squared difference of Sobel gradients, the frequency alignment that the paper leaves open."""
+    """Compute the mean squared difference of Sobel gradients.
+
+    The paper names Sobel filtering as future work, to align frequencies without destabilizing training.
+    """
     return map_examples(lambda error: jnp.mean(sobel(error) ** 2))(prediction - target)
 
 
 def rows(prediction: Pictures, target: Pictures, _: LossOptions) -> PerExample:
-    """Compute the squared difference of row means over time, summed over rows.
+    """Compute the squared difference of row profiles (the mean of each spectrogram row over time), summed over rows.
 
-    The row means say which notes sound and how loudly, but not when.
+    Row profiles say which notes sound and how loudly, but not when.
     """
     return jnp.sum(jnp.mean(prediction - target, axis=2) ** 2, axis=1)
 
 
 def waveform(prediction: Pictures, target: Pictures, config: LossOptions) -> PerExample:
-    """Compute the mean squared difference of the sounds.
+    """Compute the mean squared difference between the sounds synthesized from prediction and target.
 
-    Synthesis is linear, so this is the mean square of the sound of the difference.
+    Synthesis is linear, so only the difference of the spectrograms is synthesized.
     """
     return jnp.mean(_synthesize_sound(prediction - target, config) ** 2, axis=1)
 
 
 def stft_loss(prediction: Pictures, target: Pictures, config: LossOptions) -> PerExample:
-    """Compute the mean squared difference of the STFT magnitudes of the sounds."""
+    """Compute the mean squared difference between STFT magnitudes of the sounds of prediction and target."""
     transform = Stft(config.n_fft, config.hop_length, center=False)
     magnitudes = [magnitude(_synthesize_sound(x, config), transform) for x in (prediction, target)]
     return jnp.mean((magnitudes[0] - magnitudes[1]) ** 2, axis=(1, 2))
 
 
 def label_loss(logits: Float[Array, "batch labels"], label: Int[Array, " batch"]) -> PerExample:
-    """Compute the cross-entropy of the label that the bottleneck predicts.
+    """Compute the cross-entropy of the digit classifier at the bottleneck of the network.
 
-    This is deep supervision: the spectrogram is decoded from that prediction.
+    This is deep supervision: the network decodes the spectrogram from the classifier's prediction.
+
+    Args:
+      logits: output of the classifier.
+      label: true labels.
     """
     return optax.softmax_cross_entropy_with_integer_labels(logits, label)
 
@@ -130,11 +142,15 @@ LOSSES: dict[str, Callable[[Pictures, Pictures, LossOptions], PerExample]] = {
     "waveform": waveform,
     "stft": stft_loss,
 }
-NAMES = (*LOSSES, "label")  # everything that can have a weight
+NAMES = (*LOSSES, "label")  # names of all losses; `label` compares logits, not spectrograms
 
 
 def mix(**weights: float | ScheduleSpec) -> dict[str, ScheduleSpec]:
-    """Build the weights of all losses, by name. A number is a constant weight; losses not given have weight 0."""
+    """Build the schedules of all loss weights, by loss name.
+
+    Args:
+      weights: weights by loss name, constant numbers or schedules. Losses that are not given have weight 0.
+    """
     specs = {name: w if isinstance(w, ScheduleSpec) else ScheduleSpec(value=float(w)) for name, w in weights.items()}
     return {name: ScheduleSpec(value=0.0) for name in NAMES} | specs
 
@@ -145,14 +161,17 @@ def weighted_sum(
     importance: PerExample,
     gated: Collection[str] = (),
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
-    """Compute the weighted sum of the losses in `weights`, and the value of each.
+    """Compute the weighted sum of the losses in `weights`.
 
     Args:
-      losses: functions without arguments that compute a loss, by name.
+      losses: functions without arguments that compute a loss, one value per example, by name.
       weights: weights by loss name.
-      importance: weights of the examples; the value of a loss is its weighted mean over examples.
+      importance: weights of the examples. The value of a loss is its weighted mean over examples.
       gated: names of losses that are skipped, with value 0, at steps where their weight is 0. The other losses are
         always computed, so that the compiler can fuse them with the code around them.
+
+    Returns:
+      The weighted sum, and the unweighted value of each loss by name.
     """
     example_weights = importance / jnp.maximum(jnp.sum(importance), 1e-8)
 
@@ -175,7 +194,7 @@ def _compute_fourier_magnitude(x: Pictures) -> Float[Array, "batch size bins"]:
 
 
 def _synthesize_sound(pictures: Pictures, config: LossOptions) -> Float[Array, "batch samples"]:
-    """Synthesize one second of each spectrogram, row r at r Hz, with fixed random phases."""
+    """Synthesize one second of sound from each spectrogram: row r is a sine of r Hz with a fixed random phase."""
     size = pictures.shape[1]
     increment = jnp.asarray(oscillators.phase_increment(np.arange(size, dtype=float), config.wave_rate))
     phases = jnp.asarray(np.random.default_rng(0).uniform(0, 2 * np.pi, size), jnp.float32)

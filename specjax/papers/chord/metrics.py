@@ -1,6 +1,7 @@
 """Metrics of predicted chord spectrograms: notes, off-chord energy, likeness to the digit, and pitch.
 
-All functions are pure and take one spectrogram, or one row profile; a task maps them over a batch.
+Row r of a spectrogram stands for r Hz. A row profile holds the mean of each row over time. All functions are pure and
+take a single example; use `jax.vmap` for a batch.
 """
 
 import jax
@@ -11,26 +12,30 @@ from jaxtyping import Array, Bool, Float, Int
 Spectrogram = Float[Array, "size size"]
 Profile = Float[Array, " size"]
 
-GUARD_ROWS = 6  # the smear of a target spreads the energy of a note that far
-PEAK_FLOOR = 0.2  # a local maximum below this fraction of the strongest row is not a partial
+GUARD_ROWS = 6  # number of rows to either side over which targets spread the energy of a note
+PEAK_FLOOR = 0.2  # a local maximum is a partial if it exceeds this fraction of the strongest row
 
 
 def row_profile(spectrogram: Spectrogram) -> Profile:
-    """Compute the mean of each row over time."""
+    """Compute the row profile of a spectrogram: the mean of each row over time."""
     return jnp.mean(spectrogram, axis=1)
 
 
 def local_maxima(profile: Profile) -> Bool[Array, " size"]:
-    """Find local maxima: rows that exceed the row before and are not below the row after."""
+    """Return a mask of the local maxima of a profile: rows above the row before and not below the row after."""
     before = jnp.concatenate([jnp.full((1,), -jnp.inf), profile[:-1]])
     after = jnp.concatenate([profile[1:], jnp.full((1,), -jnp.inf)])
     return (profile > before) & (profile >= after)
 
 
 def exact_notes(profile: Profile, rows: Int[Array, " notes"]) -> Bool[Array, ""]:
-    """Check whether the strongest local maxima of the profile, as many as there are `rows`, lie exactly in `rows`.
+    """Check whether the peaks of a row profile lie exactly in the rows of a chord's notes.
 
-    Negative entries of `rows` are padding.
+    The peaks are the strongest local maxima of the profile, as many as the chord has notes.
+
+    Args:
+      profile: row profile of a spectrogram.
+      rows: rows of the chord's notes; negative entries are padding.
     """
     peaks = jnp.where(local_maxima(profile), profile, -jnp.inf)
     count = jnp.sum(rows >= 0)
@@ -41,9 +46,13 @@ def exact_notes(profile: Profile, rows: Int[Array, " notes"]) -> Bool[Array, ""]
 
 
 def row_f1(profile: Profile, reference: Profile) -> Float[Array, ""]:
-    """Compute the F1 score of the rows of partials against those of the reference, the noise-free target.
+    """Compute the F1 score of the partials found in a row profile against those found in the reference.
 
-    Partials are local maxima above a fifth of the strongest row.
+    A partial is a row that is a local maximum and exceeds a fifth of the strongest row.
+
+    Args:
+      profile: row profile of a predicted spectrogram.
+      reference: row profile of the noise-free target.
     """
     predicted, expected = _find_partials(profile), _find_partials(reference)
     hits, total = jnp.sum(predicted & expected), jnp.sum(predicted) + jnp.sum(expected)
@@ -51,9 +60,13 @@ def row_f1(profile: Profile, reference: Profile) -> Float[Array, ""]:
 
 
 def off_chord_db(spectrogram: Spectrogram, rows: Int[Array, " partials"]) -> Float[Array, ""]:
-    """Compute the energy farther than 6 rows from every chord row relative to the other energy, in dB; floor -120.
+    """Compute the energy outside of a chord relative to the energy in the chord, in dB; at least about -120.
 
-    Negative entries of `rows` are padding.
+    Rows within 6 rows of one of the chord's partials are in the chord.
+
+    Args:
+      spectrogram: values are clipped to [0, 1].
+      rows: rows of the chord's partials; negative entries are padding.
     """
     energy = jnp.sum(jnp.clip(spectrogram, 0.0, 1.0) ** 2, axis=1)
     distance = jnp.abs(jnp.arange(spectrogram.shape[0])[:, None] - rows[None, :])
@@ -63,7 +76,7 @@ def off_chord_db(spectrogram: Spectrogram, rows: Int[Array, " partials"]) -> Flo
 
 
 def r_squared(spectrogram: Spectrogram, reference: Spectrogram) -> Float[Array, ""]:
-    """Compute R^2, the fraction of the variance of the reference that the spectrogram explains."""
+    """Compute R^2 (coefficient of determination), the fraction of the reference's variance that is explained."""
     residual = jnp.sum((spectrogram - reference) ** 2)
     return 1.0 - residual / jnp.maximum(jnp.sum((reference - jnp.mean(reference)) ** 2), 1e-12)
 
@@ -74,9 +87,16 @@ def envelope_correlation(
     digit: Float[Array, "28 28"],
     upscale: Float[Array, "size 28"],
 ) -> Float[Array, ""]:
-    """Compute the Pearson correlation of the mean level of the chord rows with the digit's mean over rows, along time.
+    """Compute how closely the loudness of a chord over time follows the digit that it was predicted from.
 
-    Negative entries of `rows` are padding. `upscale` resamples the digit to the columns of the spectrogram.
+    The result is the Pearson correlation of two curves over time: the mean of the chord's rows in the spectrogram, and
+    the mean of each column of the digit.
+
+    Args:
+      spectrogram: predicted spectrogram; values are clipped to [0, 1].
+      rows: rows of the chord's partials; negative entries are padding.
+      digit: image of the digit.
+      upscale: matrix that resamples the 28 columns of the digit to those of the spectrogram.
     """
     weights = (rows >= 0).astype(spectrogram.dtype)
     envelope = weights @ jnp.clip(spectrogram, 0.0, 1.0)[jnp.maximum(rows, 0)]
@@ -88,9 +108,14 @@ def envelope_correlation(
 def decode_chord(
     profile: Profile, templates: Float[Array, "labels qualities size"]
 ) -> tuple[Int[Array, ""], Int[Array, ""]]:
-    """Decode the chord: label and quality whose ideal row profile correlates best with `profile`.
+    """Find the chord whose ideal row profile correlates best with `profile`. The decoder is fixed, not trained.
 
-    The decoder is fixed, not trained.
+    Args:
+      profile: row profile of a spectrogram.
+      templates: result of `profile_templates`.
+
+    Returns:
+      The label and the quality index of the chord.
     """
     scores = jnp.einsum("lqr,r->lq", templates, profile - jnp.mean(profile))
     best = jnp.argmax(scores)
@@ -100,7 +125,14 @@ def decode_chord(
 def profile_templates(
     spread: Float[np.ndarray, "labels qualities size partials"],
 ) -> Float[np.ndarray, "..."]:
-    """Compute the ideal row profile of every chord, with zero mean and unit norm."""
+    """Compute the ideal row profile of every chord: the sum of its blurred partials, with zero mean and unit norm.
+
+    Args:
+      spread: matrices that blur each partial of a chord over the spectrogram rows (`conditioning.Operators.spread`).
+
+    Returns:
+      Array of shape (labels, qualities, size).
+    """
     ideal = spread.sum(axis=-1)
     centered = ideal - ideal.mean(axis=-1, keepdims=True)
     return (centered / np.linalg.norm(centered, axis=-1, keepdims=True)).astype(np.float32)
@@ -109,10 +141,15 @@ def profile_templates(
 def pitch_error_cents(
     wave: Float[Array, " samples"], frequencies_hz: Float[Array, " notes"], sample_rate: int
 ) -> Float[Array, ""]:
-    """Compute the largest deviation of the notes of a sound from `frequencies_hz`, in cents.
+    """Measure the notes of a sound, and return their largest deviation from the expected frequencies, in cents.
 
-    The pitch of a note is the peak of the zero-padded, Hann-windowed spectrum within a semitone of it, refined by a
-    parabola. Negative entries of `frequencies_hz` are padding.
+    The frequency of a note is measured at the peak of the zero-padded, Hann-windowed spectrum within a semitone of the
+    expected frequency, refined by parabolic interpolation.
+
+    Args:
+      wave: the sound.
+      frequencies_hz: expected frequencies of the notes, in Hz; negative entries are padding.
+      sample_rate: sample rate in Hz.
     """
     padded = 2 ** int(np.ceil(np.log2(wave.shape[0] * 4)))
     window = jnp.asarray(np.hanning(wave.shape[0]), jnp.float32)

@@ -1,7 +1,7 @@
-"""U-Net of the chord paper (chord paper, section 3), with the depth of its authors' code and a choice of output head.
+"""U-Net of the chord paper (section 3), with as many layers as in its authors' code and a choice of output head.
 
-The network reduces a 28x28 digit to 7x7 features and expands them to a 28x28 feature map. The head turns the map into
-the spectrogram.
+The network encodes a 28x28 digit as a 7x7 feature map, and decodes this to a 28x28 feature map. The output head turns
+the latter into the spectrogram.
 """
 
 from dataclasses import dataclass
@@ -16,27 +16,31 @@ from specjax.nn.conv import Conv, Init, UpConv
 from specjax.nn.norm import normalize_batch
 from specjax.nn.separable import RowHead, UpsampledConv
 
-LEAKY_SLOPE = 0.2  # of the bottleneck; the last activation has the slope 0.01
+LEAKY_SLOPE = 0.2  # negative slope of the bottleneck's LeakyReLU; that of the last activation is 0.01
 
 
 @dataclass(frozen=True)
 class UNetConfig:
     """Architecture of the network. The defaults are the network of the paper's authors: 2,722,753 parameters.
 
-    widths: channels at 28x28, 14x14 and 7x7.
-    depth: number of convolutions per stage; `bottleneck_depth` is that of the bottleneck.
-    skips: concatenate the encoder's feature maps in the decoder.
-    head: `paper`, bilinear upsampling and a 3x3 convolution; `rows`, a learned row matrix.
+    widths: number of channels at the resolutions 28x28, 14x14 and 7x7.
+    depth: number of convolutions per encoder and decoder stage.
+    bottleneck_depth: number of convolutions of the bottleneck, at 7x7.
+    skips: concatenate the encoder's feature maps to the decoder's.
+    head: output head. `paper` is bilinear upsampling and a 3x3 convolution. `rows` maps the 28 rows of features to the
+      rows of the spectrogram by a learned matrix per channel, so it can place a maximum in any row.
     head_channels: number of channels of the head `rows`.
     activation: activation of the last layer.
-    init: initialization of the convolutions.
-    compute_dtype: dtype of the convolutions; parameters and outputs are float32.
-    qualities: number of chord qualities that the network is conditioned on; 0 does not condition it, as in the paper.
-    labels: number of labels of a classifier of the digit at the bottleneck; 0 has none. Its prediction is added to
-      every position of the feature map, so that all columns show the same chord, and none a blend of two.
-    dropout: fraction of the classifier's inputs that are dropped while training.
-    batch_norm: batch normalization of the encoder and the bottleneck while training. Inference uses parameters with the
-      normalization folded into the convolutions (`nn.norm.fold_batch_norm`).
+    init: initialization of the convolutions: `torch` is PyTorch's default, `he` is He normal.
+    compute_dtype: dtype of the convolutions. Parameters and outputs are float32.
+    qualities: number of chord qualities (major, minor, ...) that the network is conditioned on; 0 does not condition
+      it, as in the paper.
+    labels: number of classes of a digit classifier at the bottleneck; 0 means no classifier. A projection of its
+      prediction is added to the bottleneck's features at every position, so that all columns of the spectrogram show
+      the same chord.
+    dropout: dropout rate of the classifier's input during training.
+    batch_norm: apply batch normalization in the encoder and the bottleneck during training. For inference it is folded
+      into the convolutions (`nn.norm.fold_batch_norm`).
     """
 
     widths: tuple[int, int, int] = (64, 128, 256)
@@ -79,14 +83,17 @@ class UNetConfig:
 
 
 class UNet(nn.Module):
-    """U-Net from `(batch, 28, 28)` digits in [0, 1] to `(batch, size, columns)` spectrograms, near [0, 1].
+    """U-Net that predicts `(batch, size, columns)` spectrograms, near [0, 1], from `(batch, 28, 28)` digits in [0, 1].
 
-    The parameters do not depend on `columns`, which divides `size`; fewer columns are the means of adjacent ones.
+    If `config.labels` is not 0, a classifier at the bottleneck predicts the digit's label. Its `(batch, labels)` logits
+    are sown under the name `label` in the collection `reading`. The prediction is added to the bottleneck's features.
+    During training it consists of the class probabilities, and the RNG stream `dropout` must be given. In inference it
+    is the one-hot vector of the most probable label, so that an ambiguous digit never gives a blend of two chords.
 
-    If `config.labels` is not 0, a classifier at the bottleneck predicts the label. Its `(batch, labels)` logits are
-    sown as `label` in the collection `reading`. While `training`, the feature map receives the class probabilities, and
-    the RNG stream `dropout` is used. Otherwise it receives the one-hot decision, so that an ambiguous digit never gives
-    a blend of two chords.
+    config: architecture of the network.
+    size: number of rows of the spectrograms.
+    columns: number of columns of the spectrograms, which divides `size`. If it is less than `size`, each column is the
+      mean of adjacent columns. The parameters do not depend on it.
     """
 
     config: UNetConfig
@@ -100,6 +107,14 @@ class UNet(nn.Module):
         quality: Int[Array, " batch"] | None = None,
         training: bool = False,
     ) -> Float[Array, "batch size columns"]:
+        """Predict the spectrograms of a batch of digits.
+
+        Args:
+          digits: images in [0, 1].
+          quality: index of each chord's quality; only used if `config.qualities` is not 0.
+          training: apply the batch normalization and the dropout of `config`, and pass the class probabilities of the
+            digit classifier to the decoder rather than its decision.
+        """
         c = self.config
         dtype = jnp.dtype(c.compute_dtype)
         fine, middle, coarse = c.widths
@@ -149,7 +164,10 @@ class UNet(nn.Module):
 
 
 def _max_pool(x: Array) -> Array:
-    """Pool by the maximum of 2x2 blocks, as a reduction, whose gradient is a selection rather than a scatter."""
+    """Take the maximum of each 2x2 block.
+
+    It is computed by a reshape and a reduction, because the gradient is then a selection rather than a scatter.
+    """
     batch, height, width, channels = x.shape
     return x.reshape(batch, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
 

@@ -1,7 +1,8 @@
-"""Sound of a chord spectrogram (chord paper, section 5).
+"""Synthesis of sound from a chord spectrogram (chord paper, section 5).
 
-Row r sounds at r Hz plus an offset, each row with a random phase. By "direct mapping", rows that belong to the chord
-sound at its exact frequencies instead. The chord is decoded from the spectrogram itself.
+Row r of the spectrogram is the amplitude over time of a sine with a random phase. Its frequency is r Hz plus an offset.
+With the paper's "direct mapping", rows that belong to the chord sound at the chord's exact frequencies instead. The
+chord is decoded from the spectrogram itself.
 """
 
 from collections.abc import Iterable
@@ -19,14 +20,15 @@ from specjax.signal import oscillators
 
 @dataclass(frozen=True)
 class SoundConfig:
-    """Settings of the synthesis.
+    """Settings of the sound synthesis.
 
-    sample_rate: in Hz, 1000 to 384000.
+    sample_rate: sample rate in Hz, 1000 to 384000.
     duration_s: length of the sound in seconds, above 0 and at most 600.
     octave: number of octaves that every frequency is raised by, -2 to 8. The chords of the digits start at 28 Hz, below
       the range of most loudspeakers.
-    exact: play the rows of the chord at its exact frequency ratios; otherwise at the paper's whole hertz.
-    offset_hz: added to the frequency of every row that is not played exactly.
+    exact: play the rows of the chord at its exact frequencies. Otherwise row r sounds at r Hz plus the offset, as in
+      the paper.
+    offset_hz: added to the frequency of every row that is not played at an exact frequency, before the octaves.
     seed: seed of the random phases.
     """
 
@@ -47,7 +49,12 @@ class SoundConfig:
 
 
 class Tuning(NamedTuple):
-    """Frequency of every row, and the row whose phase it uses. Rows with a common phase form one oscillator."""
+    """Frequency and phase of every spectrogram row, for each chord.
+
+    frequencies_hz: frequency at which each row sounds, in Hz.
+    phase_row: row whose random phase each row uses. Rows that sound at the same exact frequency share a phase, and so
+      form one oscillator.
+    """
 
     frequencies_hz: Float[np.ndarray, "chords size"]
     phase_row: Int[np.ndarray, "chords size"]
@@ -61,9 +68,21 @@ def tuning(
     base_hz: float,
     sound: SoundConfig,
 ) -> Tuning:
-    """Compute the frequencies of the rows for each chord, ordered by label, then by quality.
+    """Compute the frequency and the phase of every spectrogram row, for each chord.
 
-    With `sound.exact`, every row within 6 rows of a partial is played at the exact frequency of the nearest partial.
+    Row r sounds at r Hz plus `sound.offset_hz`. With `sound.exact`, a row within 6 rows of a partial of the chord
+    sounds at the exact frequency of the nearest partial instead. All frequencies are raised by `sound.octave` octaves.
+
+    Args:
+      size: number of rows.
+      labels: labels of the chords.
+      qualities: names of the chord qualities.
+      partials: which partials belong to a chord, one of `theory.PARTIALS`.
+      base_hz: fundamental frequency of label 0, in Hz.
+      sound: settings of the synthesis.
+
+    Returns:
+      The tuning of every chord, ordered by label, then by quality.
     """
     factor = 2.0**sound.octave
     row_hz = (np.arange(size) + sound.offset_hz) * factor
@@ -86,12 +105,13 @@ def wave(
     phase_row: Int[Array, " size"],
     sound: SoundConfig,
 ) -> Float[Array, " samples"]:
-    """Synthesize the sound of a spectrogram, with peak 1; silence stays silence.
+    """Synthesize the sound of a spectrogram, scaled to peak 1; a spectrogram of zeros gives silence.
 
     Args:
       spectrogram: amplitudes of the rows; clipped to [0, 1].
       increment: `oscillators.phase_increment` of each row's frequency.
-      phase_row: row whose random phase each row uses.
+      phase_row: index of the row whose random phase each row uses.
+      sound: settings of the synthesis.
     """
     phases = jax.random.uniform(jax.random.key(sound.seed), phase_row.shape, maxval=2 * np.pi)[phase_row]
     count = round(sound.sample_rate * sound.duration_s)

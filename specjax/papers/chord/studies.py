@@ -1,6 +1,6 @@
-"""Studies of what the chord paper tried or left open (chord paper, sections 4 to 6), one factor at a time.
+"""Studies for `specjax study` that train variants of the chord network and compare them (chord paper, sections 4 to 6).
 
-The names of variants are also the names of their run folders.
+Each study varies one factor that the paper tried or left open. The folder of a run is named after its variant and seed.
 """
 
 import sys
@@ -20,7 +20,7 @@ MEASURES = (
     Measure("eval/brightest", "brightest level", 1.0, "{:.2f}"),
 )
 
-# The Huber loss alone, without the other losses and without the digit classifier.
+# Overrides that train with the Huber loss alone, without the digit classifier.
 _HUBER = {"loss.huber.value": 1.0, "loss.rows.value": 0.0, "loss.l1.end": 0.0, "loss.label.value": 0.0,
           "model.labels": 0, "model.dropout": 0.0}  # fmt: skip
 _NO_CLASSIFIER = {"loss.label.value": 0.0, "model.labels": 0, "model.dropout": 0.0}
@@ -109,7 +109,7 @@ STUDIES = {
 
 
 def train_variants(study: Study, options: Options) -> None:
-    """Train and measure every variant of `study`, and print the table."""
+    """Train and evaluate every variant of a study with several seeds, and print a Markdown table of the results."""
     papers.build(options.require_config())
     seeds = range(options.seeds or study.seeds)
     print(f"specjax study: {len(study.variants)} variants, {len(seeds)} seeds", file=sys.stderr, flush=True)
@@ -118,7 +118,7 @@ def train_variants(study: Study, options: Options) -> None:
 
 
 def draw_figures(options: Options) -> None:
-    """Draw Figures 1 to 6 of the paper in the folder of the study, and print their paths."""
+    """Draw Figures 1 to 6 of the chord paper, save them in `options.workdir`, and print their paths."""
     from specjax.papers.chord import figures
 
     config, task = papers.build(options.require_config())

@@ -1,4 +1,4 @@
-"""`specjax synth chord`: digits to chords, by a trained bundle."""
+"""Subcommand `specjax synth chord`: turn digits into the sounds of chords with a trained network."""
 
 import argparse
 
@@ -28,6 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> None:
+    """Run `specjax synth chord`: predict the chord of each digit, and write its sound and its spectrogram to files."""
     from specjax.cli.config import to_dataclass
     from specjax.papers.chord.sound import SoundConfig
 

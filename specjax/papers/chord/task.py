@@ -1,4 +1,4 @@
-"""The chord paper's training task: 28x28 digits in, spectrograms of their chords out."""
+"""Training task of the chord paper: a U-Net learns to turn 28x28 digits into spectrograms of their chords."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -28,7 +28,13 @@ from specjax.papers.chord.losses import LOSSES, NAMES, label_loss, weighted_sum
 
 
 class Batch(NamedTuple):
-    """Inputs of one update. `digit` and `target` are in [0, 1]; `quality` indexes `ChordConfig.qualities`."""
+    """Inputs of one update.
+
+    digit: images in [0, 1].
+    label: labels of the digits.
+    quality: chord qualities, as indices into `ChordConfig.qualities`.
+    target: target spectrograms in [0, 1].
+    """
 
     digit: Float[Array, "batch 28 28"]
     label: Int[Array, " batch"]
@@ -38,13 +44,20 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class ChordTask(SingleModel):
-    """Training task of the U-Net of a `ChordConfig`. Its state is one `TrainState`."""
+    """Training task of the U-Net that a `ChordConfig` describes. The training state is one `TrainState`."""
 
     config: ChordConfig
     name: str = "chord/unet"
 
     def live_values(self, steps: int) -> dict[str, LiveValue]:
-        """List the live values: learning rate, loss weights, curriculum mask, and `ema_decay` if an average is kept."""
+        """Return the values that may be changed while training runs, by name.
+
+        They are the learning rate `lr`, the loss weights `loss.NAME`, the mask `curriculum` of labels to train on, and,
+        if a moving average of the parameters is kept, its decay `ema_decay`.
+
+        Args:
+          steps: number of updates of the training, over which schedules extend by default.
+        """
         c = self.config
         values = {
             "lr": LiveValue(c.optimizer.learning_rate.build(steps), number_parser(0.0), scales=True),
@@ -63,12 +76,12 @@ class ChordTask(SingleModel):
 
     @property
     def _losses(self) -> tuple[str, ...]:
-        """Names of the losses that this network can be trained by."""
+        """Names of the losses that this network can be trained with; `label` needs the digit classifier."""
         return NAMES if self.config.model.labels else tuple(LOSSES)
 
     @cached_property
     def inference(self) -> ChordInference:
-        """The network, with functions that decode its spectrograms and play them."""
+        """The network, with functions that decode its spectrograms to chords and synthesize their sound."""
         return ChordInference(self.config)
 
     @cached_property
@@ -77,7 +90,7 @@ class ChordTask(SingleModel):
 
     @cached_property
     def _operators(self) -> conditioning.Operators:
-        """Matrices that compute the targets of the losses, with `config.columns` columns."""
+        """Matrices that compute the training targets, which have `config.columns` columns (0 means all)."""
         c = self.config
         columns = c.columns or c.conditioning.size
         return conditioning.operators(c.conditioning, c.data.labels, c.qualities, columns)
@@ -145,7 +158,10 @@ class ChordTask(SingleModel):
         return state, metrics | config.optimizer.metrics(state.opt_state)
 
     def inference_params(self, state: TrainState) -> Any:
-        """Compute the parameters for inference: averaged if a moving average is kept, batch normalization folded in."""
+        """Compute the parameters for inference.
+
+        These are the moving average if one is kept, with batch normalization folded into the convolutions.
+        """
         params = self.config.optimizer.eval_params(state.params, state.opt_state, state.ema_params)
         return fold_batch_norm(params, state.batch_stats)
 
@@ -154,7 +170,7 @@ class ChordTask(SingleModel):
     ) -> Metrics:
         image, label = examples.image[indices], examples.label[indices]
         digit = image.astype(jnp.float32) / 255.0
-        # Every quality is drawn equally often, whatever the order of the examples.
+        # The quality is a hash of the image: about equally frequent, and independent of the order of the examples.
         quality = jnp.sum(image.astype(jnp.int32), axis=(1, 2)) % len(self.config.qualities)
         predictions = self.inference.predict(self.inference_params(state), digit, quality)
         return map_examples(self._evaluation.measure)(predictions, digit, label, quality)
@@ -169,7 +185,7 @@ class ChordTask(SingleModel):
         }
 
     def sample(self, state: TrainState, examples: Digits, frozen: Tree, key: Key[Array, ""]) -> Sample:
-        """Draw a contact sheet of one held-out digit per label, and synthesize the sound of each prediction."""
+        """Make a contact sheet with one held-out digit per label, and synthesize the sound of each prediction."""
         inference, config = self.inference, self.config
         chosen = [int(np.flatnonzero(examples.label == label)[0]) for label in np.unique(examples.label)]
         digit = jnp.asarray(examples.image[chosen], jnp.float32) / 255.0
@@ -188,7 +204,7 @@ class ChordTask(SingleModel):
         return Sample({"contact_sheet": sheet}, sounds, config.sound.sample_rate)
 
     def parts(self, state: TrainState, frozen: Tree) -> dict[str, Part]:
-        """Export the inference parameters of the U-Net, with the config as its card."""
+        """Return the content of the exported bundle: the inference parameters of the U-Net, and its config."""
         return {"unet": Part(self.inference_params(state), asdict(self.config))}
 
 
@@ -197,7 +213,12 @@ def _build_weight(spec: ScheduleSpec, steps: int) -> LiveValue:
 
 
 def _build_mask_schedule(curriculum: tuple[tuple[int, tuple[int, ...]], ...], labels: int) -> Schedule:
-    """Build a function from the step to a mask of the labels that count (1) or not (0)."""
+    """Build a function from the training step to a `(labels,)` mask: 1 for labels that are trained on, otherwise 0.
+
+    Args:
+      curriculum: see `ChordConfig.curriculum`.
+      labels: number of labels.
+    """
     if not curriculum:
         return lambda step: jnp.ones((labels,))
     starts = jnp.array([step for step, _ in curriculum], jnp.float32)  # the engine passes steps as floats

@@ -1,8 +1,10 @@
-"""Music theory of the chord paper: labels to notes, notes to chords, and chords to spectrogram rows.
+"""Music theory of the chord paper: from labels to notes, from notes to chords, and from chords to spectrogram rows.
 
-Row r of a spectrogram stands for r Hz. A chord quality is defined by its just intervals, the exact frequency ratios to
-the fundamental f0. The paper rounds f0 and floors its multiples (section 2.3). This detunes a major triad by up to 31
-cents, and its third against its root by up to 38. `exact_frequencies_hz` keeps the ratios.
+Row r of a spectrogram stands for r Hz. Labels count semitones from A0. A chord quality, such as major, is defined by
+just intervals: exact frequency ratios of its notes to the fundamental f0.
+
+The paper rounds f0 to whole hertz and rounds its multiples down (section 2.3). This detunes a major triad by up to 31
+cents, and its third relative to its root by up to 38. `exact_frequencies_hz` does not round.
 """
 
 from fractions import Fraction
@@ -29,49 +31,63 @@ PARTIALS = ("triad", "octaves", "harmonics", "divisible")
 
 
 def fundamental_hz(label: int, base_hz: float = A0_HZ) -> float:
-    """Compute the fundamental f0 = base * 2^(label / 12), one semitone per label (chord paper, section 2.3)."""
+    """Compute the fundamental frequency of a label, in Hz (chord paper, section 2.3).
+
+    It is `base_hz * 2^(label / 12)`, so each label is one semitone above the one before.
+    """
     return base_hz * 2.0 ** (label / SEMITONES)
 
 
 def fundamental_row(label: int, base_hz: float = A0_HZ) -> int:
-    """Round f0 to a row: 28 29 31 33 35 37 39 41 44 46 for the digits, with 0 at A0."""
+    """Compute the spectrogram row of a label's fundamental: its frequency rounded to whole hertz.
+
+    With label 0 at A0, labels 0 to 9 have the rows 28 29 31 33 35 37 39 41 44 46.
+    """
     return round(fundamental_hz(label, base_hz))
 
 
 def note_name(label: int) -> str:
-    """Name the note of a label, with label 0 at A0: A0, A#0, B0, C1, ..."""
+    """Return the name of a label's note, with label 0 at A0: A0, A#0, B0, C1, ..."""
     names = ("A", "A#", "B", "C", "C#", "D", "D#", "E", "F", "F#", "G", "G#")
     return f"{names[label % SEMITONES]}{(label + 9) // SEMITONES}"
 
 
 def chord_rows(label: int, quality: str = "major", base_hz: float = A0_HZ) -> Int[np.ndarray, " notes"]:
-    """Compute the rows of a chord's notes: the rounded f0 and its floored multiples.
+    """Compute the spectrogram rows of a chord's notes (row r stands for r Hz).
 
-    A major triad has the rows {f0, floor(1.25 f0), floor(1.5 f0)}.
+    The fundamental f0 is rounded to whole hertz. It is multiplied by the ratios of the chord quality, and the products
+    are rounded down. A major triad has the rows {f0, floor(1.25 f0), floor(1.5 f0)}.
     """
     f0 = fundamental_row(label, base_hz)
     return np.array([f0 * ratio.numerator // ratio.denominator for ratio in QUALITIES[quality]])
 
 
 def exact_frequencies_hz(label: int, quality: str = "major", base_hz: float = A0_HZ) -> Float[np.ndarray, " n"]:
-    """Compute the frequencies of a chord's notes, in just intonation over the unrounded fundamental."""
+    """Compute the exact frequencies of a chord's notes in Hz, in just intonation and without rounding."""
     return fundamental_hz(label, base_hz) * np.array([float(ratio) for ratio in QUALITIES[quality]])
 
 
 def partials_hz(label: int, quality: str, partials: str, size: int = 1008, base_hz: float = A0_HZ) -> dict[int, float]:
-    """Compute a chord's partials below row `size`, as a dict from row to exact frequency, in ascending order.
+    """Compute the partials of a chord that lie below row `size` of a spectrogram (row r stands for r Hz).
 
     Args:
+      label: label of the chord's fundamental.
+      quality: chord quality, a key of `QUALITIES`.
       partials: which partials belong to the chord.
-        `triad`: the notes of the chord alone (the paper's formula).
+        `triad`: only the notes of the chord (the paper's formula).
         `octaves`: the notes and all their octaves, which is still the same chord.
-        `harmonics`: all integer multiples of each note, that is of its exact ratio times the rounded fundamental,
-          floored to a row.
-        `divisible`: rows that are exact multiples of f0 or of one of its ratios (the authors' code). Row 0 is always
-          kept, and most thirds and fifths vanish.
+        `harmonics`: all integer multiples of each note: the rows `floor(n * ratio * f0)` for n = 1, 2, ..., where f0 is
+          the fundamental rounded to whole hertz.
+        `divisible`: only those rows for which `n * ratio * f0` is an integer, and row 0 (the authors' code). Most
+          thirds and fifths vanish.
+      size: number of rows of the spectrogram.
+      base_hz: fundamental frequency of label 0, in Hz.
+
+    Returns:
+      The exact frequency in Hz of each partial, by row, in ascending order.
 
     Raises:
-      ValueError: `partials` or `quality` is unknown, or the chord passes the last row.
+      ValueError: `partials` or `quality` is unknown, or a note of the chord lies beyond the last row.
     """
     if partials not in PARTIALS:
         raise ValueError(f"partials={partials!r} is unknown: choose one of {', '.join(PARTIALS)}")
@@ -101,12 +117,12 @@ def partials_hz(label: int, quality: str, partials: str, size: int = 1008, base_
 def partial_rows(
     label: int, quality: str, partials: str, size: int = 1008, base_hz: float = A0_HZ
 ) -> Int[np.ndarray, " partials"]:
-    """Compute the rows of `partials_hz`."""
+    """Compute the spectrogram rows of a chord's partials, in ascending order; for the arguments see `partials_hz`."""
     return np.array(list(partials_hz(label, quality, partials, size, base_hz)))
 
 
 def highest_label(size: int = 1008, base_hz: float = A0_HZ) -> int:
-    """Find the largest label whose chords of every quality lie below row `size`; -1 if there is none."""
+    """Return the largest label for which the chord of every quality lies below row `size`; -1 if there is none."""
     top = max(max(ratios) for ratios in QUALITIES.values())
     label = -1
     while fundamental_row(label + 1, base_hz) * top < size:

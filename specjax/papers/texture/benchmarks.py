@@ -1,4 +1,4 @@
-"""Benchmarks of signal processing: spectrograms of noise and tones, and their inversion."""
+"""Benchmarks of spectrograms and of their inversion to sound, on synthetic noise and tones."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -23,16 +23,18 @@ from specjax.signal.stft import Stft, istft, magnitude, stft
 
 @dataclass(frozen=True)
 class SignalConfig:
-    """Sizes of the benchmarks.
+    """Clip lengths, transform sizes and iteration counts of the benchmarks.
 
     Attributes:
-      sample_rate: of all clips, in Hz.
-      mel_s: duration of the clips of the mel benchmarks, in seconds.
-      phase_s: duration of the clips of all other benchmarks, in seconds.
-      n_fft: frame length of the transforms other than mel.
-      hop_length: hop length of the transforms other than mel.
-      iterations: iterations of `griffin_lim`, which starts from random phases, as its peers do.
-      refinements: iterations of `invert` and `refine`, which start from PGHI.
+      sample_rate: sample rate of all clips, in Hz.
+      mel_s: duration of the clips in the mel spectrogram benchmarks, in seconds.
+      phase_s: duration of the clips in all other benchmarks, in seconds.
+      n_fft: frame length in samples, for all benchmarks except mel spectrograms.
+      hop_length: hop length in samples, for all benchmarks except mel spectrograms.
+      iterations: iterations of the benchmark `griffin_lim`. It starts from random phases, as librosa's Griffin-Lim
+        does.
+      refinements: iterations of the benchmarks `invert` and `refine`. They start from phases estimated by PGHI (phase
+        gradient heap integration).
     """
 
     sample_rate: int = 22050
@@ -48,7 +50,12 @@ _MEL = Info(10, plain=("librosa", "signal_mel"), tuned=("melody_mel.py", "--vari
 
 
 def _phase_info(name: str, tuned: tuple[str, ...] = ()) -> Info:
-    """Describe a benchmark of four clips that librosa is timed on too, by `benchmarks.peers.signal_phase`."""
+    """Describe a benchmark of four clips that has a counterpart in librosa.
+
+    Args:
+      name: benchmark name, which the counterpart `benchmarks.peers.signal_phase` takes as its argument.
+      tuned: program and arguments of an optimized counterpart; empty if there is none.
+    """
     return Info(4, plain=("librosa", "signal_phase", name), tuned=tuned)
 
 
@@ -68,17 +75,22 @@ INFO = {
 
 
 def build(name: str, config: Mapping[str, Any], batch: int) -> Benchmark:
-    """Build the benchmark `name` with `batch` clips per call, split equally over all devices.
+    """Build a benchmark that is ready to be timed.
+
+    Args:
+      name: name of the benchmark, a key of `INFO`.
+      config: fields of `SignalConfig` by name; a key `task` is ignored.
+      batch: number of clips per call, split evenly over all devices.
 
     Raises:
-      UserError: the number of clips is not a multiple of the number of devices.
+      UserError: a config value is invalid, or `batch` is not a multiple of the number of devices.
     """
     values = {key: value for key, value in config.items() if key != "task"}
     return _build_on_mesh(name, to_dataclass(SignalConfig, values), batch)
 
 
 def _build_on_mesh(name: str, config: SignalConfig, batch: int) -> Benchmark:
-    """Build a benchmark that runs under a mesh of all devices."""
+    """Build a benchmark whose calls run under a mesh of all devices."""
     mesh = sharding.make_mesh()
     sharding.check_batch(mesh, batch)
     with jax.set_mesh(mesh):
@@ -92,7 +104,14 @@ def _build_on_mesh(name: str, config: SignalConfig, batch: int) -> Benchmark:
 
 
 def _build(name: str, config: SignalConfig, batch: int, shard: Callable[[Any], Array]) -> Benchmark:
-    """Build a benchmark under the current mesh; `shard` spreads a batch over its devices."""
+    """Build a benchmark under the current device mesh.
+
+    Args:
+      name: name of the benchmark, a key of `INFO`.
+      config: sizes of the benchmark.
+      batch: number of clips per call.
+      shard: copies an array to the devices of the mesh, split along its first axis.
+    """
     if name in ("mel", "mel_100"):
         return build_mel(config, batch, shard)
     transform = Stft(config.n_fft, config.hop_length)
@@ -118,7 +137,16 @@ def build_inversion(
     transform: Stft,
     shard: Callable[[Any], Array],
 ) -> Benchmark:
-    """Build a benchmark that reconstructs `wave` from its magnitudes `target`; `istft` starts from complex spectra."""
+    """Build a benchmark that reconstructs waves from their spectrograms.
+
+    Args:
+      name: `istft`, `griffin_lim`, `invert`, `refine`, or a phase reconstruction method in `DIRECT`.
+      config: sizes and iteration counts.
+      wave: original waves. The benchmark `istft` inverts their complex spectra.
+      target: STFT magnitudes of `wave`, which all other benchmarks invert.
+      transform: parameters of the STFT.
+      shard: copies an array to the devices of the mesh, split along its first axis.
+    """
     batch, samples = wave.shape
     flops, bytes_moved = stft_cost(samples, transform)
     if name == "istft":
@@ -131,7 +159,7 @@ def build_inversion(
         def run_griffin_lim(target: Array, phase: Array) -> Float[Array, "batch samples"]:
             return griffin_lim(target, transform, phase, iterations=config.iterations, length=samples)
 
-        # Each iteration is an inverse and a forward transform. Only the input and the output have to be moved.
+        # Each iteration is one inverse and one forward STFT. At least the input is read and the output written.
         total_flops = (2 * config.iterations + 1) * flops
         return compile_benchmark(run_griffin_lim, (target, initial_phase), batch, total_flops, bytes_moved)
     if name in DIRECT:
@@ -139,7 +167,7 @@ def build_inversion(
         def run_direct(target: Array) -> Float[Array, "batch samples"]:
             return istft(polar(target, DIRECT[name](target, transform)), transform, samples)
 
-        # A few operations for the phase of each coefficient, and one inverse transform.
+        # The phase of a coefficient takes at least about ten operations. One inverse STFT follows.
         return compile_benchmark(run_direct, (target,), batch, flops + 10.0 * target[0].size, bytes_moved)
     settings = Inversion("refine" if name == "refine" else "fast_griffin_lim", iterations=config.refinements)
     run_iterations = partial(invert, target, transform, settings, length=samples)
@@ -147,19 +175,23 @@ def build_inversion(
 
 
 def stft_cost(samples: int, transform: Stft) -> tuple[float, float]:
-    """Return the least operations of one transform of a clip, and the bytes of the wave and its spectrum together."""
+    """Return the least cost of one STFT of a clip of `samples` samples.
+
+    Returns:
+      The number of floating-point operations, and the bytes of the float32 wave plus its complex64 spectrum.
+    """
     frames = transform.frames(samples)
     return frames * fft_flops(transform.n_fft), 4.0 * samples + 8.0 * frames * transform.bins
 
 
 def build_mel(config: SignalConfig, batch: int, shard: Callable[[Any], Array]) -> Benchmark:
-    """Build a benchmark that computes the mel spectrograms of the MELodyGAN paper, section 3.3."""
+    """Build a benchmark that computes mel spectrograms of noise, as defined in section 3.3 of the MELodyGAN paper."""
     preset = PRESETS["melodygan"]
     rng = np.random.default_rng(0)
     samples = round(config.mel_s * config.sample_rate)
     wave = shard((0.1 * rng.standard_normal((batch, samples))).astype(np.float32))
     frames, n_mels = preset.transform.frames(samples), preset.mel.n_mels if preset.mel else 0
-    # Each bin contributes to at most two filters.
+    # Each bin lies in at most two mel filters.
     flops = frames * (fft_flops(preset.transform.n_fft) + 2.0 * 2 * preset.transform.bins)
     benchmark = compile_benchmark(
         lambda w: spectrogram(w, preset).values, (wave,), batch, flops, 4.0 * (samples + frames * n_mels)
@@ -168,5 +200,8 @@ def build_mel(config: SignalConfig, batch: int, shard: Callable[[Any], Array]) -
 
 
 def fft_flops(n_fft: int) -> float:
-    """Return the operations of a real FFT of length N: half of the customary `5 N log2 N` of a complex one."""
+    """Return the number of operations of a real FFT of N = `n_fft` samples.
+
+    It is `2.5 N log2 N`, half of the customary `5 N log2 N` of a complex FFT.
+    """
     return 2.5 * n_fft * math.log2(n_fft)

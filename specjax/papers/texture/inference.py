@@ -1,4 +1,4 @@
-"""Spectrograms, features and inversion of sound files, for the subcommands of `specjax synth`."""
+"""Spectrograms and features of sound files, and sound from spectrograms: the functions behind `specjax synth`."""
 
 import math
 from pathlib import Path
@@ -19,25 +19,26 @@ from specjax.signal.level import amplitude_to_db
 from specjax.signal.presets import PRESETS, Preset, Spectrogram, magnitudes, spectrogram
 from specjax.signal.stft import Stft, magnitude
 
-# Peak of sounds whose level is unknown, or which would clip in a file.
+# Peak amplitude to which a sound is scaled if its level is unknown, or if it would clip in a file.
 PEAK = 0.9
-_FRAME_S = 0.093  # Frame length of features: 2048 samples at 22,050 Hz, three periods of 33 Hz.
+_FRAME_S = 0.093  # Frame length of features, in seconds: 2048 samples at 22,050 Hz, or three periods of 33 Hz.
 _HIGHEST_TONE_HZ = 2093.0  # Highest fundamental frequency to search, C7 of a piano.
-_VOICED = 0.7  # Least harmonicity of a frame with a fundamental frequency.
+_VOICED = 0.7  # A frame with less harmonicity than this has no fundamental frequency.
 _BEATS_RATE = 22050  # Sample rate in Hz that the beat tracker of librosa is tuned for.
-_FLOOR_DB = 80.0
-_DELTA_FRAMES = 9
+_FLOOR_DB = 80.0  # Dynamic range of plots and of mel features, in dB.
+_DELTA_FRAMES = 9  # Number of frames over which time derivatives of the MFCC are estimated.
 
 
 class InvertedSound(NamedTuple):
     """Sound reconstructed from a spectrogram.
 
     Attributes:
-      wave: the sound.
-      sample_rate: in Hz.
-      convergence_db: spectral convergence of its spectrogram to the given one, in dB.
-      gain_db: gain in dB that was applied so that the sound does not clip; nan if the level of the sound is unknown and
-        its peak was set to `PEAK`.
+      wave: samples of the sound.
+      sample_rate: sample rate in Hz.
+      convergence_db: spectral convergence in dB, which is the energy of the error in the magnitudes, relative to the
+        energy of the given magnitudes. Lower is better.
+      gain_db: gain in dB that was applied to prevent clipping, 0 if none was needed. It is nan if the level of the
+        sound is unknown; its peak was then set to `PEAK`.
     """
 
     wave: Float[np.ndarray, " samples"]
@@ -47,7 +48,7 @@ class InvertedSound(NamedTuple):
 
 
 def get_preset(name: str) -> Preset:
-    """Return the preset of this name.
+    """Return the spectrogram preset with this name.
 
     Raises:
       UserError: there is no such preset; the message lists all presets.
@@ -62,11 +63,15 @@ def read_spectrogram(path: Path, preset: Preset | None) -> Saved:
 
     Args:
       path: spectrogram file (.npz or .png) or sound file.
-      preset: convention of the spectrogram. By default that stored in the spectrogram file, or `picture` for a sound
-        file.
+      preset: convention of the spectrogram. None takes the preset stored in a spectrogram file, and the preset
+        `picture` for a sound file.
+
+    Returns:
+      The spectrogram with its metadata.
 
     Raises:
-      UserError: the file is not valid, or the sound is too short for one frame.
+      UserError: the file is not valid, `preset` differs from the stored preset, or the sound is too short for one
+        frame.
     """
     if path.suffix.lower() in spectrograms.SUFFIXES:
         return spectrograms.read(path, preset)
@@ -90,11 +95,12 @@ def invert(path: Path, preset: Preset | None, settings: Inversion, report: Progr
     Args:
       path: spectrogram file (.npz or .png) or sound file.
       preset: see `read_spectrogram`.
-      settings: method of inversion.
+      settings: inversion method and its parameters.
       report: progress callback, see `specjax.signal.inversion.invert`.
 
     Raises:
-      UserError: see `read_spectrogram`; the method does not support the preset; the result is silent or not finite.
+      UserError: the file cannot be read (see `read_spectrogram`), the method does not support the preset, or the result
+        is silent or not finite.
     """
     saved = read_spectrogram(path, preset)
     target = Spectrogram(jnp.asarray(saved.values), saved.preset)
@@ -116,7 +122,7 @@ def invert(path: Path, preset: Preset | None, settings: Inversion, report: Progr
 
 @jax.jit
 def _spectrogram_convergence_db(wave: Float[jax.Array, " samples"], target: Spectrogram) -> Float[jax.Array, ""]:
-    """Compute the spectral convergence in dB of the spectrogram of a wave to `target`."""
+    """Compute the spectral convergence in dB of the spectrogram of `wave` to the spectrogram `target`."""
     result = spectrogram(wave, target.preset)
     return convergence_db(magnitudes(result, target.preset), magnitudes(target, target.preset))
 
@@ -136,17 +142,17 @@ def plot_spectrogram(saved: Saved, title: str) -> bytes:
 
 
 def extract_features(path: Path, sample_rate: int | None, cache: Path | None = None) -> dict[str, np.ndarray]:
-    """Compute the features of each frame of a sound file, and its beats.
+    """Compute features of each frame of a sound file (spectral shape, pitch, MFCC, loudness), and track its beats.
 
     Args:
       path: sound file.
-      sample_rate: rate in Hz to resample to; None for that of the file.
-      cache: folder in which beats are cached; None for no cache.
+      sample_rate: sample rate in Hz to resample to; None keeps that of the file.
+      cache: folder in which beats are cached; None disables the cache.
 
     Returns:
-      Arrays by name, with their unit as a suffix and with frames on the last axis. `time_s` has the centers of the
-      frames. `fundamental_hz` is nan for a frame without a fundamental frequency. `beat_s`, `tempo_bpm` and
-      `sample_rate` are not by frame.
+      Arrays by name. A suffix of the name states the unit, if there is one. The last axis is the frame, except for the
+      beat times `beat_s` and the scalars `tempo_bpm` and `sample_rate`. `time_s` holds the times of the frame centers.
+      `fundamental_hz` is nan for a frame without a fundamental frequency.
 
     Raises:
       UserError: the file is not valid, or has fewer than three frames.
@@ -173,7 +179,7 @@ def plot_features(values: dict[str, np.ndarray], title: str) -> bytes:
 
     Args:
       values: result of `extract_features`.
-      title: text above the plot; the tempo is added if there are beats.
+      title: text above the plot. The tempo is appended if beats were found.
 
     Returns:
       The content of a PNG file.
@@ -195,13 +201,16 @@ def plot_features(values: dict[str, np.ndarray], title: str) -> bytes:
 
 
 def _feature_transform(rate: int) -> Stft:
-    """Return a transform with frames of about `_FRAME_S`, a power of two in samples, and hops of a quarter frame."""
+    """Return the STFT from which features are computed at a sample rate of `rate` Hz.
+
+    A frame lasts about `_FRAME_S` seconds. Its length in samples is a power of two. A hop is a quarter of a frame.
+    """
     length = 2 ** max(round(math.log2(_FRAME_S * rate)), 5)
     return Stft(length, length // 4)
 
 
 def _compute_features(wave: Float[jax.Array, " samples"], rate: int, transform: Stft) -> dict[str, jax.Array]:
-    """Compute the features of each frame by name."""
+    """Compute the features of each frame, as arrays by name with the frame on the last axis; `rate` is in Hz."""
     levels = magnitude(wave, transform)
     hz = features.bin_frequencies(transform.n_fft, rate)
     bank = mel.Mel(min(128, transform.n_fft // 16))
@@ -209,7 +218,7 @@ def _compute_features(wave: Float[jax.Array, " samples"], rate: int, transform: 
     coefficients = mel.mfcc(mel_power, min(20, bank.n_mels))
     frames = levels.shape[-1]
     width = min(_DELTA_FRAMES, frames - 1 + frames % 2)  # The width must be odd.
-    # A frame must have three periods of the lowest fundamental frequency.
+    # A frame must contain three periods of the lowest fundamental frequency.
     lowest, highest = rate / (transform.n_fft // 3 - 1), min(_HIGHEST_TONE_HZ, rate / 4)
     harmonic = pitch.harmonicity(wave, rate, fmin_hz=lowest, fmax_hz=highest, transform=transform)
     tone_hz = pitch.yin(wave, rate, fmin_hz=lowest, fmax_hz=highest, transform=transform)
@@ -230,7 +239,7 @@ def _compute_features(wave: Float[jax.Array, " samples"], rate: int, transform: 
 
 
 def _level_below_peak_db(levels: Float[np.ndarray, "rows frames"], range_db: float) -> Float[np.ndarray, "rows frames"]:
-    """Convert magnitudes to dB relative to the greatest, limited to -`range_db`."""
+    """Convert magnitudes to dB relative to the greatest magnitude; values below -`range_db` are set to -`range_db`."""
     return np.asarray(amplitude_to_db(jnp.asarray(levels), reference=jnp.max, amin=1e-20, range_db=range_db))
 
 

@@ -1,4 +1,7 @@
-"""Streaming inversion: discard the phases of a sound file and reconstruct them while the file is read."""
+"""Streaming inversion: read a sound file hop by hop, discard its phases, and reconstruct sound from the magnitudes.
+
+Each hop is processed before the next one is read, as in a real-time application.
+"""
 
 import math
 import resource
@@ -20,23 +23,23 @@ from specjax.data import audio
 from specjax.signal.phase import streaming
 from specjax.signal.stft import Stft, magnitude
 
-_REPORT_S = 10.0  # Seconds of sound from one progress report to the next.
+_REPORT_S = 10.0  # Seconds of sound between two progress reports.
 _WARMUP_HOPS = 100  # Hops after which everything is compiled and allocated.
 
 Hop = Float[np.ndarray, " hop_length"]
 
 
 class StreamResult(NamedTuple):
-    """Result of streaming a sound.
+    """Measurements taken while a sound was streamed.
 
     Attributes:
       duration_s: duration of the sound, in seconds.
-      sample_rate: in Hz.
-      latency_ms: latency of the method from input to output, in ms.
-      real_time_factor: processing time per duration, including reading and writing.
+      sample_rate: sample rate in Hz.
+      latency_ms: delay from input to output that the method itself causes, in ms.
+      real_time_factor: processing time divided by duration. Reading and writing files are included.
       slowest_ms: longest time spent on one hop, in ms.
-      memory_growth_mb: growth of peak memory after warm-up, in MB; nan if the sound ends before.
-      clipped: number of samples outside [-1, 1], which were clipped.
+      memory_growth_mb: growth of the process's peak memory after the first 100 hops, in MB; nan for a shorter sound.
+      clipped: number of output samples outside [-1, 1], which were clipped.
     """
 
     duration_s: float
@@ -49,14 +52,14 @@ class StreamResult(NamedTuple):
 
 
 def stream(path: Path, out: Path, transform: Stft, method: str, report: Callable[[float], None]) -> StreamResult:
-    """Reconstruct a sound file from its magnitudes, hop by hop while it is read, into a WAV file of the same length.
+    """Reconstruct a sound file from its STFT magnitudes while it is read, and write a WAV file of the same length.
 
     Args:
-      path: sound file.
+      path: sound file to read.
       out: 16-bit WAV file to write.
-      transform: transform of the frames; `center` is ignored.
+      transform: parameters of the STFT. Its `center` is ignored: frames are never centered.
       method: phase reconstruction method, a key of `specjax.signal.phase.streaming.METHODS`.
-      report: called every `_REPORT_S` seconds of sound with the number of seconds done.
+      report: progress callback, called every `_REPORT_S` seconds of sound with the number of seconds processed so far.
 
     Raises:
       UserError: the sound file is not valid, or `out` cannot be written.
@@ -112,7 +115,11 @@ def stream(path: Path, out: Path, transform: Stft, method: str, report: Callable
 
 
 class _HopProcessor:
-    """Callable that takes a hop of sound and returns a hop of reconstructed sound; compiled on construction."""
+    """Callable that takes the next hop of a sound and returns a hop of sound reconstructed from STFT magnitudes.
+
+    The output lags behind the input by `streaming.delay_samples` minus one hop. The callable is compiled on
+    construction. Between calls it keeps the current frame and the state of the method.
+    """
 
     def __init__(self, transform: Stft, method: str) -> None:
         @jax.jit
@@ -134,5 +141,5 @@ class _HopProcessor:
 
 
 def _peak_memory_mb() -> float:
-    """Return the peak resident memory of this process, in MB."""
+    """Return the peak resident memory of this process so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -62,7 +62,7 @@ def _add_preset(parser: argparse.ArgumentParser) -> None:
 
 
 def spectrogram(args: argparse.Namespace) -> None:
-    """Run `specjax synth spectrogram`."""
+    """Run `specjax synth spectrogram`: compute the spectrogram of a sound file and write it to a file."""
     path = options.input_file(args)
     out, plot = options.output_file(args, ".png", ".npz"), options.plot_file(args)
     options.start()
@@ -78,7 +78,7 @@ def spectrogram(args: argparse.Namespace) -> None:
 
 
 def invert(args: argparse.Namespace) -> None:
-    """Run `specjax synth invert`."""
+    """Run `specjax synth invert`: reconstruct sound from a spectrogram file or sound file, and write it to a file."""
     path = options.input_file(args)
     out, plot = options.output_file(args, ".wav"), options.plot_file(args)
     options.start()
@@ -111,7 +111,7 @@ def invert(args: argparse.Namespace) -> None:
 
 
 def stream(args: argparse.Namespace) -> None:
-    """Run `specjax synth stream`."""
+    """Run `specjax synth stream`: invert a sound file hop by hop, and print latency and speed."""
     path = options.input_file(args)
     out = options.output_file(args, ".wav")
     options.start()
@@ -138,7 +138,7 @@ def stream(args: argparse.Namespace) -> None:
 
 
 def features(args: argparse.Namespace) -> None:
-    """Run `specjax synth features`."""
+    """Run `specjax synth features`: compute the features of a sound file and write them to a file."""
     path = options.input_file(args)
     out, plot = options.output_file(args, ".npz"), options.plot_file(args)
     options.start()
@@ -154,14 +154,14 @@ def features(args: argparse.Namespace) -> None:
 
 
 def _preset(args: argparse.Namespace) -> Any:
-    """Return the preset named by `--preset`, or None."""
+    """Return the spectrogram preset that `--preset` names, or None if the option is not given."""
     from specjax.papers.texture import inference
 
     return None if args.preset is None else inference.get_preset(args.preset)
 
 
 def _report(method: str, done: int, total: int, convergence_db: float) -> None:
-    """Print the progress of an inversion."""
+    """Print the progress of an inversion: its method, iterations done of the total, and spectral convergence in dB."""
     options.say(f"{method} {done}/{total}: {convergence_db:.1f} dB" if done else f"{method} ...")
 
 

@@ -1,4 +1,4 @@
-"""Studies of spectrograms and their inversion, run on sound files."""
+"""Studies for `specjax study` that compare spectrograms, features and inversion methods on sound files."""
 
 import sys
 from collections.abc import Callable
@@ -9,10 +9,14 @@ from specjax.engine.study import Options
 
 
 def run_study(question: str, options: Options) -> None:
-    """Run the study `inversion`, `mel` or `parity` on the given sounds, and print its table.
+    """Run a study on the given sound files, and print its result as a Markdown table.
+
+    Args:
+      question: name of the study: `inversion`, `mel` or `parity`.
+      options: command-line options, of which only `sounds` is used.
 
     Raises:
-      UserError: no sounds are given, or none can be used.
+      UserError: no sound files are given, or none can be used.
     """
     from specjax.papers.texture.studies import inversion, mel, parity
 

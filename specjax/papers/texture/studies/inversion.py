@@ -1,4 +1,4 @@
-"""Compare all inversion methods, and the Griffin-Lim of librosa, by spectral convergence and speed."""
+"""Study that compares all inversion methods, and the Griffin-Lim of librosa, by spectral convergence and speed."""
 
 import logging
 import time
@@ -43,28 +43,37 @@ METHODS: Mapping[str, Inversion | None] = {
 TRANSFORMS = {
     "Hann, redundancy 4": Stft(1024, 256),
     "Hann, redundancy 8": Stft(1024, 128),
-    # The window is sampled equally densely, relative to its extent, in time and in frequency: .1705 876^2 = 64 * 2048.
+    # With hop * n_fft = 64 * 2048 close to 0.1705 * 876^2 (gamma of PGHI), the Gaussian is sampled equally densely,
+    # relative to its extent, in time and in frequency.
     "Gauss, redundancy 32": Stft(2048, 64, "gauss", 876),
 }
 
 
 class Score(NamedTuple):
-    """Result of one method on one clip: spectral convergence in dB, and processing time per duration of the clip."""
+    """Result of one inversion method on one clip.
+
+    Attributes:
+      convergence_db: spectral convergence in dB; lower is better.
+      real_time_factor: processing time divided by the duration of the clip.
+    """
 
     convergence_db: float
     real_time_factor: float
 
 
 def load_clips(paths: Sequence[Path]) -> dict[str, Wave]:
-    """Read the first `DURATION_S` seconds of each sound, without leading silence, as waves by path.
+    """Load a clip of `DURATION_S` seconds from each sound file, without leading silence, at `SAMPLE_RATE`.
 
     Shorter sounds are padded with silence. Invalid files are skipped with a warning.
 
     Args:
-      paths: sound files, or folders of them.
+      paths: sound files, or folders of sound files.
+
+    Returns:
+      Waves of equal length, by path.
 
     Raises:
-      UserError: a folder is not valid, or no file is.
+      UserError: a folder is not valid, or no sound file is.
     """
     files = [file for path in paths for file in (audio_files(path) if path.is_dir() else [path])]
     samples = round(DURATION_S * SAMPLE_RATE)
@@ -83,14 +92,14 @@ def load_clips(paths: Sequence[Path]) -> dict[str, Wave]:
 
 
 def compare(sounds: Mapping[str, Wave], report: Callable[[str], None]) -> dict[str, dict[str, list[Score]]]:
-    """Run every method with every transform on every sound.
+    """Run every inversion method in `METHODS` with every STFT in `TRANSFORMS` on every sound.
 
     Args:
       sounds: waves by name.
-      report: called with a line of text before each method.
+      report: progress callback, called with a line of text before each method.
 
     Returns:
-      The scores of the sounds, by transform and method.
+      Scores in the order of `sounds`, as `result[transform][method]`.
     """
     results: dict[str, dict[str, list[Score]]] = {name: {} for name in TRANSFORMS}
     for transform_name, transform in TRANSFORMS.items():
@@ -98,16 +107,16 @@ def compare(sounds: Mapping[str, Wave], report: Callable[[str], None]) -> dict[s
             report(f"{transform_name}: {method_name}")
             inverter = _make_librosa_inverter(transform) if settings is None else _make_inverter(settings, transform)
             waves = [jnp.asarray(wave) for wave in sounds.values()]
-            _evaluate(inverter, waves[0], transform)  # The first call compiles, and must not be timed.
+            _evaluate(inverter, waves[0], transform)  # The first call compiles, so its time is discarded.
             results[transform_name][method_name] = [_evaluate(inverter, wave, transform) for wave in waves]
     return results
 
 
 def format_table(results: Mapping[str, Mapping[str, Sequence[Score]]]) -> str:
-    """Format the results of `compare` as a Markdown table.
+    """Format the results of `compare` as a Markdown table with one line per method and one column per transform.
 
-    Cells are the mean spectral convergence in dB over the sounds with its 95% confidence interval, and in parentheses
-    the median real-time factor.
+    A cell shows the mean spectral convergence in dB over the sounds, with its 95% confidence interval. The median
+    real-time factor follows in parentheses.
     """
     transforms = list(results)
     lines = ["| | " + " | ".join(transforms) + " |", "|---|" + "--:|" * len(transforms)]
@@ -121,12 +130,12 @@ def format_table(results: Mapping[str, Mapping[str, Sequence[Score]]]) -> str:
     return "\n".join(lines)
 
 
-# Reconstructs a wave of the given length from magnitudes.
+# Function that takes magnitudes and a length in samples, and returns a wave.
 Inverter = Callable[[Float[jax.Array, "bins frames"], int], Float[jax.Array, " samples"]]
 
 
 def _evaluate(inverter: Inverter, wave: Float[jax.Array, " samples"], transform: Stft) -> Score:
-    """Reconstruct a wave from its magnitudes, and measure the spectral convergence and the time taken."""
+    """Reconstruct a wave from its STFT magnitudes, and measure spectral convergence and processing time."""
     target = _magnitude(wave, transform)
     begin = time.perf_counter()
     result = jax.block_until_ready(inverter(target, len(wave)))
@@ -156,10 +165,10 @@ _magnitude = jax.jit(magnitude, static_argnums=1)
 
 
 def check_sounds(sounds: Sequence[str]) -> list[Path]:
-    """Return the values of `--sounds` as paths.
+    """Convert the values of the option `--sounds` to paths.
 
     Raises:
-      UserError: there are none, or one does not exist.
+      UserError: there are no values, or a path does not exist.
     """
     if not sounds:
         raise UserError("--sounds is missing: name sound files, or folders of them")

@@ -1,4 +1,7 @@
-"""Compare sounds reconstructed from mel spectrograms with the originals, in linear and in mel magnitudes."""
+"""Study that measures how close sounds reconstructed from mel spectrograms come to the original sounds.
+
+The error is measured in the magnitudes of the STFT (linear frequency) and in mel magnitudes.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -16,7 +19,7 @@ from specjax.signal.stft import magnitude
 from specjax.signal.unmel import mel_to_power
 
 CONVENTIONS = ("melodygan", "mvnet")
-# Only the magnitudes of the bins are estimated, which shows how much of them the mel spectrogram determines.
+# This method estimates the STFT magnitudes but no sound. Its error shows how well a mel spectrogram determines them.
 MAGNITUDES_ONLY = "magnitudes of the bins alone, no sound"
 METHODS: Mapping[str, Inversion | None] = {
     MAGNITUDES_ONLY: None,
@@ -29,21 +32,26 @@ Wave = Float[np.ndarray, " samples"]
 
 
 class Score(NamedTuple):
-    """Spectral convergence in dB to the magnitudes of the original sound, and to its mel magnitudes."""
+    """Spectral convergence in dB of one reconstructed sound to the original; lower is better.
+
+    Attributes:
+      linear_db: convergence of the STFT magnitudes.
+      mel_db: convergence of the mel magnitudes.
+    """
 
     linear_db: float
     mel_db: float
 
 
 def compare(sounds: Mapping[str, Wave], report: Callable[[str], None]) -> dict[str, dict[str, list[Score]]]:
-    """Run every method with every convention of mel spectrograms on every sound.
+    """Run every method on every sound, for every mel spectrogram convention in `CONVENTIONS`.
 
     Args:
       sounds: waves by name.
-      report: called with a line of text before each method.
+      report: progress callback, called with a line of text before each method.
 
     Returns:
-      The scores of the sounds, by convention and method.
+      Scores in the order of `sounds`, as `result[convention][method]`.
     """
     results: dict[str, dict[str, list[Score]]] = {}
     for convention in CONVENTIONS:
@@ -56,7 +64,10 @@ def compare(sounds: Mapping[str, Wave], report: Callable[[str], None]) -> dict[s
 
 
 def format_table(results: Mapping[str, Mapping[str, Sequence[Score]]]) -> str:
-    """Format the results of `compare` as a Markdown table of means in dB over the sounds, with 95% intervals."""
+    """Format the results of `compare` as a Markdown table with one line per method.
+
+    Cells are means in dB over the sounds, with 95% confidence intervals.
+    """
     headings = [f"{convention}, {scale}" for convention in results for scale in ("linear", "mel")]
     lines = ["| | " + " | ".join(headings) + " |", "|---|" + "--:|" * len(headings)]
     for name in METHODS:
@@ -68,7 +79,10 @@ def format_table(results: Mapping[str, Mapping[str, Sequence[Score]]]) -> str:
 
 
 def _evaluate(wave: Float[jax.Array, " samples"], preset: Preset, settings: Inversion | None) -> Score:
-    """Reconstruct a wave from its mel spectrogram, or only its magnitudes if `settings` is None."""
+    """Compute the mel spectrogram of a wave, reconstruct the wave from it, and compare the result with the original.
+
+    If `settings` is None, only the STFT magnitudes are reconstructed and compared, without a sound.
+    """
     linear, mel = _compute_magnitudes(wave, preset)
     if settings is None:
         power = mel_to_power(mel**2, _filters(preset))
@@ -87,5 +101,5 @@ def _filters(preset: Preset) -> Float[np.ndarray, "n_mels bins"]:
 def _compute_magnitudes(
     wave: Float[jax.Array, " samples"], preset: Preset
 ) -> tuple[Float[jax.Array, "bins frames"], Float[jax.Array, "n_mels frames"]]:
-    """Compute linear magnitudes and mel magnitudes, the square roots of the power in the mel filters."""
+    """Compute the STFT magnitudes and the mel magnitudes of a wave; the latter are square roots of mel filter power."""
     return magnitude(wave, preset.transform), jnp.sqrt(mel_from_wave(wave, preset.transform, _filters(preset)))

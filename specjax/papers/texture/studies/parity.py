@@ -1,6 +1,7 @@
-"""Compare every representation with librosa, by the greatest error relative to the greatest value.
+"""Study that compares every spectrogram and feature of specjax with librosa.
 
-Representations that librosa does not have are compared with NumPy in double precision.
+The error is the greatest absolute difference, divided by the greatest absolute value of the reference. Features that
+librosa does not have are compared with NumPy in double precision.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +27,11 @@ Pair = tuple[Callable[[jax.Array], jax.Array], Callable[[Wave], Any]]
 
 
 def make_pairs() -> dict[str, Pair]:
-    """Return, for each representation, the function of specjax, jitted in float32, and that of librosa or NumPy."""
+    """Return the pairs of functions to compare, by name of the spectrogram or feature that they compute.
+
+    The first function of a pair is that of specjax, jitted in float32. The second is the reference of librosa or NumPy.
+    Both take a wave at `SAMPLE_RATE`.
+    """
     import librosa
 
     transform, feature = Stft(), librosa.feature
@@ -112,9 +117,15 @@ def make_pairs() -> dict[str, Pair]:
 def _compute_standardized_moment(
     magnitude: Float[np.ndarray, "bins frames"], frequencies_hz: Float[np.ndarray, " bins"], order: int
 ) -> Float[np.ndarray, " frames"]:
-    """Compute the standardized moment of each frame, taken as a distribution over frequency, in double precision.
+    """Compute the standardized moment of the given order for each frame, in double precision.
 
-    It is 0 for silence, and if only one bin is not 0.
+    The magnitudes of a frame, divided by their sum, are taken as a distribution over frequency. The result is 0 for a
+    silent frame, and for a frame with only one nonzero bin.
+
+    Args:
+      magnitude: STFT magnitudes.
+      frequencies_hz: frequency of each bin, in Hz.
+      order: 3 for skewness, 4 for kurtosis.
     """
     total = magnitude.sum(axis=0)
     share = magnitude / np.where(total > 0, total, 1)
@@ -125,9 +136,17 @@ def _compute_standardized_moment(
 
 
 def compute_errors(sounds: Mapping[str, Wave]) -> dict[str, list[float]]:
-    """Compute the greatest error relative to the greatest value, by representation and for each sound.
+    """Compute the error of every spectrogram and feature of `make_pairs` on every sound.
 
-    For fundamental frequencies it is the median error, since those of unvoiced frames have no meaning.
+    The error is the greatest absolute difference, divided by the greatest absolute value of the reference. For
+    fundamental frequencies (YIN) the median difference is taken instead, since the values of unvoiced frames have no
+    meaning.
+
+    Args:
+      sounds: waves by name, at `SAMPLE_RATE`.
+
+    Returns:
+      Errors in the order of `sounds`, by name of the spectrogram or feature.
     """
     errors: dict[str, list[float]] = {}
     for name, (function, reference) in make_pairs().items():
@@ -140,6 +159,6 @@ def compute_errors(sounds: Mapping[str, Wave]) -> dict[str, list[float]]:
 
 
 def format_table(errors: Mapping[str, list[float]]) -> str:
-    """Format errors as a Markdown table of the median and the greatest error over the sounds."""
+    """Format the result of `compute_errors` as a Markdown table of the median and greatest error over the sounds."""
     lines = ["| | error, median sound | worst sound |", "|---|--:|--:|"]
     return "\n".join([*lines, *(f"| {name} | {np.median(e):.1e} | {max(e):.1e} |" for name, e in errors.items())])
