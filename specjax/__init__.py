@@ -1,3 +1,3 @@
 """specjax: implementations of papers on spectrograms and neural networks in JAX."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

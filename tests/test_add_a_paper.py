@@ -1,5 +1,6 @@
 """The example of the section "Add a paper" in docs/architecture.md is complete: it trains, exports and opens."""
 
+import json
 import re
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import pytest
 
 from specjax import papers
 from specjax.cli import config as cli_config
+from specjax.cli.errors import UserError
 from specjax.engine import bundle, loop, sharding
+from specjax.engine.checkpoint import digests
 from specjax.engine.workdir import StopRequest
 from specjax.papers import Entry
+from specjax.papers.chord import benchmarks as chord_benchmarks
 
 FOLDER = Path(__file__).parent / "example_paper"
 DOCUMENT = Path(__file__).parent.parent / "docs" / "architecture.md"
@@ -46,6 +50,13 @@ def test_the_example_paper_trains_exports_and_opens(tmp_path, monkeypatch):
     config, task = papers.build(values)
     run = loop.train(task, config, tmp_path / "run", {"config": values}, NeverStop())
     assert int(run.step) == 60
+
+    (tmp_path / "run" / "config.json").write_text(json.dumps(values))
+    assert digests(papers.open_run(tmp_path / "run")[2]) == digests(run)
+    with pytest.raises(UserError, match=r"has no `data\.source` that 'other' could replace"):
+        papers.open_run(tmp_path / "run", data="other")
+    with pytest.raises(UserError, match="'example/line' has no benchmark 'targets'"):
+        chord_benchmarks.build("targets", values, 4)
 
     bundle.save(tmp_path / "bundle", task.name, task.parts(sharding.to_host(run.state), task.frozen()), {})
     line = papers.open_bundle(tmp_path / "bundle", task="example/line")

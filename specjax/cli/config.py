@@ -166,12 +166,13 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     Raises:
       UserError: the value has the wrong type.
     """
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            raise UserError(f"{where}={value!r} is not a group of settings: set its members, such as {where}.NAME=...")
-        return to_dataclass(typing.cast(type, hint), value, where)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (Mapping, dict) or (isinstance(origin, type) and issubclass(origin, Mapping)):
+    is_mapping = isinstance(origin, type) and issubclass(origin, Mapping)
+    if (is_mapping or dataclasses.is_dataclass(hint)) and not isinstance(value, Mapping):
+        raise UserError(f"{where}={value!r} is not a group of settings: set its members, such as {where}.NAME=...")
+    if dataclasses.is_dataclass(hint):
+        return to_dataclass(typing.cast(type, hint), value, where)
+    if is_mapping:
         return {key: _convert(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     if origin is tuple:
         return _convert_tuple(arguments, value, where)

@@ -95,8 +95,11 @@ def load(folder: Path) -> Bundle:
     entries = card.get("parts")
     if not isinstance(entries, dict) or not entries or not all(isinstance(entry, dict) for entry in entries.values()):
         raise UserError(f"{path} lists no parts, expected at least one: export the bundle again")
+    about = card.get("about") or {}
+    if not isinstance(about, dict):
+        raise UserError(f"{path}: `about` is {about!r}, expected a JSON object: export the bundle again")
     parts = {name: _load_part(folder, name, entry) for name, entry in entries.items()}
-    return Bundle(str(card.get("task")), parts, dict(card.get("about") or {}))
+    return Bundle(str(card.get("task")), parts, about)
 
 
 def unflatten(part: Part, abstract: Tree, where: str) -> Tree:

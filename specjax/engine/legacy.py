@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Container, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+T = TypeVar("T")
+
 _BUNDLE_FORMAT = "specjax-bundle/1"
 _TASKS = {"chord": "chord/unet"}
+_NAMES = {"average_decay": "ema_decay"}
 _EMA = ".ema_params"
 _STATE_FIELDS = {".optimiser": ".opt_state", ".statistics": ".batch_stats", ".average": ".ema_params"}
 
@@ -28,11 +31,14 @@ def upgrade_config(config: Mapping[str, Any]) -> dict[str, Any]:
         values["loss_options"] = values.pop("loss", {})
         values["loss"] = values.pop("weights")
     if "optimiser" in values:
-        optimizer = dict(values.pop("optimiser"))
-        if "average_decay" in optimizer:
-            optimizer["ema_decay"] = optimizer.pop("average_decay")
-        values["optimizer"] = optimizer
+        optimizer = values.pop("optimiser")
+        values["optimizer"] = upgrade_names(optimizer) if isinstance(optimizer, Mapping) else optimizer
     return values
+
+
+def upgrade_names(values: Mapping[str, T]) -> dict[str, T]:
+    """Replace the names that version 0.1 used in the settings of the optimizer and for live values."""
+    return {_NAMES.get(name, name): value for name, value in values.items()}
 
 
 def saved_names(saved: Iterable[str], expected: Container[str]) -> dict[str, str]:

@@ -128,7 +128,7 @@ def table(study: Study, results: Mapping[str, Sequence[Result]], measures: Seque
     lines.append("|---|--:|" + "--:|" * len(columns))
     for name, runs in results.items():
         good = [run for run in runs if "stopped" not in run]
-        cells = [format_interval([m.scale * run[m.key] for run in good], m.form) for m in columns]
+        cells = [format_interval([m.scale * run[m.key] for run in good if m.key in run], m.form) for m in columns]
         lines.append(f"| {name} | {len(good)} of {len(runs)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -171,24 +171,24 @@ def run(arguments: Sequence[str], workdir: Path, examples: int) -> Result:
       The results of `specjax.evaluate` by name. If the training failed, the error message under the key `stopped`.
 
     Raises:
-      UserError: the training could not start.
+      UserError: the training could not start, or its run could not be evaluated.
     """
     request = {"words": list(arguments), "examples": examples}
     result_path = workdir / RESULT
     if result_path.exists():
         saved: Result = json.loads(result_path.read_text())
-        if saved["asked"] == request:
+        if saved.get("asked") == request:
             return saved
     training = _run_command("train", *arguments, f"--workdir={workdir}")
     if training.returncode:
-        reason = (training.stderr.strip().splitlines() or ["no reason given"])[-1]
         # A training creates its working directory when it starts. A failure after that is a result of the study.
         if not workdir.exists():
-            raise UserError(f"the training in {workdir} could not start: {reason.removeprefix('error: ')}")
-        result: Result = {"stopped": reason}
+            raise UserError(f"the training in {workdir} could not start: {_error_message(training.stderr)}")
+        result: Result = {"stopped": _error_message(training.stderr)}
     else:
         evaluation = _run_command("evaluate", f"--workdir={workdir}", f"--examples={examples}")
-        evaluation.check_returncode()
+        if evaluation.returncode:
+            raise UserError(f"the run in {workdir} could not be evaluated: {_error_message(evaluation.stderr)}")
         result = json.loads(evaluation.stdout.splitlines()[-1])
     result_path.write_text(json.dumps({"asked": request, **result}))
     return result
@@ -199,6 +199,12 @@ def _run_command(name: str, *arguments: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(
         [sys.executable, "-m", f"specjax.{name}", *arguments], capture_output=True, text=True, check=False
     )
+
+
+def _error_message(stderr: str) -> str:
+    """Return the error message of a command that failed: the last line of what it wrote to stderr."""
+    lines = stderr.strip().splitlines() or ["no reason given"]
+    return lines[-1].removeprefix("error: ")
 
 
 def _slug(name: str) -> str:

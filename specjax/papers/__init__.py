@@ -79,13 +79,17 @@ def open_run(workdir: Path, data: str | None = None) -> "tuple[TrainConfig, Task
       The training settings, the task, and the training state from the newest intact checkpoint.
 
     Raises:
-      UserError: the run does not exist, or has no intact checkpoint.
+      UserError: the run does not exist or has no intact checkpoint, or its config has no `data.source` to replace.
     """
     from specjax.cli.config import read_json
     from specjax.engine.loop import restore_run
 
     values = read_json(workdir / "config.json")
     if data is not None:
+        if "source" not in values.get("data", {}):
+            raise UserError(
+                f"the config of {workdir} has no `data.source` that {data!r} could replace: omit the option"
+            )
         values["data"]["source"] = data
     config, task = build(values)
     return config, task, restore_run(task, config, workdir)

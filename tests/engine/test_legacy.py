@@ -18,6 +18,8 @@ from specjax.cli.errors import UserError
 from specjax.engine import bundle, legacy, loop, sharding, train_state
 from specjax.engine.checkpoint import Checkpoints, digests, leaf_shapes, leaves_by_path
 from specjax.engine.config import TrainConfig
+from specjax.engine.live import changes
+from specjax.engine.live.changes import Change
 from specjax.engine.program import Run
 from specjax.engine.task import Part
 from specjax.engine.workdir import StopRequest
@@ -198,6 +200,17 @@ def test_run_of_0_1_resumes_with_same_bits(tmp_path):
     assert steps == list(range(6, 13)), "training continued at the saved step"
 
 
+def test_change_of_0_1_has_current_names(tmp_path):
+    changes.history_path(tmp_path).write_text(
+        '{"step": 3, "values": {"average_decay": "0.9", "lr": "2"}, "request": "a"}\n'
+    )
+    assert changes.read_history(tmp_path) == [Change(3, {"ema_decay": "0.9", "lr": "2"}, "a")]
+
+
+def test_optimizer_of_0_1_that_is_no_group_is_left_to_the_check_of_the_config():
+    assert legacy.upgrade_config({"optimiser": 3}) == {"optimizer": 3}
+
+
 def test_bundle_of_0_1_opens(tmp_path):
     opened = bundle.load(write_bundle_0_1(tmp_path / "bundle"))
     assert (opened.task, opened.about, list(opened.parts)) == ("chord/unet", {"step": 100}, ["unet"])
@@ -223,6 +236,7 @@ def test_bundle_of_0_1_that_is_saved_again_has_the_current_format(tmp_path):
     [
         ({"format": "specjax-bundle/0"}, "is of format 'specjax-bundle/0', expected 'specjax-bundle/2'"),
         ({"parts": []}, "is of format 'specjax-bundle/1', expected 'specjax-bundle/2'"),
+        ({"about": "a text"}, "`about` is 'a text', expected a JSON object"),
         ({"parts": {}}, "lists no parts"),
         ({"parts": {"unet": None}}, "lists no parts"),
         ({"parts": {"unet": {"sha256": "0"}}}, "is damaged"),

@@ -82,7 +82,7 @@ def test_training_that_fails_midway_is_a_result(tmp_path, monkeypatch):
     (tmp_path / "one-0").mkdir()
     monkeypatch.setattr(study, "_run_command", lambda *_: Stopped())
     (result,) = study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)["one"]
-    assert result["stopped"] == "error: the last 20 updates were not finite"
+    assert result["stopped"] == "the last 20 updates were not finite"
 
 
 def test_training_that_cannot_start_raises(tmp_path, monkeypatch):
@@ -92,6 +92,22 @@ def test_training_that_cannot_start_raises(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "_run_command", lambda *_: Rejected())
     with pytest.raises(UserError, match=r"one-0 could not start: model.labels=-1"):
         study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)
+
+
+def test_evaluation_that_fails_raises(tmp_path, monkeypatch):
+    class Done:
+        def __init__(self, name, *_):
+            self.returncode, self.stdout, self.stderr = (name == "evaluate") * 2, "", "error: no data\n"
+
+    monkeypatch.setattr(study, "_run_command", Done)
+    with pytest.raises(UserError, match=r"one-0 could not be evaluated: no data"):
+        study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)
+
+
+def test_measure_that_some_runs_lack_is_the_mean_of_the_others():
+    results = {"one": [{"eval/exact_notes": 0.5}, {}], "two": [{}]}
+    lines = table(Study("Which?", {}), results, [EXACT]).splitlines()
+    assert lines[-2:] == ["| one | 2 of 2 | 50.0% |", "| two | 1 of 1 |  |"]
 
 
 def test_measures_are_evaluation_results():

@@ -20,6 +20,7 @@ from jax.experimental import multihost_utils
 
 from specjax.cli import files
 from specjax.cli.errors import UserError
+from specjax.engine import legacy
 from specjax.engine.live.value import LiveValue
 
 FOLLOW_CONFIG = "config"  # text with which a user makes a live value follow its schedule again
@@ -280,7 +281,7 @@ def _parse_line(line: str, where: str) -> Change:
         _check_values(change.values)
     except (TypeError, ValueError) as error:
         raise UserError(f"{where} is not a change ({error}): correct the line, or remove it") from error
-    return change
+    return change._replace(values=legacy.upgrade_names(change.values))
 
 
 def _check_values(values: Any) -> None:

@@ -15,6 +15,7 @@ from jaxtyping import Array
 from specjax import papers
 from specjax.arrays.batching import map_examples
 from specjax.benchmark.timing import Benchmark, Info, compile_benchmark, compiler_cost
+from specjax.cli.errors import UserError
 from specjax.engine import program, sharding
 from specjax.engine.config import TrainConfig
 from specjax.engine.live.values import LiveValues
@@ -54,9 +55,13 @@ def build(name: str, config: Mapping[str, Any], batch: int) -> Benchmark:
       name: name of the benchmark, a key of `INFO`.
       config: values of a config whose task is `chord/unet`.
       batch: number of items per call. 0 takes the config's batch size; this is only possible for training steps.
+
+    Raises:
+      UserError: the config belongs to another task.
     """
     train_config, task = papers.build(config)
-    assert isinstance(task, ChordTask)
+    if not isinstance(task, ChordTask):
+        raise UserError(f"config.task={task.name!r} has no benchmark {name!r}, expected a config of 'chord/unet'")
     if name == "targets":
         return targets(task, batch)
     if name == "forward":
