@@ -84,9 +84,9 @@ def _default_name() -> str:
 
 
 def _metadata(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the metadata to store in checkpoints: the config, and the environment such as library versions.
+    """Return the metadata to store in checkpoints: the config `values`, device counts and library versions.
 
-    Only runs with equal metadata give bit-identical results.
+    Two runs give bit-identical results only if their metadata are equal.
     """
     import jax
     import jaxlib

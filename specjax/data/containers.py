@@ -29,7 +29,8 @@ class Mp3Length(NamedTuple):
     """Length of an mp3 file.
 
     Attributes:
-      samples: number of samples per channel in all frames, including those that encoder and header add to the sound.
+      samples: number of samples per channel in all mp3 frames of the file. It exceeds the length of the sound, because
+        encoders pad the sound at both ends, and because the header that states the length is itself a silent frame.
       stated: True if the file has a header that states its length (Xing, Info or VBRI). Without such a header, sound
         libraries estimate the length from the size of the first frame.
     """

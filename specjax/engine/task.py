@@ -81,7 +81,11 @@ class Part(NamedTuple):
 
 @runtime_checkable
 class Task(Protocol):
-    """Interface that every task implements. The engine calls `init`, `batch`, `step` and `evaluate` under `jit`."""
+    """A training problem, as the engine sees it: its data, networks, losses, metrics and exported parts.
+
+    Each paper implements this protocol once per model that it trains. The engine calls `init`, `batch`, `step` and
+    `evaluate` under `jit`, and everything else on the host.
+    """
 
     @property
     def name(self) -> str:
@@ -158,8 +162,8 @@ class Task(Protocol):
 
         Args:
           state: training state before the update.
-          batch: result of `batch`.
-          frozen: result of `frozen`, on the devices.
+          batch: inputs of the update, as returned by the method `batch`.
+          frozen: arrays that are used but not trained, such as a pretrained network (see `frozen`), on the devices.
           live: current live values, such as the learning rate, by name.
           key: random key for this update.
         """
@@ -174,7 +178,7 @@ class Task(Protocol):
           state: training state.
           examples: all held-out examples, on the devices.
           indices: indices of the examples to evaluate.
-          frozen: result of `frozen`, on the devices.
+          frozen: arrays that are used but not trained, such as a pretrained network, on the devices.
           key: random key, the same for every batch.
 
         Returns:
@@ -196,7 +200,7 @@ class Task(Protocol):
         Args:
           state: training state, as host arrays.
           examples: all held-out examples, as host arrays.
-          frozen: result of `frozen`, as host arrays.
+          frozen: arrays that are used but not trained, such as a pretrained network, as host arrays.
           key: random key that depends on the current step.
         """
         ...

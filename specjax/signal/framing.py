@@ -55,12 +55,14 @@ def overlap_add(frames: Frames, hop_length: int) -> Wave:
 def overlap_average(
     frames: Frames, window: Float[np.ndarray, " length"], hop_length: int, *, min_overlap: float = 1e-8
 ) -> Wave:
-    """Compute the wave whose windowed frames are nearest to given ones by least squares (Griffin and Lim 1984, eq. 6).
+    """Reconstruct a wave from overlapping frames by least squares (Griffin and Lim 1984, eq. 6).
 
-    This is `overlap_add` divided at each sample by the sum of the squared windows that cover the sample.
+    The frames are added up by `overlap_add`, and each sample is divided by the sum of the squared windows that cover it.
+    If the frames are those of a wave, multiplied by `window` twice (once for analysis and once for synthesis), the
+    result is that wave. Otherwise it is the wave whose windowed frames are closest to the given ones.
 
     Args:
-      frames: the given windowed frames, multiplied by `window` a second time.
+      frames: windowed frames that the caller has multiplied by `window` once more.
       window: the window, one value per sample of a frame.
       hop_length: distance in samples between the starts of adjacent frames.
       min_overlap: lower bound of the divisor, as a fraction of the greatest sum of squared windows.

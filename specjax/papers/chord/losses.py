@@ -30,7 +30,7 @@ class LossOptions:
     huber_delta: error at which the Huber loss becomes linear; the paper uses 0.5 and 1.0.
     ms_ssim_weights: exponents of the scales of MS-SSIM, finest scale first.
     wave_rate: sample rate in Hz of the sounds that the losses `waveform` and `stft` compare. Row r of a spectrogram
-      sounds at r Hz, so the number of rows must not exceed half of this rate.
+      stands for the frequency r Hz, so this rate must be at least twice the number of rows.
     n_fft: frame length of the loss `stft`, in samples.
     hop_length: hop length of the loss `stft`, in samples.
     """

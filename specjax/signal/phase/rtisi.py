@@ -97,7 +97,7 @@ def begin(previous: Bins, transform: Stft, *, look_ahead: int) -> Buffer:
     """Return the state before the first frame: a buffer of `look_ahead + 1` silent frames.
 
     Args:
-      previous: magnitudes of the frame before the first one. Only their shape is used.
+      previous: array of shape `(*batch, bins)` whose shape gives the batch; its values are not used.
       transform: parameters of the short-time Fourier transform.
     """
     batch = previous.shape[:-1]

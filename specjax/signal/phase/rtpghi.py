@@ -128,7 +128,7 @@ def _scan_bins(
 
 
 class _State(NamedTuple):
-    """State of the method after a frame has been received.
+    """What real-time phase gradient heap integration (RTPGHI) remembers between two frames.
 
     previous, current: magnitudes of the last two frames received.
     phase: phases in radians of the frame `previous`, relative to its center.
