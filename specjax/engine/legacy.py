@@ -37,7 +37,7 @@ def upgrade_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def upgrade_names(values: Mapping[str, T]) -> dict[str, T]:
-    """Rename the keys of `values`, optimizer settings or live values, from their names in version 0.1 to current ones."""
+    """Rename the keys of `values` (optimizer settings or live values) from their names in version 0.1."""
     return {_NAMES.get(name, name): value for name, value in values.items()}
 
 

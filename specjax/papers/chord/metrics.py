@@ -22,7 +22,7 @@ def row_profile(spectrogram: Spectrogram) -> Profile:
 
 
 def local_maxima(profile: Profile) -> Bool[Array, " size"]:
-    """Return a mask of the local maxima of a profile: values greater than the previous one and at least the next one."""
+    """Return a mask of the local maxima of a profile: values above the previous one and at least the next one."""
     before = jnp.concatenate([jnp.full((1,), -jnp.inf), profile[:-1]])
     after = jnp.concatenate([profile[1:], jnp.full((1,), -jnp.inf)])
     return (profile > before) & (profile >= after)
