@@ -57,7 +57,7 @@ def overlap_average(
 ) -> Wave:
     """Reconstruct a wave from overlapping frames by least squares (Griffin and Lim 1984, eq. 6).
 
-    The frames are added up with `overlap_add`, and each sample is divided by the sum of the squares of the windows over it.
+    `overlap_add` adds up the frames, and each sample is divided by the sum of the squared windows that cover it.
     If the frames are those of a wave, multiplied by `window` twice (once for analysis and once for synthesis), the
     result is that wave. Otherwise it is the wave whose windowed frames are closest to the given ones.
 
