@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "specjax"
 SUPPORT = {"cli.errors", "cli.files", "cli.config", "cli.paths"}  # modules of `cli` that every layer may import
 
 # Packages from the lowest to the highest; a module may import from its own layer and those below it.
-LAYERS = ("arrays", "optim", "signal image", "nn plots", "data", "engine benchmark", "papers")
+LAYERS = ("arrays", "optim measure", "signal image", "nn plots", "data", "engine benchmark", "papers")
 RANK = {package: rank for rank, layer in enumerate(LAYERS) for package in layer.split()}
 
 STARTUP = {"jax", "flax", "optax", "orbax", "numpy", "absl", "ml_collections", "jaxtyping", "etils"}

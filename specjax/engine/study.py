@@ -1,7 +1,6 @@
 """Studies: train variants of a config with several seeds, evaluate each, and tabulate the results."""
 
 import json
-import math
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from specjax.cli.errors import UserError
+from specjax.measure.intervals import format_interval
 
 Overrides = Mapping[str, Any]
 Result = dict[str, Any]
@@ -131,29 +131,6 @@ def table(study: Study, results: Mapping[str, Sequence[Result]], measures: Seque
         cells = [format_interval([m.scale * run[m.key] for run in good if m.key in run], m.form) for m in columns]
         lines.append(f"| {name} | {len(good)} of {len(runs)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
-
-
-def confidence_half_width(values: Sequence[float]) -> float:
-    """Return half the width of the 95% confidence interval of the mean (Student's t); nan for fewer than two values.
-
-    The values are assumed to be normally distributed. Their variance is estimated from the sample.
-    """
-    from scipy import stats
-
-    if len(values) < 2:
-        return math.nan
-    return float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
-
-
-def format_interval(values: Sequence[float], form: str) -> str:
-    """Format the mean of `values` with the format string `form`; "" if there are no values.
-
-    For several values, the half-width of the 95% confidence interval of the mean is added, as in `1.0 ± 0.2`.
-    """
-    if not values:
-        return ""
-    mean, half_width = sum(values) / len(values), confidence_half_width(values)
-    return form.format(mean) + (f" ± {form.format(half_width)}" if math.isfinite(half_width) else "")
 
 
 def run(arguments: Sequence[str], workdir: Path, examples: int) -> Result:

@@ -1,16 +1,13 @@
-"""Tests of studies: variants, confidence intervals, tables, and runs that are cached, fail or cannot start."""
+"""Tests of studies: variants, tables, and runs that are cached, fail or cannot start."""
 
-import math
-
-import numpy as np
 import pytest
-import scipy.stats
 
 from specjax import papers
 from specjax.cli.config import load
 from specjax.cli.errors import UserError
 from specjax.engine import study
-from specjax.engine.study import Measure, Study, confidence_half_width, table
+from specjax.engine.study import Measure, Study, table
+from specjax.measure.intervals import confidence_half_width
 from specjax.papers.chord.figures import trainings
 from specjax.papers.chord.studies import MEASURES, STUDIES
 
@@ -27,14 +24,6 @@ def test_every_variant_is_a_valid_config(overrides):
     train_config, task = papers.build(config.to_dict())
     assert train_config.steps == 500
     assert task.config.conditioning.size == 112
-
-
-def test_half_width_matches_students_t_interval_of_scipy():
-    values = [0.9, 0.95, 0.97, 0.91]
-    low, high = scipy.stats.t.interval(0.95, 3, loc=np.mean(values), scale=scipy.stats.sem(values))
-    assert confidence_half_width(values) == pytest.approx((high - low) / 2)
-    assert confidence_half_width([0.5, 0.5]) == 0
-    assert math.isnan(confidence_half_width([0.5]))
 
 
 def test_table_counts_completed_runs_and_averages_only_those():

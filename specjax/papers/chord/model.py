@@ -86,9 +86,9 @@ class UNet(nn.Module):
     """U-Net that predicts `(batch, size, columns)` spectrograms, near [0, 1], from `(batch, 28, 28)` digits in [0, 1].
 
     If `config.labels` is not 0, a classifier at the bottleneck predicts the digit's label. Its `(batch, labels)` logits
-    are sown under the name `label` in the collection `reading`. The prediction is added to the bottleneck's features.
-    During training it consists of the class probabilities, and the RNG stream `dropout` must be given. In inference it
-    is the one-hot vector of the most probable label, so that an ambiguous digit never gives a blend of two chords.
+    are sown as `label` in the collection `intermediates`. The prediction is added to the bottleneck's features. During
+    training it consists of the class probabilities, and the RNG stream `dropout` must be given. In inference it is the
+    one-hot vector of the most probable label, so that an ambiguous digit never gives a blend of two chords.
 
     config: architecture of the network.
     size: number of rows of the spectrograms.
@@ -154,7 +154,7 @@ class UNet(nn.Module):
         if c.labels:
             features = nn.Dropout(c.dropout, deterministic=not training)(x.reshape(x.shape[0], -1).astype(jnp.float32))
             logits = nn.Dense(c.labels, name="read")(features)
-            self.sow("reading", "label", logits)
+            self.sow("intermediates", "label", logits)
             label_weights = nn.softmax(logits) if training else jax.nn.one_hot(jnp.argmax(logits, axis=-1), c.labels)
             x = x + nn.Dense(width, dtype=x.dtype, name="tell")(label_weights)[:, None, None, :]
         return x

@@ -31,7 +31,7 @@ STUDIES = {
         {
             "paper's head": {"model.head": "paper", **_NO_CLASSIFIER},
             "rows": _NO_CLASSIFIER,
-            "rows, and the digit read": {},
+            "rows and classifier": {},
         },
         seeds=3,
     ),
@@ -56,13 +56,13 @@ STUDIES = {
         },
         seeds=10,
     ),
-    "reading": Study(
+    "classifier": Study(
         "The weight of the loss `label` of the digit classifier (none: no classifier), and its regularization.",
         {
             "none": _NO_CLASSIFIER,
             **{f"{w:g}": {"loss.label.value": w} for w in (0.05, 0.2, 1.0, 5.0)},
             "1, no dropout": {"model.dropout": 0.0},
-            "1, no normalisation": {"model.batch_norm": False},
+            "1, no batch normalization": {"model.batch_norm": False},
         },
         seeds=3,
     ),

@@ -136,9 +136,9 @@ class ChordTask(SingleModel):
                 quality,
                 training=True,
                 rngs={"dropout": key},
-                mutable=["reading", "batch_stats"],
+                mutable=["intermediates", "batch_stats"],
             )
-            logits = collected["reading"]["label"][0] if config.model.labels else jnp.zeros((len(batch.digit), 0))
+            logits = collected["intermediates"]["label"][0] if config.model.labels else jnp.zeros((len(batch.digit), 0))
             losses = {name: partial(f, prediction, batch.target, config.loss_options) for name, f in LOSSES.items()}
             losses |= {"label": partial(label_loss, logits, batch.label)}
             total, terms = weighted_sum(losses, weights, importance, varying)

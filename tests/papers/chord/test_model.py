@@ -230,9 +230,9 @@ def test_logits_are_sown_if_the_collection_is_mutable(digits):
     config = SMALL(labels=5)
     apply, params = build(config)
     model = UNet(config, SIZE, SIZE)
-    pictures, sown = model.apply({"params": params}, digits, mutable=["reading"])
+    pictures, sown = model.apply({"params": params}, digits, mutable=["intermediates"])
     np.testing.assert_allclose(pictures, apply(params, digits), rtol=1e-4, atol=1e-5)
-    (logits,) = sown["reading"]["label"]
+    (logits,) = sown["intermediates"]["label"]
     assert (logits.shape, logits.dtype) == ((2, 5), jnp.float32)
 
 
@@ -246,10 +246,12 @@ def test_dropout_affects_only_the_classifier_and_only_in_training(digits):
     @jax.jit
     def draw_logits(key):
         rngs = {"dropout": key}
-        return model.apply({"params": params}, digits, None, True, mutable=["reading"], rngs=rngs)[1]["reading"]
+        return model.apply({"params": params}, digits, None, True, mutable=["intermediates"], rngs=rngs)[1][
+            "intermediates"
+        ]
 
     def compute_full_logits():
-        return model.apply({"params": params}, digits, mutable=["reading"])[1]["reading"]["label"][0]
+        return model.apply({"params": params}, digits, mutable=["intermediates"])[1]["intermediates"]["label"][0]
 
     drawn = np.stack([draw_logits(key)["label"][0] for key in jax.random.split(jax.random.key(0), 400)])
     spread = drawn.std(axis=0)
@@ -275,7 +277,10 @@ def test_folded_batch_norm_gives_the_same_output(digits):
     # Averages that start at 0 hold (1 - momentum) times the statistics of the batch.
     zero_stats = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), variables["batch_stats"])
     pictures, collected = model.apply(
-        {"params": params | norms, "batch_stats": zero_stats}, digits, training=True, mutable=["batch_stats", "reading"]
+        {"params": params | norms, "batch_stats": zero_stats},
+        digits,
+        training=True,
+        mutable=["batch_stats", "intermediates"],
     )
     statistics = jax.tree.map(lambda x: x / (1 - norm.MOMENTUM), collected["batch_stats"])
     folded = norm.fold_batch_norm(params | norms, statistics)

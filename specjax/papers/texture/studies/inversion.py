@@ -14,7 +14,7 @@ from jaxtyping import Float
 from specjax.cli.errors import UserError
 from specjax.data import audio
 from specjax.data.clips import audio_files
-from specjax.engine.study import format_interval
+from specjax.measure.intervals import format_interval
 from specjax.signal.inversion import Inversion, convergence_db, invert
 from specjax.signal.stft import Stft, magnitude
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from specjax.engine.study import format_interval
+from specjax.measure.intervals import format_interval
 from specjax.signal.inversion import Inversion, convergence_db, to_wave
 from specjax.signal.mel import mel_filters, mel_from_wave
 from specjax.signal.presets import PRESETS, Preset, spectrogram

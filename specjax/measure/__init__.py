@@ -1,0 +1,1 @@
+"""Measures that judge results: arrays in, numbers out."""

@@ -1,0 +1,27 @@
+"""Confidence intervals of a mean, for example over seeds or folds."""
+
+import math
+from collections.abc import Sequence
+
+
+def confidence_half_width(values: Sequence[float]) -> float:
+    """Return half the width of the 95% confidence interval of the mean (Student's t); nan for fewer than two values.
+
+    The values are assumed to be normally distributed. Their variance is estimated from the sample.
+    """
+    from scipy import stats
+
+    if len(values) < 2:
+        return math.nan
+    return float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
+
+
+def format_interval(values: Sequence[float], form: str) -> str:
+    """Format the mean of `values` with the format string `form`; "" if there are no values.
+
+    For several values, the half-width of the 95% confidence interval of the mean is added, as in `1.0 ± 0.2`.
+    """
+    if not values:
+        return ""
+    mean, half_width = sum(values) / len(values), confidence_half_width(values)
+    return form.format(mean) + (f" ± {form.format(half_width)}" if math.isfinite(half_width) else "")
