@@ -246,9 +246,8 @@ def test_dropout_affects_only_the_classifier_and_only_in_training(digits):
     @jax.jit
     def draw_logits(key):
         rngs = {"dropout": key}
-        return model.apply({"params": params}, digits, None, True, mutable=["intermediates"], rngs=rngs)[1][
-            "intermediates"
-        ]
+        _, collected = model.apply({"params": params}, digits, None, True, mutable=["intermediates"], rngs=rngs)
+        return collected["intermediates"]
 
     def compute_full_logits():
         return model.apply({"params": params}, digits, mutable=["intermediates"])[1]["intermediates"]["label"][0]
