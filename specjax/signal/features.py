@@ -141,8 +141,8 @@ def log_frequency_filters(
     Apply the filters to a power spectrogram with `mel.mel_spectrogram`.
 
     Filter b is centered on `fmin_hz * 2^(b / bands_per_octave)`. It rises from the previous center and falls to the
-    next one. A slope narrower than the distance between two bins is widened to that distance, so that no filter is
-    empty. The weights of each filter add up to 1.
+    next one. A slope narrower than the distance between adjacent bins is widened to that distance, so that no filter
+    is empty. The weights of each filter add up to 1.
 
     Args:
       n_fft: frame length of the Fourier transform in samples.

@@ -244,7 +244,7 @@ def _callback_in_db(report: Progress | None, name: str, total: int) -> StepCallb
     """Wrap the progress callback of `invert` as a callback for an optimizer; if `report` is None, return None.
 
     The optimizer calls the returned function with the number of steps done and the squared spectral convergence. The
-    function converts the convergence to dB, and calls `report` with it.
+    function calls `report` with the name, the number of steps done, the total and the convergence in dB.
 
     Args:
       report: progress callback of `invert`.

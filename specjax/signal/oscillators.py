@@ -52,7 +52,7 @@ def additive_synthesis(
       amplitudes: amplitude of each sine over time, shape `(rows, columns)`. Each column covers an equal part of the
         sound. To avoid clicks, A(t) is piecewise linear: at the boundary between two columns it is the mean of both,
         and it is linear from one boundary to the next. So a single loud column between silent ones reaches only half
-        its amplitude. This is approximate if `samples` is not a multiple of `columns`.
+        its amplitude. These values are approximate if `samples` is not a multiple of `columns`.
       increment: frequency of each sine, as returned by `phase_increment`.
       phases: initial phase of each sine in radians.
       samples: length of the sound in samples, above 0.

@@ -23,7 +23,7 @@ class Scale:
 
     Attributes:
       encode: converts magnitudes to values. It is called as `encode(magnitudes, preset)` with the `Preset` of the
-        spectrogram.
+        spectrogram, the settings with which it is computed.
       decode: converts values to magnitudes. It is called as `decode(values, preset)`.
       max_value: greatest value to accept from a file, far above the values of any real sound.
     """

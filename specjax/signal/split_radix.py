@@ -56,7 +56,7 @@ def bin_indices(n_fft: int) -> tuple[Int[np.ndarray, " _"], ...]:
 def group_bins(levels: Magnitude, n_fft: int) -> tuple[Float[Array, "*batch frames _"], ...]:
     """Arrange real values per bin, such as magnitudes, in the order in which `analyze` returns the bins.
 
-    `analyze` returns the bins of a spectrum not in order of frequency, but as a tuple of arrays, called groups. Each
+    `analyze` returns the bins of a spectrum as a tuple of arrays, called groups, and not in order of frequency. Each
     bin is in one group; `bin_indices` gives the bin numbers.
 
     Args:
@@ -75,9 +75,10 @@ def group_bins(levels: Magnitude, n_fft: int) -> tuple[Float[Array, "*batch fram
 
 
 def analyze(wave: Wave, transform: Stft) -> Groups:
-    """Compute the short-time Fourier transform of waves, with the bins not in order of frequency but in several arrays.
+    """Compute the short-time Fourier transform of waves, with the bins in the order that is fastest to compute.
 
-    This is faster than `stft.stft` on a CPU. It suits computations for which the order of the bins does not matter.
+    On a CPU this is faster than `stft.stft`, and the bins come in three arrays if `n_fft` is a multiple of 8. Otherwise
+    they come in one array, in order of frequency.
 
     Args:
       wave: shape `(*batch, samples)`.

@@ -186,9 +186,10 @@ def _update_frame(
 def _analysis_window(transform: Stft, *, later_frames: int) -> Float[np.ndarray, " n_fft"]:
     """Compute the window that `_update_frame` applies to the sum of overlapping frames before the Fourier transform.
 
-    It is the transform's window, divided at each sample by the sum of the squared windows that cover the sample,
-    because every frame in the sum has been multiplied by the window twice. Windows of frames that have not been added
-    to the sum do not count. The divisor is at least 1e-3 times the greatest square of the window.
+    It is the transform's window, divided at each sample by the sum of the squared windows that cover the sample. The
+    windows are squared because every frame in the sum has been windowed twice, by analysis and by synthesis. Windows of
+    frames that have not been added to the sum do not count. The divisor is at least 1e-3 times the greatest square of
+    the window.
 
     Args:
       transform: parameters of the short-time Fourier transform.

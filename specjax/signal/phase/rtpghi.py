@@ -56,6 +56,8 @@ def compute_propagation(
 ) -> Propagation:
     """Compute the rule (a `Propagation`) that gives the phases of the current frame from those of the previous frame.
 
+    For each bin, the rule holds a bin of the previous frame and the number of radians to add to the phase of that bin.
+
     The phase of a bin is carried from some bin of the previous frame to the same bin of the current frame, and from
     there along the bins of the current frame. The estimated phase differences on the way are added up.
 
