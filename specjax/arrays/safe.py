@@ -5,7 +5,7 @@ from jaxtyping import Array, Float
 
 
 def sqrt(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Compute the square root of `x`, 0 or more. The derivative at 0 is 0 instead of infinite."""
+    """Compute the square root of `x`, which must not be negative. At 0 the derivative is 0 instead of infinite."""
     positive = x > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)
 

@@ -140,9 +140,9 @@ def log_frequency_filters(
 
     Apply the filters to a power spectrogram with `mel.mel_spectrogram`.
 
-    Filter b is centered on `fmin_hz * 2^(b / bands_per_octave)`. It extends from the previous center to the next, and
-    its weights add up to 1. Where centers are closer together than bins, a filter is widened: it then interpolates
-    linearly between the two nearest bins.
+    Filter b is centered on `fmin_hz * 2^(b / bands_per_octave)`. It rises from the previous center and falls to the
+    next one. A slope narrower than the distance between adjacent bins is widened to that distance, so that no filter
+    is empty. The weights of each filter add up to 1.
 
     Args:
       n_fft: frame length of the Fourier transform in samples.
@@ -155,7 +155,8 @@ def log_frequency_filters(
       Weights of the bins in the filters, float32, of shape `(bands, n_fft // 2 + 1)`.
 
     Raises:
-      ValueError: the top filter reaches above half the sample rate, or an argument is not above 0.
+      ValueError: the top filter reaches above half the sample rate, or `bands`, `bands_per_octave` or `fmin_hz` is not
+        above 0.
     """
     center_hz = fmin_hz * 2.0 ** (np.arange(-1, bands + 1) / bands_per_octave)
     if min(bands, bands_per_octave) < 1 or fmin_hz <= 0:

@@ -57,12 +57,15 @@ def overlap_average(
 ) -> Wave:
     """Reconstruct a wave from overlapping frames by least squares (Griffin and Lim 1984, eq. 6).
 
-    `overlap_add` adds up the frames, and each sample is divided by the sum of the squared windows that cover it.
-    If the frames are those of a wave, multiplied by `window` twice (once for analysis and once for synthesis), the
-    result is that wave. Otherwise it is the wave whose windowed frames are closest to the given ones.
+    The frames are added up by `overlap_add`, and each sample is divided by the sum of the squared windows that cover
+    it.
+
+    Each frame must have been multiplied by `window` twice: once when the wave was analyzed, and once more before this
+    call. If the frames were not changed in between, the result is the original wave. Otherwise it is the wave whose
+    frames, multiplied by `window` once, are closest to the changed frames.
 
     Args:
-      frames: windowed frames that the caller has multiplied by `window` once more.
+      frames: frames multiplied by `window` twice, shape `(*batch, frames, length)`.
       window: the window, one value per sample of a frame.
       hop_length: distance in samples between the starts of adjacent frames.
       min_overlap: lower bound of the divisor, as a fraction of the greatest sum of squared windows.
@@ -90,10 +93,10 @@ def overlap_average(
 
 
 def steady_squares(window: Float[np.ndarray, " length"], hop_length: int) -> Float[np.ndarray, " hop_length"]:
-    """Sum the squares of all windows that cover a sample, for each of `hop_length` adjacent samples.
+    """Compute, at each sample, the sum of the squares of all overlapping windows.
 
-    The windows begin every `hop_length` samples, so the sum repeats with this period, except near the ends of a wave.
-    Entry i belongs to sample i of a window.
+    A window begins every `hop_length` samples. Except near the ends of a wave, the sum repeats every `hop_length`
+    samples, so only one period is returned. Entry i is the sum at sample i after the start of any window.
     """
     return _square_by_hop(window, hop_length).sum(axis=0)
 
@@ -101,7 +104,8 @@ def steady_squares(window: Float[np.ndarray, " length"], hop_length: int) -> Flo
 def _add_hops(frames: Frames, hop_length: int) -> Hops:
     """Add up overlapping frames, and return the resulting wave cut into blocks of `hop_length` samples (hops).
 
-    The last frame is padded with zeros to a multiple of `hop_length` samples, and so is the wave.
+    Each frame is first padded with zeros at its end to a multiple of `hop_length` samples. The wave is longer by the
+    same number of samples.
     """
     count, length = frames.shape[-2:]
     hops_per_frame = -(-length // hop_length)

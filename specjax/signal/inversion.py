@@ -42,18 +42,19 @@ _CHUNK = 8  # iterations from one progress report to the next
 
 @dataclass(frozen=True)
 class Inversion:
-    """Settings of spectrogram inversion.
+    """Settings of spectrogram inversion, the reconstruction of a wave from magnitudes.
 
     Attributes:
-      method: one of `METHODS`. `griffin_lim`, `fast_griffin_lim` and `refine` (L-BFGS) are iterative: they improve a
-        wave over a number of iterations. The others are direct: they compute phases in one pass.
-      start: starting point of an iterative method; direct methods do not use it. The first entry is one of `STARTS` and
-        gives the initial phases. Each further entry is an iterative method that continues from the result of the entry
-        before it.
+      method: one of `METHODS`. `griffin_lim`, `fast_griffin_lim` (with momentum) and `refine` (L-BFGS) are iterative:
+        they improve a wave step by step. `spsi`, `pghi`, `rtpghi` and `rtisi_la` are direct: they estimate the phases
+        from the magnitudes alone and need no initial phases.
+      start: starting point of an iterative method; direct methods do not use it. The first entry gives the initial
+        phases: `random`, `zero` or the name of a direct method. Each further entry is the name of an iterative method,
+        which continues from the result of the entry before it.
       iterations: number of iterations of each iterative method.
-      mel_steps: number of final L-BFGS steps for mel spectrograms. They bring the mel spectrogram of the wave closer to
-        the given one.
-      seed: random seed of the initial phases `random`.
+      mel_steps: number of L-BFGS steps that follow if the input is a mel spectrogram. They bring the mel spectrogram of
+        the wave closer to the input. 0: no such steps.
+      seed: random seed of the initial phases, if `start` begins with `random`.
 
     Raises:
       ValueError: a name is unknown or a number is out of range.
@@ -87,7 +88,7 @@ def invert(
     length: int | None = None,
     report: Progress | None = None,
 ) -> Wave:
-    """Reconstruct waves whose magnitudes are close to given ones.
+    """Reconstruct waves whose STFT magnitudes are close to `magnitude`.
 
     The result is differentiable with respect to `magnitude`, with two exceptions: no gradient passes through the choice
     of the initial phases, and `refine` cannot be differentiated because its optimization loop runs in Python.
@@ -137,13 +138,17 @@ def to_wave(
     length: int | None = None,
     report: Progress | None = None,
 ) -> Wave:
-    """Reconstruct a wave from a spectrogram of any preset, at the sample rate of the preset.
+    """Reconstruct a wave from a spectrogram.
 
-    A mel spectrogram is inverted in three steps. First its power is distributed over the frequency bins under each
-    filter. Then the magnitudes of the bins are inverted. Finally `settings.mel_steps` steps of L-BFGS bring the mel
-    spectrogram of the wave closer to the given one.
+    The spectrogram carries its preset: the sample rate, STFT, mel filters and scale with which it was computed. The
+    wave has the sample rate of the preset.
 
-    A spectrogram with the scale `peak_db` stores no absolute level. It is inverted with a greatest magnitude of 1.
+    A mel spectrogram is inverted in three steps. First the power in each filter is distributed over the frequency bins.
+    Then a wave is computed from the magnitudes of the bins by `invert`. Finally `settings.mel_steps` steps of L-BFGS
+    bring the mel spectrogram of the wave closer to `spectrogram`.
+
+    A preset with the scale `peak_db` (dB relative to the greatest magnitude) stores no absolute level. In this case the
+    greatest magnitude is taken to be 1.
 
     Args:
       spectrogram: the spectrogram, which contains its preset.
@@ -203,12 +208,18 @@ def _synthesize(magnitude: Magnitude, phase: Phase, transform: Stft, length: int
 def _run_griffin_lim(
     target: Magnitude, wave: Wave, transform: Stft, iterations: int, name: str, report: Progress | None
 ) -> Wave:
-    """Run Griffin-Lim from a given wave.
+    """Improve a wave by Griffin-Lim iterations, and return the improved wave.
 
-    All iterations are one compiled call. If progress is to be reported, there are several calls of `_CHUNK` iterations.
+    If `report` is None, all iterations run in one compiled call. Otherwise each call runs up to `_CHUNK` iterations,
+    and `report` is called after it.
 
     Args:
-      name: `griffin_lim` or `fast_griffin_lim`, which differ in momentum.
+      target: magnitudes that the STFT of the wave should have.
+      wave: the wave to start from.
+      transform: parameters of the short-time Fourier transform.
+      iterations: number of iterations.
+      name: `griffin_lim` (momentum 0) or `fast_griffin_lim` (momentum 0.99).
+      report: progress callback of `invert`, or None.
     """
     state, chunk = gl.init_state(wave), iterations if report is None else _CHUNK
     for done in range(0, iterations, chunk):
@@ -230,15 +241,15 @@ def _report_start(report: Progress | None, name: str, total: int) -> None:
 
 
 def _callback_in_db(report: Progress | None, name: str, total: int) -> StepCallback | None:
-    """Convert a progress callback to the callback of an optimizer; None stays None.
+    """Wrap the progress callback of `invert` as a callback for an optimizer; if `report` is None, return None.
 
-    An optimizer calls its callback with the number of steps done and the squared spectral convergence. The result
-    passes these on to `report`, with the convergence in dB.
+    The optimizer calls the returned function with the number of steps done and the squared spectral convergence. The
+    function calls `report` with the name, the number of steps done, the total and the convergence in dB.
 
     Args:
       report: progress callback of `invert`.
-      name: name of the method for `report`.
-      total: total number of steps for `report`.
+      name: name of the method, passed to `report`.
+      total: total number of steps, passed to `report`.
     """
     if report is None:
         return None

@@ -101,9 +101,11 @@ def mel_to_hz(mel: Numbers, scale: str = "slaney") -> Numbers:
 
 
 def center_frequencies_hz(mel: Mel, sample_rate: int) -> Float[np.ndarray, " corners"]:
-    """Compute the corner frequencies of all mel filters in Hz, as one array of `n_mels + 2` entries.
+    """Compute the center frequencies of all mel filters in Hz, with the outer edges of the first and last filter.
 
-    The triangle of filter i begins at entry i, peaks at entry i + 1 and ends at entry i + 2.
+    The result has `n_mels + 2` entries in increasing order: the lower edge of the first filter, the `n_mels` centers
+    and the upper edge of the last filter. Filter i is a triangle that begins at entry i, peaks at entry i + 1 and ends
+    at entry i + 2.
     """
     low, high = hz_to_mel(np.array([mel.fmin_hz, mel.fmax_hz or sample_rate / 2]), mel.scale)
     return mel_to_hz(np.linspace(low, high, mel.n_mels + 2), mel.scale)
@@ -161,12 +163,13 @@ def mel_spectrogram(power: Magnitude, filters: Filters | Float[Array, "n_mels bi
 def mel_from_wave(wave: Wave, transform: Stft, filters: Filters) -> MelPower:
     """Compute the mel power spectrogram of waves, of shape `(*batch, n_mels, frames)`.
 
-    This is faster than `stft.power` followed by `mel_spectrogram`. A filter sums over bins, so their order does not
-    matter, and the faster transform of `split_radix` can be used.
+    The result is that of `stft.power` followed by `mel_spectrogram`, but it is computed faster on a CPU: the Fourier
+    transform of `split_radix` returns the bins in a different order and takes fewer operations.
 
     Args:
+      wave: shape `(*batch, samples)`.
       transform: parameters of the short-time Fourier transform.
-      filters: weight of each bin in each filter, from `mel_filters`.
+      filters: weight of each bin in each filter, shape `(n_mels, bins)`, from `mel_filters`.
 
     Raises:
       ValueError: the wave is shorter than one frame, or the filters do not match the transform's `n_fft`.

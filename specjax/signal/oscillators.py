@@ -50,11 +50,15 @@ def additive_synthesis(
 
     Args:
       amplitudes: amplitude of each sine over time, shape `(rows, columns)`. Each column covers an equal part of the
-        sound. At the edge between two columns the amplitude is their mean, and it is linear from edge to edge. So there
-        are no clicks. A single loud column between silent ones reaches only half its amplitude.
+        sound. To avoid clicks, A(t) is piecewise linear: at the boundary between two columns it is the mean of both,
+        and it is linear from one boundary to the next. So a single loud column between silent ones reaches only half
+        its amplitude. These values are approximate if `samples` is not a multiple of `columns`.
       increment: frequency of each sine, as returned by `phase_increment`.
       phases: initial phase of each sine in radians.
       samples: length of the sound in samples, above 0.
+
+    Returns:
+      The sound, shape `(samples,)`.
 
     Raises:
       ValueError: there are no columns or no samples, or the numbers of rows differ.
@@ -84,14 +88,18 @@ def additive_synthesis(
 def _amplitudes_at_edges(
     amplitudes: Float[Array, "rows columns"], width: int, samples: int
 ) -> Float[Array, "edges rows"]:
-    """Interpolate amplitudes linearly between column centers, at the edges of frames of `width` samples.
+    """Compute the amplitude of every sine at samples 0, `width`, `2 * width` and so on, `columns + 1` times in all.
 
-    Before the first column center and after the last one, the amplitude is constant.
+    The amplitude given by a column applies at the center of the column. It is interpolated linearly between centers,
+    and it is constant before the first center and after the last one.
 
     Args:
-      amplitudes: one row per sine; the columns divide the sound into equal parts.
-      width: frame length in samples. The `columns + 1` edges lie at samples 0, `width`, `2 * width` and so on.
+      amplitudes: shape `(rows, columns)`, one row per sine. The columns divide the sound into equal parts.
+      width: distance in samples between the positions where amplitudes are computed.
       samples: length of the sound in samples.
+
+    Returns:
+      Amplitudes of shape `(columns + 1, rows)`.
     """
     columns = amplitudes.shape[1]
     position = np.clip((np.arange(columns + 1) * width / samples) * columns - 0.5, 0, columns - 1)
@@ -105,16 +113,19 @@ def _amplitudes_at_edges(
 def _sin_cos_at_edges(
     edges: int, width: int, increment: UInt32[Array, " rows"], phases: Float[Array, " rows"]
 ) -> tuple[Float[Array, "at_least_edges rows"], Float[Array, "at_least_edges rows"]]:
-    """Compute sine and cosine of the phase of every sine at the frame edges.
+    """Compute sine and cosine of the phase of every sine at samples 0, `width`, `2 * width` and so on.
 
-    Sine and cosine are evaluated only at every 32nd edge, and for the distances of the 31 edges that follow. The angle
-    addition formulas give all edges from these.
+    These samples are the edges of frames of `width` samples. To save work, sine and cosine are evaluated only for the
+    phase at every 32nd edge, and for the phase advance over 0 to 31 frames. The angle addition formulas combine both.
 
     Args:
       edges: number of edges. The result has this number rounded up to a multiple of 32.
       width: distance between edges in samples.
       increment: phase increment per sample of each sine, from `phase_increment`.
       phases: initial phase of each sine in radians.
+
+    Returns:
+      Sines and cosines, each of shape `(edges rounded up, rows)`.
     """
     block = 32
     fine = jnp.arange(block, dtype=jnp.uint32) * jnp.uint32(width)

@@ -28,9 +28,10 @@ def yin(
 ) -> ByFrame:
     """Estimate the fundamental frequency of each frame in Hz with YIN (de Cheveigne and Kawahara 2002).
 
-    The period is the first local minimum of the normalized difference function (equation 8 of the paper) that lies
-    below `threshold`. If there is none, it is the global minimum. A parabola through the neighbors refines it to a
-    fraction of a sample. As in librosa, samples beyond the end of the frame count as 0.
+    YIN computes the normalized difference function, which compares a frame with a copy of itself delayed by each lag.
+    It is near 0 where the lag is a period. The period is the first local minimum below `threshold`, or the global
+    minimum if there is none. A parabola through this minimum and its two neighbors gives the period to a fraction of a
+    sample. As in librosa, samples beyond the end of the frame count as 0.
 
     Unvoiced frames get a frequency too, but it has no meaning. `harmonicity` tells voiced frames from unvoiced ones.
 
@@ -40,7 +41,8 @@ def yin(
       fmin_hz: lowest frequency to search. A frame must be longer than one period of it.
       fmax_hz: highest frequency to search, at most half the sample rate.
       transform: STFT parameters that define the frames: frame length, hop length and padding.
-      threshold: limit of the normalized difference, which is 0 for a tone and about 1 for noise.
+      threshold: upper limit of the normalized difference at the period. The difference is 0 for a tone and about 1 for
+        noise.
 
     Returns:
       Frequencies of shape `(*batch, frames)`.
@@ -83,8 +85,10 @@ def _find_period(frame: Frame, shortest: int, longest: int, threshold: float) ->
     """Find the period of a frame in samples with YIN.
 
     Args:
+      frame: the frame, shape `(n_fft,)`.
       shortest, longest: range of periods to search, in samples.
-      threshold: limit of the normalized difference function below which its first local minimum is taken.
+      threshold: the period is the first local minimum of the normalized difference function below this value, or the
+        global minimum if there is none.
     """
     difference = _compute_difference(frame, longest)
     mean = jnp.cumsum(difference) / np.arange(1, longest + 1, dtype=np.float32)
@@ -140,9 +144,11 @@ def _map_frames(function: Callable[[Frame], Float[Array, ""]], wave: Wave, trans
 def _period_range(sample_rate: int, fmin_hz: float, fmax_hz: float, n_fft: int, *, min_periods: int) -> tuple[int, int]:
     """Convert a frequency range to the shortest and the longest period in samples.
 
+    The shortest period is rounded down, and the longest is rounded up.
+
     Raises:
-      ValueError: the range is empty, reaches above half the sample rate, or contains no period; or a frame of `n_fft`
-        samples is not longer than `min_periods` times the longest period.
+      ValueError: the range is empty, reaches above half the sample rate, or is so narrow that the two periods differ by
+        less than 2 samples; or a frame of `n_fft` samples is not longer than `min_periods` times the longest period.
     """
     if not 0 < fmin_hz < fmax_hz <= sample_rate / 2:
         raise ValueError(

@@ -19,12 +19,13 @@ _LOG_OFFSET = 1e-5  # keeps the logarithm of silence finite
 
 @dataclass(frozen=True)
 class Scale:
-    """Pair of functions that convert magnitudes to the values of a spectrogram and back.
+    """Scale of the values of a spectrogram, for example decibels: a pair of functions that convert to it and back.
 
     Attributes:
-      encode: converts magnitudes to values. It is called as `encode(magnitudes, preset)`.
+      encode: converts magnitudes to values. It is called as `encode(magnitudes, preset)` with the `Preset` of the
+        spectrogram, the settings with which it is computed.
       decode: converts values to magnitudes. It is called as `decode(values, preset)`.
-      max_value: upper bound for the validation of values, far above those of any real sound.
+      max_value: greatest value to accept from a file, far above the values of any real sound.
     """
 
     encode: Callable[[Rows, "Preset"], Rows]
@@ -114,7 +115,12 @@ PRESETS = {
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class Spectrogram:
-    """Values of a spectrogram, of shape `(*batch, rows, frames)`, with the preset that they were computed with."""
+    """Spectrogram, with the settings with which it was computed.
+
+    Attributes:
+      values: shape `(*batch, rows, frames)`, on the scale of the preset. A row is a frequency bin or a mel filter.
+      preset: sample rate, short-time Fourier transform, mel filters and scale with which the values were computed.
+    """
 
     values: Rows
     preset: Preset = field(metadata={"static": True})
@@ -125,7 +131,7 @@ def spectrogram(wave: Wave, preset: Preset) -> Spectrogram:
 
     Args:
       wave: shape `(*batch, samples)`, at the sample rate of the preset.
-      preset: convention to follow.
+      preset: the short-time Fourier transform, mel filters and scale to use.
 
     Raises:
       ValueError: the wave is shorter than one frame, or has fewer than `preset.frames_multiple` frames.
@@ -147,11 +153,13 @@ def spectrogram(wave: Wave, preset: Preset) -> Spectrogram:
 def magnitudes(spectrogram: Spectrogram, preset: Preset) -> Rows:
     """Convert a spectrogram back to magnitudes of shape `(*batch, rows, frames)`, with the lowest frequency in row 0.
 
-    With mel filters, a magnitude is the square root of the power in a filter. The scale `peak_db` stores no absolute
-    level; its greatest magnitude becomes 1.
+    If the spectrogram has mel filters, the magnitude in a row is the square root of the power in a filter. If its
+    values are in dB relative to the greatest magnitude (scale `peak_db`), the absolute level is unknown, and the
+    greatest magnitude becomes 1.
 
     Args:
-      preset: the preset that the spectrogram was computed with.
+      spectrogram: the spectrogram to convert.
+      preset: the preset (settings) that the spectrogram was computed with.
 
     Raises:
       ValueError: the spectrogram was computed with another preset.

@@ -38,10 +38,13 @@ Real = Float[Array, "*batch frames _"]
 
 
 def bin_indices(n_fft: int) -> tuple[Int[np.ndarray, " _"], ...]:
-    """Return the bin numbers of the entries of each group, one integer array per group.
+    """Return which frequency bins each array returned by `analyze` holds, and in which order.
 
-    An entry of a group is the bin with that number, or its complex conjugate. Every bin from 0 to `n_fft // 2` occurs
-    once.
+    `analyze` returns the bins of a spectrum as a tuple of arrays, called groups: three groups on a CPU if `n_fft` is a
+    multiple of 8, otherwise one. Each bin from 0 to `n_fft // 2` is in one group, some as complex conjugates.
+
+    Returns:
+      One integer array per group, which contains the bin number of each entry.
     """
     if not _splits(n_fft):
         return (np.arange(n_fft // 2 + 1),)
@@ -51,14 +54,17 @@ def bin_indices(n_fft: int) -> tuple[Int[np.ndarray, " _"], ...]:
 
 
 def group_bins(levels: Magnitude, n_fft: int) -> tuple[Float[Array, "*batch frames _"], ...]:
-    """Arrange real values per bin, such as magnitudes, in the same groups as the spectra of `analyze`.
+    """Arrange real values per bin, such as magnitudes, in the order in which `analyze` returns the bins.
+
+    `analyze` returns the bins of a spectrum as a tuple of arrays, called groups, and not in order of frequency. Each
+    bin is in one group; `bin_indices` gives the bin numbers.
 
     Args:
       levels: values in order of frequency, shape `(*batch, bins, frames)`.
       n_fft: frame length in samples.
 
     Returns:
-      One array of shape `(*batch, frames, bins in the group)` per group; `bin_indices` gives the bin numbers.
+      One array of shape `(*batch, frames, bins in the group)` per group.
 
     Raises:
       ValueError: the number of bins does not match `n_fft`.
@@ -69,15 +75,18 @@ def group_bins(levels: Magnitude, n_fft: int) -> tuple[Float[Array, "*batch fram
 
 
 def analyze(wave: Wave, transform: Stft) -> Groups:
-    """Compute the short-time Fourier transform of waves with the bins in groups.
+    """Compute the short-time Fourier transform of waves, with the bins in the order that is fastest to compute.
+
+    On a CPU this is faster than `stft.stft`, and the bins come in three arrays if `n_fft` is a multiple of 8. Otherwise
+    they come in one array, in order of frequency.
 
     Args:
       wave: shape `(*batch, samples)`.
       transform: parameters of the transform.
 
     Returns:
-      One complex array of shape `(*batch, frames, bins in the group)` per group. Each entry is a bin of `stft.stft`, or
-      its complex conjugate; `bin_indices` gives the bin numbers.
+      Tuple of complex arrays, called groups, each of shape `(*batch, frames, bins in the group)`. Each entry is a bin
+      of `stft.stft`, or its complex conjugate; `bin_indices` gives the bin numbers.
 
     Raises:
       ValueError: the wave is shorter than one frame (see `Stft.frames`), or it is an integer array.
@@ -97,10 +106,12 @@ def analyze(wave: Wave, transform: Stft) -> Groups:
 
 
 def synthesize(groups: Groups, transform: Stft, length: int | None = None, *, min_overlap: float = 1e-8) -> Wave:
-    """Compute the inverse short-time Fourier transform, as `stft.istft` does, from bins in groups.
+    """Compute the inverse short-time Fourier transform from spectra whose bins are arranged as `analyze` returns them.
+
+    The result is the same as that of `stft.istft` for bins in order of frequency.
 
     Args:
-      groups: spectra as returned by `analyze`.
+      groups: tuple of complex arrays of shape `(*batch, frames, bins in the group)`, as returned by `analyze`.
       transform: parameters of the transform.
       length: length of the result in samples; by default `transform.samples`.
       min_overlap: lower bound of the sum of squared windows that each sample is divided by, as a fraction of its
@@ -122,9 +133,9 @@ def synthesize(groups: Groups, transform: Stft, length: int | None = None, *, mi
 
 
 def _splits(n_fft: int) -> bool:
-    """Return whether frames of `n_fft` samples are split.
+    """Return whether the transform of a frame of `n_fft` samples is split into smaller ones (split-radix FFT).
 
-    They are if `n_fft` is a multiple of 8 and the computation runs on a CPU.
+    It is split if `n_fft` is a multiple of 8 and the computation runs on a CPU. Otherwise one real FFT is used.
     """
     return jax.default_backend() == "cpu" and n_fft % 8 == 0
 

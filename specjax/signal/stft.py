@@ -117,10 +117,10 @@ class Stft:
         return self.n_fft + (frames - 1) * self.hop_length - 2 * self.padding
 
     def overlap(self) -> Float[np.ndarray, " hop_length"]:
-        """Sum the squares of all windows that cover a sample, for each of `hop_length` adjacent samples.
+        """Compute, at each sample, the sum of the squares of all overlapping windows.
 
-        The windows begin every `hop_length` samples, so the sum repeats with this period, except near the ends of a
-        wave.
+        Except near the ends of a wave, the sum repeats every `hop_length` samples, so only one period is returned.
+        Entry i is the sum at sample i after the start of any frame.
         """
         return steady_squares(self.taper(), self.hop_length)
 

@@ -42,19 +42,20 @@ def griffin_lim(
     momentum: float = 0.99,
     length: int | None = None,
 ) -> Wave:
-    """Reconstruct waves from magnitudes by Griffin-Lim.
+    """Reconstruct waves from STFT magnitudes by Griffin-Lim.
 
-    Each iteration computes the spectrum of the current wave, replaces its magnitudes with the given ones but keeps its
-    phases, and computes the wave of the result.
+    Each iteration computes the spectrum of the current wave, replaces its magnitudes with `magnitude` but keeps its
+    phases, and computes a new wave from this spectrum by the inverse STFT.
 
     Args:
       magnitude: target magnitudes, 0 or more, shape `(*batch, bins, frames)`.
       transform: parameters of the short-time Fourier transform.
-      phase: initial phases in radians, of the same shape; for example from `random_phase`, or an estimate of another
-        method.
+      phase: initial phases in radians, of the same shape as `magnitude`; for example from `random_phase`, or an
+        estimate of another method.
       iterations: number of iterations.
-      momentum: from 0 to below 1. 0 gives the original iteration of 1984. Larger values extrapolate from the last
-        change, as `momentum` of `librosa.griffinlim` does.
+      momentum: from 0 to below 1, with the meaning of `momentum` in `librosa.griffinlim`. 0 gives the original
+        algorithm (Griffin and Lim 1984). Above 0, each iteration begins from the current wave plus `momentum` times the
+        difference between the last two waves.
       length: length of the wave in samples; by default `transform.samples`.
 
     Raises:
@@ -67,7 +68,11 @@ def griffin_lim(
 
 
 def init_state(wave: Wave) -> GriffinLimState:
-    """Return the state before the first iteration, with `wave` as the starting point."""
+    """Return the state of Griffin-Lim before its first iteration, to be passed to `iterate`.
+
+    Args:
+      wave: the wave to start from, shape `(*batch, samples)`.
+    """
     return GriffinLimState(wave, jnp.zeros_like(wave))
 
 

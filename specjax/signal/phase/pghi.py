@@ -53,14 +53,16 @@ class Partition(NamedTuple):
 
 @partial(jax.jit, static_argnames="transform")
 def pghi(magnitude: Magnitude, transform: Stft) -> Phase:
-    """Estimate the phases of spectrograms from their magnitudes by phase gradient heap integration.
+    """Estimate the phases of spectrograms from their magnitudes by phase gradient heap integration (PGHI).
 
-    This differs from the authors' program, which first integrates all points above a tenth of the greatest magnitude,
-    and the rest afterwards. There, loud regions separated by fainter points get unrelated phases, and the more
-    redundant the transform, the more this harms the result. Here a single spanning tree continues through the faint
-    points.
+    PGHI estimates the phase differences between adjacent points of a spectrogram (one point per bin and frame), and
+    adds them up along paths that avoid faint points as far as possible. Here the paths form one spanning tree of all
+    points, so the phases of all loud regions are related, even across fainter points. The implementation published by
+    the authors of PGHI differs: it begins with the points above a tenth of the greatest magnitude, and adds the fainter
+    points later. Loud regions separated by fainter points then get unrelated phases, which harms the result, most of
+    all if frames overlap a lot.
 
-    No gradient passes through this function, because the choice of the tree is not differentiable.
+    No gradient passes through this function, because the choice of paths is not differentiable.
 
     Args:
       magnitude: magnitudes, 0 or more, shape `(*batch, bins, frames)`.
@@ -148,7 +150,14 @@ def _merge_round(partition: Partition, log_magnitude: Plane, steps: Steps, capac
     links = jnp.where(is_root, region, parent), jnp.where(is_root, 0.0, offset)
 
     def jump(links: tuple[Array, Array]) -> tuple[Array, Array]:
-        """Replace every region's parent by its grandparent, and add up the phase offsets (pointer jumping)."""
+        """Link every region to the parent of its parent (pointer jumping), and return the new parents and offsets.
+
+        The parent of a region is the region that it merges into; a root is its own parent. The offset of a region is to
+        be added to its phases, so that they match those of its parent.
+
+        Args:
+          links: for each region, the number of its parent, and its offset in radians.
+        """
         parent, offset = links
         return parent[parent], wrap(offset + offset[parent])
 
@@ -169,9 +178,8 @@ def _loudest_edges(label: Int[Array, "bins frames"], log_magnitude: Plane, capac
     are numbered: edge `2 * point + axis` leads from a point to the next frame (axis 0) or to the next bin (axis 1),
     where `point` is the index of the point in the flattened array.
 
-    The loudness of an edge is that of the fainter of its points. If two edges are equally loud, the one whose other
-    point is louder wins, as it does with the heap of the published algorithm. If these points are equally loud too, the
-    edge with the higher number wins.
+    An edge is as loud as the fainter of its two points. Among equally loud edges, the one whose louder point is the
+    loudest is chosen. If these are equal too, the edge with the highest number is chosen.
 
     Args:
       label: number of the region of each point.

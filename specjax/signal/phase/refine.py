@@ -19,9 +19,9 @@ _POWER_FLOOR = 1e-10
 
 @dataclass(frozen=True)
 class _Distance:
-    """Loss function `distance(wave, target)`: squared spectral convergence of the magnitudes of a wave to a target.
+    """Loss function, called as `distance(wave, target)`, that compares the STFT magnitudes of a wave with a target.
 
-    It is the energy of the difference between the magnitudes and the target, divided by the energy of the target.
+    The loss is the squared spectral convergence: `sum((magnitude(wave) - target)^2) / sum(target^2)`.
 
     Attributes:
       transform: parameters of the short-time Fourier transform.
@@ -35,10 +35,11 @@ class _Distance:
 
 @dataclass(frozen=True)
 class _MelDistance:
-    """Loss function `distance(wave, target)`: squared spectral convergence of the mel magnitudes of a wave to a target.
+    """Loss function, called as `distance(wave, target)`, that compares the mel magnitudes of a wave with a target.
 
-    It is the energy of the difference between the mel magnitudes and the target, divided by the energy of the target.
-    Mel magnitudes are the square roots of the power in the mel filters.
+    Mel magnitudes are the square roots of the power in the mel filters. The loss is the squared spectral convergence:
+    `sum((mel magnitudes - target)^2) / sum(target^2)`. A power of 1e-10 is added before each square root of the
+    numerator, to limit its gradient.
 
     Attributes:
       transform: parameters of the short-time Fourier transform.
@@ -68,7 +69,8 @@ def refine(
       wave: the waves to start from, shape `(*batch, samples)`.
       transform: parameters of the short-time Fourier transform that `target` belongs to.
       steps: number of L-BFGS steps.
-      report: called as `report(steps done, mean squared spectral convergence of the clips)`.
+      report: called as `report(steps done, mean loss)`, with the mean over the clips of the lowest loss so far. The
+        loss is the squared spectral convergence `sum((magnitudes - target)^2) / sum(target^2)`.
 
     Raises:
       ValueError: `steps` is below 1, the number of bins does not match the transform, or magnitudes or waves are not
@@ -90,9 +92,8 @@ def refine_mel(
 ) -> Wave:
     """Refine waves by L-BFGS to bring their mel magnitudes closer to `target`.
 
-    Mel magnitudes are the square roots of the power in the mel filters. The magnitudes of the frequency bins and their
-    phases are found together, instead of one after the other. Like `refine`, this cannot be traced by `jax.jit` or
-    `jax.grad`.
+    Mel magnitudes are the square roots of the power in the mel filters. The optimization loop runs in Python and cannot
+    be traced by `jax.jit` or `jax.grad`.
 
     Args:
       target: target mel magnitudes, 0 or more, shape `(*batch, n_mels, frames)`.
@@ -101,7 +102,8 @@ def refine_mel(
       mel: parameters of the mel filters.
       sample_rate: in Hz.
       steps: number of L-BFGS steps.
-      report: called as `report(steps done, mean squared spectral convergence of the clips)`.
+      report: called as `report(steps done, mean loss)`, with the mean over the clips of the lowest loss so far. The
+        loss is the squared spectral convergence `sum((mel magnitudes - target)^2) / sum(target^2)`.
 
     Raises:
       ValueError: `steps` is below 1, or magnitudes or waves are not finite.

@@ -30,12 +30,14 @@ LOOK_AHEAD, ITERATIONS = 3, 8
 
 
 class Buffer(NamedTuple):
-    """Buffer of the frames that are not final yet, with the oldest frame first.
+    """State of RTISI-LA, real-time iterative spectrogram inversion with look-ahead.
+
+    It holds the latest frames, whose phases may still change, with the oldest frame first.
 
     frames: the frames in the time domain, multiplied by the window.
     magnitude: the target magnitudes of the frames.
-    total: sum of all overlapping windowed frames, including those that are final. It begins at the first sample of the
-      oldest frame in the buffer.
+    total: sum of all overlapping windowed frames, including frames that have already left the buffer. It begins at the
+      first sample of the oldest frame in the buffer.
     """
 
     frames: Float[Array, "*batch buffered n_fft"]
@@ -46,14 +48,17 @@ class Buffer(NamedTuple):
 def rtisi_la(
     magnitude: Magnitude, transform: Stft, *, look_ahead: int = LOOK_AHEAD, iterations: int = ITERATIONS
 ) -> Phase:
-    """Estimate the phases of spectrograms from their magnitudes by RTISI-LA.
+    """Estimate phases from magnitudes by RTISI-LA, real-time iterative spectrogram inversion with look-ahead.
+
+    The method runs Griffin-Lim on a buffer of `look_ahead + 1` frames that slides over the spectrogram. The phases of a
+    frame stay as they are once the frame leaves the buffer.
 
     Args:
       magnitude: magnitudes, 0 or more, shape `(*batch, bins, frames)`.
       transform: parameters of the short-time Fourier transform.
-      look_ahead: number of later frames that are known when a frame becomes final.
-      iterations: number of iterations over the buffer each time a frame is added. Each frame is in the buffer for
-        `look_ahead + 1` such times.
+      look_ahead: number of later frames that the phases of a frame can depend on.
+      iterations: number of iterations for each position of the buffer. A frame takes part in `look_ahead + 1`
+        positions.
 
     Returns:
       Phases in radians, of the same shape as `magnitude`.
@@ -71,9 +76,10 @@ def rtisi_la(
 
 @partial(jax.jit, static_argnames=("transform", "method"))
 def _scan_frames(magnitude: Magnitude, transform: Stft, method: OnlineMethod) -> Phase:
-    """Run an online method over all frames of spectrograms, and return phases of the same shape in radians.
+    """Pass the frames of spectrograms one by one to a phase reconstruction method, and return the phases in radians.
 
-    At the end, the last frame is passed `look_ahead` more times, to obtain the phases of the last frames.
+    The phases have the shape of `magnitude`. The method returns the phases of a frame only after it has received
+    `method.look_ahead` later frames. So at the end the last frame is repeated `method.look_ahead` times.
     """
     rows = jnp.moveaxis(magnitude, -1, 0)
     extended = jnp.concatenate([rows, *[rows[-1:]] * method.look_ahead])
@@ -84,21 +90,26 @@ def _scan_frames(magnitude: Magnitude, transform: Stft, method: OnlineMethod) ->
 
 @cache  # equal settings return the same object, so that code that takes it as a static argument is compiled once
 def online(look_ahead: int = LOOK_AHEAD, iterations: int = ITERATIONS) -> OnlineMethod:
-    """Return RTISI-LA as an `OnlineMethod`, which processes one frame at a time.
+    """Return RTISI-LA (real-time iterative spectrogram inversion with look-ahead) for processing one frame at a time.
+
+    The method runs Griffin-Lim on a buffer of the latest `look_ahead + 1` frames.
 
     Args:
-      look_ahead: number of later frames that are known when a frame becomes final.
-      iterations: number of iterations over the buffer each time a frame is added.
+      look_ahead: number of later frames that must be received before the phases of a frame are returned.
+      iterations: number of iterations over all frames in the buffer each time a frame is added.
     """
     return OnlineMethod(look_ahead, partial(begin, look_ahead=look_ahead), partial(advance, iterations=iterations))
 
 
 def begin(previous: Bins, transform: Stft, *, look_ahead: int) -> Buffer:
-    """Return the state before the first frame: a buffer of `look_ahead + 1` silent frames.
+    """Return the state of RTISI-LA before the first frame: a buffer of `look_ahead + 1` frames that are all zeros.
+
+    RTISI-LA is real-time iterative spectrogram inversion with look-ahead.
 
     Args:
-      previous: array of shape `(*batch, bins)` whose shape gives the batch; its values are not used.
+      previous: array of shape `(*batch, bins)`. Only its batch shape is used, not its values.
       transform: parameters of the short-time Fourier transform.
+      look_ahead: number of later frames that must be received before the phases of a frame are returned.
     """
     batch = previous.shape[:-1]
     return Buffer(
@@ -109,16 +120,19 @@ def begin(previous: Bins, transform: Stft, *, look_ahead: int) -> Buffer:
 
 
 def advance(buffer: Buffer, newest: Bins, transform: Stft, *, iterations: int) -> tuple[Buffer, Bins]:
-    """Add the newest frame to the buffer, update all frames in it, and return the final phases of the oldest one.
+    """Process one frame with RTISI-LA (real-time iterative spectrogram inversion with look-ahead).
+
+    The frame is added to the buffer of the latest frames. The frame that was the oldest before the call leaves the
+    buffer. Then the phases of all frames in the buffer are improved by Griffin-Lim.
 
     Args:
-      buffer: the state after the previous frame.
-      newest: magnitudes of the newest frame.
+      buffer: the state that `begin` or the previous call returned.
+      newest: magnitudes of the newest frame, shape `(*batch, bins)`.
       transform: parameters of the short-time Fourier transform.
-      iterations: number of times that all frames in the buffer are updated.
+      iterations: number of iterations over all frames in the buffer.
 
     Returns:
-      The new buffer, and the phases of its oldest frame in radians.
+      The new buffer, and the phases in radians of the oldest frame in it. Later calls do not change these phases.
     """
     hop, last = transform.hop_length, buffer.frames.shape[-2] - 1
     shifted = Buffer(
@@ -170,15 +184,17 @@ def _update_frame(
 
 @cache
 def _analysis_window(transform: Stft, *, later_frames: int) -> Float[np.ndarray, " n_fft"]:
-    """Compute the window that `_update_frame` uses for the Fourier transform of a part of the sum of frames.
+    """Compute the window that `_update_frame` applies to the sum of overlapping frames before the Fourier transform.
 
-    It is the window of the transform, divided at each sample by the sum of the squared windows of all frames that the
-    sum contains there.
+    It is the transform's window, divided at each sample by the sum of the squared windows that cover the sample. The
+    windows are squared because every frame in the sum has been windowed twice, by analysis and by synthesis. Windows of
+    frames that have not been added to the sum do not count. The divisor is at least 1e-3 times the greatest square of
+    the window.
 
     Args:
       transform: parameters of the short-time Fourier transform.
-      later_frames: number of frames after the updated one that the sum contains; -1: the sum does not contain the
-        updated frame either.
+      later_frames: number of frames after the updated frame that have been added to the sum; -1: the updated frame
+        itself has not been added either.
     """
     hop, taper = transform.hop_length, transform.taper()
     reach = -(-transform.n_fft // hop) - 1

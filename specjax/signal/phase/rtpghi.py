@@ -54,14 +54,17 @@ def rtpghi(magnitude: Magnitude, transform: Stft) -> Phase:
 def compute_propagation(
     previous: Bins, current: Bins, following: Bins, peak: Float[Array, "*batch 1"], transform: Stft
 ) -> Propagation:
-    """Compute the `Propagation` that gives the phases of the current frame from those of the previous frame.
+    """Compute the rule (a `Propagation`) that gives the phases of the current frame from those of the previous frame.
 
-    A phase is carried from a bin of the previous frame to the same bin of the current frame, and from there along the
-    bins of the current frame.
+    For each bin, the rule holds a bin of the previous frame and the number of radians to add to the phase of that bin.
+
+    The phase of a bin is carried from some bin of the previous frame to the same bin of the current frame, and from
+    there along the bins of the current frame. The estimated phase differences on the way are added up.
 
     Args:
-      previous, current, following: magnitudes of three successive frames.
-      peak: greatest magnitude of all frames up to and including the following one.
+      previous, current, following: magnitudes of three successive frames, with bins on the last axis.
+      peak: greatest magnitude of all frames up to and including `following`, shape `(*batch, 1)`. Magnitudes are
+        clipped from below at 1e-10 times this value.
       transform: parameters of the short-time Fourier transform.
 
     Raises:
@@ -102,16 +105,16 @@ def _scan_bins(
     *,
     reverse: bool,
 ) -> tuple[Float[Array, "bins ..."], Int[Array, "bins ..."]]:
-    """Find the best path to each bin of the current frame among those that come from one side along the bins.
+    """Find the best path to each bin of the current frame, among the paths that arrive from lower (or higher) bins.
 
-    Phases are carried along paths. A path begins at a bin of the previous frame, steps to the same bin of the current
-    frame, and continues along the bins. The best path is the one with the greatest minimum magnitude. The last bin of a
-    path is not counted.
+    A path begins at a bin of the previous frame, steps to the same bin of the current frame, and continues from bin to
+    bin of the current frame. The best path is the one with the greatest minimum magnitude. The minimum is taken over
+    all bins on the path except the one where it ends.
 
     Args:
       previous, current: magnitudes of two successive frames, or any increasing function of the magnitudes.
       index: the index of each bin.
-      reverse: if true, paths come from the higher bins, otherwise from the lower bins.
+      reverse: if true, paths arrive from the higher bins, otherwise from the lower bins.
 
     Returns:
       For each bin, the minimum magnitude on its best path, or -inf if there is no path; and the bin of the previous

@@ -37,10 +37,12 @@ def spsi(magnitude: Magnitude, transform: Stft) -> Phase:
 
 
 def compute_propagation(magnitude: Bins, transform: Stft) -> Propagation:
-    """Compute the `Propagation` that gives the phases of a frame from those of the previous frame.
+    """Compute the rule (a `Propagation`) that gives the phases of a frame from those of the previous frame.
 
-    Each bin continues the phase that the bin of its peak had in the previous frame, advanced at the frequency of the
-    peak.
+    For each bin, the rule holds a bin of the previous frame and the number of radians to add to the phase of that bin.
+
+    Every bin belongs to a peak of the magnitudes, see `find_peaks`. It gets the phase that the bin at the top of the
+    peak had in the previous frame, plus the phase advance of a sine at the frequency of the peak during one hop.
 
     Args:
       magnitude: magnitudes of a frame, with bins on the last axis. The other axes may hold several frames, which are
@@ -66,8 +68,10 @@ def find_peaks(
       magnitude: magnitudes, 0 or more, with bins on the last axis.
 
     Returns:
-      For each bin, the index of the bin of its peak; and the distance in bins from the bin to the vertex of a parabola
-      through it and its two neighbors. The distance is meaningful only for the bins of peaks.
+      Two arrays with one entry per bin. The first is the index of the bin at the top of the peak that the bin belongs
+      to. The second refines the frequency of a peak: a parabola is fitted to the magnitudes of the bin and its two
+      neighbors, and the entry is the distance in bins from the bin to the maximum of the parabola. The distance is
+      meaningful only for bins at the top of a peak.
     """
     bins = magnitude.shape[-1]
     padded = pad_axis(magnitude, 1, 1, fill=-1.0)

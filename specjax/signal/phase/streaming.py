@@ -27,12 +27,15 @@ METHODS = {"spsi": spsi.ONLINE, "rtpghi": rtpghi.ONLINE, "rtisi_la": rtisi.onlin
 
 
 class Stream(NamedTuple):
-    """State between two calls of `advance`.
+    """State of streaming inversion between two calls of `advance`, each of which processes one frame.
+
+    The phases of a frame are known once `look_ahead` later frames have been received. This number depends on the
+    method.
 
     method_state: state of the phase reconstruction method.
     pending: magnitudes of the last `look_ahead` frames, whose phases are not known yet.
-    tail: overlap-added sound from the first sample of the next frame on. It is not final yet, because later frames are
-      still to be added.
+    tail: sum of the overlapping windowed frames whose phases are known. It begins where the sound returned so far ends.
+      Later frames are still to be added to it.
     """
 
     method_state: Any
@@ -41,13 +44,13 @@ class Stream(NamedTuple):
 
 
 def begin(previous: Bins, transform: Stft, method: str = "rtpghi") -> Stream:
-    """Return the state before the first frame.
+    """Return the state of streaming inversion before the first frame, to be passed to `advance`.
 
     Args:
-      previous: magnitudes of the frame assumed to precede the first one, shape `(*batch, bins)`. Pass silence, or the
-        first frame itself.
+      previous: magnitudes of the frame assumed to precede the first one, shape `(*batch, bins)`. Pass zeros (silence),
+        or the first frame itself.
       transform: parameters of the short-time Fourier transform.
-      method: name of the phase reconstruction method, one of `METHODS`.
+      method: name of the phase reconstruction method: `spsi`, `rtpghi` or `rtisi_la`.
 
     Raises:
       ValueError: the method is unknown or does not support the transform, the transform has no inverse, or the number
