@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """Where to find the code of one training task: three import paths, each written `module:name`.
+    """Import paths of the three objects that implement one training task, each written `module:name`.
 
     A bundle is a folder that contains a trained model, exported for inference.
 

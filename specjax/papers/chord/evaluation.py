@@ -31,8 +31,8 @@ class _Tables(NamedTuple):
     exact_hz: exact frequencies of the chord's notes, in Hz.
     increments: frequency of each spectrogram row when the chord is synthesized, of shape (chords, size), as the phase
       increment per sample of `PITCH_SOUND` in units of `2^-32` turns.
-    phase_rows: for each spectrogram row, the index of the random initial phase of its sine. Rows that sound at the same
-      frequency share an index.
+    phase_rows: for each spectrogram row, the index of the random initial phase of its sine. Rows that sound at the
+      exact frequency of the same partial share an index.
     """
 
     partials: Int[np.ndarray, "chords max_partials"]

@@ -33,16 +33,19 @@ _MIX: Overrides = {**_HUBER, "loss.huber.value": 0.65, "loss.ms_ssim.value": 0.3
 
 
 def trainings(steps: int) -> dict[str, Overrides]:
-    """Return the training runs that Figures 3 to 6 of the chord paper show, as config overrides by name of the run.
+    """Return the training runs with which Figures 3 to 6 of the chord paper are reproduced.
 
     `huber`: the paper's network, trained with the Huber loss alone.
     `mix`: the paper's network, trained with the weighted sum of Huber, MS-SSIM and FFT losses of the paper's authors.
     `rising`: like `mix`, but the weight of the FFT loss rises linearly from 0 to 1, and gradients are not clipped.
     `rising_clipped`: like `rising`, with gradients clipped to norm 1.
-    `ours`: the base config, without overrides.
+    `ours`: the base config without changes.
 
     Args:
       steps: number of updates over which the weight of the FFT loss rises.
+
+    Returns:
+      Changes of the base config by name of the run. Changes are values by dotted key, such as `loss.fft.value`.
     """
     rising = {**_MIX, "loss.fft.kind": "linear", "loss.fft.value": 0.0, "loss.fft.end": 1.0,
               "loss.fft.over": steps}  # fmt: skip

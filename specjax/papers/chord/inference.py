@@ -82,9 +82,10 @@ class ChordInference:
 
     @cached_property
     def templates(self) -> Float[np.ndarray, "labels qualities size"]:
-        """Ideal row profile of every chord: the mean over time of each spectrogram row, if the chord were perfect.
+        """Row profile of an ideal spectrogram of every chord, with which `read_chord` compares a spectrogram.
 
-        Each profile is shifted to mean 0 and scaled to norm 1.
+        A row profile is the mean of each spectrogram row over time. The ideal spectrogram contains all partials of the
+        chord at constant level, weighted and blurred over rows as in targets. Profiles have mean 0 and norm 1.
         """
         return metrics.profile_templates(self.operators.spread)
 

@@ -26,8 +26,8 @@ class SoundConfig:
     duration_s: length of the sound in seconds, above 0 and at most 600.
     octave: number of octaves by which every frequency is raised, -2 to 8. Without it, the lowest chord starts at about
       28 Hz, below the range of most loudspeakers.
-    exact: spectrogram rows within 6 rows of a partial of the chord sound at the exact frequency of this partial. All
-      other rows, and all rows if `exact` is false, sound at their row number in Hz plus `offset_hz`.
+    exact: if true, spectrogram rows within 6 rows of a partial of the chord sound at the exact frequency of this
+      partial. All other rows sound at their row number in Hz plus `offset_hz`. If false, all rows do.
     offset_hz: offset in Hz for rows that do not sound at an exact frequency, added before the octaves are applied.
     seed: seed of the random initial phases of the sines.
     """

@@ -18,7 +18,8 @@ def run_study(question: str, options: Options) -> None:
       options: command-line options. Only `options.sounds` is used: paths of sound files, or of folders of them.
 
     Raises:
-      UserError: `options.sounds` is empty, a path does not exist, or no sound file can be read.
+      UserError: `options.sounds` is empty, a path does not exist, a folder contains no sound files or cannot be read,
+        or all sound files are invalid.
     """
     from specjax.papers.texture.studies import inversion, mel, parity
 
