@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """Import paths of the code of one task, each written `module:name`.
+    """Import paths of the three objects that implement one training task, each written `module:name`.
+
+    A bundle is a folder that contains a trained model, exported for inference.
 
     config: dataclass of the task's settings.
-    task: class of the training task. It is called with the settings.
-    inference: function that opens an exported bundle for inference. It is called with the `engine.bundle.Bundle` and
-      the path of its folder.
+    task: class that implements the task. Its constructor takes the settings.
+    inference: function that prepares a bundle for inference. It takes the loaded bundle (`engine.bundle.Bundle`) and
+      the path of the bundle's folder, which it uses in error messages.
     """
 
     config: str
@@ -79,7 +81,8 @@ def open_run(workdir: Path, data: str | None = None) -> "tuple[TrainConfig, Task
       The training settings, the task, and the training state from the newest intact checkpoint.
 
     Raises:
-      UserError: the run does not exist or has no intact checkpoint, or its config has no `data.source` to replace.
+      UserError: the run does not exist or has no intact checkpoint, or `data` is not None and the run's config has no
+        key `data.source`.
     """
     from specjax.cli.config import read_json
     from specjax.engine.loop import restore_run
@@ -96,15 +99,15 @@ def open_run(workdir: Path, data: str | None = None) -> "tuple[TrainConfig, Task
 
 
 def open_bundle(folder: Path, task: str | None = None) -> Any:
-    """Open an exported bundle for inference.
+    """Load a bundle (the folder of a trained model that was exported) and prepare it for inference.
 
     Args:
       folder: folder of the bundle.
-      task: name of the task that the bundle must belong to, a key of `TASKS`; None accepts any task.
+      task: name of the task that the model must have been trained for, such as `chord/unet`; None accepts any task.
 
     Returns:
-      The result of the function `inference` in the task's entry of `TASKS`. For `chord/unet`, this is the network and
-      its parameters.
+      An object that depends on the task. For `chord/unet`, it is a pair: a `ChordInference`, which describes the
+      network, and the network's parameters.
 
     Raises:
       UserError: the bundle is damaged, its task is unknown, or its task is not `task`.
@@ -120,7 +123,12 @@ def open_bundle(folder: Path, task: str | None = None) -> Any:
 
 
 def module(paper: str, name: str) -> ModuleType | None:
-    """Import and return the module `name` of a paper's subpackage; return None if the paper has no such module."""
+    """Import the module `specjax.papers.PAPER.NAME` and return it; return None if it does not exist.
+
+    Args:
+      paper: name of a subpackage of `specjax.papers`, such as `chord`.
+      name: name of a module in this subpackage, such as `benchmarks`.
+    """
     full = f"{__name__}.{paper}.{name}"
     return importlib.import_module(full) if importlib.util.find_spec(full) else None
 

@@ -54,7 +54,8 @@ def build(name: str, config: Mapping[str, Any], batch: int) -> Benchmark:
     Args:
       name: name of the benchmark, a key of `INFO`.
       config: values of a config whose task is `chord/unet`.
-      batch: number of items per call. 0 takes the config's batch size; this is only possible for training steps.
+      batch: number of items per call; for benchmarks of training steps, number of examples per update. Only these
+        benchmarks accept 0, which means the batch size of the config.
 
     Raises:
       UserError: the config belongs to another task.
@@ -76,7 +77,11 @@ def build(name: str, config: Mapping[str, Any], batch: int) -> Benchmark:
 
 
 def targets(task: ChordTask, batch: int) -> Benchmark:
-    """Build a benchmark that computes full-size target spectrograms from digits (chord paper, section 2)."""
+    """Build a benchmark that computes the target spectrograms of a batch of digits.
+
+    A target is the spectrogram that the network is trained to predict. It has `conditioning.size` rows and as many
+    columns, and contains random noise.
+    """
     config = task.config
     digit, label, quality = _load_digits(task, batch)
     make_targets = partial(conditioning.targets, task.inference.operators, config.conditioning)
@@ -88,7 +93,11 @@ def targets(task: ChordTask, batch: int) -> Benchmark:
 
 
 def forward(task: ChordTask, batch: int) -> Benchmark:
-    """Build a benchmark of the forward pass of the U-Net, from digits to full-size spectrograms."""
+    """Build a benchmark of the forward pass of the U-Net for inference.
+
+    The input is a batch of 28x28 digits. The output is one spectrogram per digit, with `conditioning.size` rows and as
+    many columns.
+    """
     digit, _, quality = _load_digits(task, batch)
     params = task.inference_params(task.init(jax.random.key(0)))
     size = task.config.conditioning.size
@@ -99,7 +108,7 @@ def forward(task: ChordTask, batch: int) -> Benchmark:
 def sound(task: ChordTask, batch: int) -> Benchmark:
     """Build a benchmark that synthesizes one second of sound at 44.1 kHz from each spectrogram.
 
-    The spectrograms are random, so no row is silent and none can be skipped.
+    All values of the spectrograms are random. So no row is silent, and no time can be saved by skipping silent rows.
     """
     size = task.config.conditioning.size
     rng = np.random.default_rng(0)
@@ -115,9 +124,10 @@ def sound(task: ChordTask, batch: int) -> Benchmark:
 
 
 def step(task: ChordTask, train_config: TrainConfig) -> Benchmark:
-    """Build a benchmark of one call to the compiled training program, as in a real training.
+    """Build a benchmark of one call to the compiled function that training calls repeatedly.
 
-    A call performs `steps_per_dispatch` updates, including shuffling, augmentation, targets and gradients.
+    A call performs `train_config.steps_per_dispatch` parameter updates; 0 means 1 on a CPU and 32 on an accelerator.
+    An update includes the shuffling and the augmentation of the digits, their target spectrograms, and the gradients.
     """
     mesh = program.mesh_of(task)
     sharding.check_batch(mesh, train_config.batch_size)
@@ -185,7 +195,13 @@ def unet_flops(config: UNetConfig, size: int, columns: int) -> float:
 def ms_ssim_flops(size: int, columns: int, scales: int = 5) -> float:
     """Return the number of floating-point operations of MS-SSIM and its gradient for two `size` x `columns` images.
 
-    At each scale, the forward pass filters five images with 11 + 11 taps (a separable window), and the gradient three.
+    Only the filters with a sliding window are counted. At each scale there are eight: five in the forward pass, and
+    three in the gradient. Each is separable, with 11 taps along rows and 11 along columns.
+
+    Args:
+      size: number of rows of the images.
+      columns: number of columns of the images.
+      scales: number of scales. Each scale halves the rows and the columns.
     """
     pixels = sum(size * columns / 4**scale for scale in range(scales))
     return pixels * 8 * 2 * 2 * 11

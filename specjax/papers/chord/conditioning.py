@@ -34,30 +34,33 @@ Target = Float[Array, "size columns"]
 
 @dataclass(frozen=True)
 class Conditioning:
-    """Settings of the target spectrogram (chord paper, section 2).
+    """Settings of the target spectrogram: the spectrogram of a chord, made from a 28x28 image of a digit.
 
-    The paper omits most of these values. The defaults of the omitted ones are those of its authors.
+    The steps are those of the chord paper, section 2. The digit is upscaled and weighted. Only rows that belong to the
+    chord are kept. These are blurred, multiplied by noise, and scaled to [0, 1]. Row r stands for r Hz, and columns
+    stand for time. Means and standard deviations are in rows or columns of the target.
 
-    size: number of rows of the target, and of its columns at full resolution.
-    base_hz: fundamental frequency of label 0, in Hz.
-    resampling: how the digit is upscaled, one of `image.linear.RESAMPLING`.
-    quantise: clip the upscaled digit and round it to 256 levels, as the authors' image files do.
+    size: number of rows of the target. At full resolution it has as many columns.
+    base_hz: fundamental frequency of the chord of label 0, in Hz. Each further label is a semitone higher.
+    resampling: interpolation method that upscales the digit, one of `image.linear.RESAMPLING`.
+    quantise: clip the upscaled digit to [0, 1] and round it to multiples of 1/255, as an 8-bit image file does.
     row_mean, row_sigma: mean and standard deviation of the Gaussian weight over rows.
     fade_mean, fade_sigma: mean and standard deviation of the Gaussian weight over columns.
-    partials: which rows are kept, one of `theory.PARTIALS`.
-    carry: level of each kept row along time.
-      `pixels`: the pixels of the same row of the upscaled digit, as in the paper's formula. The notes of labels 0 to 9
-        lie in rows 28 to 69 of 1008, in the blank top margin of a digit. So the target is blank if `partials="triad"`.
-      `envelope`: the mean of the digit over its rows. This keeps the likeness to the digit that the paper seeks.
-    smear_rows, smear_columns: standard deviations of the Gaussian blur (smear) along each axis.
+    partials: which rows belong to the chord and are kept, one of `theory.PARTIALS` (see `theory.partials_hz`).
+    carry: what gives the level of a kept row at each time.
+      `pixels`: the pixels of the same row of the upscaled digit, as in the paper's formula. Digits have a blank top
+        margin. The notes of the major chords of labels 0 to 9 lie within it, in rows 28 to 69 of 1008. So the target is
+        blank if `partials` is `triad`, which keeps only these rows.
+      `envelope`: the mean of each column of the digit, for every kept row. So the loudness over time follows the digit.
+    smear_rows, smear_columns: standard deviations of the Gaussian blur across rows and across columns.
     smooth: standard deviation of a second Gaussian blur along both axes; 0 skips it.
-    noise_cells: number of Perlin cells along rows and columns, for the noise that multiplies the spectrogram.
-    noise_octaves: number of octaves of that noise.
-    noise_dilution: constant above 1 that is added to the noise; the larger, the weaker the noise.
+    noise_cells: number of lattice cells along rows and columns of the Perlin noise that multiplies the spectrogram.
+    noise_octaves: number of octaves of this noise.
+    noise_dilution: constant above 1 that is added to this noise. The larger it is, the weaker is the noise.
     noise_fuzz: amplitude of uniform noise, independent in each pixel, that is added to the Perlin noise.
     overlay: amplitude of a second Perlin noise, which is added to the spectrogram; 0 adds none.
     overlay_cells, overlay_dilution: like `noise_cells` and `noise_dilution`, for the second noise.
-    epsilon: added to the denominator of the normalization, so that a blank digit gives 0.
+    epsilon: added to the divisor when the spectrogram is scaled to [0, 1], so that a blank digit gives 0.
     """
 
     size: int = 1008
@@ -120,13 +123,19 @@ class Conditioning:
 
 @dataclass(frozen=True)
 class Operators:
-    """Matrices of `spread @ (select @ digit @ time.T)`, the target spectrogram before noise and normalization.
+    """Matrices that turn the image of a digit into the spectrogram of a chord, by label and chord quality.
 
-    `n` is 28, the side of a digit, or `size` if the digit is upscaled and quantized before these products.
+    The spectrogram, before noise and normalization, is this product of shape (size, columns):
 
-    spread: weights the kept rows and blurs each around its row of the target, by label and chord quality.
-    select: takes the rows of the chord from the digit, by label and chord quality.
-    time: upscales, fades and blurs along time.
+        spread[label, quality] @ select[label, quality] @ image @ time.T
+
+    The image has the shape (n, n). It is the digit itself, with n = 28. With `Conditioning.quantise` it is the upscaled
+    digit `upscale @ digit @ upscale.T`, rounded to multiples of 1/255, with n = size. The dimension `partials` is the
+    largest number of spectrogram rows that belong to one chord.
+
+    spread: column i puts the i-th row of the chord at its place in the spectrogram, weighted and blurred vertically.
+    select: row i is the linear combination of image rows that gives the i-th row of the chord.
+    time: resamples, weights and blurs along the horizontal axis of the image, which becomes time.
     upscale: resamples one axis of the digit from 28 to `size` points.
     """
 
@@ -142,17 +151,21 @@ def operators(
     qualities: tuple[str, ...] = ("major",),
     columns: int | None = None,
 ) -> Operators:
-    """Compute the matrices of sections 2.1 to 2.4 of the chord paper for every label and chord quality.
+    """Compute the matrices that turn digits into spectrograms of chords, for every label and chord quality.
+
+    They perform the linear steps (chord paper, sections 2.1 to 2.4): upscale the digit, weight its rows and columns,
+    select the rows of the chord, and blur.
 
     Args:
-      conditioning: settings of the target.
-      labels: number of labels.
-      qualities: names of chord qualities.
-      columns: number of columns of the target, which divides `size`; None means `size`. Fewer columns are the means of
-        adjacent ones.
+      conditioning: settings of target spectrograms.
+      labels: number of labels. Label y stands for the chord y semitones above `conditioning.base_hz`.
+      qualities: names of chord qualities, such as `major`.
+      columns: number of columns of the spectrograms, which must divide `conditioning.size`; None means
+        `conditioning.size`. If there are fewer, each is the mean of adjacent columns at full resolution.
 
     Raises:
-      ValueError: a chord has a note beyond the last row, a name is unknown, or `columns` does not divide `size`.
+      ValueError: a note of a chord lies beyond the last row, a chord quality is unknown, or `columns` does not divide
+        `conditioning.size`.
     """
     c = conditioning
     rows = {
@@ -181,16 +194,17 @@ def operators(
 def smooth_spectrogram(
     ops: Operators, conditioning: Conditioning, digit: Digit, label: Int[Array, ""], quality: Int[Array, ""]
 ) -> Target:
-    """Compute the spectrogram of a digit before noise and normalization (chord paper, sections 2.1 to 2.4).
+    """Compute the spectrogram of a chord from the image of a digit, without noise, before it is scaled to [0, 1].
 
-    The digit is upscaled and weighted. The rows of the chord are selected, and blurred along both axes.
+    The digit is upscaled and weighted. The rows of the chord are selected, and blurred along both axes (chord paper,
+    sections 2.1 to 2.4).
 
     Args:
-      ops: `operators(conditioning, ...)`.
-      conditioning: settings of the target.
+      ops: matrices that `operators` computed for the same `conditioning`.
+      conditioning: settings of the spectrogram.
       digit: image in [0, 1], upright, bright ink on dark.
-      label: label of the chord, an index into `ops`.
-      quality: index of the chord quality, an index into `ops`.
+      label: label of the digit. It determines the fundamental of the chord.
+      quality: index of the chord quality in the list of names that `operators` received.
     """
     picture = digit
     if conditioning.quantise:
@@ -227,15 +241,15 @@ def target(
     quality: Int[Array, ""],
     key: Key[Array, ""] | None,
 ) -> Target:
-    """Compute the target spectrogram Y of one digit, in [0, 1] (chord paper, section 2, all stages).
+    """Compute the spectrogram that the network is trained to predict from one digit, with values in [0, 1].
 
     Args:
-      ops: `operators(conditioning, ...)`.
-      conditioning: settings of the target.
+      ops: matrices that `operators` computed for the same `conditioning`.
+      conditioning: settings of the spectrogram.
       digit: image in [0, 1], upright, bright ink on dark.
-      label: label of the chord, an index into `ops`.
-      quality: index of the chord quality, an index into `ops`.
-      key: random key of the noise. None gives the noise-free target that metrics compare with.
+      label: label of the digit. It determines the fundamental of the chord.
+      quality: index of the chord quality in the list of names that `operators` received.
+      key: random key of the noise. None adds no noise, as in evaluation.
     """
     c = conditioning
     spectrogram = smooth_spectrogram(ops, c, digit, label, quality)

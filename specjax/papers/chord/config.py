@@ -15,14 +15,15 @@ from specjax.papers.chord.sound import SoundConfig
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Bounds of the random affine augmentation of training digits; zeros disable it.
+    """Bounds of the random affine augmentation of training digits. If all bounds are 0, there is no augmentation.
 
     The target spectrogram is computed from the augmented digit.
 
     max_shift: largest shift along each axis, in pixels.
     max_degrees: largest rotation, in degrees.
     max_scale: largest relative change of size; 0.1 means factors from 0.9 to 1.1.
-    max_shear: largest shear coefficient; 0.1 shifts adjacent lines by a tenth of a pixel.
+    max_shear: largest shear coefficient. A coefficient of 0.1 shifts each row of pixels sideways by 0.1 pixels relative
+      to the row above it.
     """
 
     max_shift: float = 0.0
@@ -33,22 +34,23 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class ChordConfig:
-    """Settings of the task `chord/unet`.
+    """Settings of the task `chord/unet`, in which a U-Net learns to turn images of digits into spectrograms of chords.
 
     data: source of the digits.
     conditioning: how target spectrograms are computed from digits.
     model: architecture of the network.
     loss_options: constants of the losses.
-    loss: schedule of the weight of each loss, by loss name (see `losses.mix`).
+    loss: schedule of the weight of each loss, by name of the loss, one of `losses.NAMES`.
     optimizer: optimizer, learning rate schedule and moving average of the parameters.
     augment: random augmentation of the digits.
-    qualities: names of the chord qualities. If there are several, one is drawn at random for each example, and the
-      network is conditioned on it.
+    qualities: names of the chord qualities, such as `major`. If there are several, one is drawn at random for each
+      training example. The network gets its index as a second input.
     curriculum: (step, labels) pairs. From each step on, only examples with these labels contribute to the losses. The
       first step must be 0. Empty means that all examples always contribute.
-    columns: number of columns of the spectrograms that losses compare, each the mean of adjacent columns; 0 means
-      `conditioning.size`. Targets are smooth along time (blurred over 20 columns), so fewer columns carry as much
-      information and cost less. The number of rows is never reduced. Evaluation and export use all columns.
+    columns: number of columns (time steps) of the spectrograms in training, a divisor of `conditioning.size`; 0 means
+      `conditioning.size`, all columns. With fewer columns, each is the mean of adjacent ones, and an update is cheaper.
+      Little information is lost, because targets are blurred along time. The number of rows is never reduced.
+      Evaluation and the exported model use all columns.
     sound: how predicted spectrograms are turned into sounds.
     """
 

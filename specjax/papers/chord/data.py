@@ -64,13 +64,13 @@ def load(config: DigitsConfig) -> tuple[Digits, Digits]:
 
 
 def fit_digit(picture: UInt8[np.ndarray, "height width"], where: str | Path) -> UInt8[np.ndarray, "28 28"]:
-    """Convert a picture of a photographed or drawn digit to the format of MNIST.
+    """Convert a photo or drawing of a digit to the format of MNIST.
 
     The result has bright ink on black. The longer side of the ink's bounding box is 20 pixels, and the ink's center of
     mass is near the middle of the image.
 
     Args:
-      picture: gray levels, of any size and polarity.
+      picture: gray levels. The picture may have any size, and show dark ink on bright paper or bright ink on dark.
       where: path of the picture, for the error message.
 
     Raises:

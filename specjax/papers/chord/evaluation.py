@@ -23,13 +23,16 @@ PITCH_SOUND = SoundConfig(sample_rate=4032, duration_s=8.0)
 class _Tables(NamedTuple):
     """Constants of every chord that the metrics need, with one entry per chord on the first axis.
 
-    The entry of a chord is `label * len(qualities) + quality`. Unused positions of the first three arrays are -1.
+    The index of a chord is `label * len(qualities) + quality`. Chords have different numbers of partials and notes, so
+    the entries of `partials`, `notes` and `exact_hz` are padded at the end with -1.
 
     partials: spectrogram rows of the chord's partials.
     notes: spectrogram rows of the chord's notes.
     exact_hz: exact frequencies of the chord's notes, in Hz.
-    increments: oscillator phase increment of each spectrogram row (`oscillators.phase_increment`).
-    phase_rows: for each spectrogram row, the row whose random phase its oscillator uses.
+    increments: frequency of each spectrogram row when the chord is synthesized, of shape (chords, size), as the phase
+      increment per sample of `PITCH_SOUND` in units of `2^-32` turns.
+    phase_rows: for each spectrogram row, the index of the random initial phase of its sine. Rows that sound at the
+      exact frequency of the same partial share an index.
     """
 
     partials: Int[np.ndarray, "chords max_partials"]
@@ -41,7 +44,10 @@ class _Tables(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Computes the metrics of predictions made with the network and the settings of `inference`."""
+    """Computes the metrics of spectrograms that a network predicted.
+
+    inference: describes the network. Its settings determine the correct spectrogram of each digit.
+    """
 
     inference: ChordInference
 

@@ -33,10 +33,19 @@ _MIX: Overrides = {**_HUBER, "loss.huber.value": 0.65, "loss.ms_ssim.value": 0.3
 
 
 def trainings(steps: int) -> dict[str, Overrides]:
-    """Return the training runs of the figures, as config overrides by name of the run.
+    """Return the training runs with which Figures 3 to 6 of the chord paper are reproduced.
+
+    `huber`: the paper's network, trained with the Huber loss alone.
+    `mix`: the paper's network, trained with the weighted sum of Huber, MS-SSIM and FFT losses of the paper's authors.
+    `rising`: like `mix`, but the weight of the FFT loss rises linearly from 0 to 1, and gradients are not clipped.
+    `rising_clipped`: like `rising`, with gradients clipped to norm 1.
+    `ours`: the base config without changes.
 
     Args:
-      steps: number of updates over which the weight of the FFT loss rises in the runs `rising` and `rising_clipped`.
+      steps: number of updates over which the weight of the FFT loss rises.
+
+    Returns:
+      Changes of the base config by name of the run. Changes are values by dotted key, such as `loss.fft.value`.
     """
     rising = {**_MIX, "loss.fft.kind": "linear", "loss.fft.value": 0.0, "loss.fft.end": 1.0,
               "loss.fft.over": steps}  # fmt: skip
@@ -50,12 +59,14 @@ def trainings(steps: int) -> dict[str, Overrides]:
 
 
 def remake(digits: Digits, steps: int, config_flags: Sequence[str], folder: Path) -> list[Path]:
-    """Train the networks that the figures show, and draw the figures.
+    """Reproduce Figures 1 to 6 of the chord paper: train the networks that they show, and draw them.
+
+    The training runs are those of `trainings`. A run that is already complete in `folder` is not repeated.
 
     Args:
-      digits: data set from which the digit of Figures 1 and 2 is taken.
-      steps: number of updates of each training run, as in the config.
-      config_flags: command-line flags of the base config, such as `--config=unet_paper`.
+      digits: data set that contains the digit whose target spectrogram Figure 2 shows.
+      steps: number of updates of each training run. It must be the value in the base config.
+      config_flags: command-line flags that select the base config, such as `--config=unet_paper`.
       folder: where the figures are written. Each training run has a subfolder of its own name.
 
     Returns:
@@ -106,9 +117,11 @@ def remake(digits: Digits, steps: int, config_flags: Sequence[str], folder: Path
 
 
 def _compute_noise_and_target(digits: Digits) -> tuple[Float[np.ndarray, "1008 1008"], Float[np.ndarray, "1008 1008"]]:
-    """Compute the images of Figures 1 and 2.
+    """Compute the images of Figures 1 and 2 of the chord paper.
 
-    These are the noise of section 2.5, stretched to [0, 1], and the target of one digit after all steps of section 2.
+    The first is Perlin noise, scaled to [0, 1]. The second is the spectrogram that the network is trained to predict
+    from the first digit in `digits` with the label `LABEL`: a major chord with all harmonics, multiplied by another
+    random draw of such noise.
     """
     config = Conditioning(partials="harmonics", carry="pixels")
     digit = digits.image[np.flatnonzero(digits.label == LABEL)[0]]

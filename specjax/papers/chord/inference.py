@@ -30,7 +30,12 @@ Digit = UInt8[np.ndarray, "28 28"]
 
 @dataclass(frozen=True)
 class ChordInference:
-    """Inference functions of the network that `config` describes. They take the network's parameters as an argument."""
+    """Methods that use a U-Net to predict spectrograms, and that decode chords and synthesize sound from them.
+
+    The network's parameters are not stored here: methods that need them take them as an argument.
+
+    config: architecture of the network, and settings of its data and spectrograms.
+    """
 
     config: ChordConfig
 
@@ -55,7 +60,7 @@ class ChordInference:
         """Predict the spectrograms of a batch of digits.
 
         Args:
-          params: parameters for inference.
+          params: parameters of the network with batch normalization folded in, as `open_unet` returns them.
           digit: images in [0, 1].
           quality: index of each chord's quality; ignored if the network is not conditioned on the quality.
           columns: number of columns of the spectrograms; None means all, `conditioning.size`.
@@ -71,21 +76,27 @@ class ChordInference:
 
     @cached_property
     def operators(self) -> conditioning.Operators:
-        """Matrices that compute target spectrograms with all columns (see `conditioning.operators`)."""
+        """Matrices that turn digits into spectrograms at full resolution, `conditioning.size` columns."""
         c = self.config
         return conditioning.operators(c.conditioning, c.data.labels, c.qualities)
 
     @cached_property
     def templates(self) -> Float[np.ndarray, "labels qualities size"]:
-        """Ideal row profile (mean of each spectrogram row over time) of every chord, for `read_chord`."""
+        """Row profile of an ideal spectrogram of every chord, with which `read_chord` compares a spectrogram.
+
+        A row profile is the mean of each spectrogram row over time. The ideal spectrogram contains all partials of the
+        chord at constant level, weighted and blurred over rows as in targets. Profiles have mean 0 and norm 1.
+        """
         return metrics.profile_templates(self.operators.spread)
 
     def read_chord(self, spectrogram: Float[Array, "size size"]) -> tuple[int, int]:
         """Decode the chord of a spectrogram.
 
+        The mean of each row over time, a vector of length `size`, is correlated with the ideal vector of every chord
+        (`templates`). The chord with the highest correlation is chosen.
+
         Returns:
-          The label and the quality index of the chord whose ideal row profile correlates best with that of the
-          spectrogram.
+          The label of the chord, and the index of its chord quality in `config.qualities`.
         """
         label, quality = _read_chord(spectrogram, jnp.asarray(self.templates))
         return int(label), int(quality)
@@ -93,8 +104,14 @@ class ChordInference:
     def sound(self, spectrogram: Float[Array, "size size"], config: SoundConfig) -> Float[np.ndarray, " samples"]:
         """Synthesize the sound of a spectrogram, scaled to peak 1.
 
-        The chord is decoded from the spectrogram, and the frequencies of its rows are tuned to it if `config.exact` is
-        true.
+        Row r of the spectrogram is the amplitude over time of a sine of r Hz plus `config.offset_hz`. If `config.exact`
+        is true, the chord is decoded from the spectrogram, and rows within 6 rows of one of its partials sound at the
+        exact frequency of this partial instead. All frequencies are raised by `config.octave` octaves. Rows at or above
+        half the sample rate are silent.
+
+        Args:
+          spectrogram: predicted spectrogram; clipped to [0, 1].
+          config: settings of the synthesis.
         """
         label, quality = self.read_chord(spectrogram)
         options = self.config.conditioning
@@ -123,17 +140,18 @@ class ChordSound(NamedTuple):
 
 
 def open_unet(opened: Bundle, where: str) -> tuple[ChordInference, Any]:
-    """Rebuild the network of an exported chord bundle.
+    """Get the network of a trained model that was exported from the task `chord/unet`.
 
     Args:
-      opened: the bundle.
-      where: the bundle's folder, for error messages.
+      opened: the exported model.
+      where: the folder of the exported model, for error messages.
 
     Returns:
-      The inference functions of the network, and its parameters.
+      A `ChordInference`, which describes the network, and the network's parameters.
 
     Raises:
-      UserError: the bundle has other parts, settings or tensors than a chord bundle.
+      UserError: the exported model does not consist of exactly one part named `unet`, its settings are invalid, or its
+        tensors do not fit the network.
     """
     if set(opened.parts) != {"unet"}:
         raise UserError(f"{where} has the parts {sorted(opened.parts)}, expected ['unet']; re-export the bundle")

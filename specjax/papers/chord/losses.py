@@ -27,7 +27,7 @@ AUTHORS_SCALES = (0.1, 0.15, 0.2, 0.2, 0.2)  # the authors' MS-SSIM weights, fin
 class LossOptions:
     """Constants of the losses.
 
-    huber_delta: error at which the Huber loss becomes linear; the paper uses 0.5 and 1.0.
+    huber_delta: absolute error above which the Huber loss is linear. The chord paper uses 0.5 and 1.0.
     ms_ssim_weights: exponents of the scales of MS-SSIM, finest scale first.
     wave_rate: sample rate in Hz of the sounds that the losses `waveform` and `stft` compare. Row r of a spectrogram
       stands for the frequency r Hz, so this rate must be at least twice the number of rows.
@@ -80,18 +80,19 @@ def ms_ssim_loss(prediction: Pictures, target: Pictures, config: LossOptions) ->
 
 
 def fft(prediction: Pictures, target: Pictures, _: LossOptions) -> PerExample:
-    """Compute the mean squared difference of 2-D Fourier magnitudes.
+    """Compute the mean squared difference between the 2-D Fourier magnitudes of the spectrograms, for each example.
 
-    The Fourier transform is not normalized, as in the authors' code.
+    The Fourier transform is a plain sum over pixels, not divided by their number, as in the code of the chord paper's
+    authors. So values of this loss are large.
     """
     difference = _compute_fourier_magnitude(prediction) - _compute_fourier_magnitude(target)
     return jnp.mean(difference**2, axis=(1, 2))
 
 
 def sobel_loss(prediction: Pictures, target: Pictures, _: LossOptions) -> PerExample:
-    """Compute the mean squared difference of Sobel gradients.
+    """Compute the mean squared difference between the Sobel gradients of the spectrograms, for each example.
 
-    The paper names Sobel filtering as future work, to align frequencies without destabilizing training.
+    The chord paper proposes this loss as future work. It penalizes edges in wrong rows, which are wrong frequencies.
     """
     return map_examples(lambda error: jnp.mean(sobel(error) ** 2))(prediction - target)
 
@@ -120,9 +121,9 @@ def stft_loss(prediction: Pictures, target: Pictures, config: LossOptions) -> Pe
 
 
 def label_loss(logits: Float[Array, "batch labels"], label: Int[Array, " batch"]) -> PerExample:
-    """Compute the cross-entropy of the digit classifier at the bottleneck of the network.
+    """Compute the cross-entropy of the digit classifier inside the network, for each example.
 
-    This is deep supervision: the network decodes the spectrogram from the classifier's prediction.
+    The classifier is at the bottleneck of the U-Net. Its prediction is also an input of the decoder.
 
     Args:
       logits: output of the classifier.
@@ -146,10 +147,13 @@ NAMES = (*LOSSES, "label")  # names of all losses; `label` compares logits, not 
 
 
 def mix(**weights: float | ScheduleSpec) -> dict[str, ScheduleSpec]:
-    """Build the schedules of all loss weights, by loss name.
+    """Build the weight schedule of every loss, by name of the loss.
+
+    For example, `mix(huber=1.0, ms_ssim=0.1)` gives constant weights to two losses, and all others have weight 0.
 
     Args:
-      weights: weights by loss name, constant numbers or schedules. Losses that are not given have weight 0.
+      weights: weights by name of the loss. A weight is a number, which is constant, or a schedule. A loss that is not
+        named has weight 0.
     """
     specs = {name: w if isinstance(w, ScheduleSpec) else ScheduleSpec(value=float(w)) for name, w in weights.items()}
     return {name: ScheduleSpec(value=0.0) for name in NAMES} | specs

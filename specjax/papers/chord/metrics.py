@@ -22,7 +22,11 @@ def row_profile(spectrogram: Spectrogram) -> Profile:
 
 
 def local_maxima(profile: Profile) -> Bool[Array, " size"]:
-    """Return a mask of the local maxima of a profile: values above the previous one and at least the next one."""
+    """Return a mask of the local maxima of a profile.
+
+    A value is a local maximum if it is greater than the value before it, and not less than the value after it. The
+    first and the last value are compared with their only neighbor.
+    """
     before = jnp.concatenate([jnp.full((1,), -jnp.inf), profile[:-1]])
     after = jnp.concatenate([profile[1:], jnp.full((1,), -jnp.inf)])
     return (profile > before) & (profile >= after)
@@ -108,14 +112,16 @@ def envelope_correlation(
 def decode_chord(
     profile: Profile, templates: Float[Array, "labels qualities size"]
 ) -> tuple[Int[Array, ""], Int[Array, ""]]:
-    """Find the chord whose ideal row profile correlates best with `profile`. The decoder is fixed, not trained.
+    """Find the chord whose ideal row profile has the highest correlation with the row profile of a spectrogram.
+
+    A row profile is the mean of each spectrogram row over time.
 
     Args:
-      profile: row profile of a spectrogram.
-      templates: result of `profile_templates`.
+      profile: row profile of the spectrogram.
+      templates: ideal row profile of every chord, with zero mean and unit norm, from `profile_templates`.
 
     Returns:
-      The label and the quality index of the chord.
+      The label of the chord, and the index of its chord quality. They are the first two indices into `templates`.
     """
     scores = jnp.einsum("lqr,r->lq", templates, profile - jnp.mean(profile))
     best = jnp.argmax(scores)

@@ -21,26 +21,27 @@ LEAKY_SLOPE = 0.2  # negative slope of the bottleneck's LeakyReLU; that of the l
 
 @dataclass(frozen=True)
 class UNetConfig:
-    """Architecture of the network. The defaults are the network of the paper's authors: 2,722,753 parameters.
+    """Architecture of the U-Net. The defaults are those of the chord paper's authors: 2,722,753 parameters.
 
     widths: number of channels at the resolutions 28x28, 14x14 and 7x7.
     depth: number of convolutions per encoder and decoder stage.
     bottleneck_depth: number of convolutions of the bottleneck, at 7x7.
     skips: concatenate the encoder's feature maps to the decoder's.
-    head: output head. `paper` is bilinear upsampling and a 3x3 convolution. `rows` maps the 28 rows of features to the
-      rows of the spectrogram by a learned matrix per channel, so it can place a maximum in any row.
+    head: output head, which turns the last 28x28 feature map into the spectrogram. `paper` is bilinear upsampling and a
+      3x3 convolution, as in the paper. `rows` maps the 28 rows of features to the rows of the spectrogram by a learned
+      matrix per channel, so it can place a maximum in any row.
     head_channels: number of channels of the head `rows`.
     activation: activation of the last layer.
     init: initialization of the convolutions: `torch` is PyTorch's default, `he` is He normal.
     compute_dtype: dtype of the convolutions. Parameters and outputs are float32.
-    qualities: number of chord qualities (major, minor, ...) that the network is conditioned on; 0 does not condition
-      it, as in the paper.
-    labels: number of classes of a digit classifier at the bottleneck; 0 means no classifier. A projection of its
-      prediction is added to the bottleneck's features at every position, so that all columns of the spectrogram show
-      the same chord.
+    qualities: number of chord qualities (major, minor, ...), one of which is an input of the network, through an
+      embedding that is added at the bottleneck. 0 means no such input, as in the paper.
+    labels: number of classes of a digit classifier at the bottleneck; 0 means no classifier. A linear projection of the
+      classifier's prediction is added to the bottleneck's features at every position, so that all columns of the
+      spectrogram show the same chord.
     dropout: dropout rate of the classifier's input during training.
-    batch_norm: apply batch normalization in the encoder and the bottleneck during training. For inference it is folded
-      into the convolutions (`nn.norm.fold_batch_norm`).
+    batch_norm: apply batch normalization in the encoder and the bottleneck during training. For inference, pass the
+      parameters through `nn.norm.fold_batch_norm`, which folds the normalization into the convolutions.
     """
 
     widths: tuple[int, int, int] = (64, 128, 256)
@@ -86,14 +87,15 @@ class UNet(nn.Module):
     """U-Net that predicts `(batch, size, columns)` spectrograms, near [0, 1], from `(batch, 28, 28)` digits in [0, 1].
 
     If `config.labels` is not 0, a classifier at the bottleneck predicts the digit's label. Its `(batch, labels)` logits
-    are sown as `label` in the collection `intermediates`. The prediction is added to the bottleneck's features. During
-    training it consists of the class probabilities, and the RNG stream `dropout` must be given. In inference it is the
-    one-hot vector of the most probable label, so that an ambiguous digit never gives a blend of two chords.
+    are stored by `sow` in the Flax collection `reading` under the name `label`. A linear projection of the predicted
+    label is added to the bottleneck's features. During training, the predicted label is the vector of class
+    probabilities. In inference, it is the one-hot vector of the most probable label, so that an ambiguous digit never
+    gives a blend of two chords. Training with dropout (`config.dropout` above 0) needs the Flax RNG stream `dropout`.
 
     config: architecture of the network.
     size: number of rows of the spectrograms.
-    columns: number of columns of the spectrograms, which divides `size`. If it is less than `size`, each column is the
-      mean of adjacent columns. The parameters do not depend on it.
+    columns: number of columns of the spectrograms, which must divide `size`. If it is less than `size`, each column is
+      the mean of adjacent columns at full resolution. The parameters do not depend on `columns`.
     """
 
     config: UNetConfig
@@ -112,8 +114,9 @@ class UNet(nn.Module):
         Args:
           digits: images in [0, 1].
           quality: index of each chord's quality; only used if `config.qualities` is not 0.
-          training: apply the batch normalization and the dropout of `config`, and pass the class probabilities of the
-            digit classifier to the decoder rather than its decision.
+          training: True applies batch normalization and dropout, if `config` enables them, and passes the class
+            probabilities of the digit classifier to the decoder. False applies neither, and passes the one-hot vector
+            of the most probable class.
         """
         c = self.config
         dtype = jnp.dtype(c.compute_dtype)

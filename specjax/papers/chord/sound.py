@@ -24,12 +24,12 @@ class SoundConfig:
 
     sample_rate: sample rate in Hz, 1000 to 384000.
     duration_s: length of the sound in seconds, above 0 and at most 600.
-    octave: number of octaves that every frequency is raised by, -2 to 8. The chords of the digits start at 28 Hz, below
-      the range of most loudspeakers.
-    exact: play the rows of the chord at its exact frequencies. Otherwise row r sounds at r Hz plus the offset, as in
-      the paper.
-    offset_hz: added to the frequency of every row that is not played at an exact frequency, before the octaves.
-    seed: seed of the random phases.
+    octave: number of octaves by which every frequency is raised, -2 to 8. Without it, the lowest chord starts at about
+      28 Hz, below the range of most loudspeakers.
+    exact: if true, spectrogram rows within 6 rows of a partial of the chord sound at the exact frequency of this
+      partial. All other rows sound at their row number in Hz plus `offset_hz`. If false, all rows do.
+    offset_hz: offset in Hz for rows that do not sound at an exact frequency, added before the octaves are applied.
+    seed: seed of the random initial phases of the sines.
     """
 
     sample_rate: int = 44100
@@ -109,8 +109,8 @@ def wave(
 
     Args:
       spectrogram: amplitudes of the rows; clipped to [0, 1].
-      increment: `oscillators.phase_increment` of each row's frequency.
-      phase_row: index of the row whose random phase each row uses.
+      increment: frequency of each row, as the phase increment per sample that `oscillators.phase_increment` returns.
+      phase_row: index of the random initial phase of each row. Rows with equal indices have equal phases.
       sound: settings of the synthesis.
     """
     phases = jax.random.uniform(jax.random.key(sound.seed), phase_row.shape, maxval=2 * np.pi)[phase_row]

@@ -109,7 +109,16 @@ STUDIES = {
 
 
 def train_variants(study: Study, options: Options) -> None:
-    """Train and evaluate every variant of a study with several seeds, and print a Markdown table of the results."""
+    """Train and evaluate every variant of a study with several seeds, and print a Markdown table of the results.
+
+    Args:
+      study: variants of a config to compare, such as different losses. Each is a set of config values to override.
+      options: command-line options: base config, folder of the runs, number of seeds (0: that of the study), and number
+        of held-out examples to evaluate.
+
+    Raises:
+      UserError: no base config is named or it is invalid, or a run could not start or be evaluated.
+    """
     papers.build(options.require_config())
     seeds = range(options.seeds or study.seeds)
     print(f"specjax study: {len(study.variants)} variants, {len(seeds)} seeds", file=sys.stderr, flush=True)

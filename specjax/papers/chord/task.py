@@ -44,7 +44,13 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class ChordTask(SingleModel):
-    """Training task of the U-Net that a `ChordConfig` describes. The training state is one `TrainState`."""
+    """Training task of the U-Net that predicts spectrograms of chords from digits.
+
+    The training state is a single `TrainState`, since there is only one network.
+
+    config: settings of the data, the network, the losses and the optimizer.
+    name: name of the task.
+    """
 
     config: ChordConfig
     name: str = "chord/unet"
@@ -56,7 +62,7 @@ class ChordTask(SingleModel):
         if a moving average of the parameters is kept, its decay `ema_decay`.
 
         Args:
-          steps: number of updates of the training, over which schedules extend by default.
+          steps: number of updates of the training. A schedule whose own length is not set ends at this step.
         """
         c = self.config
         values = {
@@ -158,9 +164,10 @@ class ChordTask(SingleModel):
         return state, metrics | config.optimizer.metrics(state.opt_state)
 
     def inference_params(self, state: TrainState) -> Any:
-        """Compute the parameters for inference.
+        """Compute the parameters for inference, with batch normalization folded into the convolutions.
 
-        These are the moving average if one is kept, with batch normalization folded into the convolutions.
+        The optimizer `schedule_free` keeps its own running mean of the parameters, and this mean is used. Otherwise the
+        moving average of the parameters is used, or their latest values if there is no moving average.
         """
         params = self.config.optimizer.eval_params(state.params, state.opt_state, state.ema_params)
         return fold_batch_norm(params, state.batch_stats)
@@ -185,7 +192,14 @@ class ChordTask(SingleModel):
         }
 
     def sample(self, state: TrainState, examples: Digits, frozen: Tree, key: Key[Array, ""]) -> Sample:
-        """Make a contact sheet with one held-out digit per label, and synthesize the sound of each prediction."""
+        """Predict the spectrogram of one held-out digit per label; return an image of all, and a sound for each.
+
+        Args:
+          state: training state, whose parameters make the predictions.
+          examples: all held-out digits.
+          frozen: not used.
+          key: not used.
+        """
         inference, config = self.inference, self.config
         chosen = [int(np.flatnonzero(examples.label == label)[0]) for label in np.unique(examples.label)]
         digit = jnp.asarray(examples.image[chosen], jnp.float32) / 255.0
@@ -216,7 +230,8 @@ def _build_mask_schedule(curriculum: tuple[tuple[int, tuple[int, ...]], ...], la
     """Build a function from the training step to a `(labels,)` mask: 1 for labels that are trained on, otherwise 0.
 
     Args:
-      curriculum: see `ChordConfig.curriculum`.
+      curriculum: pairs of a step and the labels that are trained on from this step on, ordered by step. The first step
+        is 0. Empty means all labels at all steps.
       labels: number of labels.
     """
     if not curriculum:

@@ -78,8 +78,9 @@ def partials_hz(label: int, quality: str, partials: str, size: int = 1008, base_
         `octaves`: the notes and all their octaves, which is still the same chord.
         `harmonics`: all integer multiples of each note: the rows `floor(n * ratio * f0)` for n = 1, 2, ..., where f0 is
           the fundamental rounded to whole hertz.
-        `divisible`: only those rows for which `n * ratio * f0` is an integer, and row 0 (the authors' code). Most
-          thirds and fifths vanish.
+        `divisible`: like `harmonics`, but only the multiples for which `n * ratio * f0` is an integer, and also row 0,
+          as in the code of the paper's authors. If f0 is odd, this keeps only every fourth multiple of a major third,
+          and every second multiple of a fifth.
       size: number of rows of the spectrogram.
       base_hz: fundamental frequency of label 0, in Hz.
 

@@ -50,11 +50,14 @@ _MEL = Info(10, plain=("librosa", "signal_mel"), tuned=("melody_mel.py", "--vari
 
 
 def _phase_info(name: str, tuned: tuple[str, ...] = ()) -> Info:
-    """Describe a benchmark of four clips that has a counterpart in librosa.
+    """Describe a benchmark that processes four clips per call and is compared with a librosa program.
+
+    The librosa program is `benchmarks.peers.signal_phase`.
 
     Args:
-      name: benchmark name, which the counterpart `benchmarks.peers.signal_phase` takes as its argument.
-      tuned: program and arguments of an optimized counterpart; empty if there is none.
+      name: name of the benchmark. It is also the command-line argument of the librosa program.
+      tuned: script that does the same computation with speed as its goal, followed by its command-line arguments; empty
+        if there is none.
     """
     return Info(4, plain=("librosa", "signal_phase", name), tuned=tuned)
 
@@ -175,10 +178,11 @@ def build_inversion(
 
 
 def stft_cost(samples: int, transform: Stft) -> tuple[float, float]:
-    """Return the least cost of one STFT of a clip of `samples` samples.
+    """Return the cost of the STFT of one clip of `samples` samples, as a lower bound for any implementation.
 
     Returns:
-      The number of floating-point operations, and the bytes of the float32 wave plus its complex64 spectrum.
+      The number of floating-point operations of the FFTs of all frames, and the number of bytes of the float32 wave
+      (read) and the complex64 spectrum (written).
     """
     frames = transform.frames(samples)
     return frames * fft_flops(transform.n_fft), 4.0 * samples + 8.0 * frames * transform.bins

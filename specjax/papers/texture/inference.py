@@ -35,10 +35,10 @@ class InvertedSound(NamedTuple):
     Attributes:
       wave: samples of the sound.
       sample_rate: sample rate in Hz.
-      convergence_db: spectral convergence in dB, which is the energy of the error in the magnitudes, relative to the
-        energy of the given magnitudes. Lower is better.
-      gain_db: gain in dB that was applied to prevent clipping, 0 if none was needed. It is nan if the level of the
-        sound is unknown; its peak was then set to `PEAK`.
+      convergence_db: spectral convergence in dB: the energy of the difference between the magnitudes of the sound and
+        those of the original spectrogram, divided by the energy of the latter. Lower is better.
+      gain_db: gain in dB that was applied so that the sound does not clip; 0 if none was needed. If the absolute level
+        of the spectrogram is unknown, the sound was scaled to the peak `PEAK` instead, and `gain_db` is nan.
     """
 
     wave: Float[np.ndarray, " samples"]
@@ -63,8 +63,8 @@ def read_spectrogram(path: Path, preset: Preset | None) -> Saved:
 
     Args:
       path: spectrogram file (.npz or .png) or sound file.
-      preset: convention of the spectrogram. None takes the preset stored in a spectrogram file, and the preset
-        `picture` for a sound file.
+      preset: how the spectrogram is computed: sample rate, STFT, mel filters and scale of the values. None takes the
+        preset that is stored in a spectrogram file, and `PRESETS["picture"]` for a sound file.
 
     Returns:
       The spectrogram with its metadata.
@@ -122,7 +122,11 @@ def invert(path: Path, preset: Preset | None, settings: Inversion, report: Progr
 
 @jax.jit
 def _spectrogram_convergence_db(wave: Float[jax.Array, " samples"], target: Spectrogram) -> Float[jax.Array, ""]:
-    """Compute the spectral convergence in dB of the spectrogram of `wave` to the spectrogram `target`."""
+    """Compute the difference between the spectrogram of `wave` and the spectrogram `target`, in dB; lower is better.
+
+    It is the spectral convergence: the energy of the difference of their magnitudes, divided by the energy of the
+    magnitudes of `target`.
+    """
     result = spectrogram(wave, target.preset)
     return convergence_db(magnitudes(result, target.preset), magnitudes(target, target.preset))
 

@@ -35,7 +35,8 @@ class StreamResult(NamedTuple):
     Attributes:
       duration_s: duration of the sound, in seconds.
       sample_rate: sample rate in Hz.
-      latency_ms: delay from input to output that the method itself causes, in ms.
+      latency_ms: delay from input to output in ms, without computing time: the length of one frame, plus one hop for
+        each later frame that the phase reconstruction method waits for.
       real_time_factor: processing time divided by duration. Reading and writing files are included.
       slowest_ms: longest time spent on one hop, in ms.
       memory_growth_mb: growth of the process's peak memory after the first 100 hops, in MB; nan for a shorter sound.
@@ -117,8 +118,9 @@ def stream(path: Path, out: Path, transform: Stft, method: str, report: Callable
 class _HopProcessor:
     """Callable that takes the next hop of a sound and returns a hop of sound reconstructed from STFT magnitudes.
 
-    The output lags behind the input by `streaming.delay_samples` minus one hop. The callable is compiled on
-    construction. Between calls it keeps the current frame and the state of the method.
+    The output lags behind the input: the hop that a call returns starts `streaming.delay_samples(transform, method) -
+    transform.hop_length` samples before the hop that the call takes. The constructor compiles the computation. Between
+    calls, the object keeps the last `n_fft` samples of the input and the state of the phase reconstruction method.
     """
 
     def __init__(self, transform: Stft, method: str) -> None:

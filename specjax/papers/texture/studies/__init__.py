@@ -9,14 +9,17 @@ from specjax.engine.study import Options
 
 
 def run_study(question: str, options: Options) -> None:
-    """Run a study on the given sound files, and print its result as a Markdown table.
+    """Run a study on sound files, and print its result as a Markdown table.
 
     Args:
-      question: name of the study: `inversion`, `mel` or `parity`.
-      options: command-line options, of which only `sounds` is used.
+      question: name of the study. `inversion` compares methods that reconstruct sound from STFT magnitudes. `mel`
+        compares methods that reconstruct sound from mel spectrograms. `parity` compares spectrograms and features with
+        those of librosa.
+      options: command-line options. Only `options.sounds` is used: paths of sound files, or of folders of them.
 
     Raises:
-      UserError: no sound files are given, or none can be used.
+      UserError: `options.sounds` is empty, a path does not exist, a folder contains no sound files or cannot be read,
+        or all sound files are invalid.
     """
     from specjax.papers.texture.studies import inversion, mel, parity
 

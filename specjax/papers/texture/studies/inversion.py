@@ -64,7 +64,7 @@ class Score(NamedTuple):
 def load_clips(paths: Sequence[Path]) -> dict[str, Wave]:
     """Load a clip of `DURATION_S` seconds from each sound file, without leading silence, at `SAMPLE_RATE`.
 
-    Shorter sounds are padded with silence. Invalid files are skipped with a warning.
+    Shorter sounds are padded with silence at the end. Invalid files are skipped with a warning.
 
     Args:
       paths: sound files, or folders of sound files.
@@ -73,7 +73,7 @@ def load_clips(paths: Sequence[Path]) -> dict[str, Wave]:
       Waves of equal length, by path.
 
     Raises:
-      UserError: a folder is not valid, or no sound file is.
+      UserError: a folder cannot be read or contains no sound files, or all sound files are invalid.
     """
     files = [file for path in paths for file in (audio_files(path) if path.is_dir() else [path])]
     samples = round(DURATION_S * SAMPLE_RATE)

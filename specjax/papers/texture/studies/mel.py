@@ -44,7 +44,9 @@ class Score(NamedTuple):
 
 
 def compare(sounds: Mapping[str, Wave], report: Callable[[str], None]) -> dict[str, dict[str, list[Score]]]:
-    """Run every method on every sound, for every mel spectrogram convention in `CONVENTIONS`.
+    """Reconstruct every sound from its mel spectrogram, with every method in `METHODS`.
+
+    This is done for each of the mel spectrogram presets named in `CONVENTIONS`.
 
     Args:
       sounds: waves by name.
@@ -81,7 +83,8 @@ def format_table(results: Mapping[str, Mapping[str, Sequence[Score]]]) -> str:
 def _evaluate(wave: Float[jax.Array, " samples"], preset: Preset, settings: Inversion | None) -> Score:
     """Compute the mel spectrogram of a wave, reconstruct the wave from it, and compare the result with the original.
 
-    If `settings` is None, only the STFT magnitudes are reconstructed and compared, without a sound.
+    If `settings` is None, no wave is reconstructed. The STFT magnitudes are estimated from the mel spectrogram, and
+    these are compared with the original ones.
     """
     linear, mel = _compute_magnitudes(wave, preset)
     if settings is None:
@@ -101,5 +104,9 @@ def _filters(preset: Preset) -> Float[np.ndarray, "n_mels bins"]:
 def _compute_magnitudes(
     wave: Float[jax.Array, " samples"], preset: Preset
 ) -> tuple[Float[jax.Array, "bins frames"], Float[jax.Array, "n_mels frames"]]:
-    """Compute the STFT magnitudes and the mel magnitudes of a wave; the latter are square roots of mel filter power."""
+    """Compute the STFT magnitudes and the mel magnitudes of a wave.
+
+    Mel magnitudes are the square roots of the mel power spectrogram: the mel filters are applied to the squared STFT
+    magnitudes.
+    """
     return magnitude(wave, preset.transform), jnp.sqrt(mel_from_wave(wave, preset.transform, _filters(preset)))
