@@ -50,11 +50,10 @@ def read_audio(
       The wave (the mean of the channels) and its sample rate in Hz.
 
     Raises:
-      UserError: the file is not a readable regular file of these formats, is truncated, or has no samples. All samples
-        are equal (as in silence), the channels cancel each other, or a sample is infinite, NaN or outside [-8, 8]. The
-        file is larger than 2 GiB, is longer than `max_duration_s`, has more than 32 channels, or has more than 2^28
-        samples in all channels together. The resampled wave would have more than 2^28 samples. A sample rate is not in
-        1 to 768 kHz.
+      UserError: the file is not a readable regular file of these formats, is truncated, or has no samples; all samples
+        are equal (as in silence); the channels cancel each other; a sample is infinite, NaN or outside [-8, 8]; the
+        file has more than 2 GiB, `max_duration_s`, 32 channels, or 2^28 samples in all channels together; the resampled
+        wave would have more than 2^28 samples; a sample rate is below 1 kHz or above 768 kHz.
     """
     with _open_checked(path, sample_rate, max_duration_s) as (file, min_samples):
         rate = file.samplerate
@@ -83,11 +82,10 @@ def audio_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) ->
       array of shape (block,).
 
     Raises:
-      UserError: the file is not a readable regular file of these formats, is truncated, or has no samples. It is larger
-        than 2 GiB, is longer than `max_duration_s`, or has more than 32 channels. Its sample rate is not in 1 to 768
-        kHz. The iterator raises `UserError` at a sample that is infinite, NaN or outside [-8, 8]. At the end of the
-        file it raises `UserError` if samples are missing, all samples are equal (as in silence), or the channels
-        cancel each other.
+      UserError: the file is not a readable regular file of these formats, is truncated, or has no samples; it has more
+        than 2 GiB, `max_duration_s`, or 32 channels; its sample rate is below 1 kHz or above 768 kHz. The iterator
+        raises `UserError` at a sample that is infinite, NaN or outside [-8, 8]. At the end of the file it raises
+        `UserError` if samples are missing, all samples are equal (as in silence), or the channels cancel each other.
     """
     stack = ExitStack()
     file, min_samples = stack.enter_context(_open_checked(path, None, max_duration_s))
@@ -149,8 +147,8 @@ def _open_checked(path: Path, target_rate: int | None, max_duration_s: float) ->
 
     Raises:
       UserError: the file is not a readable regular wav, flac, ogg, mp3 or au file, or its suffix does not match its
-        content. It is truncated, has no samples, is larger than 2 GiB, is longer than `max_duration_s`, or has more
-        than 32 channels. Its sample rate or `target_rate` is not in 1 to 768 kHz.
+        content; it is truncated or has no samples; it has more than 2 GiB, `max_duration_s`, or 32 channels; its sample
+        rate or `target_rate` is below 1 kHz or above 768 kHz.
     """
     import soundfile
 

@@ -159,7 +159,7 @@ def _find_ogg_end(path: Path, file: BinaryIO, size: int) -> int:
       size: size of the file in bytes.
 
     Returns:
-      `size` if the file is complete. `size + 1` if it is truncated: it should then be longer than it is.
+      `size` if the file is complete. `size + 1` if it is truncated, because it should be longer than it is.
 
     Raises:
       UserError: another stream begins after the first has ended. Sound libraries would read only the first.

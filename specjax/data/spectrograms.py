@@ -69,8 +69,8 @@ def png(saved: Saved) -> bytes:
     the metadata.
 
     Raises:
-      UserError: the values are magnitudes or powers, not logarithmic. In an image of 16 bits, quiet parts would be
-        black.
+      UserError: the values are magnitudes or powers. Only values on a logarithmic scale are accepted, because quiet
+        parts would otherwise be black.
     """
     from PIL import Image, PngImagePlugin
 
@@ -97,9 +97,9 @@ def read(path: Path, preset: Preset | None = None) -> Saved:
         for a file without metadata, because the metadata contains these parameters.
 
     Raises:
-      UserError: the file is not a readable regular file with one of these suffixes, or is too large. The file has no
-        metadata and `preset` is None, or its metadata contains other parameters than `preset`. The number of rows or
-        frames contradicts the parameters. A value is infinite, NaN or too large for any real sound. The metadata is
+      UserError: the file is not a readable regular file with one of these suffixes, or is too large; it has no
+        metadata and `preset` is None; its metadata contains other parameters than `preset`; the number of rows or
+        frames contradicts the parameters; a value is infinite, NaN or too large for any real sound; the metadata is
         damaged or contradicts the values.
     """
     check_regular_file(path)

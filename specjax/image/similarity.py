@@ -28,7 +28,7 @@ Resized = Float[Array, "new_height new_width"]
 
 
 class _Moments(NamedTuple):
-    """Local means, covariance and variances of two images x and y, at each position of a sliding Gaussian window."""
+    """Means, covariance and summed variances of two images x and y, at each position of a sliding Gaussian window."""
 
     mean_x: Plane
     mean_y: Plane

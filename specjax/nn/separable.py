@@ -82,8 +82,8 @@ def upsampled_conv(x: Map, kernel: Float[Array, "3 3 channels 1"], size: int, co
 
     The convolution has zero padding. The three steps are linear, so they are computed in another order. At the small
     size, the input channels are multiplied by each of the nine taps of the kernel and added up, which gives nine maps
-    of one channel. Each of these is upsampled, shifted by the offset of its tap and averaged, and their sum is the
-    result.
+    of one channel. Each of these is upsampled, shifted by the offset of its tap, and averaged over groups of columns.
+    Their sum is the result.
 
     Args:
       x: feature maps, of any height and width.

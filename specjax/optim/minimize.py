@@ -73,8 +73,8 @@ def minimize(
         examples of the lowest loss so far.
 
     Returns:
-      For each example, the point with the lowest loss of all that the steps reached (not always the last one), and the
-      loss at this point. Also the loss before each step.
+      For each example, the point with the lowest loss among the start and the points after each step, and the loss at
+      this point. Also the loss before each step.
 
     Raises:
       ValueError: `steps` or `chunk` is below 1; the loss of an example at its starting point is not finite.
