@@ -39,11 +39,11 @@ def take_turns(programs: Sequence[Program], rounds: int) -> list[list[Row]]:
       rounds: number of times that each program runs.
 
     Returns:
-      For each program, the list of its results in the order of the rounds. Each result is the dict that `run` returns.
-      After a keyboard interrupt, only the results of the complete rounds.
+      For each program, the list of its results in the order of the rounds. Each result is a dict of measured values,
+      or has the key `error` if the program failed. If the user interrupts a round, the list ends before that round.
 
     Raises:
-      KeyboardInterrupt: interrupted before the first round was complete.
+      KeyboardInterrupt: the user interrupted the first round.
     """
     # Alternating the programs lets a busy phase of the machine slow all of them down alike.
     rows: list[list[Row]] = [[] for _ in programs]
@@ -69,8 +69,10 @@ def run(program: Program) -> Row:
     """Run a program and return its result.
 
     Returns:
-      The JSON object that the program prints in the last line that starts with "{". If there is none, a dict with the
-      key `error` and the reason. The name of the benchmark is added as `benchmark`, that of the program as `peer`.
+      The JSON object that the program prints, as a dict. It is taken from the last line of the standard output that
+      starts with "{". If there is no such line, the dict has the key `error`: the last line of the error output, or the
+      exit status. In both cases the name of the benchmark is added with the key `benchmark`, and the name of the
+      program with the key `peer`.
     """
     done = subprocess.run(
         program.command,
@@ -90,12 +92,13 @@ def merge(rows: Sequence[Row]) -> Row:
     """Merge the results of one program in several rounds into one result.
 
     Args:
-      rows: result of each round: a dict as `run` returns it. Failed rounds have the key `error`.
+      rows: result of each round: a dict of measured values, or a dict with the key `error` if the round failed. The
+        measured values include the time per call in ms (`ms_per_step`).
 
     Returns:
-      The result of the last successful round, with every float replaced by its median over the successful rounds. It
-      also contains the shortest and the longest time per call in ms (`ms_low`, `ms_high`) and the number of successful
-      rounds (`rounds`). If all rounds failed, the result of the last round.
+      The result of the last successful round, with every float replaced by its median over the successful rounds. Added
+      are the minimum and the maximum of `ms_per_step` over these rounds (`ms_low`, `ms_high`), and their number
+      (`rounds`). If all rounds failed, the result of the last round.
     """
     good = [row for row in rows if "error" not in row]
     if not good:
@@ -111,13 +114,16 @@ def merge(rows: Sequence[Row]) -> Row:
 def compute_speedups(ours: Sequence[Row], theirs: Sequence[Row]) -> tuple[float, float, float] | None:
     """Compute the speedup of one program over another, from their results in the same rounds.
 
+    The speedup is the number of items (such as audio clips or images) that the first program processes per second,
+    divided by that of the second program.
+
     Args:
       ours: results of the first program, one dict per round.
       theirs: results of the second program, in the same order.
 
     Returns:
-      Median, minimum and maximum over the rounds of the speedup: the items per second of `ours` divided by those of
-      `theirs`. None if there is no round in which both programs succeeded.
+      Median, minimum and maximum of the speedup over the rounds in which both programs succeeded. None if there is no
+      such round.
     """
     ratios = [
         a["items_per_s"] / b["items_per_s"]
@@ -130,9 +136,14 @@ def compute_speedups(ours: Sequence[Row], theirs: Sequence[Row]) -> tuple[float,
 def format_table(programs: Sequence[Program], turns: Sequence[Sequence[Row]]) -> str:
     """Format benchmark results as a text table with one line per program.
 
-    The columns are time per item in ms, items per second, peak memory in MB, compilation time in s, fraction of the
-    roofline speed, and speedup. The speedup is that of the first program of the same benchmark over the program in the
-    line. Audio benchmarks also show the seconds of audio processed per second, and the spectral convergence in dB.
+    An item is what a benchmark processes, such as an audio clip or an image. The columns are the batch size, the time
+    per item in ms (median, and range over the rounds), the items per second, the peak memory in MB and the compilation
+    time in s. The column "of roofline" is the speed in percent of the highest speed that the arithmetic units and the
+    memory of the machine allow. The column "specjax speedup" is the speed of the first program of the same benchmark
+    divided by that of the program in the row.
+
+    If any benchmark processes audio, there are two more columns: the seconds of audio processed per second, and the
+    error of the magnitudes of the resulting sound relative to the target, in dB (spectral convergence).
 
     Args:
       programs: benchmark programs; for each benchmark, the program of specjax comes first.
@@ -168,10 +179,13 @@ def format_table(programs: Sequence[Program], turns: Sequence[Sequence[Row]]) ->
 
 
 def save_plot(programs: Sequence[Program], turns: Sequence[Sequence[Row]], path: Path) -> None:
-    """Plot the items per second of every program, and save the figure as an image file.
+    """Plot the speed of every program, and save the figure as an image file.
+
+    The speed is the number of items (such as audio clips or images) processed per second, on a logarithmic axis. Each
+    program is a point with an error bar from its slowest to its fastest round.
 
     Args:
-      programs: benchmark programs, one line of the plot for each; programs that failed in all rounds are left out.
+      programs: benchmark programs. Those that failed in all rounds are left out.
       turns: results of each program, one dict per round.
       path: image file to write.
     """

@@ -10,17 +10,17 @@ import numpy as np
 
 
 class Info(NamedTuple):
-    """Description of one of the benchmarks that a paper defines, before it is compiled.
+    """Description of a benchmark: its default settings, and the programs to compare it with.
 
     A peer is a program that does the same computation with another library, for comparison.
 
     Attributes:
-      batch: default number of items per call; 0 means the batch size of the config.
+      batch: default number of items (such as audio clips or images) per call; 0 means the batch size in the config.
       default: whether the benchmark runs when the user does not choose benchmarks.
-      plain: straightforward peer: name of its library, its module in `benchmarks.peers`, and the command-line arguments
-        of that module. Empty if there is none.
-      tuned: peer that is optimized for speed: its script, relative to the folder `--peers_dir`, and the command-line
-        arguments of that script. Empty if there is none.
+      plain: peer that is not optimized for speed, as (library, module, *arguments): name of the library, name of the
+        module in the package `benchmarks.peers`, and command-line arguments of the module. Empty if there is none.
+      tuned: peer that is optimized for speed, as (script, *arguments): path of a Python script relative to the folder
+        that the user names with the option `--peers_dir`, and its command-line arguments. Empty if there is none.
     """
 
     batch: int
@@ -34,15 +34,17 @@ class Benchmark:
     """Compiled function to be timed.
 
     Attributes:
-      call: calls the function once and returns its result, for `jax.block_until_ready`.
+      call: calls the function once and returns its result: JAX arrays, whose computation may not have ended yet.
       items: number of items (such as audio clips or images) that a call processes.
       compile_s: compilation time in seconds.
-      flops: least number of floating-point operations that a call needs, according to its formulas.
+      flops: least number of floating-point operations that a call needs, estimated from the formulas of the algorithm.
       bytes_moved: least number of bytes that a call must read and write, according to the shapes of its arrays.
       compiled_flops: floating-point operations per call, according to the cost analysis of XLA; nan if unknown.
       compiled_bytes: bytes read and written per call, according to the cost analysis of XLA; nan if unknown.
       audio_s: duration of an item in seconds; nan if items are not audio.
-      convergence_db: function from the result of a call to its spectral convergence in dB; None if not applicable.
+      convergence_db: function that computes the spectral convergence of the result of a call, in dB: the energy of the
+        error of the magnitudes relative to the energy of the target. None if the result is not a sound reconstructed
+        from magnitudes.
     """
 
     call: Callable[[], Any]

@@ -50,9 +50,10 @@ def read_audio(
       The wave (the mean of the channels) and its sample rate in Hz.
 
     Raises:
-      UserError: the file is not a readable regular file of a known format, is truncated or has no samples; all samples
-        are equal (as in silence); the channels cancel each other; samples are not finite or far above 1; the sample
-        rate, the number of channels or the length is out of bounds.
+      UserError: the file is not a readable regular file of these formats, is truncated, or has no samples; all samples
+        are equal (as in silence); the channels cancel each other; a sample is infinite, NaN or outside [-8, 8]; the
+        file has more than 2 GiB, `max_duration_s`, 32 channels, or 2^28 samples in all channels together; the resampled
+        wave would have more than 2^28 samples; a sample rate is below 1 kHz or above 768 kHz.
     """
     with _open_checked(path, sample_rate, max_duration_s) as (file, min_samples):
         rate = file.samplerate
@@ -81,10 +82,10 @@ def audio_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) ->
       array of shape (block,).
 
     Raises:
-      UserError: the file is not a readable regular file of a known format, or is truncated; its sample rate, number of
-        channels or length is out of bounds. The iterator raises `UserError` when it finds samples that are not finite
-        or far above 1. At the end it raises if samples are missing, all samples are equal, or the channels cancel each
-        other.
+      UserError: the file is not a readable regular file of these formats, is truncated, or has no samples; it has more
+        than 2 GiB, `max_duration_s`, or 32 channels; its sample rate is below 1 kHz or above 768 kHz. The iterator
+        raises `UserError` at a sample that is infinite, NaN or outside [-8, 8]. At the end of the file it raises
+        `UserError` if samples are missing, all samples are equal (as in silence), or the channels cancel each other.
     """
     stack = ExitStack()
     file, min_samples = stack.enter_context(_open_checked(path, None, max_duration_s))
@@ -141,11 +142,13 @@ def _open_checked(path: Path, target_rate: int | None, max_duration_s: float) ->
       max_duration_s: longest duration to accept, in seconds.
 
     Yields:
-      The open file, and the minimum number of samples per channel that the complete file contains.
+      The open file, and a lower bound of its number of samples per channel. If decoding gives fewer samples, the file
+      is truncated.
 
     Raises:
-      UserError: the file is not a readable regular file of a known format, or is truncated; its sample rate, number of
-        channels or length is out of bounds; `target_rate` is out of bounds.
+      UserError: the file is not a readable regular wav, flac, ogg, mp3 or au file, or its suffix does not match its
+        content; it is truncated or has no samples; it has more than 2 GiB, `max_duration_s`, or 32 channels; its sample
+        rate or `target_rate` is below 1 kHz or above 768 kHz.
     """
     import soundfile
 
@@ -209,8 +212,8 @@ def _mono_blocks(
       min_samples: minimum number of samples per channel; a file with fewer is truncated.
 
     Raises:
-      UserError: samples are not finite or far above 1. At the end of the file: it had fewer than `min_samples` samples,
-        or its channels cancel each other.
+      UserError: a sample is infinite, NaN or outside [-8, 8]. At the end of the file: it had fewer than `min_samples`
+        samples per channel, or the channels cancel each other in their mean.
     """
     read, peak, mono_peak = 0, 0.0, 0.0
     while len(samples := file.read(block, dtype="float32", always_2d=True)):

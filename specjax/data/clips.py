@@ -49,8 +49,9 @@ def read_clips(
 ) -> Clips:
     """Read sound files as mono waves of equal length.
 
-    A file is bad if it fails the checks of `read_audio`, or is too short and `short` is `error`. Bad files are skipped
-    and logged as warnings, up to the fraction `max_bad_share`.
+    A file is bad if it is not a valid sound file (for example truncated or silent), if it is longer than 600 s,
+    or if it is too short and `short` is `error`. Bad files are skipped and logged as warnings, unless their fraction of
+    all files exceeds `max_bad_share`.
 
     Args:
       paths: files to read.
@@ -62,7 +63,7 @@ def read_clips(
 
     Raises:
       UserError: `paths` is empty; all files are bad; the fraction of bad files exceeds `max_bad_share` (the message
-        includes the error of the first bad file); the waves would have more than `MAX_SAMPLES` samples in total.
+        includes the error of the first bad file); the number of paths times `samples` exceeds 2^28.
     """
     if not paths:
         raise UserError("no sound files to read, expected at least one: name some")
@@ -93,12 +94,13 @@ def read_clips(
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """List the sound files (by suffix) in a folder and all its subfolders, sorted by path.
+    """List the sound files in a folder and all its subfolders, sorted by path.
 
-    Symbolic links to folders are not followed.
+    Sound files are recognized by the suffix: .wav, .flac, .ogg, .mp3 or .au, in upper or lower case. Symbolic links to
+    folders are not followed.
 
     Raises:
-      UserError: the folder or a subfolder is not readable; there are no sound files, or more than `MAX_FILES`.
+      UserError: the folder or a subfolder is not readable; there are no sound files, or more than a million.
     """
     check_folder(folder, "sound files")
     paths = []

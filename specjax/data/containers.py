@@ -116,16 +116,20 @@ def _detect_format(head: bytes) -> str | None:
 
 
 def _find_wav_end(file: BinaryIO, head: bytes, size: int) -> int:
-    """Find the position in bytes at which the samples of a wav file end, according to its chunk headers.
+    """Find the position in bytes at which the samples of a complete wav file would end.
+
+    A wav file is a sequence of chunks. The header of each chunk declares its name and length. The samples are in the
+    chunk `data`.
 
     Args:
       file: open wav file.
-      head: first bytes of the file, at least 4.
+      head: beginning of the file, at least 4 bytes; they tell the variant of the format (RIFF, RIFX or RF64).
       size: size of the file in bytes.
 
     Returns:
-      The declared end of the `data` chunk, or `size` if its length is unknown. Without a `data` chunk, the declared end
-      of the last chunk, or `size + 1` if none is found in the first `_MAX_CHUNKS` chunks.
+      The declared end of the chunk `data`, which is above `size` if the file is truncated, or `size` if the header of
+      the chunk declares no length. If the file ends without a chunk `data`, the declared end of its last chunk. If
+      `data` is not among the first `_MAX_CHUNKS` chunks, `size + 1`.
     """
     order = ">" if head[:4] == b"RIFX" else "<"
     position, size_64 = 12, 0
@@ -147,12 +151,15 @@ def _find_wav_end(file: BinaryIO, head: bytes, size: int) -> int:
 
 
 def _find_ogg_end(path: Path, file: BinaryIO, size: int) -> int:
-    """Return `size` if the ogg file has a page that is marked as the last of its stream, else `size + 1` (truncated).
+    """Check whether an ogg file is complete: one of its pages must be marked as the last of its stream.
 
     Args:
       path: path of the file, for error messages.
       file: open ogg file.
       size: size of the file in bytes.
+
+    Returns:
+      `size` if the file is complete. `size + 1` if it is truncated, because it should be longer than it is.
 
     Raises:
       UserError: another stream begins after the first has ended. Sound libraries would read only the first.

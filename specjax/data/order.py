@@ -16,7 +16,7 @@ ROUNDS = 6
 
 
 def stream(seed: int, name: str) -> Key[Array, ""]:
-    """Create a random key from the seed and a name. Different names give independent random numbers."""
+    """Create a JAX random key from `seed` and `name`. Keys with different names give independent random numbers."""
     return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
 
 

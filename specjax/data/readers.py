@@ -57,7 +57,10 @@ def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
 
 
 def _read_at_most(file: io.BufferedIOBase, size: int) -> bytes:
-    """Read at most `size` bytes from a file, in blocks: a short file does not allocate memory for all of `size`."""
+    """Read `size` bytes from a file, or fewer if it ends earlier.
+
+    Memory is allocated in steps of 1 MiB, so a false and huge `size` does not exhaust it.
+    """
     body = bytearray()
     while len(body) < size and (block := file.read(min(size - len(body), 2**20))):
         body += block

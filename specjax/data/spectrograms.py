@@ -37,11 +37,11 @@ class Saved(NamedTuple):
     """Spectrogram with the metadata that is stored in its file.
 
     Attributes:
-      values: spectrogram values in the scale of the preset (`preset.scale`).
-      preset: parameters that the spectrogram was computed with.
+      values: spectrogram values. `preset.scale` says what they are, such as power or a level in dB.
+      preset: parameters that the spectrogram was computed with: Fourier transform, mel filters and scale.
       samples: length in samples of the wave that the spectrogram was computed from; None if unknown.
-      peak: largest magnitude of the spectrogram, needed to undo the scale `peak_db`, which divides by it. None if
-        unknown.
+      peak: largest magnitude in the spectrogram; None if unknown. With the scale `peak_db`, `values` are levels
+        relative to it, so absolute magnitudes cannot be restored without it.
     """
 
     values: Float[np.ndarray, "rows frames"]
@@ -69,7 +69,8 @@ def png(saved: Saved) -> bytes:
     the metadata.
 
     Raises:
-      UserError: the scale of the spectrogram is linear. The 16 bits of a pixel would resolve only the loud parts.
+      UserError: the values are magnitudes or powers. Only values on a logarithmic scale are accepted, because quiet
+        parts would otherwise be black.
     """
     from PIL import Image, PngImagePlugin
 
@@ -92,12 +93,14 @@ def read(path: Path, preset: Preset | None = None) -> Saved:
 
     Args:
       path: file to read, with the suffix .npz or .png.
-      preset: parameters that the spectrogram was computed with. Needed only for a file without metadata.
+      preset: parameters that the spectrogram was computed with: Fourier transform, mel filters and scale. Needed only
+        for a file without metadata, because the metadata contains these parameters.
 
     Raises:
-      UserError: the file is not a readable regular file of a known format, or too large; neither the file nor the
-        caller gives a preset, or they give different ones; the number of rows or frames does not fit the preset; values
-        are not finite or too large for the scale; the metadata is damaged or inconsistent.
+      UserError: the file is not a readable regular file with one of these suffixes, or is too large; it has no
+        metadata and `preset` is None; its metadata contains other parameters than `preset`; the number of rows or
+        frames contradicts the parameters; a value is infinite, NaN or too large for any real sound; the metadata is
+        damaged or contradicts the values.
     """
     check_regular_file(path)
     suffix = path.suffix.lower()
@@ -139,14 +142,16 @@ def _decode_gray(path: Path, gray: np.ndarray, metadata: dict[str, Any], preset:
       path: path of the image, for error messages.
       gray: gray levels in [0, 1], with high frequencies at the top.
       metadata: metadata of the image, with the spectrogram values of black (`low`) and white (`high`). Without these
-        entries, and for the scale `peak_db` only, the gray levels are themselves the values.
-      preset: parameters that the spectrogram was computed with.
+        entries, the gray levels themselves are the values. This is possible only for values in [0, 1], that is if
+        `preset.scale` is `peak_db`.
+      preset: parameters that the spectrogram was computed with. `preset.scale` says what the values are, such as power
+        or a level in dB. `preset.top_first` says whether the first row of the result is the highest frequency.
 
     Returns:
-      Values in the scale of the preset. The first row is the highest frequency if `preset.top_first`, else the lowest.
+      Spectrogram values of shape (rows, frames).
 
     Raises:
-      UserError: `low` and `high` are missing and the scale is not `peak_db`, or they are not numbers.
+      UserError: `low` and `high` are missing and `preset.scale` is not `peak_db`, or they are not numbers.
     """
     if "low" in metadata:
         low, high = (_get_number(path, metadata, name) for name in ("low", "high"))
@@ -201,7 +206,9 @@ def _read_npz(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
 
 
 def _read_array(path: Path, archive: zipfile.ZipFile, name: str, kinds: str) -> np.ndarray:
-    """Read one array from a NumPy archive, after checking its header before memory is allocated.
+    """Read one array from a NumPy archive.
+
+    The header of the array is checked first. Memory for the values is allocated only if it is valid.
 
     Args:
       path: path of the archive, for error messages.

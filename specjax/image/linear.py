@@ -63,9 +63,12 @@ def gaussian_matrix(n: int, sigma: float, truncate: float = 4.0) -> Matrix:
 
 
 def normal_density(n: int, mean: float, sigma: float) -> Float[np.ndarray, " n"]:
-    """Evaluate the density of the normal distribution at the points 0, 1, ..., n-1 (chord paper, section 2.2).
+    """Evaluate the density of the normal distribution at the points 0, 1, ..., n-1.
 
-    `mean` and `sigma` (the standard deviation) are in points.
+    Args:
+      n: number of points.
+      mean: mean of the distribution, in points.
+      sigma: standard deviation of the distribution, in points.
     """
     x = (np.arange(n) - mean) / sigma
     return (np.exp(-0.5 * x**2) / (np.sqrt(2 * np.pi) * sigma)).astype(np.float32)
@@ -120,8 +123,8 @@ def _keys_cubic(x: np.ndarray) -> np.ndarray:
 def _fourier_matrix(n_in: int, n_out: int) -> Matrix:
     """Compute the matrix of Fourier resampling from `n_in` to `n_out` points, as in `scipy.signal.resample`.
 
-    Column j is the resampled unit impulse at point j. If `min(n_in, n_out)` is even, the bin at its Nyquist frequency
-    is halved for upsampling and doubled for downsampling.
+    Column j is the resampled unit impulse at point j. If `min(n_in, n_out)` is even, the shorter signal has a Fourier
+    coefficient at its Nyquist frequency. This coefficient is halved for upsampling and doubled for downsampling.
     """
     spectrum = np.fft.rfft(np.eye(n_in), axis=0)
     shared = min(n_in, n_out)

@@ -21,16 +21,20 @@ def fade(t: np.ndarray) -> np.ndarray:
 
 
 def lattice_weights(n: int, cells: int) -> tuple[Float[np.ndarray, "n cells_1"], Float[np.ndarray, "n cells_1"]]:
-    """Compute the constant matrices of Perlin noise along one axis.
+    """Compute the interpolation weights of Perlin noise along one axis of an image.
+
+    The axis is divided into cells by lattice lines. Each pixel is interpolated between the lines before and after it.
+    If the pixel is `t` cells after the line before it, with `t` in [0, 1), the two lines have the weights `1 - f(t)`
+    and `f(t)`, with Perlin's fade function `f(t) = 6t^5 - 15t^4 + 10t^3`.
 
     Args:
       n: number of pixels along the axis.
-      cells: number of lattice cells along the axis, between `cells + 1` lattice lines.
+      cells: number of cells along the axis; there are `cells + 1` lattice lines.
 
     Returns:
-      Two matrices with one row per pixel and one column per lattice line, nonzero only for the two lines next to the
-      pixel. The first contains the fade weights. The second contains the fade weights times the signed distances from
-      the lines to the pixel, in cells.
+      Two matrices of shape (n, cells + 1), with one row per pixel and one column per lattice line. They are zero except
+      for the two lines next to the pixel. The first contains the weights. The second contains each weight times the
+      signed distance from the line to the pixel, in cells: `t` for the line before, `t - 1` for the line after.
     """
     position = np.arange(n) * cells / n
     line = np.floor(position).astype(int)

@@ -28,7 +28,7 @@ Resized = Float[Array, "new_height new_width"]
 
 
 class _Moments(NamedTuple):
-    """Local statistics of two images x and y: Gaussian-weighted averages at each position of the sliding window."""
+    """Means, covariance and summed variances of two images x and y, at each position of a sliding Gaussian window."""
 
     mean_x: Plane
     mean_y: Plane
@@ -73,13 +73,15 @@ def ms_ssim(
 ) -> Float[Array, " *batch"]:
     """Compute the multiscale structural similarity (MS-SSIM, Wang et al. 2003) of image pairs; identical images give 1.
 
-    Each scale halves the image. The result is the product over the scales of `mean(contrast * structure) ** weight`.
-    At the coarsest scale the mean is that of `luminance * contrast * structure`.
+    The images are compared at several scales. The finest scale is the full size, and each further scale halves both
+    sides. The result is the product over the scales of `mean(contrast * structure) ** weight`, where the mean is over
+    all window positions. At the coarsest scale the mean is that of `luminance * contrast * structure`. Means of at most
+    1e-6 count as 0.
 
     Args:
       x: first image.
       y: second image, of the same shape.
-      weights: exponent of each scale, finest scale first. For an image that is too small for all scales, the coarsest
+      weights: exponent of each scale, finest scale first. Scales at which the image would be smaller than the window
         are omitted, and the remaining weights are multiplied by a constant that restores the sum of the weights.
       max_value: dynamic range of the images, for example 1 or 255.
       window: side of the Gaussian window, in pixels.
@@ -94,11 +96,11 @@ def ms_ssim(
 
 
 def fitting_weights(weights: tuple[float, ...], side: int, window: int = WINDOW) -> tuple[float, ...]:
-    """Drop the MS-SSIM weights of scales at which the image is smaller than the window.
+    """Drop the weights of those scales of MS-SSIM at which the image would be smaller than the window.
 
     Args:
-      weights: exponent of each scale, finest scale first. Each scale halves the image.
-      side: shorter side of the image, in pixels.
+      weights: exponent of each scale. The first is for the full size, and each further scale halves the image.
+      side: shorter side of the full-size image, in pixels.
       window: side of the window, in pixels.
 
     Returns:
@@ -118,7 +120,7 @@ def _check(x: Array, y: Array, window: int) -> None:
 
 
 def _to_planes(x: Array, y: Array, max_value: float) -> list[Float[Array, "n height width"]]:
-    """Scale two arrays of images to [0, 1], and merge their leading axes."""
+    """Divide two arrays of images by their dynamic range `max_value`, and merge their leading axes into one axis."""
     scale = jnp.float32(1.0 / max_value)
     return [a.astype(jnp.float32).reshape(-1, *a.shape[-2:]) * scale for a in (x, y)]
 
@@ -151,16 +153,16 @@ _ms_ssim.defvjp(_forward, _backward, symbolic_zeros=True)
 def _value_and_gradient(
     x: Plane, y: Plane, weights: tuple, window: int, sigma: float, clip: bool
 ) -> tuple[Float[Array, ""], Plane]:
-    """Compute the MS-SSIM of two images of dynamic range 1, and its gradient with respect to `x`.
+    """Compute the MS-SSIM or SSIM of two images of dynamic range 1, and its gradient with respect to `x`.
 
     Args:
       x: first image.
       y: second image, of the same shape.
-      weights: exponent of each scale, finest scale first.
+      weights: exponent of each scale of MS-SSIM, finest scale first. For SSIM, one weight, whose value is not used.
       window: side of the Gaussian window, in pixels.
       sigma: standard deviation of the Gaussian window, in pixels.
-      clip: replace negative means by 0 before they are raised to their weights. If False, return only the mean of the
-        finest scale and its gradient.
+      clip: True for MS-SSIM: the mean SSIM of a scale counts as 0 if it is at most 1e-6, because it may be negative and
+        is raised to its weight. False for SSIM, whose mean may be negative.
     """
     values, gradients = [], []
     x_scale, y_scale = x, y
@@ -190,12 +192,23 @@ def _scale_value_and_gradient(
 ) -> tuple[Float[Array, ""], Plane]:
     """Compute the mean SSIM of two images at one scale, and its gradient with respect to `x`.
 
-    The SSIM at a window position is cs * l. Here cs = (2 cov + c2) / b is contrast times structure, with
-    b = var_x + var_y + c2 and the constant c2 of SSIM. The luminance term is l, or 1 if `luminance` is False. The
-    window filter is F, its adjoint F', and the local means are mx = F(x) and my = F(y). The chain rule through
-    cov = F(xy) - mx my and var_x = F(xx) - mx^2 gives, for n window positions:
+    F is the linear filter that averages an image in the Gaussian window at each of n positions, and F' its adjoint. All
+    other operations are elementwise. At a window position, SSIM is the product cs * l:
+
+        mx = F(x),  my = F(y),  cov = F(x y) - mx my,  var_x = F(x x) - mx^2,  var_y = F(y y) - my^2
+        cs = (2 cov + c2) / b  with  b = var_x + var_y + c2       (contrast times structure)
+        l = (2 mx my + c1) / (mx^2 + my^2 + c1)                   (luminance)
+
+    c1 = 0.01^2 and c2 = 0.03^2 are the constants of SSIM. By the chain rule, the gradient of the mean is
 
         d mean(cs l) / dx = [2 y F'(l / b) - 2 x F'(l cs / b) + F'(2 l (cs mx - my) / b + cs dl/dmx)] / n
+
+    Args:
+      x: first image, with dynamic range 1.
+      y: second image, of the same shape.
+      window: side of the Gaussian window, in pixels.
+      sigma: standard deviation of the Gaussian window, in pixels.
+      luminance: whether to include the luminance; if False, l is 1.
     """
     kernel = _gaussian_window(window, sigma)
     c1, c2 = K1**2, K2**2

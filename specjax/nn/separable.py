@@ -16,10 +16,11 @@ Image = Float[Array, "batch size columns"]
 
 
 class UpsampledConv(nn.Module):
-    """Bilinear upsampling to `size` x `size` pixels, followed by a 3x3 convolution to one channel with bias.
+    """Layer: bilinear upsampling to `size` x `size` pixels, then a 3x3 convolution to one channel with bias.
 
-    If `columns` is less than `size`, groups of adjacent columns are then averaged. The result is computed without maps
-    of `size` x `size` pixels (see `upsampled_conv`), with about a hundredth of the arithmetic of the separate steps.
+    If `columns` is less than `size`, groups of `size / columns` adjacent columns are then averaged. The layer does not
+    compute these steps one after another. It multiplies small matrices that give the same result with about a hundredth
+    of the arithmetic.
 
     Attributes:
       size: height of the output image, and its width before the averaging.
@@ -42,15 +43,19 @@ class UpsampledConv(nn.Module):
 class RowHead(nn.Module):
     """Output head that upsamples the height by learned matrices and the width by a fixed matrix.
 
-    A dense layer first mixes the input channels to `channels` maps `D_c` of shape (height, width). The output image is
-    `sum_c A_c D_c B'` plus a bias. The matrices `A_c` of shape (size, height) are learned, and initialized to bilinear
-    upsampling. The fixed matrix `B` of shape (columns, width) upsamples bilinearly to `size` columns, then averages
-    groups of adjacent columns.
+    The layer turns a feature map of shape (batch, height, width, any) into images of shape (batch, size, columns):
+
+    1. A dense layer maps the channels of each pixel to `channels` channels.
+    2. Each channel is upsampled from `height` to `size` rows by its own matrix of shape (size, height). The matrices
+       are learned, and start as bilinear interpolation.
+    3. Each channel is upsampled bilinearly from `width` to `size` columns. Groups of `size / columns` adjacent columns
+       are then averaged.
+    4. The channels are added up, and a learned bias is added.
 
     Attributes:
       size: height of the output image, and its width before the averaging.
       columns: width of the output image; it divides `size`.
-      channels: number of mixed maps, each with its own matrix `A_c`.
+      channels: number of channels after the dense layer.
     """
 
     # Learned matrices can place an output maximum in any row. Upsampling followed by a convolution can place one only
@@ -75,14 +80,19 @@ class RowHead(nn.Module):
 def upsampled_conv(x: Map, kernel: Float[Array, "3 3 channels 1"], size: int, columns: int) -> Image:
     """Upsample bilinearly to `size` x `size` pixels, convolve with a 3x3 kernel and average groups of columns.
 
-    The convolution has zero padding. The result is computed without any map of `size` x `size` pixels: the channels are
-    contracted first, which gives nine small maps, one per kernel tap. The upsampling of each is shifted by its tap.
+    The convolution has zero padding. The three steps are linear, so they are computed in another order. At the small
+    size, the input channels are multiplied by each of the nine taps of the kernel and added up, which gives nine maps
+    of one channel. Each of these is upsampled, shifted by the offset of its tap, and averaged over groups of columns.
+    Their sum is the result.
 
     Args:
-      x: input maps.
+      x: feature maps, of any height and width.
       kernel: 3x3 kernel to one output channel.
       size: height of the output, and its width before the averaging.
       columns: width of the output; it divides `size`. Each output column is the mean of `size / columns` columns.
+
+    Returns:
+      Images of shape (batch, size, columns).
     """
     batch, height, width, channels = x.shape
     taps = (x @ kernel.reshape(9, channels).T).reshape(batch, height, width, 3, 3)

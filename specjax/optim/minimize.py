@@ -19,12 +19,13 @@ LBFGS = optax.lbfgs(memory_size=10)  # shared: `jax.jit` compiles anew for every
 
 
 class Solution(NamedTuple):
-    """Result of the minimization of one loss for each of many examples.
+    """Result of minimizing a loss function for several examples, independently of each other.
 
     Attributes:
-      best: point with the lowest loss that each example has reached: a pytree like the starting point.
-      value: loss of each example at that point.
-      history: loss of each example before each step.
+      best: for each example, the point with the lowest loss that was reached: a pytree like the starting points, with
+        the examples along the leading axis.
+      value: loss of each example at its point in `best`.
+      history: array of shape (steps, examples): loss of each example before each step.
     """
 
     best: Any
@@ -66,13 +67,14 @@ def minimize(
       args: further arguments of `loss`: pytrees of float arrays whose leading axis is the examples.
       steps: number of optimizer steps.
       chunk: number of steps per compiled call.
-      optimizer: optax optimizer; the default is L-BFGS with a line search. Create it once and pass the same object
-        again: each new object is compiled anew.
+      optimizer: optax optimizer; the default is L-BFGS with a line search. Create it once and reuse it in all calls:
+        JAX compiles the program again for every new optimizer object.
       report: called after each chunk as `report(steps_done, mean_loss)`, where `mean_loss` is the mean over the
         examples of the lowest loss so far.
 
     Returns:
-      The point with the lowest loss that each example has reached (not always the last one), with the losses.
+      For each example, the point with the lowest loss among the start and the points after each step, and the loss at
+      this point. Also the loss before each step.
 
     Raises:
       ValueError: `steps` or `chunk` is below 1; the loss of an example at its starting point is not finite.

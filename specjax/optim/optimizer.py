@@ -16,13 +16,14 @@ Tree = Any
 class PlateauConfig:
     """Settings for reducing the learning rate when the loss stops falling (`optax.contrib.reduce_on_plateau`).
 
-    The loss is averaged over windows of `window` updates. Each reduction multiplies the learning rate of the schedule
-    by `factor`, in addition to all earlier reductions.
+    The learning rate of the schedule is multiplied by a scale that starts at 1. The training loss is averaged over
+    windows of `window` updates. After `patience` windows without a new lowest average, the scale is multiplied by
+    `factor`: this is a reduction.
 
     patience: number of windows without a new lowest loss before a reduction; 0 disables reductions.
     window: number of updates per window.
-    factor: factor of each reduction, between 0 and 1.
-    least: lower bound of the product of all reductions.
+    factor: number by which a reduction multiplies the scale, above 0 and below 1.
+    least: smallest scale, 0 to 1; reductions do not go below it.
     cooldown: number of windows after a reduction that do not count toward `patience`.
     tolerance: fraction by which the loss must be below the lowest so far to count as a new lowest loss.
     """
@@ -51,11 +52,13 @@ class PlateauConfig:
 class OptimizerConfig:
     """Settings of the optimizer that trains a network.
 
-    kind: `adam` (Kingma and Ba 2015) or `schedule_free` (Defazio et al. 2024). The latter is Adam without momentum that
-      also computes the running mean x of its iterates z. Gradients are computed at `(1 - b1) z + b1 x`. The mean x is
-      used for evaluation and export. The learning rate needs no decay.
+    kind: `adam` (Kingma and Ba 2015) or `schedule_free` (Defazio et al. 2024). With `schedule_free`, there are two
+      versions of the parameters: z is updated by Adam without momentum, and x is a weighted mean of all z so far.
+      Gradients are computed at `(1 - b1) z + b1 x`. Evaluation and export use x. The averaging replaces a decay of the
+      learning rate, so the schedule can be constant after the warm-up.
     learning_rate: schedule of the learning rate.
-    b1, b2, epsilon: constants of Adam, as in `optax.adam`. For `schedule_free`, `b1` is the weight of the mean x.
+    b1, b2, epsilon: constants of Adam, as in `optax.adam`. For `schedule_free`, `b1` is the weight of x instead of the
+      constant of the momentum.
     clip: largest global norm of the gradients; larger gradients are scaled down to it. 0 disables clipping.
     weight_decay: coefficient of the decoupled weight decay, as in `optax.adamw`.
     ema_decay: decay per update of the exponential moving average of the parameters. The average is used for evaluation
@@ -108,15 +111,20 @@ class OptimizerConfig:
     def metrics(self, opt_state: optax.OptState) -> dict[str, Float[Array, ""]]:
         """Return the metrics of the optimizer to log.
 
-        If `plateau` is enabled, `lr_scale` is the product of all its reductions of the learning rate. Else there are no
-        metrics.
+        Returns:
+          If `plateau` is enabled, a dict with the key `lr_scale`: the current factor of the learning rate due to all
+          reductions so far, at most 1. Else an empty dict.
         """
         return {"lr_scale": optax.tree.get(opt_state, "scale")} if self.plateau.patience else {}
 
     def transform(self, learning_rate: float | Float[Array, ""] = 0.0) -> optax.GradientTransformationExtraArgs:
-        """Build the optax gradient transformation with this learning rate.
+        """Build the optax gradient transformation for updates with a given learning rate.
 
-        The optimizer state does not contain the learning rate.
+        The initial optimizer state does not depend on the learning rate. So `init` of a transformation with the default
+        can be followed by updates with transformations that have other learning rates.
+
+        Args:
+          learning_rate: learning rate of the updates, which can be a traced array.
         """
         stages: list[optax.GradientTransformation] = []
         if self.clip:

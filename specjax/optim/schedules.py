@@ -20,8 +20,7 @@ class ScheduleSpec:
       `constant`: always `value`.
       `linear`, `cosine`: from `value` to `end` in `over` steps, then constant.
       `restarts`: a sequence of `cycles` cosine schedules, each of `over` steps and each ending at `end`. The first
-        starts at `value`, and each later one at `restart_scale` times the start of the one before (the learning rate
-        "bumps" of the chord paper, section 4.2).
+        starts at `value`, and each later one at `restart_scale` times the start of the one before.
       `steps`: `value` in the first `over` steps, then `end`.
     value: initial value.
     end: final value; not used by `constant`.

@@ -46,7 +46,8 @@ def spectrogram(
     """Plot a spectrogram with a logarithmic frequency axis and a color bar.
 
     Args:
-      level_db: level of each time and frequency in dB relative to the loudest; the first row is the lowest frequency.
+      level_db: spectrogram as levels in dB relative to its greatest level, so at most 0. The first row is the lowest
+        frequency.
       frequency_hz: frequency of each row, in Hz.
       time_s: time of each frame, in seconds.
       title: text above the plot.
@@ -72,7 +73,8 @@ def features(
     """Plot a spectrogram, and below it one or more plots of curves (audio features) with the same time axis.
 
     Args:
-      level_db: level of each time and frequency in dB relative to the loudest; the first row is the lowest frequency.
+      level_db: spectrogram as levels in dB relative to its greatest level, so at most 0. The first row is the lowest
+        frequency.
       frequency_hz: frequency of each row, in Hz.
       time_s: time of each frame, in seconds; also the time axis of the curves.
       panels: plots of curves below the spectrogram, from top to bottom.
