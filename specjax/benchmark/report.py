@@ -70,7 +70,7 @@ def run(program: Program) -> Row:
 
     Returns:
       The JSON object that the program prints, as a dict. It is taken from the last line of the standard output that
-      starts with "{". If there is no such line, the dict has the key `error`: the last line of the error output, or the
+      starts with "{". If there is no such line, or the program fails, the dict has the key `error`: the last line of the error output, or the
       exit status. In both cases the name of the benchmark is added with the key `benchmark`, and the name of the
       program with the key `peer`.
     """
@@ -84,7 +84,10 @@ def run(program: Program) -> Row:
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     reason = " ".join(done.stderr.strip().splitlines()[-1:])[-200:]
-    row = json.loads(lines[-1]) if lines else {"error": reason or f"exit status {done.returncode}"}
+    if lines and not done.returncode:
+        row = json.loads(lines[-1])
+    else:
+        row = {"error": reason or f"exit status {done.returncode}"}
     return row | {"benchmark": program.benchmark, "peer": program.name}
 
 

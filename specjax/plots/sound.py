@@ -124,7 +124,7 @@ def _draw_spectrogram(axes: "Axes", level_db: np.ndarray, frequency_hz: np.ndarr
     _set_octave_axis(axes, frequency_hz[shown][0], frequency_hz[-1])
     axes.set_xlabel("time (s)")
     axes.set_ylabel("frequency (Hz)")
-    axes.figure.colorbar(mesh, ax=axes, label="level (dB below the loudest)", pad=0.01)
+    axes.figure.colorbar(mesh, ax=axes, label="level (dB relative to the loudest)", pad=0.01)
 
 
 def _set_octave_axis(axes: "Axes", lowest_hz: float, highest_hz: float) -> None:

@@ -100,7 +100,7 @@ def mel_to_hz(mel: Numbers, scale: str = "slaney") -> Numbers:
     return np.where(mel < _BREAK_MEL, mel * _LINEAR_HZ, above)
 
 
-def center_frequencies_hz(mel: Mel, sample_rate: int) -> Float[np.ndarray, " corners"]:
+def corner_frequencies_hz(mel: Mel, sample_rate: int) -> Float[np.ndarray, " corners"]:
     """Compute the center frequencies of all mel filters in Hz, with the outer edges of the first and last filter.
 
     The result has `n_mels + 2` entries in increasing order: the lower edge of the first filter, the `n_mels` centers
@@ -132,7 +132,7 @@ def mel_filters(mel: Mel, sample_rate: int, n_fft: int) -> Filters:
             f"mel filters with fmin_hz={mel.fmin_hz:g} and fmax_hz={mel.fmax_hz:g} reach above half the sample rate of "
             f"{sample_rate} Hz: lower them"
         )
-    corner_hz = center_frequencies_hz(mel, sample_rate)
+    corner_hz = corner_frequencies_hz(mel, sample_rate)
     bin_hz = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
     width_hz = np.diff(corner_hz)[:, None]
     rising = (bin_hz - corner_hz[:-2, None]) / width_hz[:-1]

@@ -103,6 +103,9 @@ class ChordConfig:
                     f"curriculum: ({step}, {labels}) is out of range: a step of at least 0 and labels below "
                     f"{self.data.labels} are expected"
                 )
+        starts = [step for step, _ in self.curriculum]
+        if starts != sorted(set(starts)):
+            raise ValueError(f"curriculum: its steps are {starts}: they must increase from entry to entry")
         if self.curriculum and self.curriculum[0][0] != 0:
             raise ValueError(
                 f"curriculum: its first entry starts at step {self.curriculum[0][0]}: it must start at step 0"

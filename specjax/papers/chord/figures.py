@@ -120,13 +120,14 @@ def _compute_noise_and_target(digits: Digits) -> tuple[Float[np.ndarray, "1008 1
     """Compute the images of Figures 1 and 2 of the chord paper.
 
     The first is Perlin noise, scaled to [0, 1]. The second is the spectrogram that the network is trained to predict
-    from the first digit in `digits` with the label `LABEL`: a major chord with all harmonics, multiplied by another
-    random draw of such noise.
+    from the first digit in `digits` with the label `LABEL`: a major chord with all harmonics, multiplied by that
+    noise.
     """
     config = Conditioning(partials="harmonics", carry="pixels")
     digit = digits.image[np.flatnonzero(digits.label == LABEL)[0]]
     key = jax.random.key(0)
-    noise = conditioning.min_max(conditioning.noise_field(key, config))
+    noise_key, _ = jax.random.split(key)  # as in `conditioning.target`
+    noise = conditioning.min_max(conditioning.noise_field(noise_key, config))
     operators = conditioning.operators(config)
     image = jnp.asarray(digit, jnp.float32) / 255.0
     target = conditioning.target(operators, config, image, jnp.int32(LABEL), jnp.int32(0), key)

@@ -87,7 +87,7 @@ class UNet(nn.Module):
     """U-Net that predicts `(batch, size, columns)` spectrograms, near [0, 1], from `(batch, 28, 28)` digits in [0, 1].
 
     If `config.labels` is not 0, a classifier at the bottleneck predicts the digit's label. Its `(batch, labels)` logits
-    are stored by `sow` in the Flax collection `reading` under the name `label`. A linear projection of the predicted
+    are stored by `sow` as `label` in the Flax collection `intermediates`. A linear projection of the predicted
     label is added to the bottleneck's features. During training, the predicted label is the vector of class
     probabilities. In inference, it is the one-hot vector of the most probable label, so that an ambiguous digit never
     gives a blend of two chords. Training with dropout (`config.dropout` above 0) needs the Flax RNG stream `dropout`.

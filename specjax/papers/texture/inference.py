@@ -136,7 +136,7 @@ def plot_spectrogram(saved: Saved, title: str) -> bytes:
     preset = saved.preset
     levels = np.asarray(magnitudes(Spectrogram(jnp.asarray(saved.values), preset), preset))
     hz = (
-        mel.center_frequencies_hz(preset.mel, preset.sample_rate)[1:-1]
+        mel.corner_frequencies_hz(preset.mel, preset.sample_rate)[1:-1]
         if preset.mel
         else features.bin_frequencies(preset.transform.n_fft, preset.sample_rate)
     )
@@ -197,7 +197,7 @@ def plot_features(values: dict[str, np.ndarray], title: str) -> bytes:
         sound.Panel("0 to 1", {"flatness": values["flatness"], "harmonicity": values["harmonicity"],
                                "zero crossings": values["zero_crossings"]}),
     )  # fmt: skip
-    hz = mel.center_frequencies_hz(mel.Mel(rows), rate)[1:-1]
+    hz = mel.corner_frequencies_hz(mel.Mel(rows), rate)[1:-1]
     level_db = np.maximum(values["mel_db"] - values["mel_db"].max(), -_FLOOR_DB)
     if len(values["beat_s"]):
         title += f"  ({float(values['tempo_bpm']):.0f} beats per minute)"

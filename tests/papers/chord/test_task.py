@@ -184,6 +184,8 @@ def test_loss_on_fewer_columns_is_nearly_the_same(examples):
         ({"columns": 50}, "columns=50 must divide conditioning.size=112"),
         ({"columns": 14}, "be at least 28"),
         ({"curriculum": ((0, (11,)),)}, "labels below 10"),
+        ({"curriculum": ((0, (1,)), (20, (2,)), (10, (3,)))}, r"steps are \[0, 20, 10\]: they must increase"),
+        ({"curriculum": ((0, (1,)), (0, (2,)))}, r"steps are \[0, 0\]: they must increase"),
     ],
 )
 def test_inconsistent_settings_raise(change, message):
