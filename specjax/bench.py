@@ -75,7 +75,7 @@ def measure(name: str) -> dict[str, Any]:
 
     Args:
       name: name of the benchmark. The `task` in the config, such as `chord/unet`, selects the paper (`chord`) whose
-        benchmarks are known.
+        benchmarks can be run.
 
     Returns:
       Results by name, such as `ms_per_step` (median time of a call), `peak_mem_mb` and `device`. Results that are not

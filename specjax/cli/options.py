@@ -25,7 +25,7 @@ class Subcommand(NamedTuple):
 
 
 def add_output(parser: argparse.ArgumentParser, help_: str, default: str | None = None) -> None:
-    """Add two options to a parser: `--out`, the path of the output, and `--overwrite`, which permits to replace files.
+    """Add two options to a parser: `--out`, the path of the output, and `--overwrite`, which allows replacing files.
 
     Args:
       parser: parser to which the options are added.

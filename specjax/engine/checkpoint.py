@@ -59,7 +59,7 @@ def digests(tree: Tree) -> dict[str, str]:
 class Checkpoints:
     """Checkpoints of one run.
 
-    With several processes, every process must call every method. Only process 0 writes the metadata, which are JSON.
+    With several processes, every process must call every method. Only process 0 writes the metadata (JSON).
     """
 
     def __init__(self, folder: epath.PathLike, keep: int = 3) -> None:
@@ -153,8 +153,8 @@ class Checkpoints:
     def restore_newest(self, abstract: Tree, *, reject_damaged: bool = True) -> tuple[int, Tree, dict[str, Any]] | None:
         """Restore the newest intact checkpoint.
 
-        A checkpoint is intact if the digests (hashes) of its arrays equal those that were saved with them. A damaged
-        checkpoint is logged, and the one before it is tried.
+        A checkpoint is intact if the digests (hashes) of its arrays equal those that were saved with them. If a
+        checkpoint is damaged, a warning is logged and the one before it is tried.
 
         Args:
           abstract: tree of `jax.ShapeDtypeStruct`s with the expected shapes, dtypes and shardings.

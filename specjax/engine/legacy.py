@@ -37,7 +37,7 @@ def upgrade_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def upgrade_names(values: Mapping[str, T]) -> dict[str, T]:
-    """Convert the names of settings from version 0.1 to the current ones. Names that have not changed are kept.
+    """Convert the names of settings in version 0.1 of specjax to the current ones. Unchanged names are kept.
 
     Args:
       values: optimizer settings by name, or live values (settings that may be changed while training runs) by name.
@@ -46,7 +46,7 @@ def upgrade_names(values: Mapping[str, T]) -> dict[str, T]:
 
 
 def saved_names(saved: Iterable[str], expected: Container[str]) -> dict[str, str]:
-    """Find the leaves of a checkpoint by the paths that the current version of specjax gives them.
+    """Map the path of each leaf in the current version of specjax to its path in a checkpoint.
 
     The checkpoint may come from version 0.1, which named some leaves differently. Version 0.1 always saved a moving
     average of the parameters. Its leaves are omitted unless `expected` contains them.
@@ -66,7 +66,7 @@ def default_leaves(expected: Mapping[str, Any], saved: Container[str]) -> dict[s
     """Create the leaves `nonfinite_leaf` that a checkpoint of version 0.1 lacks, with the value -1.
 
     Such a leaf holds the index of the first gradient leaf that was not finite in the latest update; -1 means that all
-    were.
+    leaves were finite.
 
     Args:
       expected: leaves to restore, as `jax.ShapeDtypeStruct`s with shardings, by path as in the current version.
@@ -80,9 +80,9 @@ def default_leaves(expected: Mapping[str, Any], saved: Container[str]) -> dict[s
 
 
 def dropped_leaves(saved: Mapping[str, str], expected: Container[str]) -> dict[str, jax.ShapeDtypeStruct]:
-    """Describe the leaves of a checkpoint that are read only to be discarded.
+    """Describe the leaves of a checkpoint that the caller does not use, so that Orbax can read them.
 
-    Orbax restores either all leaves of a checkpoint or none. Leaves that the caller does not use must be read too.
+    Orbax restores either all leaves of a checkpoint or none, so the unused ones must be read too.
 
     Args:
       saved: dtype and shape of each leaf in the checkpoint, as text such as `float32[3, 4]` by path.

@@ -46,7 +46,7 @@ def train(task: Task, config: TrainConfig, workdir: Path, metadata: dict[str, An
       stop: checked before each call of the compiled update program. When it asks to stop, training saves and ends.
 
     Returns:
-      The run at its last step, which is also saved as a checkpoint.
+      The run after its latest update, which is also saved as a checkpoint.
 
     Raises:
       UserError: the examples, the batch size or a checkpoint cannot be used; an array that is used but not trained
@@ -182,9 +182,10 @@ class _Host:
         self._stop_if_unhealthy(outputs, end)
 
     def _stop_if_unhealthy(self, outputs: Outputs, step: int) -> None:
-        """Raise an error if the latest `max_skipped` updates of a network, or more, were all skipped.
+        """Raise an error if the latest `max_skipped` updates of a network were all skipped.
 
-        An update is skipped if a value in it is not finite. In an ensemble, each model is checked by itself.
+        `max_skipped` is a training setting in the config. An update is skipped if a value in it is not finite. In an
+        ensemble, each model is checked by itself.
 
         Args:
           outputs: outputs of a dispatch, which is one call of the compiled update program.

@@ -71,7 +71,7 @@ def place(examples: Examples, frozen: Tree, task: Task, mesh: Mesh) -> Inputs:
     """Copy the inputs of training or evaluation from the host to the devices.
 
     Args:
-      examples: examples, to be sharded by `task.shardings.examples`.
+      examples: training or held-out examples, to be sharded by `task.shardings.examples`.
       frozen: arrays that are used but not trained, such as a pretrained network; to be replicated on every device.
       task: the task.
       mesh: mesh of the devices.

@@ -157,7 +157,7 @@ def format_interval(values: Sequence[float], form: str) -> str:
 
 
 def run(arguments: Sequence[str], workdir: Path, examples: int) -> Result:
-    """Train a config with one seed and evaluate the trained model, unless this was done before.
+    """Train a model with one seed and evaluate it, unless this was done before.
 
     The result is saved in the working directory. If a result for equal arguments and an equal number of examples is
     already saved there, it is returned.

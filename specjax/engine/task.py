@@ -194,7 +194,7 @@ class Task(Protocol):
         """Reduce the results of `evaluate` to scalar metrics by name, on the host.
 
         Args:
-          measures: results of `evaluate` by name, concatenated over all held-out examples.
+          measures: arrays by name, as `evaluate` returns them for a batch, concatenated over all held-out examples.
         """
         ...
 

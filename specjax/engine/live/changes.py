@@ -190,9 +190,9 @@ class Changes:
     def poll(self, step: int) -> None:
         """Accept posted requests to change live values, which are settings that may be changed while training runs.
 
-        The changes take effect at update `step`, or later if a request says so. A single process looks for requests at
-        most every `POLL_S` seconds. With several processes, each must call this method at the same steps; it looks for
-        requests only if `step` is a multiple of the constructor's `share_every`.
+        The changes take effect at update `step`, or later if a request says so. If the run has a single process, it
+        looks for requests at most every `POLL_S` seconds. If it has several, each must call this method at the same
+        steps; requests are accepted only if `step` is a multiple of the constructor's `share_every`.
         """
         if jax.process_count() == 1:
             if time.monotonic() - self._last_poll < POLL_S:
@@ -256,7 +256,7 @@ class Changes:
 
 
 def find_value(history: Sequence[Change], name: str, step: int) -> str | None:
-    """Find the change of a live value that applies at one update, and return its text.
+    """Find the change of a live value that applies at one update, and return the new value as text.
 
     A live value is a setting that follows a schedule until the user changes it. Among its changes whose first update is
     `step` or earlier, the one with the latest first update applies. If several have the same first update, the last of
@@ -268,7 +268,8 @@ def find_value(history: Sequence[Change], name: str, step: int) -> str | None:
       step: number of the update, from 0.
 
     Returns:
-      Text of the new value; None if no change applies, or if the change makes the live value follow its schedule again.
+      New value as the user typed it; None if no change applies, or if the change makes the live value follow its
+      schedule again.
     """
     begun = [change for change in history if change.step <= step and name in change.values]
     if not begun:
