@@ -73,12 +73,16 @@ def main(argv: Sequence[str]) -> None:
 def measure(name: str) -> dict[str, Any]:
     """Run one benchmark in this process.
 
+    Args:
+      name: name of the benchmark. The `task` in the config, such as `chord/unet`, selects the paper (`chord`) whose
+        benchmarks can be run.
+
     Returns:
       Results by name, such as `ms_per_step` (median time of a call), `peak_mem_mb` and `device`. Results that are not
       finite are left out.
 
     Raises:
-      UserError: the paper has no benchmark of this name, or the benchmark cannot be built.
+      UserError: there is no benchmark of this name, or the benchmark cannot be built.
     """
     import resource
 
@@ -126,10 +130,13 @@ def measure(name: str) -> dict[str, Any]:
 
 
 def _module() -> ModuleType:
-    """Import the module `benchmarks` of the paper to which the config belongs.
+    """Import the module that defines the benchmarks for the config.
+
+    The `task` in the config, such as `chord/unet`, begins with the name of a subpackage of `specjax.papers`. The result
+    is the module `benchmarks` of that subpackage.
 
     Raises:
-      UserError: the paper is unknown or has no benchmarks.
+      UserError: the subpackage does not exist or has no benchmarks.
     """
     paper = CONFIG.value.get("task", "").partition("/")[0]
     module = papers.module(paper, "benchmarks") if paper in papers.PAPERS else None
@@ -142,10 +149,10 @@ def _module() -> ModuleType:
 
 
 def _programs() -> list[Program]:
-    """List the programs to run.
+    """List the programs to run and time.
 
-    For each benchmark and each value of `--sweep`, the list holds one program of specjax for each number of devices in
-    `--devices`, followed by the peers, which are programs that compute the same without specjax.
+    For each benchmark and each value of the option `--sweep`, the list first holds the implementation in specjax, once
+    for each number of devices in `--devices`. Then follow the peers, which do the same computation without specjax.
 
     Raises:
       UserError: a benchmark is unknown, or an option is invalid.
@@ -180,10 +187,13 @@ def _programs() -> list[Program]:
 
 
 def _peers(info: Info) -> list[tuple[str, list[str], Path | None]]:
-    """List the peers to run for a benchmark; a peer is a program that computes the same without specjax.
+    """List the peers to run for a benchmark; a peer is a program that does the same computation without specjax.
+
+    Args:
+      info: description of the benchmark.
 
     Returns:
-      Name, command line and working directory of each peer.
+      Name and command line of each peer, and the folder in which to run it.
     """
     peers: list[tuple[str, list[str], Path | None]] = []
     if PEERS.value and info.plain:

@@ -112,7 +112,16 @@ def _last_step(workdir: Path) -> int:
 
 
 def _table(live_values: Mapping[str, "LiveValue"], history: Sequence["Change"], step: int) -> str:
-    """Format the live values as a table: name, value from the config at `step`, and change in force."""
+    """Format the live values of a run (settings that may be changed while training runs) as a table.
+
+    A row holds the name of a live value, the value of its schedule at `step`, and the user's change that applies at
+    `step`.
+
+    Args:
+      live_values: live values by name.
+      history: changes by the user, in the order in which the run accepted them.
+      step: current step of the run.
+    """
     import numpy as np
 
     from specjax.engine.live.changes import find_value

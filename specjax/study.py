@@ -47,7 +47,10 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _questions() -> dict[str, Callable[[Options], None]]:
-    """Return the functions that run the studies of all papers, by name of the study."""
+    """Return the functions that run the studies, by name of the study.
+
+    A study is a predefined experiment. It is defined in the module `studies` of a subpackage of `specjax.papers`.
+    """
     modules = [papers.module(paper, "studies") for paper in papers.PAPERS]
     return {name: run for module in modules if module for name, run in module.QUESTIONS.items()}
 

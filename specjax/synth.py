@@ -33,7 +33,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """Build the argument parser. Each entry of `SUBCOMMANDS` in the module `synth` of a paper becomes a subcommand."""
+    """Build the argument parser of `specjax synth`.
+
+    Its subcommands are the entries of `SUBCOMMANDS` in the modules `synth` of the subpackages of `specjax.papers`.
+    """
     command = _Parser(prog="specjax synth", description=__doc__)
     subcommands = command.add_subparsers(required=True, metavar="SUBCOMMAND", dest="subcommand")
     for paper in papers.PAPERS:

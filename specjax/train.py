@@ -78,7 +78,10 @@ def _write_overview(task: "Task", path: Path) -> None:
 
 
 def _default_name() -> str:
-    """Return the default name of the run: the name of the config file and, if there is one, the variant."""
+    """Return the default name of the run, such as `unet-small` for `--config=unet:small`.
+
+    It is the name of the config file and, after a dash, the variant (the suffix of the config name).
+    """
     path, _, variant = config_flags.get_config_filename(flags.FLAGS["config"]).partition(":")
     return Path(path).stem + (f"-{variant}" if variant else "")
 

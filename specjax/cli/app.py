@@ -28,9 +28,9 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     A `UserError` is printed as one line on stderr, and the exit status is then 2.
 
     Args:
-      main: main function, called with the command-line arguments. Its module may define two constants. `POSITIONAL` is
-        the largest number of positional arguments (default 0). `PARSES_ITSELF = True` means that `main` parses all
-        arguments and that absl parses none.
+      main: main function. It is called with a list: the name of the program, then its positional arguments. The module
+        that defines it may set two constants. `POSITIONAL` is the largest number of positional arguments (default 0).
+        `PARSES_ITSELF = True` means that absl parses nothing, and that `main` is called with the whole `sys.argv`.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("specjax").setLevel(logging.INFO)
@@ -70,9 +70,10 @@ def require_package(package: str, feature: str, *, extra: str) -> None:
 
 
 def cache_folder(name: str) -> Path:
-    """Return the path of the cache folder `name`, for results that can be computed again.
+    """Return the path of the subfolder `name` of the cache of specjax, without creating it.
 
-    Its parent is the environment variable `SPECJAX_CACHE` if that is set, else `~/.cache/specjax`.
+    The cache is the folder in the environment variable `SPECJAX_CACHE` if that is set, else `~/.cache/specjax`. It
+    holds only files that may be deleted at any time, because specjax can compute them again.
     """
     root = os.environ.get("SPECJAX_CACHE")
     return (Path(root) if root else Path.home() / ".cache" / "specjax") / name
@@ -142,13 +143,23 @@ def _report_errors(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[
 def _report_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
     # Orbax closes its event loop when it cannot write an array. The callbacks of the other arrays then raise this
     # error, once each. It adds nothing to the error that Orbax raises.
-    """Replace `sys.unraisablehook`: report as by default, but ignore a harmless error that Orbax causes."""
+    """Report an unraisable exception in the default way, unless it is the error "Event loop is closed".
+
+    This function is a value for `sys.unraisablehook`. When Orbax cannot write an array, it raises a useful error, and
+    the ignored error occurs in addition to that.
+    """
     if str(unraisable.exc_value) != "Event loop is closed":
         sys.__unraisablehook__(unraisable)
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
-    """Parse flags with absl, and return the remaining arguments.
+    """Parse the flags of a command line with absl.
+
+    Args:
+      argv: name of the program, then all command-line arguments.
+
+    Returns:
+      The name of the program, then the arguments that are not flags.
 
     Raises:
       UserError: a flag is unknown or its value is invalid.
@@ -162,7 +173,13 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
 
 
 def hint_for_dashed_file(words: Sequence[str]) -> str:
-    """Return a hint to append to an error message if a word names an existing file and begins with a dash; else ""."""
+    """Return a hint for an error message if an argument is an existing file whose name begins with a dash; else "".
+
+    The hint says to write `./-in.wav` instead of `-in.wav`, which is parsed as an option.
+
+    Args:
+      words: command-line arguments.
+    """
     names = [word for word in words if word.startswith("-") and Path(word).is_file()]
     return f"; to name the file {names[0]}, write ./{names[0]}" if names else ""
 

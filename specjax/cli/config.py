@@ -36,8 +36,9 @@ def config_names() -> list[str]:
 def resolve_config_argument(argv: Sequence[str]) -> list[str]:
     """Replace the config name in a command line by the path of the config file.
 
-    The value of `--config` may be `NAME` or `PATH`, with or without `:variant`, after `=` or as the next argument. In
-    the result it always has the form `--config=PATH` or `--config=PATH:variant`. Other arguments are unchanged.
+    The value of `--config` is the name of a config of specjax, such as `unet`, or the path of a `.py` file. A suffix,
+    as in `unet:small`, selects a variant that the file defines; it is kept. The value may follow `=` or be the next
+    argument. The result always has the form `--config=PATH` or `--config=PATH:VARIANT`. Other arguments are unchanged.
 
     Raises:
       UserError: the value is neither a known name nor an existing file.
@@ -65,10 +66,14 @@ def config_arguments(argv: Sequence[str]) -> list[str]:
 
 
 def _config_path(value: str) -> str:
-    """Convert `NAME` or `PATH`, with or without `:variant`, to `PATH` or `PATH:variant`.
+    """Convert the value of `--config` to the path of the config file, with the suffix `:VARIANT` if the value has one.
+
+    Args:
+      value: name of a config of specjax, such as `unet`, or path of a `.py` file. A suffix, as in `unet:small`, selects
+        a variant that the file defines.
 
     Raises:
-      UserError: it is neither a known name nor an existing file.
+      UserError: the name is unknown, or the file does not exist.
     """
     name, colon, variant = value.partition(":")
     if name.endswith(".py"):
@@ -82,13 +87,14 @@ def _config_path(value: str) -> str:
 
 
 def load(value: str) -> Any:
-    """Load a config and return its ConfigDict.
+    """Execute a config file, and return the ConfigDict that its function `get_config` returns.
 
     Args:
-      value: `NAME` or `PATH`, with or without `:variant`.
+      value: name of a config of specjax, such as `unet`, or path of a `.py` file. A suffix, as in `unet:small`, selects
+        a variant that the file defines.
 
     Raises:
-      UserError: there is no such config or variant.
+      UserError: the config or the variant does not exist.
     """
     path, _, variant = _config_path(value).partition(":")
     spec = importlib.util.spec_from_file_location("specjax_config", path)
@@ -103,9 +109,13 @@ def load(value: str) -> Any:
 
 
 def check_overrides(argv: Sequence[str]) -> None:
-    """Check the config's variant and the keys of all overrides `--config.KEY=VALUE` in a command line.
+    """Check that the config in a command line has the variant and the keys that the command line names.
 
-    Call it before absl parses the command line.
+    A variant is the suffix of a config name, as in `--config=unet:small`. Keys occur in overrides `--config.KEY=VALUE`.
+    Call this function before absl parses the command line.
+
+    Args:
+      argv: command line, with the config in the form `--config=VALUE`.
 
     Raises:
       UserError: the config has no such variant or key (the message lists the keys), or there are overrides without a
@@ -188,10 +198,11 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 
 
 def _convert_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
-    """Convert a list or tuple to a tuple.
+    """Convert a list or tuple to a tuple, with each item converted to its annotated type.
 
     Args:
-      arguments: types of the items; (type, ...) for any number of items of one type.
+      arguments: result of `typing.get_args` for the annotation: the type of each item, or a type and an `Ellipsis` for
+        any number of items of that type.
       value: value from a config.
       where: name of the value in error messages.
 

@@ -25,10 +25,10 @@ class Subcommand(NamedTuple):
 
 
 def add_output(parser: argparse.ArgumentParser, help_: str, default: str | None = None) -> None:
-    """Add the options `--out` and `--overwrite` to a parser.
+    """Add two options to a parser: `--out`, the path of the output, and `--overwrite`, which allows replacing files.
 
     Args:
-      parser: the parser.
+      parser: parser to which the options are added.
       help_: help text of `--out`.
       default: default value of `--out`; None makes it required.
     """
@@ -37,7 +37,7 @@ def add_output(parser: argparse.ArgumentParser, help_: str, default: str | None 
 
 
 def add_plot(parser: argparse.ArgumentParser) -> None:
-    """Add the option `--plot` to a parser."""
+    """Add the option `--plot` to a parser: path of a PNG file to which the command also writes a picture with axes."""
     parser.add_argument("--plot", help="also write a picture with axes to this PNG file")
 
 
@@ -47,7 +47,11 @@ def comma_separated(text: str) -> list[str]:
 
 
 def start() -> None:
-    """Print that the command has started, make signals end the process promptly, and enable the compilation cache."""
+    """Prepare a subcommand of `specjax synth`, before its work begins.
+
+    Print on stderr that the command has started, make Ctrl-C and SIGTERM end the process within a second, and enable
+    JAX's persistent compilation cache.
+    """
     say("specjax synth: starting")
     app.leave_promptly()
     app.use_compilation_cache()
@@ -59,10 +63,13 @@ def say(line: str) -> None:
 
 
 def input_file(options: argparse.Namespace) -> Path:
-    """Return the path given as the positional argument `file`.
+    """Return the path of the input file, which is the positional argument `file`.
+
+    Args:
+      options: parsed options, with the attribute `file`.
 
     Raises:
-      UserError: it is a remote address, such as `gs://bucket/in.wav`.
+      UserError: the path is a remote address, such as `gs://bucket/in.wav`.
     """
     return local_path(options.file, "", "file")
 

@@ -29,8 +29,9 @@ Tree = Any
 class Bundle(NamedTuple):
     """An opened bundle, which is a model exported for inference.
 
-    task: name of the task that trained the parts, in the form `paper/task`.
-    parts: parts, such as networks, by name. The `tensors` of each part are a flat dict of arrays by path.
+    task: name of the training task that made the model, such as `chord/unet`.
+    parts: parts of the model, such as networks, by name. The `tensors` of each part are a flat dict of NumPy arrays.
+      Its keys are leaf paths, such as `encoder/conv/kernel`.
     about: metadata of the training, such as the step and the library versions.
     """
 
@@ -46,8 +47,8 @@ def save(folder: Path, task: str, parts: dict[str, Part], about: dict[str, Any])
 
     Args:
       folder: folder of the bundle; it must not exist yet.
-      task: name of the task that trained the parts, in the form `paper/task`.
-      parts: parts, such as networks, by name. The `tensors` of each part are any pytree of arrays.
+      task: name of the training task that made the model, such as `chord/unet`.
+      parts: parts of the model, such as networks, by name. The `tensors` of each part are any pytree of arrays.
       about: metadata of the training, such as the step and the library versions; must be JSON-serializable.
 
     Raises:
@@ -106,9 +107,10 @@ def unflatten(part: Part, abstract: Tree, where: str) -> Tree:
     """Arrange the tensors of a loaded part in the structure of the tree `abstract`, after checking each tensor.
 
     Args:
-      part: part of an opened bundle, with its tensors as a flat dict of arrays by path.
-      abstract: tree of expected shapes and dtypes, computed by the task's own code.
-      where: name of the bundle, for error messages.
+      part: part of an opened bundle (an exported model). Its tensors are a flat dict of arrays by leaf path, such as
+        `encoder/conv/kernel`.
+      abstract: pytree whose leaves have the expected shapes and dtypes, such as a result of `jax.eval_shape`.
+      where: folder of the bundle, for error messages.
 
     Raises:
       UserError: a tensor is missing, unexpected, of another shape or dtype, or not finite.
@@ -145,15 +147,16 @@ def _format_path(path: tuple[Any, ...]) -> str:
 
 
 def _load_part(folder: Path, name: str, entry: dict[str, Any]) -> Part:
-    """Read one part of a bundle, such as a network, after checking its name, size and checksum.
+    """Read one part of a bundle (an exported model), such as a network, after checking its name, size and checksum.
 
     Args:
       folder: folder of the bundle.
       name: name of the part.
-      entry: entry of the part in the JSON file of the bundle, with the keys `sha256` and `card`.
+      entry: description of the part in the JSON file of the bundle. Its key `sha256` holds the checksum of the tensor
+        file. Its key `card` holds the settings of the part, such as the config of the network.
 
     Raises:
-      UserError: the part is missing, damaged, too large, or has no card.
+      UserError: the name is not a plain word, the tensor file is missing, damaged or too large, or `card` is missing.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file

@@ -59,7 +59,7 @@ def digests(tree: Tree) -> dict[str, str]:
 class Checkpoints:
     """Checkpoints of one run.
 
-    With several processes, every process must call every method. Only process 0 writes the parts that are not arrays.
+    With several processes, every process must call every method. Only process 0 writes the metadata (JSON).
     """
 
     def __init__(self, folder: epath.PathLike, keep: int = 3) -> None:
@@ -90,7 +90,7 @@ class Checkpoints:
         """Start writing a checkpoint in the background, and return as soon as `state` is copied off the device.
 
         Args:
-          step: number of updates so far, including skipped ones.
+          step: number of updates so far, including updates that were skipped because a value was not finite.
           state: tree of arrays.
           metadata: information on how the state was made, such as the config; must be JSON-serializable.
 
@@ -130,7 +130,10 @@ class Checkpoints:
             self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Stop Orbax's threads. Errors are logged and not raised."""
+        """Wait until the background save, if there is one, has ended, and stop Orbax's threads.
+
+        Errors are logged and not raised.
+        """
         try:
             self._manager.close()
         except Exception as error:  # a failed save was already reported; an error here must not hide that one
@@ -148,7 +151,10 @@ class Checkpoints:
             ) from error
 
     def restore_newest(self, abstract: Tree, *, reject_damaged: bool = True) -> tuple[int, Tree, dict[str, Any]] | None:
-        """Restore the newest checkpoint whose digests match.
+        """Restore the newest intact checkpoint.
+
+        A checkpoint is intact if the digests (hashes) of its arrays equal those that were saved with them. If a
+        checkpoint is damaged, a warning is logged and the one before it is tried.
 
         Args:
           abstract: tree of `jax.ShapeDtypeStruct`s with the expected shapes, dtypes and shardings.
@@ -225,9 +231,9 @@ class Checkpoints:
         return self._folder.parent / (self._folder.name + "_rejected")
 
     def _reject(self, step: int) -> None:
-        """Move a damaged checkpoint to the folder of rejected ones.
+        """Move a damaged checkpoint to a sibling of the checkpoint folder, whose name ends in `_rejected`.
 
-        It must leave the folder because Orbax does not save at a step that is less than or equal to an existing one.
+        The run will reach the step of this checkpoint again, and Orbax does not overwrite an existing checkpoint.
         """
         if jax.process_index() == 0:
             self._rejected_folder.mkdir(parents=True, exist_ok=True)
@@ -293,7 +299,10 @@ def _digest_leaves(tree: Tree) -> Tree:
 
 
 def _to_uint32(x: Array) -> UInt32[Array, "..."]:
-    """Reinterpret the bits of each element as an unsigned integer of the same size, and convert it to 32 bits."""
+    """Reinterpret the bits of each element as an unsigned integer, and widen it to 32 bits.
+
+    Elements must have 8, 16 or 32 bits. Booleans give 0 and 1.
+    """
     if x.dtype == jnp.bool_:
         return x.astype(jnp.uint32)
     unsigned = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}

@@ -10,9 +10,9 @@ INTERVALS = ("eval_every", "sample_every", "checkpoint_every")  # may also be ch
 
 
 def parse_interval(text: str) -> Value:
-    """Parse an interval, which is a number of steps between two events such as evaluations, to a float32 scalar.
+    """Parse text as an interval, and return it as a float32 scalar.
 
-    An interval of 0 switches the event off.
+    An interval is the number of steps between two events, such as evaluations. 0 switches the event off.
 
     Raises:
       ValueError: `text` is not an integer of at least 0.

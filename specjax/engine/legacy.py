@@ -37,49 +37,59 @@ def upgrade_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def upgrade_names(values: Mapping[str, T]) -> dict[str, T]:
-    """Rename the keys of `values` (optimizer settings or live values) from their names in version 0.1."""
+    """Convert the names of settings in version 0.1 of specjax to the current ones. Unchanged names are kept.
+
+    Args:
+      values: optimizer settings by name, or live values (settings that may be changed while training runs) by name.
+    """
     return {_NAMES.get(name, name): value for name, value in values.items()}
 
 
 def saved_names(saved: Iterable[str], expected: Container[str]) -> dict[str, str]:
-    """Map the current path of each saved leaf to its path in a checkpoint, which version 0.1 may have written.
+    """Map the path of each leaf in the current version of specjax to its path in a checkpoint.
 
-    Version 0.1 named some leaves differently. It always saved a moving average of the parameters, whose leaves are
-    omitted unless `expected` contains them.
+    The checkpoint may come from version 0.1, which named some leaves differently. Version 0.1 always saved a moving
+    average of the parameters. Its leaves are omitted unless `expected` contains them.
 
     Args:
-      saved: paths of the leaves in the checkpoint.
-      expected: current paths of the leaves to restore.
+      saved: paths of the leaves as in the checkpoint.
+      expected: paths of the leaves to restore, as in the current version.
+
+    Returns:
+      Path of each leaf as in the checkpoint, by its path as in the current version.
     """
     names = {_upgrade_leaf_path(name): name for name in saved}
     return {path: name for path, name in names.items() if path in expected or _EMA not in path}
 
 
 def default_leaves(expected: Mapping[str, Any], saved: Container[str]) -> dict[str, Array]:
-    """Create the leaves that a checkpoint of version 0.1 lacks: the counters `nonfinite_leaf`, initially -1.
+    """Create the leaves `nonfinite_leaf` that a checkpoint of version 0.1 lacks, with the value -1.
+
+    Such a leaf holds the index of the first gradient leaf that was not finite in the latest update; -1 means that all
+    leaves were finite.
 
     Args:
-      expected: leaves to restore, as `jax.ShapeDtypeStruct`s with shardings, by current path.
-      saved: current paths of the leaves in the checkpoint.
+      expected: leaves to restore, as `jax.ShapeDtypeStruct`s with shardings, by path as in the current version.
+      saved: paths of the leaves in the checkpoint, as in the current version.
 
     Returns:
-      The missing leaves by current path.
+      The missing leaves, by path as in the current version.
     """
     missing = {path: x for path, x in expected.items() if path.endswith(".nonfinite_leaf") and path not in saved}
     return {path: jax.device_put(jnp.full(x.shape, -1, x.dtype), x.sharding) for path, x in missing.items()}
 
 
 def dropped_leaves(saved: Mapping[str, str], expected: Container[str]) -> dict[str, jax.ShapeDtypeStruct]:
-    """Describe the leaves in a checkpoint that are not needed.
+    """Describe the leaves of a checkpoint that the caller does not use, so that Orbax can read them.
 
-    They must be restored too, because Orbax restores either all leaves of a checkpoint or none.
+    Orbax restores either all leaves of a checkpoint or none, so the unused ones must be read too.
 
     Args:
       saved: dtype and shape of each leaf in the checkpoint, as text such as `float32[3, 4]` by path.
-      expected: paths in the checkpoint of the leaves that are needed.
+      expected: paths of the leaves that the caller uses, as in the checkpoint.
 
     Returns:
-      Shapes and dtypes by path in the checkpoint, with a sharding on one local device.
+      Shape and dtype of every other leaf, by path as in the checkpoint. The sharding puts each on one local device.
     """
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     dropped = {}
@@ -98,9 +108,11 @@ def _upgrade_leaf_path(path: str) -> str:
 
 
 def upgrade_card(card: Any, format_: str) -> Any:
-    """Convert the card (JSON description) of a bundle of version 0.1 to the current names.
+    """Convert the card (JSON description) of a bundle from version 0.1 to the current version.
 
-    The format of the converted card is set to `format_`. Any other value is returned unchanged.
+    Args:
+      card: content of the JSON file. It is returned unchanged unless it is a card of version 0.1.
+      format_: name of the current format, which the converted card gets as its `format`.
     """
     if not isinstance(card, dict) or card.get("format") != _BUNDLE_FORMAT or not isinstance(card.get("parts"), dict):
         return card
@@ -110,7 +122,12 @@ def upgrade_card(card: Any, format_: str) -> Any:
 
 
 def _upgrade_part(part: Any) -> Any:
-    """Convert the entry of one part in the card of a bundle; an unexpected value is returned unchanged."""
+    """Convert the settings of one part of a bundle, such as a network, from version 0.1 to the current names.
+
+    Args:
+      part: description of the part in the JSON file of the bundle, with the settings under the key `card`. It is
+        returned unchanged if it has another form.
+    """
     if not isinstance(part, dict) or not isinstance(part.get("card"), dict):
         return part
     return {**part, "card": upgrade_config(part["card"])}

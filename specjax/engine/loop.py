@@ -46,11 +46,12 @@ def train(task: Task, config: TrainConfig, workdir: Path, metadata: dict[str, An
       stop: checked before each call of the compiled update program. When it asks to stop, training saves and ends.
 
     Returns:
-      The final run. It is also on disk.
+      The run after its latest update, which is also saved as a checkpoint.
 
     Raises:
-      UserError: the examples, the batch size or a checkpoint cannot be used; a frozen input differs from the one with
-        which the run began; too many consecutive updates were not finite; or the workdir cannot be written.
+      UserError: the examples, the batch size or a checkpoint cannot be used; an array that is used but not trained
+        (such as a pretrained network) differs from the one with which the run began; too many consecutive updates were
+        skipped because a value was not finite; or `workdir` cannot be written.
     """
     mesh = program.mesh_of(task)
     sharding.check_batch(mesh, config.batch_size)
@@ -73,7 +74,11 @@ def train(task: Task, config: TrainConfig, workdir: Path, metadata: dict[str, An
 
 
 class _Host:
-    """Host side of the training loop: dispatches updates, and logs, evaluates, samples and saves between dispatches."""
+    """Host side of the training loop.
+
+    It calls the compiled update program. Between two calls, it logs metrics, evaluates on held-out examples, writes
+    sample pictures and sounds, and saves checkpoints.
+    """
 
     def __init__(
         self,
@@ -127,7 +132,14 @@ class _Host:
         return self._run
 
     def _get_compiled_update(self, live: Mapping[str, Array], steps: int) -> Update:
-        """Return the training program compiled for `steps` updates per call and for the names in `live`."""
+        """Return the update program for this number of updates and these live values, compiling it if necessary.
+
+        Live values are settings that may be changed while training runs.
+
+        Args:
+          live: live values by name, as the program will receive them.
+          steps: number of updates per call of the program.
+        """
         key = (steps, frozenset(live))
         if key not in self._updates:
             with self._progress.measure("compile"):
@@ -137,13 +149,14 @@ class _Host:
         return self._updates[key]
 
     def _settle(self, last: bool = False) -> None:
-        """Log the outputs of the latest dispatch if that is not done yet, and check them for skipped updates.
+        """Log the metrics of the latest dispatch, unless that is done, and raise an error if updates keep failing.
 
-        A dispatch is one call of the compiled update program. The training loop calls this method when it has queued
-        the next dispatch, so that the devices work while the host logs.
+        A dispatch is one call of the compiled update program. An update is skipped if a value in it is not finite. The
+        training loop calls this method when it has queued the next dispatch, so that the devices work while the host
+        logs.
 
         Args:
-          last: whether training ends now; the progress line is then printed in any case.
+          last: whether training ends now. The progress line is then printed even if the previous one is very recent.
 
         Raises:
           UserError: too many consecutive updates were skipped.
@@ -169,14 +182,18 @@ class _Host:
         self._stop_if_unhealthy(outputs, end)
 
     def _stop_if_unhealthy(self, outputs: Outputs, step: int) -> None:
-        """Raise an error if the latest `max_skipped` updates of any network were all skipped.
+        """Raise an error if the latest `max_skipped` updates of a network were all skipped.
+
+        `max_skipped` is a training setting in the config. An update is skipped if a value in it is not finite. In an
+        ensemble, each model is checked by itself.
 
         Args:
-          outputs: outputs of a dispatch.
+          outputs: outputs of a dispatch, which is one call of the compiled update program.
           step: number of updates at the end of that dispatch.
 
         Raises:
-          UserError: updates were skipped; the message names each such network, the cause and the examples.
+          UserError: updates were skipped. The message names each such network and model, the cause, and the indices of
+            the examples in the latest batch.
         """
         limit = self._config.max_skipped
         causes = []
@@ -197,10 +214,11 @@ class _Host:
         )
 
     def _describe_cause(self, network: str, leaf: int) -> str:
-        """Describe where the latest update of a network was not finite.
+        """Describe where the latest update of a network was not finite, as text for an error message.
 
         Args:
-          network: path of the network in the state.
+          network: path of the network in the training state, such as `generator/0`; "" if the state is a single
+            network.
           leaf: index of the first gradient leaf that was not finite; -1 if all gradients were finite.
         """
         params = train_state.networks(self._run.state)[network].params
@@ -208,10 +226,11 @@ class _Host:
         return f"first in the gradient of {paths[leaf]}" if leaf >= 0 else "in the loss or the step"
 
     def _do_what_is_due(self, before: int, step: int) -> None:
-        """Evaluate, sample and save if a dispatch reached a multiple of the respective interval.
+        """Evaluate, write sample pictures and sounds, and save a checkpoint, each only if it is due.
 
-        A dispatch is one call of the compiled update program. After the last step, sampling always takes place, and
-        evaluation does if its interval is not 0.
+        Each is due when a dispatch, which is one call of the compiled update program, reaches a multiple of its own
+        interval: `eval_every`, `sample_every` or `checkpoint_every`. At the last step of the run, samples are always
+        due, evaluation is due if its interval is not 0, and saving is left to the caller.
 
         Args:
           before: number of updates before the dispatch.
@@ -291,8 +310,8 @@ def _restore_or_init(
     """Restore the newest intact checkpoint, or create a run at step 0 if there is no checkpoint.
 
     Raises:
-      UserError: no checkpoint is intact, its arrays do not match those of the task, or the frozen inputs differ from
-        those with which the run began.
+      UserError: no checkpoint is intact; its arrays do not match those of the task; or an array that is used but not
+        trained, such as a pretrained network, differs from the one with which the run began.
     """
     restored = checkpoints.restore_newest(program.abstract_run(task, mesh))
     if restored is None:

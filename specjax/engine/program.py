@@ -47,7 +47,8 @@ class Outputs(NamedTuple):
     """Outputs of one or more updates, each array stacked along a leading axis of updates.
 
     metrics: metrics of the updates, by name.
-    health: counters of skipped updates after each update, by the path of the network in the state.
+    health: counters of skipped updates after each update. Each key is the path of a network in the training state, such
+      as `generator/0`; it is "" if the state is a single network.
     """
 
     metrics: Metrics
@@ -60,15 +61,20 @@ Update = Callable[[Run, Inputs, Mapping[str, Array]], tuple[Run, Outputs]]
 def mesh_of(task: Task) -> Mesh:
     """Make the device mesh for a task: all devices, with axes `ensemble` and `data`.
 
-    The size of `ensemble` is the greatest common divisor of the number of devices and the number of models in the task.
+    The size of `ensemble` is the greatest common divisor of the number of devices and `task.models`, the number of
+    models that the task trains together.
     """
     return sharding.make_mesh(gcd(task.models, jax.device_count()))
 
 
 def place(examples: Examples, frozen: Tree, task: Task, mesh: Mesh) -> Inputs:
-    """Copy examples and frozen inputs from the host to the devices, with the shardings of the task.
+    """Copy the inputs of training or evaluation from the host to the devices.
 
-    Examples are sharded by `task.shardings.examples`. Frozen inputs are replicated on every device.
+    Args:
+      examples: training or held-out examples, to be sharded by `task.shardings.examples`.
+      frozen: arrays that are used but not trained, such as a pretrained network; to be replicated on every device.
+      task: the task.
+      mesh: mesh of the devices.
     """
     return Inputs(sharding.place(examples, mesh, task.shardings.examples), sharding.place(frozen, mesh))
 
@@ -102,8 +108,9 @@ def compile_update(
       mesh: mesh of the devices.
       count: number of training examples.
       run: example of the first argument; only its shapes and shardings matter.
-      inputs: training examples and frozen inputs.
-      live: live values by name. The length of their leading axis is the number of updates per call.
+      inputs: example of the second argument: training examples, and arrays that are used but not trained.
+      live: example of the third argument: settings that may be changed while training runs, such as loss weights, by
+        name. Each has a leading axis, whose length is the number of updates per call.
 
     Returns:
       Function from (run, inputs, live) to the new run and the outputs.
@@ -141,14 +148,15 @@ def evaluate(
     batch: int,
     seed: int,
 ) -> dict[str, float]:
-    """Evaluate the first `count` held-out examples, and return the scalar metrics of `task.summarize`.
+    """Evaluate the first `count` held-out examples, and return scalar metrics by name.
 
-    Every example counts exactly once on any number of devices: results for the padding of the last batch are dropped.
+    `measure` gives results for each batch, and `task.summarize` reduces the results of all batches to scalars. Every
+    example counts exactly once on any number of devices: results for the padding of the last batch are dropped.
 
     Args:
-      measure: result of `compile_measures`.
+      measure: jitted version of `task.evaluate`, made by `compile_measures`.
       state: training state of the task.
-      inputs: held-out examples and frozen inputs.
+      inputs: held-out examples, and arrays that are used but not trained, such as a pretrained network.
       count: number of examples to evaluate.
       batch: examples per batch, rounded up to a multiple of the size of the mesh axis `data`.
       seed: seed of the random key.
@@ -181,9 +189,17 @@ def _run_shardings(task: Task, mesh: Mesh) -> Tree:
 def _updates(
     task: Task, config: TrainConfig, mesh: Mesh, count: int, run: Run, inputs: Inputs, live: Mapping[str, Array]
 ) -> tuple[Run, Outputs]:
-    """Run one update per entry of the leading axis of `live`, and stack the outputs along a leading axis.
+    """Run one or more updates, and return the new run and the outputs of all updates.
 
-    `count` is the number of training examples.
+    Args:
+      count: number of training examples.
+      run: run before the updates.
+      inputs: training examples, and arrays that are used but not trained.
+      live: settings that may be changed while training runs, such as loss weights, by name. Each has a leading axis
+        with one entry for each update.
+
+    Returns:
+      The run after the last update, and the outputs with a leading axis of updates.
     """
     order_key, batch_key, step_key = (order.stream(config.seed, name) for name in ("order", "batch", "step"))
 

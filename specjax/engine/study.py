@@ -22,7 +22,7 @@ class Study:
 
     Attributes:
       question: question that the study answers; the heading of its table.
-      variants: maps the name of each variant to its changes of the config, which are values by dotted key such as
+      variants: maps the name of each variant to the config values that it overrides. Their keys are dotted, such as
         `loss.ms_ssim.value`.
       seeds: default number of seeds per variant.
     """
@@ -37,12 +37,12 @@ class Options:
     """Command-line options of `specjax study`.
 
     Attributes:
-      config: values of the base config; None if no config is named.
+      config: values of the config that the study starts from (base config); None if the user gave no `--config`.
       config_flags: flags that select and override the base config, such as `--config=unet:small`.
       workdir: folder of the runs of this study.
       seeds: number of seeds per variant; 0 for the default of the study.
       examples: number of held-out examples to evaluate; 0 for all.
-      sounds: sound files, or folders of them.
+      sounds: paths of sound files, or of folders that contain them, for a study of sound.
     """
 
     config: dict[str, Any] | None
@@ -53,10 +53,10 @@ class Options:
     sounds: Sequence[str]
 
     def require_config(self) -> dict[str, Any]:
-        """Return the values of the base config, and create `workdir`.
+        """Return the values of the config that the user chose with `--config`, and create the folder `workdir`.
 
         Raises:
-          UserError: no config is named, or `workdir` cannot be created.
+          UserError: `--config` was not given, or `workdir` cannot be created.
         """
         if self.config is None:
             raise UserError("--config is missing: for example --config=unet:small")
@@ -134,18 +134,19 @@ def table(study: Study, results: Mapping[str, Sequence[Result]], measures: Seque
 
 
 def run(arguments: Sequence[str], workdir: Path, examples: int) -> Result:
-    """Train and evaluate one variant with one seed, unless this was done before.
+    """Train a model with one seed and evaluate it, unless this was done before.
 
     The result is saved in the working directory. If a result for equal arguments and an equal number of examples is
     already saved there, it is returned.
 
     Args:
-      arguments: command-line arguments of `specjax.train`.
+      arguments: command-line arguments of `specjax.train` without `--workdir`, including the config and the seed.
       workdir: working directory of the run.
       examples: number of held-out examples to evaluate; 0 for all.
 
     Returns:
-      The results of `specjax.evaluate` by name. If the training failed, the error message under the key `stopped`.
+      The results of `specjax.evaluate` by name. If the training failed after it had started, the error message under
+      the key `stopped`.
 
     Raises:
       UserError: the training could not start, or its run could not be evaluated.

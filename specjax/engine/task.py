@@ -46,7 +46,8 @@ class Shardings:
     state: training state.
     examples: training examples and held-out examples.
     batch: result of `Task.batch`, the inputs of one update.
-    measures: example indices passed to `Task.evaluate`; their sharding splits the evaluation over the devices.
+    measures: array of example indices that is passed to `Task.evaluate`. If it is split over an axis, each device along
+      that axis evaluates its own examples.
     """
 
     state: Any = P()
@@ -83,13 +84,16 @@ class Part(NamedTuple):
 class Task(Protocol):
     """A training problem, as the engine sees it: its data, networks, losses, metrics and exported parts.
 
-    Each paper implements this protocol once per model that it trains. The engine calls `init`, `batch`, `step` and
-    `evaluate` under `jit`, and everything else on the host.
+    The code of each research paper in specjax implements this protocol once per model that it trains. The engine calls
+    `init`, `batch`, `step` and `evaluate` under `jit`, and everything else on the host.
     """
 
     @property
     def name(self) -> str:
-        """Name of the task in the form `paper/task`, such as `chord/unet`; its key in `papers.TASKS`."""
+        """Name of the task, which is its key in `specjax.papers.TASKS`, such as `chord/unet`.
+
+        The word before the slash names the subpackage of `specjax.papers` that defines the task.
+        """
         ...
 
     @property
@@ -187,10 +191,10 @@ class Task(Protocol):
         ...
 
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Reduce measures to scalar metrics, on the host.
+        """Reduce the results of `evaluate` to scalar metrics by name, on the host.
 
         Args:
-          measures: results of `evaluate` by name, concatenated over all held-out examples.
+          measures: arrays by name, as `evaluate` returns them for a batch, concatenated over all held-out examples.
         """
         ...
 
@@ -206,7 +210,13 @@ class Task(Protocol):
         ...
 
     def parts(self, state: State, frozen: Tree) -> dict[str, Part]:
-        """Return the parts of the bundle to export, by name, including the frozen inputs that inference needs."""
+        """Return the parts of the trained model to export for inference, such as networks, by name.
+
+        Args:
+          state: training state, as host arrays.
+          frozen: arrays that were used but not trained, such as a pretrained network. The result must include those
+            that inference needs.
+        """
         ...
 
 
@@ -221,5 +231,5 @@ class SingleModel:
     headline: tuple[str, ...] = ("loss",)
 
     def frozen(self) -> Tree:
-        """Return an empty tree, because there are no frozen inputs."""
+        """Return an empty dict, because training uses no fixed arrays such as a pretrained network."""
         return {}

@@ -66,14 +66,22 @@ class StopRequest:
     """
 
     def __init__(self) -> None:
-        """Install the handlers of the stop signals."""
+        """Install the signal handlers.
+
+        A single process handles SIGTERM, SIGINT and SIGUSR1. With several processes, JAX's distributed service handles
+        SIGTERM, and each process passes on SIGINT and SIGUSR1 as SIGTERM.
+        """
         self._signal: int | None = None
         self._multiprocess = jax.process_count() > 1
         for number in (signal.SIGINT, signal.SIGUSR1) if self._multiprocess else (*STOP_SIGNALS,):
             signal.signal(number, self._handle)
 
     def should_stop(self, step: int) -> bool:
-        """Return whether training should stop before update `step`."""
+        """Return whether training should stop before update `step`, because a signal has arrived.
+
+        With several processes, each must call this method before every dispatch with the same `step`, and all get the
+        same result.
+        """
         if self._multiprocess and self._signal is None and multihost_utils.reached_preemption_sync_point(step):
             self._signal = signal.SIGTERM
         return self._signal is not None

@@ -68,7 +68,7 @@ def requests_path(workdir: Path) -> Path:
 
 
 def post(workdir: Path, values: Mapping[str, str], at_step: int | None) -> Path:
-    """Post a request to change live values of the run in `workdir`.
+    """Post a request to change live values (settings that may be changed while training runs) of the run in `workdir`.
 
     If no run is active there, the next one that starts accepts the request.
 
@@ -94,7 +94,10 @@ def post(workdir: Path, values: Mapping[str, str], at_step: int | None) -> Path:
 
 
 def check(values: Mapping[str, str], live_values: Mapping[str, LiveValue]) -> None:
-    """Check that new values name live values of a run, and that each text can be parsed.
+    """Check a user's new values for live values, which are settings that may be changed while training runs.
+
+    Each name must be that of a live value of the run. Each text must be parsable by that live value, or be `config`,
+    which makes it follow its schedule again.
 
     Args:
       values: new values as text, by name of the live value.
@@ -114,12 +117,19 @@ def check(values: Mapping[str, str], live_values: Mapping[str, LiveValue]) -> No
 
 
 def read_history(workdir: Path) -> list[Change]:
-    """Read all changes that the run in `workdir` has accepted, in the order of acceptance.
+    """Read all changes of live values (settings that may be changed while training runs) that a run has accepted.
 
-    A last line without a line end is ignored: the run was killed while writing it, and never used it.
+    The history file in the working directory has one line for each change. A last line without a line end is ignored:
+    the run was killed while writing it, and never used it.
+
+    Args:
+      workdir: working directory of the run.
+
+    Returns:
+      The changes, in the order in which the run accepted them.
 
     Raises:
-      UserError: a complete line is not a change.
+      UserError: a complete line does not hold a change.
     """
     path = history_path(workdir)
     if not path.exists():
@@ -131,15 +141,18 @@ def read_history(workdir: Path) -> list[Change]:
 
 
 def list_pending_requests(workdir: Path) -> list[Path]:
-    """Return the paths of the requests that no run has accepted yet, oldest first."""
+    """Return the paths of the request files that the run in `workdir` has not accepted yet, oldest first.
+
+    Each file holds a user's request to change live values, which are settings that may be changed while training runs.
+    """
     return sorted(requests_path(workdir).glob("*.json"))
 
 
 def read_request(path: Path) -> Request:
-    """Read a request file.
+    """Read a user's request to change live values (settings that may be changed while training runs).
 
     Raises:
-      UserError: the file cannot be read, or it is not a request.
+      UserError: the file cannot be read, or does not hold a request.
     """
     try:
         request = Request(**json.loads(path.read_text(encoding="utf-8")))
@@ -166,7 +179,8 @@ class Changes:
           share_every: number of steps between two broadcasts of new changes; only used with several processes.
 
         Raises:
-          UserError: a line of the history is not a change, or its values do not fit `live_values`.
+          UserError: a line of the history does not hold a change, or changes a setting that is not in `live_values`, or
+            has a text that this setting cannot parse.
         """
         self._workdir, self._live_values, self._share_every = workdir, live_values, share_every
         self._is_first_process = jax.process_index() == 0
@@ -174,10 +188,11 @@ class Changes:
         self.history = _broadcast_changes(self._read_own_history() if self._is_first_process else [])
 
     def poll(self, step: int) -> None:
-        """Accept the requests that users have posted.
+        """Accept posted requests to change live values, which are settings that may be changed while training runs.
 
-        Their changes take effect at update `step`, or later if a request says so. A single process looks for requests
-        at most every `POLL_S` seconds. Several processes do so together, at steps that are multiples of `share_every`.
+        The changes take effect at update `step`, or later if a request says so. If the run has a single process, it
+        looks for requests at most every `POLL_S` seconds. If it has several, each must call this method at the same
+        steps; requests are accepted only if `step` is a multiple of the constructor's `share_every`.
         """
         if jax.process_count() == 1:
             if time.monotonic() - self._last_poll < POLL_S:
@@ -190,8 +205,11 @@ class Changes:
     def _read_own_history(self) -> list[Change]:
         """Read and check the history file, and remove an incomplete last line from it.
 
+        The file holds the accepted changes of live values, which are settings that may be changed while training runs.
+
         Raises:
-          UserError: a line is not a change, or its values do not fit the live values of the run.
+          UserError: a complete line does not hold a change, or changes an unknown live value, or has a text that this
+            live value cannot parse.
         """
         history = read_history(self._workdir)
         path = history_path(self._workdir)
@@ -205,13 +223,17 @@ class Changes:
         return history
 
     def _accept_requests(self, step: int) -> list[Change]:
-        """Accept all pending requests: append them to the history file, delete their files, and return them as changes.
+        """Accept all waiting requests to change live values (settings that may be changed while training runs).
 
-        Unusable requests are renamed to `*.refused`. A request that is already in the history is only deleted, because
-        the run was killed after it had accepted the request and before it deleted the file.
+        Each accepted request is appended to the history file, and its own file is deleted. An invalid request is
+        renamed to `*.refused`. A request that is already in the history is only deleted: the run was killed after it
+        had accepted the request and before it deleted the file.
 
         Args:
           step: earliest update at which the changes take effect.
+
+        Returns:
+          The newly accepted changes.
         """
         known = {change.request for change in self.history}
         new = []
@@ -234,10 +256,20 @@ class Changes:
 
 
 def find_value(history: Sequence[Change], name: str, step: int) -> str | None:
-    """Return the text of the live value `name` in force at update `step`; None if the value follows its schedule.
+    """Find the change of a live value that applies at one update, and return the new value as text.
 
-    Among the changes of `name` that begin at `step` or earlier, the one with the latest first step applies. If several
-    share that step, the last of them in `history` applies.
+    A live value is a setting that follows a schedule until the user changes it. Among its changes whose first update is
+    `step` or earlier, the one with the latest first update applies. If several have the same first update, the last of
+    them in `history` applies.
+
+    Args:
+      history: accepted changes, in the order of acceptance.
+      name: name of the live value.
+      step: number of the update, from 0.
+
+    Returns:
+      New value as the user typed it; None if no change applies, or if the change makes the live value follow its
+      schedule again.
     """
     begun = [change for change in history if change.step <= step and name in change.values]
     if not begun:
@@ -247,7 +279,11 @@ def find_value(history: Sequence[Change], name: str, step: int) -> str | None:
 
 
 def _broadcast_changes(changes: list[Change]) -> list[Change]:
-    """Send the list that process 0 holds to all processes, and return it in each."""
+    """Send a list of changes from process 0 to all processes, and return it in each.
+
+    Args:
+      changes: the list in process 0; ignored in all other processes.
+    """
     if jax.process_count() == 1:
         return changes
     text = np.frombuffer("".join(map(_format_line, changes)).encode(), np.uint8)
@@ -260,19 +296,22 @@ def _broadcast_changes(changes: list[Change]) -> list[Change]:
 
 
 def _format_line(change: Change) -> str:
-    """Format a change as one line of the history file."""
+    """Format an accepted change as one line of JSON, with a line end, for the history file of a run."""
     return json.dumps(change._asdict()) + "\n"
 
 
 def _parse_line(line: str, where: str) -> Change:
-    """Parse one line of the history file.
+    """Parse one line of a run's history file, which lists the accepted changes of live values.
+
+    Live values are settings that may be changed while training runs. Their names in version 0.1 are converted to the
+    current ones.
 
     Args:
-      line: the line.
+      line: JSON of one change.
       where: location of the line, for error messages.
 
     Raises:
-      UserError: the line is not a change.
+      UserError: the line does not hold a change.
     """
     try:
         change = Change(**json.loads(line))

@@ -28,11 +28,11 @@ class LiveValues:
     """
 
     def __init__(self, live_values: Mapping[str, LiveValue], mesh: Mesh) -> None:
-        """Prepare the schedules for evaluation.
+        """Create the jitted function that evaluates all schedules.
 
         Args:
-          live_values: live values of the task by name.
-          mesh: mesh of the devices on which values are replicated.
+          live_values: settings that follow a schedule until the user changes them, by name.
+          mesh: mesh of the devices on which the computed values are replicated.
         """
         self._live_values, self._mesh = live_values, mesh
         schedules = {name: live_value.schedule for name, live_value in live_values.items()}
@@ -49,8 +49,9 @@ class LiveValues:
           changes: changes by the user, in the order in which the run accepted them.
 
         Returns:
-          Values by name, replicated on every device, each with a leading axis of length `count`. A value with
-          `LiveValue.dormant` is absent until a change names it; from then on it is present, even if it is 0.
+          Values by name, replicated on every device, each with a leading axis of length `count`. A live value with
+          `dormant=True` is off until the user changes it: it is absent until a change names it, and present from then
+          on, even if the change sets it to 0.
         """
         values = {}
         for name, rows in self._evaluate_schedules(step, count).items():
@@ -67,7 +68,15 @@ class LiveValues:
     def _evaluate_schedules(self, step: int, count: int) -> dict[str, np.ndarray]:
         """Evaluate all schedules for the `count` updates that begin with update `step`.
 
-        Schedules are evaluated for blocks of `BLOCK` steps, and the latest block is kept.
+        Schedules are evaluated for `BLOCK` updates at a time. The latest results are cached, so that most calls only
+        slice them.
+
+        Args:
+          step: first update.
+          count: number of updates, at most `BLOCK`.
+
+        Returns:
+          Float32 arrays by name, each with a leading axis of length `count`.
         """
         if not self._block or not self._begin <= step <= self._begin + BLOCK - count:
             steps = np.arange(step, step + BLOCK, dtype=np.float32)  # floats, because optax schedules divide the step
@@ -78,29 +87,37 @@ class LiveValues:
 
 
 def initial(live_values: Mapping[str, LiveValue], step: int = 0) -> dict[str, Array]:
-    """Compute the live values of update `step` in a run without changes, in the form that `Task.step` takes.
+    """Compute the live values of update `step` from their schedules alone, without changes by the user.
 
-    Values with `LiveValue.dormant` are left out.
+    Live values are settings that may be changed while training runs. Those with `LiveValue.dormant=True` are left out:
+    they are off until the user changes them.
+
+    Returns:
+      Float32 arrays by name, for the argument `live` of `Task.step`.
     """
     at = jnp.float32(step)
     return {name: jnp.asarray(v.schedule(at), jnp.float32) for name, v in live_values.items() if not v.dormant}
 
 
 def all_live_values(task: Task, config: TrainConfig) -> dict[str, LiveValue]:
-    """Return everything that may be changed while `task` trains, by name.
+    """Return all settings that the user may change while `task` trains, by name.
 
-    This is the live values of the task and the intervals `eval_every`, `sample_every` and `checkpoint_every`.
+    They are the live values that the task defines, such as loss weights, and the intervals `eval_every`, `sample_every`
+    and `checkpoint_every` of `config`.
     """
     intervals = {name: LiveValue(optax.constant_schedule(getattr(config, name)), parse_interval) for name in INTERVALS}
     return {**task.live_values(config.steps), **intervals}
 
 
 def _apply_changes(live_value: LiveValue, scheduled: Value, name: str, step: int, changes: Sequence[Change]) -> Value:
-    """Return the value of a live value at update `step`, with changes applied.
+    """Return the value of one live value (a setting that follows a schedule until the user changes it) at one update.
+
+    Without a change, the result is `scheduled`. Otherwise it is the new value, multiplied by `scheduled` if
+    `live_value.scales` is True.
 
     Args:
-      live_value: the live value.
-      scheduled: its value at `step` according to its schedule.
+      live_value: definition of the live value.
+      scheduled: value of its schedule at update `step`.
       name: its name.
       step: number of the update, from 0.
       changes: changes by the user, in the order in which the run accepted them.

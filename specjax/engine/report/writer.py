@@ -23,7 +23,8 @@ from specjax.engine.report import tensorboard
 class Writer:
     """Writer of the metrics, pictures and sounds of a run into its working directory.
 
-    The log `metrics.jsonl` has one JSON object per line, and each line is written to the file at once.
+    The log `metrics.jsonl` has one JSON object per line. Lines are not buffered: each is in the file when the call that
+    writes it returns.
     """
 
     def __init__(self, workdir: Path, resume_step: int) -> None:
@@ -81,13 +82,18 @@ class Writer:
                 self._events.write_audio(step, name, encoded, len(wave), sample_rate)
 
     def close(self) -> None:
-        """Close the log and the event file."""
+        """Close the log `metrics.jsonl` and, if there is one, the TensorBoard event file."""
         self._log.close()
         if self._events:
             self._events.close()
 
     def _sample_path(self, step: int, name: str) -> Path:
-        """Return the path of the sample `name` of `step`, creating its folder if necessary."""
+        """Return the path of a sample picture or sound, and create its folder if necessary.
+
+        Args:
+          step: step at which the sample was made; it gives the name of the folder.
+          name: file name of the sample, such as `piano.wav`.
+        """
         folder = self._workdir / "samples" / f"{step:07d}"
         folder.mkdir(parents=True, exist_ok=True)
         return folder / name
