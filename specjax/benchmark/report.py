@@ -70,9 +70,9 @@ def run(program: Program) -> Row:
 
     Returns:
       The JSON object that the program prints, as a dict. It is taken from the last line of the standard output that
-      starts with "{". If there is no such line, or the program fails, the dict has the key `error`: the last line of the error output, or the
-      exit status. In both cases the name of the benchmark is added with the key `benchmark`, and the name of the
-      program with the key `peer`.
+      starts with "{". If there is no such line, or if the program fails, the dict has the key `error`: the last line of
+      the error output, or the exit status. In both cases the name of the benchmark is added with the key `benchmark`,
+      and the name of the program with the key `peer`.
     """
     done = subprocess.run(
         program.command,

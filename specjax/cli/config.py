@@ -94,14 +94,19 @@ def load(value: str) -> Any:
         a variant that the file defines.
 
     Raises:
-      UserError: the config or the variant does not exist.
+      UserError: the config or the variant does not exist, or the file is not valid Python or defines no `get_config`.
     """
     path, _, variant = _config_path(value).partition(":")
     spec = importlib.util.spec_from_file_location("specjax_config", path)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise UserError(f"--config={value}: line {error.lineno} is not valid Python: {error.msg}") from error
+    if not hasattr(module, "get_config"):
+        raise UserError(f"--config={value}: the file defines no function get_config, which returns the config")
     try:
         return module.get_config(variant) if variant else module.get_config()
     except (TypeError, ValueError) as error:

@@ -223,7 +223,11 @@ class _Host:
         """
         params = train_state.networks(self._run.state)[network].params
         paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_flatten_with_path(params)[0]]
-        return f"first in the gradient of {paths[leaf]}" if leaf >= 0 else "in the loss or the step"
+        return (
+            f"first in the gradient of {paths[leaf]}"
+            if leaf >= 0
+            else "in the loss, the step or the running statistics"
+        )
 
     def _do_what_is_due(self, before: int, step: int) -> None:
         """Evaluate, write sample pictures and sounds, and save a checkpoint, each only if it is due.

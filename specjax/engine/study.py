@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from specjax.cli import files
 from specjax.cli.errors import UserError
 from specjax.measure.intervals import format_interval
 
@@ -149,26 +150,28 @@ def run(arguments: Sequence[str], workdir: Path, examples: int) -> Result:
       the key `stopped`.
 
     Raises:
-      UserError: the training could not start, or its run could not be evaluated.
+      UserError: the training could not start or was killed, or its run could not be evaluated.
     """
     request = {"words": list(arguments), "examples": examples}
     result_path = workdir / RESULT
     if result_path.exists():
         saved: Result = json.loads(result_path.read_text())
-        if saved.get("asked") == request:
+        if saved.pop("asked", None) == request:
             return saved
     training = _run_command("train", *arguments, f"--workdir={workdir}")
     if training.returncode:
         # A training creates its working directory when it starts. A failure after that is a result of the study.
         if not workdir.exists():
             raise UserError(f"the training in {workdir} could not start: {_error_message(training.stderr)}")
+        if training.returncode < 0:
+            raise UserError(f"the training in {workdir} was killed: run the study again to resume it")
         result: Result = {"stopped": _error_message(training.stderr)}
     else:
         evaluation = _run_command("evaluate", f"--workdir={workdir}", f"--examples={examples}")
         if evaluation.returncode:
             raise UserError(f"the run in {workdir} could not be evaluated: {_error_message(evaluation.stderr)}")
         result = json.loads(evaluation.stdout.splitlines()[-1])
-    result_path.write_text(json.dumps({"asked": request, **result}))
+    files.write_atomic(result_path, json.dumps({"asked": request, **result}).encode())
     return result
 
 

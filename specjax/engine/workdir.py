@@ -48,10 +48,14 @@ class WorkdirLock:
             raise UserError(
                 f"workdir {workdir} is in use by {other}: wait for it, or name another --workdir"
             ) from error
-        self._file.truncate(0)
         started = time.strftime("%Y-%m-%d %H:%M:%S")
         holder = {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
-        self._file.write(json.dumps(holder).encode())
+        try:
+            self._file.truncate(0)
+            self._file.write(json.dumps(holder).encode())
+        except OSError as error:
+            self._file.close()
+            raise UserError(f"workdir {workdir} cannot be written: {error.strerror}") from error
 
     def release(self) -> None:
         """Release the lock."""

@@ -83,6 +83,22 @@ def test_training_that_cannot_start_raises(tmp_path, monkeypatch):
         study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)
 
 
+def test_training_that_is_killed_is_no_result_and_is_resumed(tmp_path, monkeypatch):
+    returncodes = {"train": -9, "evaluate": 0}
+
+    class Done:
+        def __init__(self, name, *_):
+            self.returncode, self.stdout, self.stderr = returncodes[name], '{"eval/exact_notes": 0.5}\n', ""
+
+    (tmp_path / "one-0").mkdir()
+    monkeypatch.setattr(study, "_run_command", Done)
+    with pytest.raises(UserError, match=r"one-0 was killed: run the study again"):
+        study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)
+    returncodes["train"] = 0
+    first, again = (study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)["one"] for _ in range(2))
+    assert first == again == [{"eval/exact_notes": 0.5}]
+
+
 def test_evaluation_that_fails_raises(tmp_path, monkeypatch):
     class Done:
         def __init__(self, name, *_):

@@ -37,7 +37,7 @@ class LiveValues:
         self._live_values, self._mesh = live_values, mesh
         schedules = {name: live_value.schedule for name, live_value in live_values.items()}
         self._evaluate = jax.jit(jax.vmap(lambda step: {name: f(step) for name, f in schedules.items()}))
-        self._begin = 0
+        self._begin, self._end = 0, 0  # updates whose values are in `_block`
         self._block: dict[str, np.ndarray] = {}
 
     def __call__(self, step: int, count: int, changes: Sequence[Change] = ()) -> dict[str, Array]:
@@ -68,19 +68,19 @@ class LiveValues:
     def _evaluate_schedules(self, step: int, count: int) -> dict[str, np.ndarray]:
         """Evaluate all schedules for the `count` updates that begin with update `step`.
 
-        Schedules are evaluated for `BLOCK` updates at a time. The latest results are cached, so that most calls only
-        slice them.
+        Schedules are evaluated for at least `BLOCK` updates at a time. The latest results are cached, so that most
+        calls only slice them.
 
         Args:
           step: first update.
-          count: number of updates, at most `BLOCK`.
+          count: number of updates.
 
         Returns:
           Float32 arrays by name, each with a leading axis of length `count`.
         """
-        if not self._block or not self._begin <= step <= self._begin + BLOCK - count:
-            steps = np.arange(step, step + BLOCK, dtype=np.float32)  # floats, because optax schedules divide the step
-            self._begin = step
+        if not self._begin <= step <= self._end - count:
+            self._begin, self._end = step, step + max(BLOCK, count)
+            steps = np.arange(self._begin, self._end, dtype=np.float32)  # floats, because optax divides the step
             self._block = {name: np.asarray(x, np.float32) for name, x in jax.device_get(self._evaluate(steps)).items()}
         rows = slice(step - self._begin, step - self._begin + count)
         return {name: x[rows] for name, x in self._block.items()}
