@@ -85,8 +85,8 @@ def analyze(wave: Wave, transform: Stft) -> Groups:
       transform: parameters of the transform.
 
     Returns:
-      Tuple of complex arrays, called groups, each of shape `(*batch, frames, bins in the group)`. Each entry is a bin
-      of `stft.stft`, or its complex conjugate; `bin_indices` gives the bin numbers.
+      Tuple of complex arrays (groups of bins), each of shape `(*batch, frames, bins in the group)`. `bin_indices` says
+      which frequency bin each entry is. Some bins are complex conjugates of those of `stft.stft`.
 
     Raises:
       ValueError: the wave is shorter than one frame (see `Stft.frames`), or it is an integer array.

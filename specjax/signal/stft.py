@@ -181,9 +181,9 @@ def istft(
       transform: parameters of the transform.
       length: length of the result in samples; it is cut or padded with zeros at the end. By default
         `transform.samples`.
-      min_overlap: each sample is divided by the sum of the squared windows that cover it. This is the lower bound of
-        that divisor, as a fraction of its greatest value. It matters at the ends of a transform that is not centered:
-        there the divisor is tiny, and a spectrum that is not the `stft` of any wave would be amplified enormously.
+      min_overlap: lower bound for the sum of the squared windows that cover a sample, by which the sample is divided;
+        a fraction of the greatest such sum. Near the ends of a transform that is not centered the sum is tiny, and
+        without the bound errors of the spectrum would be amplified enormously.
 
     Raises:
       ValueError: the transform has no inverse, the number of bins does not match `transform`, or `length` is negative.

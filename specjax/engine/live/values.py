@@ -49,9 +49,8 @@ class LiveValues:
           changes: changes by the user, in the order in which the run accepted them.
 
         Returns:
-          Values by name, replicated on every device, each with a leading axis of length `count`. A live value with
-          `dormant=True` is off until the user changes it: it is absent until a change names it, and present from then
-          on, even if the change sets it to 0.
+          Arrays by name, replicated on every device, with one value per update along the leading axis. Live values
+          with `dormant=True` are left out until a change names them.
         """
         values = {}
         for name, rows in self._evaluate_schedules(step, count).items():

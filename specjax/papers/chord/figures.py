@@ -64,8 +64,8 @@ def remake(digits: Digits, steps: int, config_flags: Sequence[str], folder: Path
     The training runs are those of `trainings`. A run that is already complete in `folder` is not repeated.
 
     Args:
-      digits: data set that contains the digit whose target spectrogram Figure 2 shows.
-      steps: number of updates of each training run. It must be the value in the base config.
+      digits: digits with labels; Figure 2 shows the target spectrogram of one of them.
+      steps: number of updates of each training run, equal to `steps` in the base config.
       config_flags: command-line flags that select the base config, such as `--config=unet_paper`.
       folder: where the figures are written. Each training run has a subfolder of its own name.
 
@@ -119,9 +119,12 @@ def remake(digits: Digits, steps: int, config_flags: Sequence[str], folder: Path
 def _compute_noise_and_target(digits: Digits) -> tuple[Float[np.ndarray, "1008 1008"], Float[np.ndarray, "1008 1008"]]:
     """Compute the images of Figures 1 and 2 of the chord paper.
 
-    The first is Perlin noise, scaled to [0, 1]. The second is the spectrogram that the network is trained to predict
-    from the first digit in `digits` with the label `LABEL`: a major chord with all harmonics, multiplied by that
-    noise.
+    Args:
+      digits: digits with labels; the first one with the label `LABEL` is used.
+
+    Returns:
+      Perlin noise scaled to [0, 1] (Figure 1), and the target spectrogram of the digit, which is a major chord with all
+      harmonics multiplied by that noise (Figure 2).
     """
     config = Conditioning(partials="harmonics", carry="pixels")
     digit = digits.image[np.flatnonzero(digits.label == LABEL)[0]]

@@ -76,7 +76,7 @@ class ChordInference:
 
     @cached_property
     def operators(self) -> conditioning.Operators:
-        """Matrices that turn digits into spectrograms at full resolution, `conditioning.size` columns."""
+        """Matrices that compute the target spectrogram of a digit at full resolution (see `conditioning.operators`)."""
         c = self.config
         return conditioning.operators(c.conditioning, c.data.labels, c.qualities)
 

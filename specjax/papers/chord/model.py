@@ -167,10 +167,8 @@ class UNet(nn.Module):
 
 
 def _max_pool(x: Array) -> Array:
-    """Take the maximum of each 2x2 block.
-
-    It is computed by a reshape and a reduction, because the gradient is then a selection rather than a scatter.
-    """
+    """Take the maximum of each 2x2 block of a feature map."""
+    # The gradient of this form is a selection; that of `nn.max_pool` would be a scatter, which is slow on CPU.
     batch, height, width, channels = x.shape
     return x.reshape(batch, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
 
