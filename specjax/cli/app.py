@@ -28,9 +28,9 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     A `UserError` is printed as one line on stderr, and the exit status is then 2.
 
     Args:
-      main: main function. It is called with a list: the name of the program, then its positional arguments. The module
-        that defines it may set two constants. `POSITIONAL` is the largest number of positional arguments (default 0).
-        `PARSES_ITSELF = True` means that absl parses nothing, and that `main` is called with the whole `sys.argv`.
+      main: main function. It is called with a list: the name of the program, then the positional arguments. Two
+        constants in the module of `main` are optional. `POSITIONAL` is the maximum number of positional arguments
+        (default 0). `PARSES_ITSELF = True` disables flag parsing, and `main` is called with `sys.argv` unchanged.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("specjax").setLevel(logging.INFO)
@@ -101,11 +101,10 @@ def leave_promptly() -> None:
     """Make Ctrl-C and SIGTERM end the process within a second, even during a long call into a library.
 
     Temporary files of unfinished writes are removed first. The exit status is 128 plus the number of the signal.
-
-    Python runs signal handlers only between two bytecode instructions, so a long library call would delay them. An
-    interpreter that shuts down during such a call crashes. Therefore a second thread waits for the signal and ends the
-    process with `os._exit`.
     """
+    # Python runs signal handlers only between two bytecode instructions, so a long library call would delay them. An
+    # interpreter that shuts down during such a call crashes. Therefore a second thread waits for the signal and ends
+    # the process with `os._exit`.
     receiver, sender = socket.socketpair()
     sender.setblocking(False)
     signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
@@ -141,13 +140,12 @@ def _report_errors(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[
 
 
 def _report_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Print an unraisable exception as Python does by default, but ignore the error "Event loop is closed".
+
+    This function is a value for `sys.unraisablehook`.
+    """
     # Orbax closes its event loop when it cannot write an array. The callbacks of the other arrays then raise this
     # error, once each. It adds nothing to the error that Orbax raises.
-    """Report an unraisable exception in the default way, unless it is the error "Event loop is closed".
-
-    This function is a value for `sys.unraisablehook`. When Orbax cannot write an array, it raises a useful error, and
-    the ignored error occurs in addition to that.
-    """
     if str(unraisable.exc_value) != "Event loop is closed":
         sys.__unraisablehook__(unraisable)
 

@@ -49,9 +49,9 @@ def train(task: Task, config: TrainConfig, workdir: Path, metadata: dict[str, An
       The run after its latest update, which is also saved as a checkpoint.
 
     Raises:
-      UserError: the examples, the batch size or a checkpoint cannot be used; an array that is used but not trained
-        (such as a pretrained network) differs from the one with which the run began; too many consecutive updates were
-        skipped because a value was not finite; or `workdir` cannot be written.
+      UserError: the examples, the batch size or a checkpoint cannot be used; a frozen array, such as a parameter of a
+        pretrained network, has changed since the run began; too many consecutive updates were skipped because a value
+        was not finite; or `workdir` cannot be written.
     """
     mesh = program.mesh_of(task)
     sharding.check_batch(mesh, config.batch_size)
@@ -120,6 +120,7 @@ class _Host:
             with jax.transfer_guard("disallow"), self._profiler.trace(step, n):
                 self._run, outputs = update(self._run, self._train_inputs, live)
             self._checkpoints.check()
+            # The devices already run the new dispatch while the host logs the previous one.
             self._settle()
             self._pending = (step, step + n, outputs)
             self._do_what_is_due(step, step + n)
@@ -149,11 +150,10 @@ class _Host:
         return self._updates[key]
 
     def _settle(self, last: bool = False) -> None:
-        """Log the metrics of the latest dispatch, unless that is done, and raise an error if updates keep failing.
+        """Log the metrics of the pending dispatch, if there is one, and raise an error if updates keep failing.
 
-        A dispatch is one call of the compiled update program. An update is skipped if a value in it is not finite. The
-        training loop calls this method when it has queued the next dispatch, so that the devices work while the host
-        logs.
+        A dispatch is one call of the compiled update program. It is pending until its metrics are logged. An update is
+        skipped if a value in it is not finite.
 
         Args:
           last: whether training ends now. The progress line is then printed even if the previous one is very recent.
@@ -232,13 +232,13 @@ class _Host:
     def _do_what_is_due(self, before: int, step: int) -> None:
         """Evaluate, write sample pictures and sounds, and save a checkpoint, each only if it is due.
 
-        Each is due when a dispatch, which is one call of the compiled update program, reaches a multiple of its own
-        interval: `eval_every`, `sample_every` or `checkpoint_every`. At the last step of the run, samples are always
-        due, evaluation is due if its interval is not 0, and saving is left to the caller.
+        The intervals are `eval_every`, `sample_every` and `checkpoint_every`. An action is due if a multiple of its
+        interval lies in (before, step]. At the last step of the run, samples are always due, and evaluation is due if
+        its interval is not 0. The last checkpoint is saved by the caller.
 
         Args:
-          before: number of updates before the dispatch.
-          step: number of updates after the dispatch.
+          before: number of updates before the latest call of the compiled update program.
+          step: number of updates after this call.
         """
         last = step == self._config.steps
         every = {name: self._find_interval(name, before) for name in INTERVALS}
@@ -314,8 +314,8 @@ def _restore_or_init(
     """Restore the newest intact checkpoint, or create a run at step 0 if there is no checkpoint.
 
     Raises:
-      UserError: no checkpoint is intact; its arrays do not match those of the task; or an array that is used but not
-        trained, such as a pretrained network, differs from the one with which the run began.
+      UserError: no checkpoint is intact; its arrays do not match those of the task; or a frozen array, such as a
+        parameter of a pretrained network, has changed since the run began.
     """
     restored = checkpoints.restore_newest(program.abstract_run(task, mesh))
     if restored is None:
@@ -334,8 +334,8 @@ def _restore_or_init(
 def _to_scalars(metrics: Mapping[str, np.ndarray]) -> dict[str, float]:
     """Convert metrics to scalars for the log.
 
-    Each metric `name` gives its mean, called `name`. A vector of at most `MAX_LISTED` entries also gives each entry i,
-    called `name/i`.
+    Every metric is logged as its mean, under its own name. The entries of a vector of at most `MAX_LISTED` entries are
+    also logged, as `name/0`, `name/1` and so on.
     """
     scalars = {name: float(np.mean(value)) for name, value in metrics.items()}
     for name, value in metrics.items():

@@ -19,13 +19,13 @@ class ScheduleSpec:
     kind: shape of the schedule after the warm-up.
       `constant`: always `value`.
       `linear`, `cosine`: from `value` to `end` in `over` steps, then constant.
-      `restarts`: a sequence of `cycles` cosine schedules, each of `over` steps and each ending at `end`. The first
-        starts at `value`, and each later one at `restart_scale` times the start of the one before.
+      `restarts`: `cycles` cosine schedules of `over` steps each. Cycle i, counted from 0, goes from
+        `value * restart_scale**i` to `end`.
       `steps`: `value` in the first `over` steps, then `end`.
     value: initial value.
     end: final value; not used by `constant`.
-    over: number of steps of the schedule (of one cycle for `restarts`), without the warm-up. 0 means the rest
-      of the training after the warm-up.
+    over: number of steps of the schedule, not counting the warm-up. For `restarts`, number of steps of one cycle. 0
+      means all training steps after the warm-up.
     warmup: number of steps before the schedule in which the number rises linearly from 0 to `value`.
     restart_scale: ratio of the initial values of successive cycles, for `restarts`.
     cycles: number of cycles, for `restarts`.
@@ -52,7 +52,7 @@ class ScheduleSpec:
         """Build the optax schedule, a function from step to value.
 
         Args:
-          steps: number of steps of the whole training, in which the schedule ends if `over` is 0.
+          steps: number of training steps, including the warm-up. Only used if `over` is 0.
         """
         main = self._build_main(self.over or max(steps - self.warmup, 1))
         if not self.warmup:

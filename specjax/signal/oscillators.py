@@ -49,10 +49,10 @@ def additive_synthesis(
     """Compute a sum of sines `A(t) sin(2 pi f t + phase)` with time-varying amplitudes A, one sine per row.
 
     Args:
-      amplitudes: amplitude of each sine over time, shape `(rows, columns)`. Each column covers an equal part of the
-        sound. To avoid clicks, A(t) is piecewise linear: at the boundary between two columns it is the mean of both,
-        and it is linear from one boundary to the next. So a single loud column between silent ones reaches only half
-        its amplitude. These values are approximate if `samples` is not a multiple of `columns`.
+      amplitudes: amplitude of each sine over time, shape `(rows, columns)`. The columns divide the sound into equal
+        parts. At the boundary between two columns, A(t) is the mean of both. Between boundaries, A(t) is linear. So a
+        loud column between two silent ones reaches only half its amplitude. A(t) is approximate if `samples`
+        is not a multiple of `columns`.
       increment: frequency of each sine, as returned by `phase_increment`.
       phases: initial phase of each sine in radians.
       samples: length of the sound in samples, above 0.
@@ -115,18 +115,17 @@ def _sin_cos_at_edges(
 ) -> tuple[Float[Array, "at_least_edges rows"], Float[Array, "at_least_edges rows"]]:
     """Compute sine and cosine of the phase of every sine at samples 0, `width`, `2 * width` and so on.
 
-    These samples are the edges of frames of `width` samples. To save work, sine and cosine are evaluated only for the
-    phase at every 32nd edge, and for the phase advance over 0 to 31 frames. The angle addition formulas combine both.
-
     Args:
-      edges: number of edges. The result has this number rounded up to a multiple of 32.
-      width: distance between edges in samples.
+      edges: number of these samples. It is rounded up to a multiple of 32.
+      width: distance between these samples.
       increment: phase increment per sample of each sine, from `phase_increment`.
       phases: initial phase of each sine in radians.
 
     Returns:
       Sines and cosines, each of shape `(edges rounded up, rows)`.
     """
+    # To save work, sine and cosine are evaluated only for the phase at every 32nd edge, and for the phase advance over
+    # 0 to 31 widths. The angle addition formulas combine both.
     block = 32
     fine = jnp.arange(block, dtype=jnp.uint32) * jnp.uint32(width)
     coarse = jnp.arange(-(-edges // block), dtype=jnp.uint32) * jnp.uint32(block * width)
@@ -141,10 +140,9 @@ def _sin_cos_at_edges(
 
 
 def _sin_cos(angle: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """Compute sine and cosine of an angle in radians, in a call that XLA does not inline.
-
-    If XLA fused this into the operation that uses the result, it would recompute sine and cosine for every use.
-    """
+    """Compute sine and cosine of an angle in radians."""
+    # XLA must not inline this call. It would fuse sine and cosine into the operation that uses them, and compute them
+    # again for every use.
     with set_xla_metadata(inlineable="false"):
         return _sin_cos_jit(angle)
 

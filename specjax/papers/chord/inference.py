@@ -82,10 +82,11 @@ class ChordInference:
 
     @cached_property
     def templates(self) -> Float[np.ndarray, "labels qualities size"]:
-        """Row profile of an ideal spectrogram of every chord, with which `read_chord` compares a spectrogram.
+        """Ideal row profile of every chord, used by `read_chord`.
 
-        A row profile is the mean of each spectrogram row over time. The ideal spectrogram contains all partials of the
-        chord at constant level, weighted and blurred over rows as in targets. Profiles have mean 0 and norm 1.
+        A row profile is the mean of each spectrogram row over time. An ideal profile is the sum of the chord's
+        partials. The partials are weighted and blurred across rows as in the training targets. Each profile has mean 0
+        and norm 1.
         """
         return metrics.profile_templates(self.operators.spread)
 
@@ -104,10 +105,10 @@ class ChordInference:
     def sound(self, spectrogram: Float[Array, "size size"], config: SoundConfig) -> Float[np.ndarray, " samples"]:
         """Synthesize the sound of a spectrogram, scaled to peak 1.
 
-        Row r of the spectrogram is the amplitude over time of a sine of r Hz plus `config.offset_hz`. If `config.exact`
-        is true, the chord is decoded from the spectrogram, and rows within 6 rows of one of its partials sound at the
-        exact frequency of this partial instead. All frequencies are raised by `config.octave` octaves. Rows at or above
-        half the sample rate are silent.
+        Each row of the spectrogram is the amplitude over time of a sine. The frequency of row r is r Hz plus
+        `config.offset_hz`. If `config.exact` is true, the chord is decoded by `read_chord`, and rows within 6 rows of a
+        partial of the chord get the exact frequency of the nearest partial. All frequencies are raised by
+        `config.octave` octaves. Frequencies at or above half the sample rate are silent.
 
         Args:
           spectrogram: predicted spectrogram; clipped to [0, 1].

@@ -82,8 +82,7 @@ def ms_ssim_loss(prediction: Pictures, target: Pictures, config: LossOptions) ->
 def fft(prediction: Pictures, target: Pictures, _: LossOptions) -> PerExample:
     """Compute the mean squared difference between the 2-D Fourier magnitudes of the spectrograms, for each example.
 
-    The Fourier transform is a plain sum over pixels, not divided by their number, as in the code of the chord paper's
-    authors. So values of this loss are large.
+    The Fourier transform is not normalized, as in the code of the chord paper's authors. So the loss has large values.
     """
     difference = _compute_fourier_magnitude(prediction) - _compute_fourier_magnitude(target)
     return jnp.mean(difference**2, axis=(1, 2))
@@ -168,11 +167,11 @@ def weighted_sum(
     """Compute the weighted sum of the losses in `weights`.
 
     Args:
-      losses: functions without arguments that compute a loss, one value per example, by name.
+      losses: functions by loss name. Each takes no arguments and returns the loss of every example.
       weights: weights by loss name.
       importance: weights of the examples. The value of a loss is its weighted mean over examples.
-      gated: names of losses that are skipped, with value 0, at steps where their weight is 0. The other losses are
-        always computed, so that the compiler can fuse them with the code around them.
+      gated: names of losses that are not computed while their weight is 0. Their value is then 0. All other losses are
+        always computed.
 
     Returns:
       The weighted sum, and the unweighted value of each loss by name.
@@ -184,7 +183,7 @@ def weighted_sum(
             return jnp.sum(example_weights * losses[name]())
 
         if name not in gated:
-            return compute()
+            return compute()  # without `cond`, the compiler can fuse the loss with the code around it
         return jax.lax.cond(weights[name] != 0, compute, lambda: jnp.zeros(()))
 
     values = {name: compute_value(name) for name in weights}

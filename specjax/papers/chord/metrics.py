@@ -35,7 +35,7 @@ def local_maxima(profile: Profile) -> Bool[Array, " size"]:
 def exact_notes(profile: Profile, rows: Int[Array, " notes"]) -> Bool[Array, ""]:
     """Check whether the peaks of a row profile lie exactly in the rows of a chord's notes.
 
-    The peaks are the strongest local maxima of the profile, as many as the chord has notes.
+    If the chord has n notes, the peaks are the n strongest local maxima of the profile.
 
     Args:
       profile: row profile of a spectrogram.
@@ -64,9 +64,9 @@ def row_f1(profile: Profile, reference: Profile) -> Float[Array, ""]:
 
 
 def off_chord_db(spectrogram: Spectrogram, rows: Int[Array, " partials"]) -> Float[Array, ""]:
-    """Compute the energy outside of a chord relative to the energy in the chord, in dB; at least about -120.
+    """Compute the energy outside of a chord relative to the energy in the chord, in dB.
 
-    Rows within 6 rows of one of the chord's partials are in the chord.
+    Rows within 6 rows of one of the chord's partials are in the chord. The lowest possible result is about -120 dB.
 
     Args:
       spectrogram: values are clipped to [0, 1].

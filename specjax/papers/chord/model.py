@@ -34,11 +34,10 @@ class UNetConfig:
     activation: activation of the last layer.
     init: initialization of the convolutions: `torch` is PyTorch's default, `he` is He normal.
     compute_dtype: dtype of the convolutions. Parameters and outputs are float32.
-    qualities: number of chord qualities (major, minor, ...), one of which is an input of the network, through an
-      embedding that is added at the bottleneck. 0 means no such input, as in the paper.
+    qualities: number of chord qualities (major, minor, ...). If it is above 0, the index of a quality is an input of
+      the network. Its embedding is added at the bottleneck. 0 means no such input, as in the paper.
     labels: number of classes of a digit classifier at the bottleneck; 0 means no classifier. A linear projection of the
-      classifier's prediction is added to the bottleneck's features at every position, so that all columns of the
-      spectrogram show the same chord.
+      prediction is added to the bottleneck's features at every position, so all columns get the same chord.
     dropout: dropout rate of the classifier's input during training.
     batch_norm: apply batch normalization in the encoder and the bottleneck during training. For inference, pass the
       parameters through `nn.norm.fold_batch_norm`, which folds the normalization into the convolutions.

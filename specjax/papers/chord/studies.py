@@ -113,8 +113,8 @@ def train_variants(study: Study, options: Options) -> None:
 
     Args:
       study: variants of a config to compare, such as different losses. Each is a set of config values to override.
-      options: command-line options: base config, folder of the runs, number of seeds (0: that of the study), and number
-        of held-out examples to evaluate.
+      options: command-line options: base config, folder of the runs, number of seeds (0 for the default of the study),
+        and number of held-out examples to evaluate (0 for all).
 
     Raises:
       UserError: no base config is named or it is invalid, or a run could not start or be evaluated.

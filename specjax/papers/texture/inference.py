@@ -35,10 +35,10 @@ class InvertedSound(NamedTuple):
     Attributes:
       wave: samples of the sound.
       sample_rate: sample rate in Hz.
-      convergence_db: spectral convergence in dB: the energy of the difference between the magnitudes of the sound and
-        those of the original spectrogram, divided by the energy of the latter. Lower is better.
-      gain_db: gain in dB that was applied so that the sound does not clip; 0 if none was needed. If the absolute level
-        of the spectrogram is unknown, the sound was scaled to the peak `PEAK` instead, and `gain_db` is nan.
+      convergence_db: spectral convergence in dB, `10 log10(sum((result - target)^2) / sum(target^2))`. Here `result` is
+        the magnitudes of the sound, and `target` those of the original spectrogram. Lower is better.
+      gain_db: gain in dB that was applied to avoid clipping; 0 if none was needed. It is nan if the absolute level of
+        the spectrogram is unknown. The sound is then scaled to the peak `PEAK`.
     """
 
     wave: Float[np.ndarray, " samples"]
@@ -122,10 +122,9 @@ def invert(path: Path, preset: Preset | None, settings: Inversion, report: Progr
 
 @jax.jit
 def _spectrogram_convergence_db(wave: Float[jax.Array, " samples"], target: Spectrogram) -> Float[jax.Array, ""]:
-    """Compute the difference between the spectrogram of `wave` and the spectrogram `target`, in dB; lower is better.
+    """Compute the spectral convergence in dB of `wave` to the spectrogram `target`; lower is better.
 
-    It is the spectral convergence: the energy of the difference of their magnitudes, divided by the energy of the
-    magnitudes of `target`.
+    The formula is `10 log10(sum((a - b)^2) / sum(b^2))`, with the magnitudes a of `wave` and b of `target`.
     """
     result = spectrogram(wave, target.preset)
     return convergence_db(magnitudes(result, target.preset), magnitudes(target, target.preset))

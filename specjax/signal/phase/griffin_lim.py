@@ -24,7 +24,7 @@ class GriffinLimState(NamedTuple):
     """State of the Griffin-Lim iteration.
 
     wave: the current wave.
-    previous: the wave of the iteration before, from which the momentum step extrapolates.
+    previous: the wave one iteration earlier, needed for momentum; zeros before the first iteration.
     """
 
     # The momentum step is defined on spectra. It is applied to waves instead, because the STFT is linear.

@@ -10,12 +10,12 @@ from specjax.signal.stft import Stft
 class OnlineMethod(NamedTuple):
     """Phase reconstruction method that receives the magnitudes of one frame at a time.
 
-    look_ahead: number of later frames that the method must receive before it can return the phases of a frame.
-    begin: function that returns the initial state of the method. Its arguments are the magnitudes of the frame assumed
-      to precede the first one, and the parameters of the transform.
-    advance: function that processes one frame. Its arguments are the state, the magnitudes of the newest frame and the
-      parameters of the transform. It returns the new state, and the phases of the frame that came `look_ahead` frames
-      before the newest one. Phases are in radians, relative to the first sample of the frame as in `stft`.
+    look_ahead: delay of the method, in frames.
+    begin: function `begin(previous, transform)` that returns the initial state of the method. `previous` is the
+      magnitudes of an assumed frame before the first one, such as zeros.
+    advance: function `advance(state, newest, transform)` that processes one frame and returns `(state, phases)`.
+      `newest` is the magnitudes of frame i, and `phases` is the phases of frame `i - look_ahead`. Phases are in
+      radians, relative to the first sample of the frame as in `stft`.
     """
 
     look_ahead: int

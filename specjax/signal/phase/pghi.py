@@ -55,14 +55,10 @@ class Partition(NamedTuple):
 def pghi(magnitude: Magnitude, transform: Stft) -> Phase:
     """Estimate the phases of spectrograms from their magnitudes by phase gradient heap integration (PGHI).
 
-    PGHI estimates the phase differences between adjacent points of a spectrogram (one point per bin and frame), and
-    adds them up along paths that avoid faint points as far as possible. Here the paths form one spanning tree of all
-    points, so the phases of all loud regions are related, even across fainter points. The implementation published by
-    the authors of PGHI differs: it begins with the points above a tenth of the greatest magnitude, and adds the fainter
-    points later. Loud regions separated by fainter points then get unrelated phases, which harms the result, most of
-    all if frames overlap a lot.
+    A point of a spectrogram is one bin in one frame. PGHI estimates the phase differences between adjacent points. It
+    adds them up along paths that avoid faint points as far as possible. The paths connect all points.
 
-    No gradient passes through this function, because the choice of paths is not differentiable.
+    The function is not differentiable. `jax.grad` returns a gradient of 0.
 
     Args:
       magnitude: magnitudes, 0 or more, shape `(*batch, bins, frames)`.
@@ -74,6 +70,10 @@ def pghi(magnitude: Magnitude, transform: Stft) -> Phase:
     Raises:
       ValueError: the transform's window has no known Gaussian approximation, or the number of bins does not match.
     """
+    # The implementation published by the authors of PGHI differs: it begins with the points above a tenth of the
+    # greatest magnitude, and adds the fainter points later. Loud regions separated by fainter points then get unrelated
+    # phases, which harms the result, most of all if frames overlap a lot. Here the paths form one spanning tree of all
+    # points, so the phases of all loud regions are related.
     transform.check_bins(magnitude)
     examples = int(np.prod(magnitude.shape[:-2]))
     flat = jax.lax.stop_gradient(magnitude).reshape(examples, *magnitude.shape[-2:])
@@ -94,16 +94,17 @@ def _integrate(magnitude: Plane, transform: Stft) -> Plane:
 
 
 def _merge_all(log_magnitude: Plane, steps: Steps) -> Partition:
-    """Merge the points of a spectrogram into regions, and regions into larger ones, until one region is left.
+    """Compute the phases of a spectrogram by merging its points into regions, until one region is left.
 
-    Phases are integrated in this way: merging two regions fixes the phase difference between them.
+    At first every point is a region with phase 0. When two regions merge across an edge, a constant is added to the
+    phases of one region. The phase difference along this edge then equals the difference given by `steps`.
 
     Args:
       log_magnitude: logarithm of the magnitude of each point, of shape `(bins, frames)`.
       steps: phase differences from each point to the next frame (index 0) and to the next bin (index 1), in radians.
 
     Returns:
-      A partition of one region, whose phases are those of the whole spectrogram up to one common offset.
+      A partition with one region. Its phases are the phases of all points, up to one common offset.
     """
     label = jnp.arange(log_magnitude.size, dtype=jnp.int32).reshape(log_magnitude.shape)
     partition = Partition(label, jnp.zeros_like(log_magnitude), jnp.int32(log_magnitude.size))
@@ -150,13 +151,16 @@ def _merge_round(partition: Partition, log_magnitude: Plane, steps: Steps, capac
     links = jnp.where(is_root, region, parent), jnp.where(is_root, 0.0, offset)
 
     def jump(links: tuple[Array, Array]) -> tuple[Array, Array]:
-        """Link every region to the parent of its parent (pointer jumping), and return the new parents and offsets.
+        """Replace the parent of every region by its grandparent (pointer jumping).
 
-        The parent of a region is the region that it merges into; a root is its own parent. The offset of a region is to
-        be added to its phases, so that they match those of its parent.
+        The parent of a region is the region that it merges into. A root is its own parent. The offset of a region is
+        the constant to add to its phases when it merges into its parent.
 
         Args:
-          links: for each region, the number of its parent, and its offset in radians.
+          links: two arrays: the number of each region's parent, and each region's offset in radians.
+
+        Returns:
+          The new parents and offsets.
         """
         parent, offset = links
         return parent[parent], wrap(offset + offset[parent])
@@ -174,12 +178,12 @@ def _merge_round(partition: Partition, log_magnitude: Plane, steps: Steps, capac
 def _loudest_edges(label: Int[Array, "bins frames"], log_magnitude: Plane, capacity: int) -> Int[Array, " capacity"]:
     """Find the loudest edge of each region's border.
 
-    An edge joins two adjacent points, and lies on the border of a region if just one of them is in the region. Edges
-    are numbered: edge `2 * point + axis` leads from a point to the next frame (axis 0) or to the next bin (axis 1),
-    where `point` is the index of the point in the flattened array.
+    An edge joins two adjacent points. It lies on the border of a region if exactly one of them is in the region. Edge
+    `2 * point + axis` leads from a point to the next frame (axis 0) or to the next bin (axis 1). Here `point` is the
+    index of the point in the flattened array.
 
-    An edge is as loud as the fainter of its two points. Among equally loud edges, the one whose louder point is the
-    loudest is chosen. If these are equal too, the edge with the highest number is chosen.
+    Edges are compared by the magnitude of their fainter point. Ties are broken by the magnitude of the louder point,
+    and then by the number of the edge: the greatest wins.
 
     Args:
       label: number of the region of each point.

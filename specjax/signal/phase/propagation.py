@@ -20,8 +20,10 @@ from specjax.signal.stft import Stft
 class Propagation(NamedTuple):
     """Rule that gives the phases of a frame from those of the previous frame.
 
-    source: for each bin, the index of the bin of the previous frame whose phase it continues.
-    advance: for each bin, the number of radians to add to that phase.
+    The phase of bin m is `previous_phase[source[m]] + advance[m]`.
+
+    source: for each bin, the index of a bin of the previous frame.
+    advance: for each bin, the phase advance from the previous frame, in radians.
     """
 
     source: Int[Array, "*batch bins"]

@@ -38,8 +38,8 @@ class _MelDistance:
     """Loss function, called as `distance(wave, target)`, that compares the mel magnitudes of a wave with a target.
 
     Mel magnitudes are the square roots of the power in the mel filters. The loss is the squared spectral convergence:
-    `sum((mel magnitudes - target)^2) / sum(target^2)`. A power of 1e-10 is added before each square root of the
-    numerator, to limit its gradient.
+    `sum((mel magnitudes - target)^2) / sum(target^2)`. In the numerator, 1e-10 is added to the power of the wave and of
+    the target before the square root is taken.
 
     Attributes:
       transform: parameters of the short-time Fourier transform.
@@ -69,8 +69,9 @@ def refine(
       wave: the waves to start from, shape `(*batch, samples)`.
       transform: parameters of the short-time Fourier transform that `target` belongs to.
       steps: number of L-BFGS steps.
-      report: called as `report(steps done, mean loss)`, with the mean over the clips of the lowest loss so far. The
-        loss is the squared spectral convergence `sum((magnitudes - target)^2) / sum(target^2)`.
+      report: progress callback, called as `report(steps_done, mean_loss)`. `mean_loss` is the lowest loss of each clip
+        so far, averaged over clips. The loss is the squared spectral convergence
+        `sum((magnitudes - target)^2) / sum(target^2)`.
 
     Raises:
       ValueError: `steps` is below 1, the number of bins does not match the transform, or magnitudes or waves are not
@@ -102,8 +103,9 @@ def refine_mel(
       mel: parameters of the mel filters.
       sample_rate: in Hz.
       steps: number of L-BFGS steps.
-      report: called as `report(steps done, mean loss)`, with the mean over the clips of the lowest loss so far. The
-        loss is the squared spectral convergence `sum((mel magnitudes - target)^2) / sum(target^2)`.
+      report: progress callback, called as `report(steps_done, mean_loss)`. `mean_loss` is the lowest loss of each clip
+        so far, averaged over clips. The loss is the squared spectral convergence
+        `sum((mel magnitudes - target)^2) / sum(target^2)`.
 
     Raises:
       ValueError: `steps` is below 1, or magnitudes or waves are not finite.

@@ -27,15 +27,14 @@ METHODS = {"spsi": spsi.ONLINE, "rtpghi": rtpghi.ONLINE, "rtisi_la": rtisi.onlin
 
 
 class Stream(NamedTuple):
-    """State of streaming inversion between two calls of `advance`, each of which processes one frame.
+    """State of streaming inversion between two calls of `advance`.
 
-    The phases of a frame are known once `look_ahead` later frames have been received. This number depends on the
+    The phases of a frame are known once `look_ahead` later frames have been received. `look_ahead` depends on the
     method.
 
     method_state: state of the phase reconstruction method.
     pending: magnitudes of the last `look_ahead` frames, whose phases are not known yet.
-    tail: sum of the overlapping windowed frames whose phases are known. It begins where the sound returned so far ends.
-      Later frames are still to be added to it.
+    tail: overlap-add buffer: the sum of windowed frames after the end of the returned sound.
     """
 
     method_state: Any
@@ -68,8 +67,8 @@ def advance(
 ) -> tuple[Stream, Float[Array, "*batch hop_length"]]:
     """Process the magnitudes of one more frame, and return the new state and one hop of sound.
 
-    The hop starts at the first sample of the frame that came `look_ahead` frames before this one, where `look_ahead` is
-    a property of the method.
+    If `newest` is frame i, the hop starts at the first sample of frame `i - look_ahead`. The delay `look_ahead`, in
+    frames, depends on the method.
 
     Args:
       stream: the state after the previous frame.
