@@ -51,8 +51,8 @@ def additive_synthesis(
     Args:
       amplitudes: amplitude of each sine over time, shape `(rows, columns)`. The columns divide the sound into equal
         parts. At the boundary between two columns, A(t) is the mean of both. Between boundaries, A(t) is linear. So a
-        loud column between two silent ones reaches only half its amplitude. A(t) is approximate if `samples`
-        is not a multiple of `columns`.
+        loud column between two silent ones reaches only half its amplitude. A(t) is approximate if
+        `samples` is not a multiple of `columns`.
       increment: frequency of each sine, as returned by `phase_increment`.
       phases: initial phase of each sine in radians.
       samples: length of the sound in samples, above 0.

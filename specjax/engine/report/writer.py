@@ -23,8 +23,8 @@ from specjax.engine.report import tensorboard
 class Writer:
     """Writer of the metrics, pictures and sounds of a run into its working directory.
 
-    The log `metrics.jsonl` has one JSON object per line. It is unbuffered: a line is in the file as
-    soon as `write_scalars` has returned.
+    The log `metrics.jsonl` has one JSON object per line. It is unbuffered: a line is in the file as soon as
+    `write_scalars` has returned.
     """
 
     def __init__(self, workdir: Path, resume_step: int) -> None:

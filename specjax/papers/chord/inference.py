@@ -106,8 +106,8 @@ class ChordInference:
         """Synthesize the sound of a spectrogram, scaled to peak 1.
 
         Each row of the spectrogram is the amplitude over time of a sine. The frequency of row r is r Hz plus
-        `config.offset_hz`. If `config.exact` is true, the chord is decoded by `read_chord`, and rows within 6 rows of a
-        partial of the chord get the exact frequency of the nearest partial. All frequencies are raised by
+        `config.offset_hz`. If `config.exact` is true, the chord is decoded by `read_chord`. Rows within 6 rows of a
+        partial of this chord then get the exact frequency of the nearest partial. All frequencies are raised by
         `config.octave` octaves. Frequencies at or above half the sample rate are silent.
 
         Args:

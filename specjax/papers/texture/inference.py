@@ -124,7 +124,7 @@ def invert(path: Path, preset: Preset | None, settings: Inversion, report: Progr
 def _spectrogram_convergence_db(wave: Float[jax.Array, " samples"], target: Spectrogram) -> Float[jax.Array, ""]:
     """Compute the spectral convergence in dB of `wave` to the spectrogram `target`; lower is better.
 
-    The formula is `10 log10(sum((a - b)^2) / sum(b^2))`, with the magnitudes a of `wave` and b of `target`.
+    It is `10 log10(sum((a - b)^2) / sum(b^2))`, where a is the magnitudes of `wave` and b those of `target`.
     """
     result = spectrogram(wave, target.preset)
     return convergence_db(magnitudes(result, target.preset), magnitudes(target, target.preset))

@@ -157,7 +157,7 @@ def _merge_round(partition: Partition, log_magnitude: Plane, steps: Steps, capac
         the constant to add to its phases when it merges into its parent.
 
         Args:
-          links: two arrays: the number of each region's parent, and each region's offset in radians.
+          links: the number of each region's parent, and the offset of each region in radians.
 
         Returns:
           The new parents and offsets.

@@ -34,7 +34,7 @@ class Stream(NamedTuple):
 
     method_state: state of the phase reconstruction method.
     pending: magnitudes of the last `look_ahead` frames, whose phases are not known yet.
-    tail: overlap-add buffer: the sum of windowed frames after the end of the returned sound.
+    tail: overlap-add buffer. It begins at the end of the returned sound.
     """
 
     method_state: Any
