@@ -29,8 +29,8 @@ class Mp3Length(NamedTuple):
     """Length of an mp3 file.
 
     Attributes:
-      samples: number of samples per channel in all mp3 frames of the file. The sound itself is shorter. Encoders pad the
-        sound at both ends, and a header that states the length takes up one silent frame.
+      samples: number of samples per channel in all mp3 frames of the file. The sound itself is shorter: encoders pad it
+        at both ends, and a header that states the length takes up one silent frame.
       stated: True if the file has a header that states its length (Xing, Info or VBRI). Without such a header, sound
         libraries estimate the length from the size of the first frame.
     """

@@ -46,8 +46,8 @@ class Shardings:
     state: training state.
     examples: training examples and held-out examples.
     batch: result of `Task.batch`, the inputs of one update.
-    measures: argument `indices` of `Task.evaluate`. With `P("data")`, each device along the mesh axis `data` evaluates a
-      different part of the held-out examples.
+    measures: argument `indices` of `Task.evaluate`. With `P("data")`, each device along the mesh axis `data` evaluates
+      different held-out examples.
     """
 
     state: Any = P()

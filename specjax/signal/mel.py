@@ -178,7 +178,7 @@ def mel_from_wave(wave: Wave, transform: Stft, filters: Filters) -> MelPower:
             f"filters of {filters.shape[-1]} bins do not fit n_fft={transform.n_fft}, which has {transform.bins} bins: "
             "compute them for this n_fft"
         )
-    # The Fourier transform of `split_radix` takes fewer operations. It returns the bins in groups, in a different order.
+    # The Fourier transform of `split_radix` takes fewer operations. It returns the bins in several groups.
     weights = tuple(jnp.asarray(filters[:, indices]) for indices in split_radix.bin_indices(transform.n_fft))
     batch, frames = wave.shape[:-1], transform.frames(wave.shape[-1])
     result = _compute_mel(wave.reshape(int(np.prod(batch)), wave.shape[-1]), weights, transform)

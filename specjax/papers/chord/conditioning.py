@@ -68,7 +68,7 @@ class Conditioning:
     noise_fuzz: amplitude of uniform noise that is added to the Perlin noise, independently in each pixel.
     overlay: amplitude of a second Perlin noise, which is added to the spectrogram after step 5; 0 adds none.
     overlay_cells, overlay_dilution: like `noise_cells` and `noise_dilution`, for the second Perlin noise.
-    epsilon: small number that is added to the divisor in step 6 to avoid division by 0.
+    epsilon: small number that is added to the divisor in step 6, so that a blank spectrogram stays 0.
     """
 
     size: int = 1008

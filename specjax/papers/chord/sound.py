@@ -26,10 +26,10 @@ class SoundConfig:
     duration_s: length of the sound in seconds, above 0 and at most 600.
     octave: number of octaves by which every frequency is raised, -2 to 8. At 0, the lowest chord starts at about 28 Hz,
       below the range of most loudspeakers.
-    exact: whether rows near a partial of the chord (at most 6 rows away) sound at the exact frequency of the partial. If
-      false, every row r sounds at r Hz plus `offset_hz`.
-    offset_hz: offset in Hz, added to the frequency of every row that does not sound at an exact frequency. It is added
-      before the frequency is raised by octaves.
+    exact: whether rows near a partial of the chord (at most 6 rows away) sound at the exact frequency of the partial.
+      Every other row r sounds at r Hz plus `offset_hz`.
+    offset_hz: offset in Hz for rows that do not sound at an exact frequency. It is added before the frequency is raised
+      by octaves.
     seed: seed of the random initial phases of the sines.
     """
 
