@@ -182,8 +182,8 @@ def istft(
       length: length of the result in samples; it is cut or padded with zeros at the end. By default
         `transform.samples`.
       min_overlap: each sample is divided by the sum of the squared windows that cover it. Smaller sums are raised to
-        `min_overlap * max(transform.overlap())`. If `transform.center` is false, sums are tiny near the ends. A greater
-        `min_overlap` then reduces the amplification of errors.
+        `min_overlap * max(transform.overlap())`. If `transform.center` is false, sums are tiny near the ends, and
+        dividing by them amplifies errors. A greater `min_overlap` reduces this effect.
 
     Raises:
       ValueError: the transform has no inverse, the number of bins does not match `transform`, or `length` is negative.

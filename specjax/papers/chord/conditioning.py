@@ -48,7 +48,7 @@ class Conditioning:
     Row r of the spectrogram stands for r Hz. Columns stand for time. All means and standard deviations are given in
     rows or columns of the spectrogram.
 
-    size: number of rows of the spectrogram. The number of columns is the same, unless a lower one is requested.
+    size: number of rows of the spectrogram. By default, the number of columns is the same.
     base_hz: fundamental frequency of the chord of label 0, in Hz. Each further label is a semitone higher.
     resampling: interpolation method that upscales the digit, one of `image.linear.RESAMPLING`.
     quantise: whether to clip the upscaled digit to [0, 1] and round it to multiples of 1/255, as in an 8-bit image.

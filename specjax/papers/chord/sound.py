@@ -27,9 +27,8 @@ class SoundConfig:
     octave: number of octaves by which every frequency is raised, -2 to 8. At 0, the lowest chord starts at about 28 Hz,
       below the range of most loudspeakers.
     exact: whether rows near a partial of the chord (at most 6 rows away) sound at the exact frequency of the partial.
-      Every other row r sounds at r Hz plus `offset_hz`.
-    offset_hz: offset in Hz for rows that do not sound at an exact frequency. It is added before the frequency is raised
-      by octaves.
+    offset_hz: offset in Hz for rows that do not sound at an exact frequency. Such a row r sounds at `r + offset_hz` Hz,
+      raised by `octave` octaves.
     seed: seed of the random initial phases of the sines.
     """
 

@@ -47,8 +47,8 @@ def compute_propagation(magnitude: Bins, transform: Stft) -> Propagation:
       transform: parameters of the short-time Fourier transform.
 
     Returns:
-      A `Propagation`. For each bin, `source` is the top bin of the peak, and `advance` is the phase advance during one
-      hop, in radians from -pi to pi.
+      A `Propagation`. For each bin, `source` is the index of the top bin of the peak. `advance` is the phase advance
+      during one hop, in radians from -pi to pi.
     """
     owner, offset = find_peaks(magnitude)
     bins = jnp.arange(magnitude.shape[-1], dtype=jnp.float32)
@@ -69,7 +69,7 @@ def find_peaks(
       magnitude: magnitudes, 0 or more, with bins on the last axis.
 
     Returns:
-      Two arrays with one entry per bin. The first array assigns each bin to a peak, by the index of the peak's top bin.
+      Two arrays with one entry per bin. The first array holds, for each bin, the index of the top bin of the peak.
       The second array holds, for each top bin, the distance in bins to the exact peak. The exact peak is the maximum of
       a parabola through the magnitudes of the top bin and its two neighbors. The entries of all other bins are
       meaningless.
