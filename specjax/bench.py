@@ -151,8 +151,8 @@ def _module() -> ModuleType:
 def _programs() -> list[Program]:
     """List the programs to run and time.
 
-    For each benchmark and each value of the option `--sweep`, the list first holds the implementation in specjax, once
-    for each number of devices in `--devices`. Then follow the peers, which do the same computation without specjax.
+    The list is grouped by benchmark, and then by the values of the option `--sweep`. A group begins with specjax, once
+    for each number of devices in `--devices`. The peers follow: programs that do the same computation without specjax.
 
     Raises:
       UserError: a benchmark is unknown, or an option is invalid.

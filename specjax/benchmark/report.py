@@ -69,10 +69,9 @@ def run(program: Program) -> Row:
     """Run a program and return its result.
 
     Returns:
-      The JSON object that the program prints, as a dict. It is taken from the last line of the standard output that
-      starts with "{". If there is no such line, or if the program fails, the dict has the key `error`: the last line of
-      the error output, or the exit status. In both cases the name of the benchmark is added with the key `benchmark`,
-      and the name of the program with the key `peer`.
+      The last JSON object that the program printed on a line of its own, as a dict. If the program failed or printed no
+      JSON object, the dict has the key `error` instead: the last line of the error output, or the exit status. The dict
+      always has the keys `benchmark` (name of the benchmark) and `peer` (name of the program).
     """
     done = subprocess.run(
         program.command,
@@ -99,9 +98,9 @@ def merge(rows: Sequence[Row]) -> Row:
         measured values include the time per call in ms (`ms_per_step`).
 
     Returns:
-      The result of the last successful round, with every float replaced by its median over the successful rounds. Added
-      are the minimum and the maximum of `ms_per_step` over these rounds (`ms_low`, `ms_high`), and their number
-      (`rounds`). If all rounds failed, the result of the last round.
+      The result of the last successful round, with every float replaced by its median over the successful rounds. Three
+      keys are added: `ms_low` and `ms_high` are the minimum and maximum of `ms_per_step` over the successful rounds,
+      and `rounds` is the number of successful rounds. If all rounds failed, the result of the last round is returned.
     """
     good = [row for row in rows if "error" not in row]
     if not good:
@@ -139,14 +138,18 @@ def compute_speedups(ours: Sequence[Row], theirs: Sequence[Row]) -> tuple[float,
 def format_table(programs: Sequence[Program], turns: Sequence[Sequence[Row]]) -> str:
     """Format benchmark results as a text table with one line per program.
 
-    An item is what a benchmark processes, such as an audio clip or an image. The columns are the batch size, the time
-    per item in ms (median, and range over the rounds), the items per second, the peak memory in MB and the compilation
-    time in s. The column "of roofline" is the speed in percent of the highest speed that the arithmetic units and the
-    memory of the machine allow. The column "specjax speedup" is the speed of the first program of the same benchmark
-    divided by that of the program in the row.
+    An item is what a benchmark processes, such as an audio clip or an image. The columns are:
 
-    If any benchmark processes audio, there are two more columns: the seconds of audio processed per second, and the
-    error of the magnitudes of the resulting sound relative to the target, in dB (spectral convergence).
+    - `batch`: number of items per call.
+    - `ms/item`, `low-high`: time per item in ms, as the median and the range over the rounds.
+    - `items/s`: items per second.
+    - `audio s/s`, `conv. dB`: seconds of audio processed per second, and spectral convergence in dB. These two columns
+      are present only if a benchmark processes audio.
+    - `MB`: peak memory.
+    - `compile s`: compilation time in seconds.
+    - `of roofline`: speed in percent of the roofline limit, which is set by peak arithmetic speed and memory bandwidth.
+    - `specjax speedup`: how many times faster specjax is than this program, as the median and the range over the
+      rounds.
 
     Args:
       programs: benchmark programs; for each benchmark, the program of specjax comes first.

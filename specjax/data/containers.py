@@ -29,8 +29,8 @@ class Mp3Length(NamedTuple):
     """Length of an mp3 file.
 
     Attributes:
-      samples: number of samples per channel in all mp3 frames of the file. It exceeds the length of the sound, because
-        encoders pad the sound at both ends, and because the header that states the length is itself a silent frame.
+      samples: number of samples per channel in all mp3 frames of the file. The sound itself is shorter: encoders pad it
+        at both ends, and a header that states the length takes up one silent frame.
       stated: True if the file has a header that states its length (Xing, Info or VBRI). Without such a header, sound
         libraries estimate the length from the size of the first frame.
     """
@@ -116,20 +116,22 @@ def _detect_format(head: bytes) -> str | None:
 
 
 def _find_wav_end(file: BinaryIO, head: bytes, size: int) -> int:
-    """Find the position in bytes at which the samples of a complete wav file would end.
+    """Find the position in bytes at which the samples of a wav file end, according to the headers in the file.
 
-    A wav file is a sequence of chunks. The header of each chunk declares its name and length. The samples are in the
-    chunk `data`.
+    A wav file is a sequence of chunks. Each chunk has a header with a name and a length. The chunk `data` holds the
+    samples.
 
     Args:
       file: open wav file.
-      head: beginning of the file, at least 4 bytes; they tell the variant of the format (RIFF, RIFX or RF64).
+      head: first bytes of the file, at least 4. They tell the variant of the format: RIFF, RIFX or RF64.
       size: size of the file in bytes.
 
     Returns:
-      The declared end of the chunk `data`, which is above `size` if the file is truncated, or `size` if the header of
-      the chunk declares no length. If the file ends without a chunk `data`, the declared end of its last chunk. If
-      `data` is not among the first `_MAX_CHUNKS` chunks, `size + 1`.
+      The end of the chunk `data`. A result above `size` means that the file is truncated. There are three exceptions:
+
+      - The length of the chunk `data` is marked as unknown: `size`.
+      - The file ends before the chunk `data`: the end of the last chunk.
+      - The chunk `data` is not among the first `_MAX_CHUNKS` chunks: `size + 1`.
     """
     order = ">" if head[:4] == b"RIFX" else "<"
     position, size_64 = 12, 0
@@ -151,7 +153,7 @@ def _find_wav_end(file: BinaryIO, head: bytes, size: int) -> int:
 
 
 def _find_ogg_end(path: Path, file: BinaryIO, size: int) -> int:
-    """Check whether an ogg file is complete: one of its pages must be marked as the last of its stream.
+    """Check whether an ogg file is complete, that is, whether it contains the last page of a stream.
 
     Args:
       path: path of the file, for error messages.
@@ -159,7 +161,7 @@ def _find_ogg_end(path: Path, file: BinaryIO, size: int) -> int:
       size: size of the file in bytes.
 
     Returns:
-      `size` if the file is complete. `size + 1` if it is truncated, because it should be longer than it is.
+      `size` if the file is complete, `size + 1` if the file is truncated.
 
     Raises:
       UserError: another stream begins after the first has ended. Sound libraries would read only the first.

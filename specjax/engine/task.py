@@ -46,8 +46,8 @@ class Shardings:
     state: training state.
     examples: training examples and held-out examples.
     batch: result of `Task.batch`, the inputs of one update.
-    measures: array of example indices that is passed to `Task.evaluate`. If it is split over an axis, each device along
-      that axis evaluates its own examples.
+    measures: argument `indices` of `Task.evaluate`. With `P("data")`, each device along the mesh axis `data` evaluates
+      different held-out examples.
     """
 
     state: Any = P()
@@ -132,8 +132,8 @@ class Task(Protocol):
     def frozen(self) -> Tree:
         """Return inputs that training uses but does not optimize, such as a pretrained network loaded from a bundle.
 
-        The result is a pytree of host arrays. The engine replicates them on every device. A checkpoint does not contain
-        the arrays, only their digests (in its metadata).
+        The result is a pytree of host arrays. The engine copies the arrays to every device. Checkpoints store a digest
+        (hash) of each array, but not the arrays.
 
         Raises:
           UserError: a bundle is missing or unusable.
@@ -214,8 +214,8 @@ class Task(Protocol):
 
         Args:
           state: training state, as host arrays.
-          frozen: arrays that were used but not trained, such as a pretrained network. The result must include those
-            that inference needs.
+          frozen: arrays that were used but not trained, such as a pretrained network. Arrays that inference needs must
+            be included in the result.
         """
         ...
 

@@ -83,8 +83,8 @@ class StopRequest:
     def should_stop(self, step: int) -> bool:
         """Return whether training should stop before update `step`, because a signal has arrived.
 
-        With several processes, each must call this method before every dispatch with the same `step`, and all get the
-        same result.
+        With several processes, every process must make the same sequence of calls. The processes then get the same
+        results.
         """
         if self._multiprocess and self._signal is None and multihost_utils.reached_preemption_sync_point(step):
             self._signal = signal.SIGTERM

@@ -123,13 +123,14 @@ def _keys_cubic(x: np.ndarray) -> np.ndarray:
 def _fourier_matrix(n_in: int, n_out: int) -> Matrix:
     """Compute the matrix of Fourier resampling from `n_in` to `n_out` points, as in `scipy.signal.resample`.
 
-    Column j is the resampled unit impulse at point j. If `min(n_in, n_out)` is even, the shorter signal has a Fourier
-    coefficient at its Nyquist frequency. This coefficient is halved for upsampling and doubled for downsampling.
+    Column j is the result of resampling a unit impulse at point j.
     """
     spectrum = np.fft.rfft(np.eye(n_in), axis=0)
     shared = min(n_in, n_out)
     resampled = np.zeros((n_out // 2 + 1, n_in), complex)
     resampled[: shared // 2 + 1] = spectrum[: shared // 2 + 1]
+    # If the shorter signal has an even length, its coefficient at the Nyquist frequency stands for two coefficients of
+    # the longer signal. As in scipy, it is halved for upsampling and doubled for downsampling.
     if shared % 2 == 0 and n_in != n_out:
         resampled[shared // 2] *= 2.0 if n_out < n_in else 0.5
     return (np.fft.irfft(resampled, n_out, axis=0) * n_out / n_in).astype(np.float32)

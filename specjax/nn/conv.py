@@ -49,11 +49,12 @@ def bias_init(init: Init, fan_in: int) -> Callable:
 
 
 def _as_matrix(initializer: Callable) -> Callable:
-    """Wrap an initializer so that it draws an array of rank 2 and reshapes it to the shape of the parameter.
+    """Wrap an initializer so that it draws a matrix, which is then reshaped to the shape of the parameter.
 
-    The rank-2 array has the shape (fan_in, outputs), so the distribution of the values does not change.
+    The distribution of the values does not change.
     """
-    # XLA's CPU compiler needs two seconds for random bits of rank 4, and a tenth of that for a matrix.
+    # XLA's CPU compiler needs two seconds for random bits of rank 4, and a tenth of that for a matrix. The matrix has
+    # the shape (fan_in, outputs), so a variance-scaling initializer finds the same fan-in as for the parameter.
 
     def init(key: Key[Array, ""], shape: Sequence[int], dtype: DTypeLike) -> Array:
         return initializer(key, (math.prod(shape[:-1]), shape[-1]), dtype).reshape(shape)

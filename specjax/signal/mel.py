@@ -163,8 +163,7 @@ def mel_spectrogram(power: Magnitude, filters: Filters | Float[Array, "n_mels bi
 def mel_from_wave(wave: Wave, transform: Stft, filters: Filters) -> MelPower:
     """Compute the mel power spectrogram of waves, of shape `(*batch, n_mels, frames)`.
 
-    The result is that of `stft.power` followed by `mel_spectrogram`, but it is computed faster on a CPU: the Fourier
-    transform of `split_radix` returns the bins in a different order and takes fewer operations.
+    The result is that of `stft.power` followed by `mel_spectrogram`, but it is computed faster on a CPU.
 
     Args:
       wave: shape `(*batch, samples)`.
@@ -179,6 +178,7 @@ def mel_from_wave(wave: Wave, transform: Stft, filters: Filters) -> MelPower:
             f"filters of {filters.shape[-1]} bins do not fit n_fft={transform.n_fft}, which has {transform.bins} bins: "
             "compute them for this n_fft"
         )
+    # The Fourier transform of `split_radix` takes fewer operations. It returns the bins in several groups.
     weights = tuple(jnp.asarray(filters[:, indices]) for indices in split_radix.bin_indices(transform.n_fft))
     batch, frames = wave.shape[:-1], transform.frames(wave.shape[-1])
     result = _compute_mel(wave.reshape(int(np.prod(batch)), wave.shape[-1]), weights, transform)
@@ -205,7 +205,7 @@ def mfcc(mel_power: MelPower, n_mfcc: int = 20, *, lifter: float = 0.0) -> Float
     Args:
       mel_power: mel power spectrogram, shape `(*batch, n_mels, frames)`.
       n_mfcc: number of coefficients to keep, from the lowest order.
-      lifter: if above 0, coefficient n is multiplied by `1 + (lifter / 2) sin(pi (n + 1) / lifter)`.
+      lifter: if above 0, coefficient n = 0, 1, ... is multiplied by `1 + (lifter / 2) sin(pi (n + 1) / lifter)`.
 
     Raises:
       ValueError: `n_mfcc` is below 1 or above the number of filters, or `lifter` is negative.

@@ -119,8 +119,8 @@ class Stft:
     def overlap(self) -> Float[np.ndarray, " hop_length"]:
         """Compute, at each sample, the sum of the squares of all overlapping windows.
 
-        Except near the ends of a wave, the sum repeats every `hop_length` samples, so only one period is returned.
-        Entry i is the sum at sample i after the start of any frame.
+        Except near the ends of a wave, the sum repeats every `hop_length` samples. The result is one period, which
+        begins at the first sample of a frame.
         """
         return steady_squares(self.taper(), self.hop_length)
 
@@ -173,17 +173,17 @@ def istft(
 ) -> Wave:
     """Compute the wave whose `stft` is nearest to `spectrum` by least squares (Griffin and Lim 1984, eq. 6).
 
-    If `spectrum` is the `stft` of a wave, the result is that wave. If `transform.center` is false, some samples at the
-    ends may not be covered by any window. These samples are 0.
+    If `spectrum` is the `stft` of a wave, the result is that wave. Samples that no window covers are 0. They occur only
+    at the ends, if `transform.center` is false.
 
     Args:
       spectrum: complex, shape `(*batch, bins, frames)`.
       transform: parameters of the transform.
       length: length of the result in samples; it is cut or padded with zeros at the end. By default
         `transform.samples`.
-      min_overlap: lower bound for the sum of the squared windows that cover a sample, by which the sample is divided;
-        a fraction of the greatest such sum. Near the ends of a transform that is not centered the sum is tiny, and
-        without the bound errors of the spectrum would be amplified enormously.
+      min_overlap: each sample is divided by the sum of the squared windows that cover it. Smaller sums are raised to
+        `min_overlap * max(transform.overlap())`. If `transform.center` is false, sums are tiny near the ends, and
+        dividing by them amplifies errors. A greater `min_overlap` reduces this effect.
 
     Raises:
       ValueError: the transform has no inverse, the number of bins does not match `transform`, or `length` is negative.
@@ -258,8 +258,8 @@ def frames_to_wave(
       frames: the given windowed frames in the time domain, shape `(*batch, frames, n_fft)`.
       transform: parameters of the short-time Fourier transform that the frames belong to.
       length: length of the result in samples; by default `transform.samples`.
-      min_overlap: lower bound of the sum of squared windows that each sample is divided by, as a fraction of its
-        greatest value.
+      min_overlap: each sample is divided by the sum of the squared windows that cover it. Smaller sums are raised to
+        `min_overlap * max(transform.overlap())`.
 
     Raises:
       ValueError: the transform has no inverse, or `length` is negative.

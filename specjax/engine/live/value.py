@@ -14,13 +14,15 @@ Value = Float[np.ndarray, "..."]
 
 @dataclass(frozen=True)
 class LiveValue:
-    """A setting that may be changed while training runs; a scalar or an array of fixed shape.
+    """A setting, such as a loss weight, that the user may change while training runs.
 
-    schedule: function from the step to the value that applies unless the user has changed it.
-    parse: converts text that a user typed to a value; raises a ValueError that says what is accepted.
-    scales: if True, a changed value is multiplied by the schedule; otherwise it replaces the schedule.
-    dormant: if True, the value is 0 and is not passed to the update program until the user changes it for the first
-      time. Whatever depends on it is then not computed.
+    The value is a scalar or an array of fixed shape.
+
+    schedule: function that returns the value at a step. It applies until the user changes the setting.
+    parse: function that converts text typed by the user to a value. It raises a ValueError that says what is accepted.
+    scales: if True, the user's value is multiplied by the schedule. If False, the user's value replaces the schedule.
+    dormant: if True, `Task.step` does not receive the setting before the user first changes it. `Task.step` can then
+      skip a computation, such as a loss of weight 0.
     """
 
     schedule: Schedule

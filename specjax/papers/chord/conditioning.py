@@ -34,33 +34,41 @@ Target = Float[Array, "size columns"]
 
 @dataclass(frozen=True)
 class Conditioning:
-    """Settings of the target spectrogram: the spectrogram of a chord, made from a 28x28 image of a digit.
+    """Settings for turning the 28x28 image of a digit into the spectrogram of a chord (chord paper, section 2).
 
-    The steps are those of the chord paper, section 2. The digit is upscaled and weighted. Only rows that belong to the
-    chord are kept. These are blurred, multiplied by noise, and scaled to [0, 1]. Row r stands for r Hz, and columns
-    stand for time. Means and standard deviations are in rows or columns of the target.
+    The steps are:
 
-    size: number of rows of the target. At full resolution it has as many columns.
+    1. Upscale the digit.
+    2. Multiply it by a Gaussian weight over rows, and by one over columns.
+    3. Keep only the rows that belong to the chord.
+    4. Blur.
+    5. Multiply by Perlin noise.
+    6. Scale to [0, 1].
+
+    Row r of the spectrogram stands for r Hz. Columns stand for time. All means and standard deviations are given in
+    rows or columns of the spectrogram.
+
+    size: number of rows of the spectrogram. By default, the number of columns is the same.
     base_hz: fundamental frequency of the chord of label 0, in Hz. Each further label is a semitone higher.
     resampling: interpolation method that upscales the digit, one of `image.linear.RESAMPLING`.
-    quantise: clip the upscaled digit to [0, 1] and round it to multiples of 1/255, as an 8-bit image file does.
+    quantise: whether to clip the upscaled digit to [0, 1] and round it to multiples of 1/255, as in an 8-bit image.
     row_mean, row_sigma: mean and standard deviation of the Gaussian weight over rows.
     fade_mean, fade_sigma: mean and standard deviation of the Gaussian weight over columns.
-    partials: which rows belong to the chord and are kept, one of `theory.PARTIALS` (see `theory.partials_hz`).
-    carry: what gives the level of a kept row at each time.
-      `pixels`: the pixels of the same row of the upscaled digit, as in the paper's formula. Digits have a blank top
-        margin. The notes of the major chords of labels 0 to 9 lie within it, in rows 28 to 69 of 1008. So the target is
-        blank if `partials` is `triad`, which keeps only these rows.
-      `envelope`: the mean of each column of the digit, for every kept row. So the loudness over time follows the digit.
+    partials: which rows belong to the chord, one of `theory.PARTIALS` (see `theory.partials_hz`).
+    carry: where the content of a kept row comes from.
+      `pixels`: the same row of the upscaled digit, as in the paper's formula. With `partials="triad"` the spectrogram
+        is usually blank, because the rows of a chord fall into the blank margin above the digit.
+      `envelope`: the mean of all rows of the digit. The loudness of the sound then follows the digit's brightness from
+        left to right.
     smear_rows, smear_columns: standard deviations of the Gaussian blur across rows and across columns.
     smooth: standard deviation of a second Gaussian blur along both axes; 0 skips it.
-    noise_cells: number of lattice cells along rows and columns of the Perlin noise that multiplies the spectrogram.
-    noise_octaves: number of octaves of this noise.
-    noise_dilution: constant above 1 that is added to this noise. The larger it is, the weaker is the noise.
-    noise_fuzz: amplitude of uniform noise, independent in each pixel, that is added to the Perlin noise.
-    overlay: amplitude of a second Perlin noise, which is added to the spectrogram; 0 adds none.
-    overlay_cells, overlay_dilution: like `noise_cells` and `noise_dilution`, for the second noise.
-    epsilon: added to the divisor when the spectrogram is scaled to [0, 1], so that a blank digit gives 0.
+    noise_cells: number of lattice cells of the Perlin noise along rows and along columns.
+    noise_octaves: number of octaves of the Perlin noise.
+    noise_dilution: constant above 1 that is added to the Perlin noise. A larger constant makes the noise weaker.
+    noise_fuzz: amplitude of uniform noise that is added to the Perlin noise, independently in each pixel.
+    overlay: amplitude of a second Perlin noise, which is added to the spectrogram after step 5; 0 adds none.
+    overlay_cells, overlay_dilution: like `noise_cells` and `noise_dilution`, for the second Perlin noise.
+    epsilon: small number that is added to the divisor in step 6, so that a blank spectrogram stays 0.
     """
 
     size: int = 1008
@@ -125,18 +133,18 @@ class Conditioning:
 class Operators:
     """Matrices that turn the image of a digit into the spectrogram of a chord, by label and chord quality.
 
-    The spectrogram, before noise and normalization, is this product of shape (size, columns):
+    Before noise and normalization, the spectrogram of shape (size, columns) is
 
         spread[label, quality] @ select[label, quality] @ image @ time.T
 
-    The image has the shape (n, n). It is the digit itself, with n = 28. With `Conditioning.quantise` it is the upscaled
-    digit `upscale @ digit @ upscale.T`, rounded to multiples of 1/255, with n = size. The dimension `partials` is the
-    largest number of spectrogram rows that belong to one chord.
+    `image` has the shape (n, n). If `Conditioning.quantise` is false, `image` is the digit, and n = 28. If it is true,
+    `image` is the upscaled and rounded digit, and n = size.
 
-    spread: column i puts the i-th row of the chord at its place in the spectrogram, weighted and blurred vertically.
-    select: row i is the linear combination of image rows that gives the i-th row of the chord.
-    time: resamples, weights and blurs along the horizontal axis of the image, which becomes time.
-    upscale: resamples one axis of the digit from 28 to `size` points.
+    select: computes the rows of the chord from the rows of the image. Chords with fewer than `partials` rows are padded
+      with rows of zeros.
+    spread: weights the rows of the chord, places them in the spectrogram, and blurs them vertically.
+    time: weights and blurs the image along its horizontal axis, which becomes time. If n = 28, it also upscales.
+    upscale: upscales one axis of the digit from 28 to `size` points. Only needed if `Conditioning.quantise` is true.
     """
 
     spread: Float[np.ndarray, "labels qualities size partials"]

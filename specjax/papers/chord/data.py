@@ -27,12 +27,14 @@ class Digits(NamedTuple):
 class DigitsConfig:
     """Choice of the data set of digits.
 
-    source: `digits` for the 1,797 handwritten 8x8 digits of scikit-learn, resized to 28x28; the path of a folder that
-      contains MNIST or EMNIST idx files, or one folder of pictures per label; or `tfds:NAME` for the data set NAME of
-      TensorFlow Datasets.
+    source: one of the following.
+      `digits`: the 1,797 handwritten 8x8 digits of scikit-learn, resized to 28x28.
+      `tfds:NAME`: the data set NAME of TensorFlow Datasets.
+      Path of a folder with the idx files of MNIST or EMNIST.
+      Path of a folder with one subfolder of pictures per label.
     labels: number of classes; labels are 0 to `labels - 1`.
-    held_out: number of examples at the end of the training data that are held out from training. -1 holds out the data
-      set's own test split if it has one, otherwise the last tenth of the examples.
+    held_out: number of held-out examples, taken from the end of the training data. -1 takes the test split of the data
+      set instead. If there is no test split, -1 takes the last tenth of the training data.
     """
 
     source: str = BUILTIN

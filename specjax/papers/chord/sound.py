@@ -24,11 +24,11 @@ class SoundConfig:
 
     sample_rate: sample rate in Hz, 1000 to 384000.
     duration_s: length of the sound in seconds, above 0 and at most 600.
-    octave: number of octaves by which every frequency is raised, -2 to 8. Without it, the lowest chord starts at about
-      28 Hz, below the range of most loudspeakers.
-    exact: if true, spectrogram rows within 6 rows of a partial of the chord sound at the exact frequency of this
-      partial. All other rows sound at their row number in Hz plus `offset_hz`. If false, all rows do.
-    offset_hz: offset in Hz for rows that do not sound at an exact frequency, added before the octaves are applied.
+    octave: number of octaves by which every frequency is raised, -2 to 8. At 0, the lowest chord starts at about 28 Hz,
+      below the range of most loudspeakers.
+    exact: whether rows near a partial of the chord (at most 6 rows away) sound at the exact frequency of the partial.
+    offset_hz: offset in Hz for rows that do not sound at an exact frequency. Such a row r sounds at `r + offset_hz` Hz,
+      raised by `octave` octaves.
     seed: seed of the random initial phases of the sines.
     """
 
@@ -52,8 +52,8 @@ class Tuning(NamedTuple):
     """Frequency and phase of every spectrogram row, for each chord.
 
     frequencies_hz: frequency at which each row sounds, in Hz.
-    phase_row: row whose random phase each row uses. Rows that sound at the same exact frequency share a phase, and so
-      form one oscillator.
+    phase_row: for each row, the index of a random initial phase. Rows near the same partial have the same index, so
+      they sound as one oscillator.
     """
 
     frequencies_hz: Float[np.ndarray, "chords size"]

@@ -35,8 +35,8 @@ class StreamResult(NamedTuple):
     Attributes:
       duration_s: duration of the sound, in seconds.
       sample_rate: sample rate in Hz.
-      latency_ms: delay from input to output in ms, without computing time: the length of one frame, plus one hop for
-        each later frame that the phase reconstruction method waits for.
+      latency_ms: delay from input to output in ms, without computing time. It is the length of one frame, plus one hop
+        per frame of look-ahead of the phase reconstruction method.
       real_time_factor: processing time divided by duration. Reading and writing files are included.
       slowest_ms: longest time spent on one hop, in ms.
       memory_growth_mb: growth of the process's peak memory after the first 100 hops, in MB; nan for a shorter sound.
@@ -118,9 +118,8 @@ def stream(path: Path, out: Path, transform: Stft, method: str, report: Callable
 class _HopProcessor:
     """Callable that takes the next hop of a sound and returns a hop of sound reconstructed from STFT magnitudes.
 
-    The output lags behind the input: the hop that a call returns starts `streaming.delay_samples(transform, method) -
-    transform.hop_length` samples before the hop that the call takes. The constructor compiles the computation. Between
-    calls, the object keeps the last `n_fft` samples of the input and the state of the phase reconstruction method.
+    The output lags behind the input by `streaming.delay_samples(transform, method) - transform.hop_length` samples. The
+    object keeps its state between calls, so the hops must be passed in order.
     """
 
     def __init__(self, transform: Stft, method: str) -> None:

@@ -37,17 +37,18 @@ def spsi(magnitude: Magnitude, transform: Stft) -> Phase:
 
 
 def compute_propagation(magnitude: Bins, transform: Stft) -> Propagation:
-    """Compute the rule (a `Propagation`) that gives the phases of a frame from those of the previous frame.
+    """Compute how to continue the phases of the previous frame, from the spectral peaks of a frame.
 
-    For each bin, the rule holds a bin of the previous frame and the number of radians to add to the phase of that bin.
-
-    Every bin belongs to a peak of the magnitudes, see `find_peaks`. It gets the phase that the bin at the top of the
-    peak had in the previous frame, plus the phase advance of a sine at the frequency of the peak during one hop.
+    Every bin belongs to a peak (see `find_peaks`). All bins of a peak get the same phase. It is the phase of the
+    previous frame at the top bin of the peak, plus the phase advance of a sine at the frequency of the peak.
 
     Args:
-      magnitude: magnitudes of a frame, with bins on the last axis. The other axes may hold several frames, which are
-        processed independently.
+      magnitude: magnitudes of a frame, with bins on the last axis. Other axes are batch axes.
       transform: parameters of the short-time Fourier transform.
+
+    Returns:
+      A `Propagation`. For each bin, `source` is the index of the top bin of the peak. `advance` is the phase advance
+      during one hop, in radians from -pi to pi.
     """
     owner, offset = find_peaks(magnitude)
     bins = jnp.arange(magnitude.shape[-1], dtype=jnp.float32)
@@ -68,10 +69,10 @@ def find_peaks(
       magnitude: magnitudes, 0 or more, with bins on the last axis.
 
     Returns:
-      Two arrays with one entry per bin. The first is the index of the bin at the top of the peak that the bin belongs
-      to. The second refines the frequency of a peak: a parabola is fitted to the magnitudes of the bin and its two
-      neighbors, and the entry is the distance in bins from the bin to the maximum of the parabola. The distance is
-      meaningful only for bins at the top of a peak.
+      Two arrays with one entry per bin. The first array holds, for each bin, the index of the top bin of the peak.
+      The second array holds, for each top bin, the distance in bins to the exact peak. The exact peak is the maximum of
+      a parabola through the magnitudes of the top bin and its two neighbors. The entries of all other bins are
+      meaningless.
     """
     bins = magnitude.shape[-1]
     padded = pad_axis(magnitude, 1, 1, fill=-1.0)
