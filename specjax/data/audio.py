@@ -78,7 +78,7 @@ def read_audio(
 def audio_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) -> tuple[int, Iterator[np.ndarray]]:
     """Open a sound file to read it as a mono wave in blocks, for streaming.
 
-    This function checks the header before it returns:
+    This function checks the file before it returns:
 
     - The file is a regular file, readable and complete, of at most 2 GiB.
     - It is not empty, has at most 32 channels, and lasts at most `max_duration_s`.
@@ -100,7 +100,7 @@ def audio_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) ->
       array of shape (block,).
 
     Raises:
-      UserError: the file has another format, or a check fails.
+      UserError: the file has another format, or a check fails here or in the iterator.
     """
     stack = ExitStack()
     file, min_samples = stack.enter_context(_open_checked(path, None, max_duration_s))

@@ -22,7 +22,7 @@ class PlateauConfig:
 
     patience: number of windows without an improvement before the scale is reduced; 0 disables reductions.
     window: number of updates per window.
-    factor: factor of each reduction, above 0 and below 1.
+    factor: number that multiplies the scale at each reduction, above 0 and below 1.
     least: smallest scale, 0 to 1.
     cooldown: number of windows after a reduction that do not count toward `patience`.
     tolerance: relative decrease of the average that counts as an improvement, above 0 and at most 1.

@@ -57,7 +57,7 @@ def overlap_average(
 ) -> Wave:
     """Reconstruct a wave from overlapping frames by least squares (Griffin and Lim 1984, eq. 6).
 
-    Let y be the windowed frames that the wave should have. The result minimizes
+    Let y be the windowed frames that the wave should have. The result is the wave that minimizes
     `sum((window * frame(wave, length, hop_length) - y) ** 2)`. It is computed as `overlap_add(window * y, hop_length)`,
     divided at each sample by the sum of the overlapping squared windows.
 

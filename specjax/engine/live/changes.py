@@ -96,8 +96,8 @@ def post(workdir: Path, values: Mapping[str, str], at_step: int | None) -> Path:
 def check(values: Mapping[str, str], live_values: Mapping[str, LiveValue]) -> None:
     """Check a user's new values for live values, which are settings that may be changed while training runs.
 
-    A new value is valid if the `parse` function of the live value accepts the text. The text `config` is valid for all
-    live values: it stands for a return to the schedule in the config.
+    A new value is valid if the `parse` function of the live value accepts the text. The text `config` is always
+    valid, and makes the live value follow its schedule again.
 
     Args:
       values: new values as text, by name of the live value.

@@ -109,10 +109,11 @@ def all_live_values(task: Task, config: TrainConfig) -> dict[str, LiveValue]:
 
 
 def _apply_changes(live_value: LiveValue, scheduled: Value, name: str, step: int, changes: Sequence[Change]) -> Value:
-    """Compute one live value, which is a setting that follows a schedule until the user changes it, at one update.
+    """Compute a live value at one update.
 
-    If no change applies, the result is `scheduled`. If a change applies, the result is the new value. With
-    `live_value.scales=True`, the new value is multiplied by `scheduled`.
+    A live value is a setting that follows a schedule until the user changes it. If no change applies, the result is
+    `scheduled`. If a change applies, the result is the new value. With `live_value.scales=True`, the new value is
+    multiplied by `scheduled`.
 
     Args:
       live_value: definition of the live value.
