@@ -10,13 +10,15 @@ from jax.sharding import PartitionSpec as P
 def map_devices(function: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a function of batches so that each device applies it to its own part of the batch.
 
-    Without this wrapper, XLA would copy the whole batch to every device before a Fourier transform or a loop over the
-    batch. The batch is the first axis of every argument and result. It is split over the axis `data` of the current
-    mesh (`jax.set_mesh`).
+    The batch is the first axis of every argument and result. It is split over the axis `data` of the current mesh
+    (`jax.set_mesh`). Without this wrapper, XLA would copy the whole batch to every device before a Fourier transform or
+    a loop over the batch.
 
-    The function is called directly, without splitting, in three cases: the mesh has no axis `data` of more than one
-    device, the call is already inside a `jax.shard_map` over `data`, or the batch size is not a multiple of the number
-    of devices.
+    The function is called directly, without splitting the batch, in these cases:
+
+    - The mesh has no axis `data`, or this axis has size 1.
+    - The call is already inside a `jax.shard_map` over `data`.
+    - The batch size is not a multiple of the size of `data`.
     """
 
     def apply_sharded(*args: Any) -> Any:

@@ -17,10 +17,10 @@ class Info(NamedTuple):
     Attributes:
       batch: default number of items (such as audio clips or images) per call; 0 means the batch size in the config.
       default: whether the benchmark runs when the user does not choose benchmarks.
-      plain: peer that is not optimized for speed, as (library, module, *arguments): name of the library, name of the
-        module in the package `benchmarks.peers`, and command-line arguments of the module. Empty if there is none.
-      tuned: peer that is optimized for speed, as (script, *arguments): path of a Python script relative to the folder
-        that the user names with the option `--peers_dir`, and its command-line arguments. Empty if there is none.
+      plain: peer that is not optimized for speed: name of its library, name of a module in the package
+        `benchmarks.peers`, and command-line arguments for the module. Empty if there is none.
+      tuned: peer that is optimized for speed: path of a Python script in the folder `--peers_dir`, and command-line
+        arguments for the script. Empty if there is none.
     """
 
     batch: int
@@ -42,9 +42,8 @@ class Benchmark:
       compiled_flops: floating-point operations per call, according to the cost analysis of XLA; nan if unknown.
       compiled_bytes: bytes read and written per call, according to the cost analysis of XLA; nan if unknown.
       audio_s: duration of an item in seconds; nan if items are not audio.
-      convergence_db: function that computes the spectral convergence of the result of a call, in dB: the energy of the
-        error of the magnitudes relative to the energy of the target. None if the result is not a sound reconstructed
-        from magnitudes.
+      convergence_db: maps the result of a call to its spectral convergence in dB; lower is better (see
+        `signal.inversion.convergence_db`). None if the benchmark does not reconstruct sound from magnitudes.
     """
 
     call: Callable[[], Any]

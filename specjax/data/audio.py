@@ -41,6 +41,15 @@ def read_audio(
 ) -> tuple[Float[np.ndarray, " samples"], int]:
     """Read a sound file as a mono wave.
 
+    The file must pass these checks:
+
+    - It is a regular file, readable and complete, of at most 2 GiB.
+    - It has 1 to 32 channels and lasts at most `max_duration_s`.
+    - It has 1 to 2^28 samples, summed over the channels. The resampled wave has at most 2^28 samples.
+    - Its sample rate is between 1 kHz and 768 kHz, and so is `sample_rate`.
+    - All samples are finite and between -8 and 8.
+    - The wave is not constant (silence, for example), and the channels do not cancel each other.
+
     Args:
       path: file to read: wav, flac, ogg, mp3 or au. The suffix must match the content.
       sample_rate: sample rate in Hz to resample to; None keeps that of the file.
@@ -50,10 +59,7 @@ def read_audio(
       The wave (the mean of the channels) and its sample rate in Hz.
 
     Raises:
-      UserError: the file is not a readable regular file of these formats, is truncated, or has no samples; all samples
-        are equal (as in silence); the channels cancel each other; a sample is infinite, NaN or outside [-8, 8]; the
-        file has more than 2 GiB, `max_duration_s`, 32 channels, or 2^28 samples in all channels together; the resampled
-        wave would have more than 2^28 samples; a sample rate is below 1 kHz or above 768 kHz.
+      UserError: the file has another format, or a check fails.
     """
     with _open_checked(path, sample_rate, max_duration_s) as (file, min_samples):
         rate = file.samplerate
@@ -72,6 +78,18 @@ def read_audio(
 def audio_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) -> tuple[int, Iterator[np.ndarray]]:
     """Open a sound file to read it as a mono wave in blocks, for streaming.
 
+    This function checks the file before it returns:
+
+    - The file is a regular file, readable and complete, of at most 2 GiB.
+    - It is not empty, has at most 32 channels, and lasts at most `max_duration_s`.
+    - The sample rate is between 1 kHz and 768 kHz.
+
+    The iterator checks the samples while it reads them:
+
+    - All samples are finite and between -8 and 8.
+    - At the end of the file: no samples are missing, the wave is not constant (silence, for example), and the channels
+      do not cancel each other.
+
     Args:
       path: file to read: wav, flac, ogg, mp3 or au. The suffix must match the content.
       block: number of samples per block; the last block may be shorter.
@@ -82,10 +100,7 @@ def audio_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) ->
       array of shape (block,).
 
     Raises:
-      UserError: the file is not a readable regular file of these formats, is truncated, or has no samples; it has more
-        than 2 GiB, `max_duration_s`, or 32 channels; its sample rate is below 1 kHz or above 768 kHz. The iterator
-        raises `UserError` at a sample that is infinite, NaN or outside [-8, 8]. At the end of the file it raises
-        `UserError` if samples are missing, all samples are equal (as in silence), or the channels cancel each other.
+      UserError: the file has another format, or a check fails here or in the iterator.
     """
     stack = ExitStack()
     file, min_samples = stack.enter_context(_open_checked(path, None, max_duration_s))
@@ -134,7 +149,14 @@ def fit_length(
 
 @contextmanager
 def _open_checked(path: Path, target_rate: int | None, max_duration_s: float) -> Iterator[tuple["SoundFile", int]]:
-    """Open a sound file, and check its format and what its header declares, before any samples are read.
+    """Open a sound file, and check its format and its header, before any samples are read.
+
+    The checks are:
+
+    - The file is a regular file, readable and complete, of at most 2 GiB.
+    - The format is wav, flac, ogg, mp3 or au, and the suffix matches it.
+    - The file is not empty, has at most 32 channels, and lasts at most `max_duration_s`.
+    - The sample rate of the file and `target_rate` are between 1 kHz and 768 kHz.
 
     Args:
       path: file to open.
@@ -142,13 +164,11 @@ def _open_checked(path: Path, target_rate: int | None, max_duration_s: float) ->
       max_duration_s: longest duration to accept, in seconds.
 
     Yields:
-      The open file, and a lower bound of its number of samples per channel. If decoding gives fewer samples, the file
-      is truncated.
+      The open file, and the minimum number of samples per channel that decoding must give. A file with fewer is
+      truncated.
 
     Raises:
-      UserError: the file is not a readable regular wav, flac, ogg, mp3 or au file, or its suffix does not match its
-        content; it is truncated or has no samples; it has more than 2 GiB, `max_duration_s`, or 32 channels; its sample
-        rate or `target_rate` is below 1 kHz or above 768 kHz.
+      UserError: a check fails.
     """
     import soundfile
 

@@ -23,18 +23,18 @@ def fade(t: np.ndarray) -> np.ndarray:
 def lattice_weights(n: int, cells: int) -> tuple[Float[np.ndarray, "n cells_1"], Float[np.ndarray, "n cells_1"]]:
     """Compute the interpolation weights of Perlin noise along one axis of an image.
 
-    The axis is divided into cells by lattice lines. Each pixel is interpolated between the lines before and after it.
-    If the pixel is `t` cells after the line before it, with `t` in [0, 1), the two lines have the weights `1 - f(t)`
-    and `f(t)`, with Perlin's fade function `f(t) = 6t^5 - 15t^4 + 10t^3`.
+    Lattice lines divide the axis into cells. A pixel is interpolated between the two lines that bound its cell. Let `t`
+    be the position of the pixel in the cell, from 0 (first line) to 1 (second line).
 
     Args:
       n: number of pixels along the axis.
       cells: number of cells along the axis; there are `cells + 1` lattice lines.
 
     Returns:
-      Two matrices of shape (n, cells + 1), with one row per pixel and one column per lattice line. They are zero except
-      for the two lines next to the pixel. The first contains the weights. The second contains each weight times the
-      signed distance from the line to the pixel, in cells: `t` for the line before, `t - 1` for the line after.
+      Two matrices of shape (n, cells + 1), with one row per pixel and one column per lattice line. All entries are 0
+      except those of the two lines that bound the cell of the pixel. In the first matrix, these entries are the weights
+      `1 - fade(t)` and `fade(t)`. In the second matrix, each weight is multiplied by the signed distance from the line
+      to the pixel in cells: `(1 - fade(t)) * t` and `fade(t) * (t - 1)`.
     """
     position = np.arange(n) * cells / n
     line = np.floor(position).astype(int)

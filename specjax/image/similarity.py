@@ -73,16 +73,16 @@ def ms_ssim(
 ) -> Float[Array, " *batch"]:
     """Compute the multiscale structural similarity (MS-SSIM, Wang et al. 2003) of image pairs; identical images give 1.
 
-    The images are compared at several scales. The finest scale is the full size, and each further scale halves both
-    sides. The result is the product over the scales of `mean(contrast * structure) ** weight`, where the mean is over
-    all window positions. At the coarsest scale the mean is that of `luminance * contrast * structure`. Means of at most
-    1e-6 count as 0.
+    The images are compared at several scales. The first scale is the full size. Each further scale halves both sides.
+    At each scale, the factors `contrast * structure` of SSIM are averaged over all window positions. At the last scale,
+    `luminance * contrast * structure` is averaged instead. An average of at most 1e-6 counts as 0. The result is the
+    product of `average ** weight` over all scales.
 
     Args:
       x: first image.
       y: second image, of the same shape.
-      weights: exponent of each scale, finest scale first. Scales at which the image would be smaller than the window
-        are omitted, and the remaining weights are multiplied by a constant that restores the sum of the weights.
+      weights: exponent of each scale, full size first. Scales with images smaller than the window are omitted. The
+        remaining weights are then scaled up to the same sum.
       max_value: dynamic range of the images, for example 1 or 255.
       window: side of the Gaussian window, in pixels.
       sigma: standard deviation of the Gaussian window, in pixels.
@@ -158,11 +158,10 @@ def _value_and_gradient(
     Args:
       x: first image.
       y: second image, of the same shape.
-      weights: exponent of each scale of MS-SSIM, finest scale first. For SSIM, one weight, whose value is not used.
+      weights: exponent of each scale of MS-SSIM, full size first. For SSIM: a single weight, of any value.
       window: side of the Gaussian window, in pixels.
       sigma: standard deviation of the Gaussian window, in pixels.
-      clip: True for MS-SSIM: the mean SSIM of a scale counts as 0 if it is at most 1e-6, because it may be negative and
-        is raised to its weight. False for SSIM, whose mean may be negative.
+      clip: True for MS-SSIM, where a mean of at most 1e-6 counts as 0. False for SSIM, which may be negative.
     """
     values, gradients = [], []
     x_scale, y_scale = x, y
@@ -177,7 +176,8 @@ def _value_and_gradient(
     exponents = jnp.array(weights, jnp.float32)
     if not clip:
         return means[0], gradients[0]
-    # The derivative of x^w with w < 1 is unbounded at 0. Means of at most 1e-6 therefore count as 0, with derivative 0.
+    # A mean may be negative, and then has no power x^w. The derivative of x^w with w < 1 is unbounded at 0. So means of
+    # at most 1e-6 count as 0, with derivative 0.
     positive = means > 1e-6
     product = jnp.prod(jnp.where(positive, jnp.where(positive, means, 1.0) ** exponents, 0.0))
     slopes = jnp.where(positive, product * exponents / jnp.where(positive, means, 1.0), 0.0)
@@ -192,24 +192,26 @@ def _scale_value_and_gradient(
 ) -> tuple[Float[Array, ""], Plane]:
     """Compute the mean SSIM of two images at one scale, and its gradient with respect to `x`.
 
-    F is the linear filter that averages an image in the Gaussian window at each of n positions, and F' its adjoint. All
-    other operations are elementwise. At a window position, SSIM is the product cs * l:
-
-        mx = F(x),  my = F(y),  cov = F(x y) - mx my,  var_x = F(x x) - mx^2,  var_y = F(y y) - my^2
-        cs = (2 cov + c2) / b  with  b = var_x + var_y + c2       (contrast times structure)
-        l = (2 mx my + c1) / (mx^2 + my^2 + c1)                   (luminance)
-
-    c1 = 0.01^2 and c2 = 0.03^2 are the constants of SSIM. By the chain rule, the gradient of the mean is
-
-        d mean(cs l) / dx = [2 y F'(l / b) - 2 x F'(l cs / b) + F'(2 l (cs mx - my) / b + cs dl/dmx)] / n
+    The mean is over all positions of the Gaussian window. At each position, SSIM is the product
+    `contrast * structure * luminance`.
 
     Args:
       x: first image, with dynamic range 1.
       y: second image, of the same shape.
       window: side of the Gaussian window, in pixels.
       sigma: standard deviation of the Gaussian window, in pixels.
-      luminance: whether to include the luminance; if False, l is 1.
+      luminance: whether to include the factor luminance.
     """
+    # F is the linear filter that averages an image in the Gaussian window, at each of n positions. F' is the adjoint of
+    # F. All other operations are elementwise. At each position, SSIM is cs * l:
+    #
+    #     mx = F(x),  my = F(y),  cov = F(x y) - mx my,  var_x = F(x x) - mx^2,  var_y = F(y y) - my^2
+    #     cs = (2 cov + c2) / b  with  b = var_x + var_y + c2       (contrast times structure)
+    #     l = (2 mx my + c1) / (mx^2 + my^2 + c1)                   (luminance; 1 if it is not included)
+    #
+    # By the chain rule, the gradient of the mean over all positions is
+    #
+    #     d mean(cs l) / dx = [2 y F'(l / b) - 2 x F'(l cs / b) + F'(2 l (cs mx - my) / b + cs dl/dmx)] / n
     kernel = _gaussian_window(window, sigma)
     c1, c2 = K1**2, K2**2
     moments = _moments(x, y, kernel)

@@ -17,15 +17,15 @@ class PlateauConfig:
     """Settings for reducing the learning rate when the loss stops falling (`optax.contrib.reduce_on_plateau`).
 
     The learning rate of the schedule is multiplied by a scale that starts at 1. The training loss is averaged over
-    windows of `window` updates. After `patience` windows without a new lowest average, the scale is multiplied by
-    `factor`: this is a reduction.
+    windows of `window` updates. An average is an improvement if it is below `1 - tolerance` times the previous
+    improvement. After `patience` windows without an improvement, the scale is multiplied by `factor`.
 
-    patience: number of windows without a new lowest loss before a reduction; 0 disables reductions.
+    patience: number of windows without an improvement before the scale is reduced; 0 disables reductions.
     window: number of updates per window.
-    factor: number by which a reduction multiplies the scale, above 0 and below 1.
-    least: smallest scale, 0 to 1; reductions do not go below it.
+    factor: number that multiplies the scale at each reduction, above 0 and below 1.
+    least: smallest scale, 0 to 1.
     cooldown: number of windows after a reduction that do not count toward `patience`.
-    tolerance: fraction by which the loss must be below the lowest so far to count as a new lowest loss.
+    tolerance: relative decrease of the average that counts as an improvement, above 0 and at most 1.
     """
 
     patience: int = 0
@@ -52,13 +52,12 @@ class PlateauConfig:
 class OptimizerConfig:
     """Settings of the optimizer that trains a network.
 
-    kind: `adam` (Kingma and Ba 2015) or `schedule_free` (Defazio et al. 2024). With `schedule_free`, there are two
-      versions of the parameters: z is updated by Adam without momentum, and x is a weighted mean of all z so far.
-      Gradients are computed at `(1 - b1) z + b1 x`. Evaluation and export use x. The averaging replaces a decay of the
-      learning rate, so the schedule can be constant after the warm-up.
+    kind: `adam` (Kingma and Ba 2015) or `schedule_free` (Defazio et al. 2024, `optax.contrib.schedule_free`). With
+      `schedule_free`, Adam without momentum updates the parameters z, and x is a weighted mean of all z so far.
+      Gradients are computed at `(1 - b1) z + b1 x`. Evaluation and export use x. The learning rate needs no decay.
     learning_rate: schedule of the learning rate.
-    b1, b2, epsilon: constants of Adam, as in `optax.adam`. For `schedule_free`, `b1` is the weight of x instead of the
-      constant of the momentum.
+    b1, b2, epsilon: constants of Adam, as in `optax.adam`. With `schedule_free`, `b1` is the weight of x, and there
+      is no momentum.
     clip: largest global norm of the gradients; larger gradients are scaled down to it. 0 disables clipping.
     weight_decay: coefficient of the decoupled weight decay, as in `optax.adamw`.
     ema_decay: decay per update of the exponential moving average of the parameters. The average is used for evaluation
@@ -120,11 +119,11 @@ class OptimizerConfig:
     def transform(self, learning_rate: float | Float[Array, ""] = 0.0) -> optax.GradientTransformationExtraArgs:
         """Build the optax gradient transformation for updates with a given learning rate.
 
-        The initial optimizer state does not depend on the learning rate. So `init` of a transformation with the default
-        can be followed by updates with transformations that have other learning rates.
+        Transformations with different learning rates can share one optimizer state. So each update can build a new
+        transformation with the current learning rate.
 
         Args:
-          learning_rate: learning rate of the updates, which can be a traced array.
+          learning_rate: learning rate of the updates; may be a traced array. It has no effect on `init`.
         """
         stages: list[optax.GradientTransformation] = []
         if self.clip:

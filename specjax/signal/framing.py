@@ -57,18 +57,16 @@ def overlap_average(
 ) -> Wave:
     """Reconstruct a wave from overlapping frames by least squares (Griffin and Lim 1984, eq. 6).
 
-    The frames are added up by `overlap_add`, and each sample is divided by the sum of the squared windows that cover
-    it.
-
-    Each frame must have been multiplied by `window` twice: once when the wave was analyzed, and once more before this
-    call. If the frames were not changed in between, the result is the original wave. Otherwise it is the wave whose
-    frames, multiplied by `window` once, are closest to the changed frames.
+    Let y be the windowed frames that the wave should have. The result is the wave that minimizes
+    `sum((window * frame(wave, length, hop_length) - y) ** 2)`. It is computed as `overlap_add(window * y, hop_length)`,
+    divided at each sample by the sum of the overlapping squared windows.
 
     Args:
-      frames: frames multiplied by `window` twice, shape `(*batch, frames, length)`.
+      frames: `window * y`, shape `(*batch, frames, length)`. The caller multiplies by the window.
       window: the window, one value per sample of a frame.
       hop_length: distance in samples between the starts of adjacent frames.
-      min_overlap: lower bound of the divisor, as a fraction of the greatest sum of squared windows.
+      min_overlap: smallest divisor, as a fraction of the greatest sum of overlapping squared windows. Smaller sums, as
+        at the ends of the wave, are replaced by this value.
     """
     count, length = frames.shape[-2:]
     squares = _square_by_hop(window, hop_length)
@@ -104,8 +102,7 @@ def steady_squares(window: Float[np.ndarray, " length"], hop_length: int) -> Flo
 def _add_hops(frames: Frames, hop_length: int) -> Hops:
     """Add up overlapping frames, and return the resulting wave cut into blocks of `hop_length` samples (hops).
 
-    Each frame is first padded with zeros at its end to a multiple of `hop_length` samples. The wave is longer by the
-    same number of samples.
+    If the frame length is not a multiple of `hop_length`, the last block is padded with zeros.
     """
     count, length = frames.shape[-2:]
     hops_per_frame = -(-length // hop_length)

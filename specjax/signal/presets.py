@@ -62,12 +62,16 @@ class Preset:
     Attributes:
       sample_rate: sample rate of the wave in Hz.
       transform: parameters of the short-time Fourier transform.
-      mel: parameters of the mel filters that are applied to the power, one filter per row of the spectrogram. None: no
-        mel filters, and the rows are the frequency bins.
-      scale: scale of the values, one of `SCALES`. `magnitude` and `power` (its square) are linear. `log_power` is
-        `log(1e-5 + power)`. `log1p` is `log(1 + magnitude)`. `peak_db` is the level in dB relative to the greatest
-        magnitude of the clip, mapped linearly to [0, 1]: `-range_db` and all lower levels become 0, and 0 dB becomes 1.
-      range_db: dynamic range of `peak_db` in dB. Other scales do not use it.
+      mel: parameters of the mel filters, which are applied to the power. None means no mel filters: the rows of the
+        spectrogram are frequency bins.
+      scale: scale of the values, a key of `SCALES`.
+        `magnitude`: magnitude of the STFT, or square root of the mel power.
+        `power`: square of the magnitude.
+        `log_power`: `log(1e-5 + power)`.
+        `log1p`: `log(1 + magnitude)`.
+        `peak_db`: level in [0, 1]. The greatest magnitude of the clip has level 1. Magnitudes that are lower by
+          `range_db` or more have level 0. Between them, the level is linear in dB.
+      range_db: dynamic range of the scale `peak_db`, in dB.
       frames_multiple: frames at the end are dropped until the number of frames is a multiple of this.
       top_first: if true, row 0 is the highest frequency; otherwise the lowest.
 

@@ -40,8 +40,8 @@ Real = Float[Array, "*batch frames _"]
 def bin_indices(n_fft: int) -> tuple[Int[np.ndarray, " _"], ...]:
     """Return which frequency bins each array returned by `analyze` holds, and in which order.
 
-    `analyze` returns the bins of a spectrum as a tuple of arrays, called groups: three groups on a CPU if `n_fft` is a
-    multiple of 8, otherwise one. Each bin from 0 to `n_fft // 2` is in one group, some as complex conjugates.
+    `analyze` returns a spectrum as a tuple of arrays, called groups. Each bin from 0 to `n_fft // 2` is in exactly one
+    group. On a CPU, there are three groups if `n_fft` is a multiple of 8. In all other cases there is one.
 
     Returns:
       One integer array per group, which contains the bin number of each entry.
@@ -106,16 +106,16 @@ def analyze(wave: Wave, transform: Stft) -> Groups:
 
 
 def synthesize(groups: Groups, transform: Stft, length: int | None = None, *, min_overlap: float = 1e-8) -> Wave:
-    """Compute the inverse short-time Fourier transform from spectra whose bins are arranged as `analyze` returns them.
+    """Compute the inverse short-time Fourier transform of spectra in the format that `analyze` returns.
 
-    The result is the same as that of `stft.istft` for bins in order of frequency.
+    The result is the same as that of `stft.istft`, which takes bins in order of frequency.
 
     Args:
       groups: tuple of complex arrays of shape `(*batch, frames, bins in the group)`, as returned by `analyze`.
       transform: parameters of the transform.
       length: length of the result in samples; by default `transform.samples`.
-      min_overlap: lower bound of the sum of squared windows that each sample is divided by, as a fraction of its
-        greatest value.
+      min_overlap: smallest divisor in the overlap-add, as a fraction of the greatest divisor (see
+        `framing.overlap_average`).
 
     Raises:
       ValueError: the transform has no inverse, or `length` is negative.

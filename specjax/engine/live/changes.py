@@ -96,15 +96,15 @@ def post(workdir: Path, values: Mapping[str, str], at_step: int | None) -> Path:
 def check(values: Mapping[str, str], live_values: Mapping[str, LiveValue]) -> None:
     """Check a user's new values for live values, which are settings that may be changed while training runs.
 
-    Each name must be that of a live value of the run. Each text must be parsable by that live value, or be `config`,
-    which makes it follow its schedule again.
+    A new value is valid if the `parse` function of the live value accepts the text. The text `config` is always
+    valid, and makes the live value follow its schedule again.
 
     Args:
       values: new values as text, by name of the live value.
       live_values: live values of the run, by name.
 
     Raises:
-      UserError: a name is unknown, or a text is not accepted; the message lists the names, or says what is accepted.
+      UserError: a name is unknown, or a new value is invalid. The message says what would be valid.
     """
     for name, text in values.items():
         if name not in live_values:
@@ -179,8 +179,7 @@ class Changes:
           share_every: number of steps between two broadcasts of new changes; only used with several processes.
 
         Raises:
-          UserError: a line of the history does not hold a change, or changes a setting that is not in `live_values`, or
-            has a text that this setting cannot parse.
+          UserError: a line of the history file is not a change, names an unknown setting, or has an invalid value.
         """
         self._workdir, self._live_values, self._share_every = workdir, live_values, share_every
         self._is_first_process = jax.process_index() == 0
@@ -190,9 +189,11 @@ class Changes:
     def poll(self, step: int) -> None:
         """Accept posted requests to change live values, which are settings that may be changed while training runs.
 
-        The changes take effect at update `step`, or later if a request says so. If the run has a single process, it
-        looks for requests at most every `POLL_S` seconds. If it has several, each must call this method at the same
-        steps; requests are accepted only if `step` is a multiple of the constructor's `share_every`.
+        The changes take effect at update `step`, or at `Request.at_step` if that is later.
+
+        In a run with one process, a call does nothing if the last search for requests was less than `POLL_S` seconds
+        ago. In a run with several processes, all processes must call this method at the same steps. A call does nothing
+        if `step` is not a multiple of `share_every`, which the constructor received.
         """
         if jax.process_count() == 1:
             if time.monotonic() - self._last_poll < POLL_S:
@@ -225,9 +226,8 @@ class Changes:
     def _accept_requests(self, step: int) -> list[Change]:
         """Accept all waiting requests to change live values (settings that may be changed while training runs).
 
-        Each accepted request is appended to the history file, and its own file is deleted. An invalid request is
-        renamed to `*.refused`. A request that is already in the history is only deleted: the run was killed after it
-        had accepted the request and before it deleted the file.
+        Each accepted request is appended to the history file. Then the request file is deleted. The file of an invalid
+        request is renamed to `*.refused`.
 
         Args:
           step: earliest update at which the changes take effect.
@@ -246,6 +246,7 @@ class Changes:
                 path.rename(path.with_suffix(".refused"))
                 continue
             change = Change(max(step, request.at_step or 0), request.values, path.stem)
+            # A known request was accepted before the run was killed. Only the deletion of its file is left to do.
             if path.stem not in known:
                 _append_and_sync(history_path(self._workdir), _format_line(change))
                 assignments = ", ".join(f"{name}={text}" for name, text in change.values.items())
@@ -258,9 +259,9 @@ class Changes:
 def find_value(history: Sequence[Change], name: str, step: int) -> str | None:
     """Find the change of a live value that applies at one update, and return the new value as text.
 
-    A live value is a setting that follows a schedule until the user changes it. Among its changes whose first update is
-    `step` or earlier, the one with the latest first update applies. If several have the same first update, the last of
-    them in `history` applies.
+    A live value is a setting that follows a schedule until the user changes it. Each change begins at an update
+    (`Change.step`), and applies until the next change of the same live value begins. If two changes begin at the same
+    update, the one accepted last applies.
 
     Args:
       history: accepted changes, in the order of acceptance.
@@ -268,8 +269,7 @@ def find_value(history: Sequence[Change], name: str, step: int) -> str | None:
       step: number of the update, from 0.
 
     Returns:
-      New value as the user typed it; None if no change applies, or if the change makes the live value follow its
-      schedule again.
+      New value as the user typed it. None if the live value follows its schedule at this update.
     """
     begun = [change for change in history if change.step <= step and name in change.values]
     if not begun:

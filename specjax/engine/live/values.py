@@ -49,8 +49,8 @@ class LiveValues:
           changes: changes by the user, in the order in which the run accepted them.
 
         Returns:
-          Arrays by name, replicated on every device, with one value per update along the leading axis. Live values
-          with `dormant=True` are left out until a change names them.
+          Arrays by name, replicated on every device, with one value per update along the leading axis. A live value
+          with `dormant=True` is included only if a change by the user begins before update `step + count`.
         """
         values = {}
         for name, rows in self._evaluate_schedules(step, count).items():
@@ -109,15 +109,16 @@ def all_live_values(task: Task, config: TrainConfig) -> dict[str, LiveValue]:
 
 
 def _apply_changes(live_value: LiveValue, scheduled: Value, name: str, step: int, changes: Sequence[Change]) -> Value:
-    """Return the value of one live value (a setting that follows a schedule until the user changes it) at one update.
+    """Compute a live value at one update.
 
-    Without a change, the result is `scheduled`. Otherwise it is the new value, multiplied by `scheduled` if
-    `live_value.scales` is True.
+    A live value is a setting that follows a schedule until the user changes it. If no change applies, the result is
+    `scheduled`. If a change applies, the result is the new value. With `live_value.scales=True`, the new value is
+    multiplied by `scheduled`.
 
     Args:
       live_value: definition of the live value.
-      scheduled: value of its schedule at update `step`.
-      name: its name.
+      scheduled: value of the schedule at update `step`.
+      name: name of the live value.
       step: number of the update, from 0.
       changes: changes by the user, in the order in which the run accepted them.
     """

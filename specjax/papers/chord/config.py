@@ -47,10 +47,9 @@ class ChordConfig:
       training example. The network gets its index as a second input.
     curriculum: (step, labels) pairs. From each step on, only examples with these labels contribute to the losses. The
       first step must be 0. Empty means that all examples always contribute.
-    columns: number of columns (time steps) of the spectrograms in training, a divisor of `conditioning.size`; 0 means
-      `conditioning.size`, all columns. With fewer columns, each is the mean of adjacent ones, and an update is cheaper.
-      Little information is lost, because targets are blurred along time. The number of rows is never reduced.
-      Evaluation and the exported model use all columns.
+    columns: number of columns (time steps) of the spectrograms in training. It must divide `conditioning.size`, the
+      full number of columns. 0 means the full number. Fewer columns make updates cheaper: adjacent columns are
+      averaged. Evaluation and the exported model always use the full number.
     sound: how predicted spectrograms are turned into sounds.
     """
 

@@ -96,7 +96,7 @@ class ChordTask(SingleModel):
 
     @cached_property
     def _operators(self) -> conditioning.Operators:
-        """Matrices that compute the training targets, which have `config.columns` columns (0 means all)."""
+        """Matrices that turn digits into training spectrograms with `config.columns` columns (0 means all)."""
         c = self.config
         columns = c.columns or c.conditioning.size
         return conditioning.operators(c.conditioning, c.data.labels, c.qualities, columns)

@@ -75,12 +75,11 @@ def partials_hz(label: int, quality: str, partials: str, size: int = 1008, base_
       quality: chord quality, a key of `QUALITIES`.
       partials: which partials belong to the chord.
         `triad`: only the notes of the chord (the paper's formula).
-        `octaves`: the notes and all their octaves, which is still the same chord.
-        `harmonics`: all integer multiples of each note: the rows `floor(n * ratio * f0)` for n = 1, 2, ..., where f0 is
-          the fundamental rounded to whole hertz.
-        `divisible`: like `harmonics`, but only the multiples for which `n * ratio * f0` is an integer, and also row 0,
-          as in the code of the paper's authors. If f0 is odd, this keeps only every fourth multiple of a major third,
-          and every second multiple of a fifth.
+        `octaves`: the notes and all their octaves.
+        `harmonics`: all integer multiples of each note. A note is `ratio * f0`, with a ratio from `QUALITIES`. f0 is
+          the fundamental rounded to whole hertz. Multiple n is in row `floor(n * ratio * f0)`.
+        `divisible`: row 0, and the multiples for which `n * ratio * f0` is an integer. The code of the paper's authors
+          does this. For example, only every fourth multiple of a major third (ratio 5/4) remains if f0 is odd.
       size: number of rows of the spectrogram.
       base_hz: fundamental frequency of label 0, in Hz.
 

@@ -184,18 +184,17 @@ def _update_frame(
 
 @cache
 def _analysis_window(transform: Stft, *, later_frames: int) -> Float[np.ndarray, " n_fft"]:
-    """Compute the window that `_update_frame` applies to the sum of overlapping frames before the Fourier transform.
+    """Compute the window that `_update_frame` multiplies with a segment of `Buffer.total`.
 
-    It is the transform's window, divided at each sample by the sum of the squared windows that cover the sample. The
-    windows are squared because every frame in the sum has been windowed twice, by analysis and by synthesis. Windows of
-    frames that have not been added to the sum do not count. The divisor is at least 1e-3 times the greatest square of
-    the window.
+    `Buffer.total` is a sum of overlapping frames. The result is the window of the transform, divided at each sample by
+    the sum of the squared windows of these frames. So the segment is normalized and windowed in one multiplication.
 
     Args:
       transform: parameters of the short-time Fourier transform.
-      later_frames: number of frames after the updated frame that have been added to the sum; -1: the updated frame
-        itself has not been added either.
+      later_frames: number of frames in `Buffer.total` that come after the updated frame. -1 means that `Buffer.total`
+        ends with the frame before the updated frame.
     """
+    # The windows are squared because each frame in the sum was windowed twice, by analysis and by synthesis.
     hop, taper = transform.hop_length, transform.taper()
     reach = -(-transform.n_fft // hop) - 1
     squares = np.pad(taper**2, reach * hop)
