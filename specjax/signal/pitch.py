@@ -61,8 +61,7 @@ def yin(
 def harmonicity(wave: Wave, sample_rate: int, *, fmin_hz: float, fmax_hz: float, transform: Stft = Stft()) -> ByFrame:
     """Estimate which fraction of each frame's power is periodic, from 0 (silence) to 1 (a tone) (Boersma 1993).
 
-    The autocorrelation of the windowed frame is divided by that of the window, and the result is the height of its
-    highest peak. For a harmonicity h, the harmonics-to-noise ratio is `10 log10(h / (1 - h))` dB.
+    A harmonicity of h corresponds to a harmonics-to-noise ratio of `10 log10(h / (1 - h))` dB.
 
     Args:
       wave: shape `(*batch, samples)`.
