@@ -97,8 +97,8 @@ def read(path: Path, preset: Preset | None = None) -> Saved:
         for a file without metadata. The metadata stores the preset.
 
     Raises:
-      UserError: the file is unreadable or too large, or has another suffix; there is no preset, or `preset` differs
-        from the stored one; the values or the metadata are invalid, or do not fit the preset.
+      UserError: the file is unreadable or too large, or has another suffix; no preset is stored or given, or the
+        two differ; the values or the metadata are invalid, or do not fit the preset.
     """
     check_regular_file(path)
     suffix = path.suffix.lower()

@@ -232,7 +232,7 @@ class Checkpoints:
         return self._folder.parent / (self._folder.name + "_rejected")
 
     def _reject(self, step: int) -> None:
-        """Move a damaged checkpoint out of the checkpoint folder, to `_rejected_folder`."""
+        """Move a damaged checkpoint from the checkpoint folder to `_rejected_folder`."""
         # When the run reaches this step again, it saves a new checkpoint. Orbax does not overwrite an existing one.
         if jax.process_index() == 0:
             self._rejected_folder.mkdir(parents=True, exist_ok=True)

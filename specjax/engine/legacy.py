@@ -46,10 +46,10 @@ def upgrade_names(values: Mapping[str, T]) -> dict[str, T]:
 
 
 def saved_names(saved: Iterable[str], expected: Container[str]) -> dict[str, str]:
-    """Map current leaf paths to the leaf paths in a checkpoint, which version 0.1 of specjax may have written.
+    """Map current leaf paths to leaf paths in a checkpoint.
 
-    Version 0.1 named some leaves differently. The result omits the moving average of the parameters (`ema_params`)
-    unless `expected` contains it.
+    The paths differ if version 0.1 of specjax wrote the checkpoint. The result omits the moving average of the
+    parameters (`ema_params`) unless `expected` contains it.
 
     Args:
       saved: leaf paths in the checkpoint.

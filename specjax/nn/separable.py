@@ -45,7 +45,8 @@ class UpsampledConv(nn.Module):
 class RowHead(nn.Module):
     """Output head that upsamples the height by learned matrices and the width by a fixed matrix.
 
-    The layer maps feature maps of shape (batch, height, width, channels) to images of shape (batch, size, columns):
+    The input is a batch of feature maps of `height` x `width` pixels, with any number of channels. The output has shape
+    (batch, size, columns).
 
     1. A dense layer maps the channels of each pixel to `channels` channels.
     2. Each channel is upsampled from `height` to `size` rows by its own matrix of shape (size, height). The matrices

@@ -116,6 +116,7 @@ def _find_peak(frame: Frame, shortest: int, longest: int) -> Float[Array, ""]:
     taper = window("hann", len(frame))
     of_window = _autocorrelate(jnp.asarray(taper), longest)
     of_frame = _autocorrelate((frame - jnp.mean(frame)) * taper, longest)
+    # The window lowers the autocorrelation at long lags. Division by the autocorrelation of the window undoes this.
     correlation = safe.divide(of_frame, of_frame[:1]) / (of_window / of_window[0])
     before, here, after = (correlation[shortest - 1 + i : longest - 1 + i] for i in range(3))
     peak = (here > before) & (here >= after)

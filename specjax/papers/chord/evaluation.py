@@ -29,7 +29,8 @@ class _Tables(NamedTuple):
     partials: spectrogram rows of the chord's partials.
     notes: spectrogram rows of the chord's notes.
     exact_hz: exact frequencies of the chord's notes, in Hz.
-    increments: argument `increment` of `sound.wave`, of shape (chords, size): the frequency of each spectrogram row.
+    increments: argument `increment` of `sound.wave`, of shape (chords, size): the frequency of each spectrogram row, at
+      the sample rate of `PITCH_SOUND`.
     phase_rows: argument `phase_row` of `sound.wave`: the index of the random initial phase of each spectrogram row.
     """
 

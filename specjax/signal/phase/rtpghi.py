@@ -84,7 +84,7 @@ def find_sources(previous: Bins, current: Bins) -> Int[Array, "*batch bins"]:
     the bins from r to m of the current frame. Its strength is the smallest magnitude on it, leaving out the last bin.
 
     Args:
-      previous, current: magnitudes of two successive frames. Log magnitudes give the same result.
+      previous, current: magnitudes or log magnitudes of two successive frames.
     """
     previous, current = (jnp.moveaxis(x, -1, 0) for x in (previous, current))
     index = jnp.broadcast_to(jnp.arange(len(current)).reshape(-1, *[1] * (current.ndim - 1)), current.shape)
@@ -109,7 +109,7 @@ def _scan_bins(
     smallest magnitude on it, leaving out the last bin.
 
     Args:
-      previous, current: magnitudes of two successive frames. Log magnitudes give the same result.
+      previous, current: magnitudes or log magnitudes of two successive frames.
       index: the index of each bin.
       reverse: whether to search the paths that start at a higher bin r > m instead.
 
