@@ -40,7 +40,7 @@ def leaf_digest(x: Array) -> UInt32[Array, "2"]:
 
     The digest depends on the bits of all elements and on their order. It does not depend on the sharding.
     """
-    # The sums are of integers, so their order does not matter.
+    # Integer sums are exact, so they are the same for every sharding.
     bits = _to_uint32(x).reshape(-1)
     index = jnp.arange(bits.size, dtype=jnp.uint32)
     mixed = _mix_bits(bits ^ _mix_bits(index + jnp.uint32(0x9E3779B9)))

@@ -66,7 +66,7 @@ def saved_names(saved: Iterable[str], expected: Container[str]) -> dict[str, str
 def default_leaves(expected: Mapping[str, Any], saved: Container[str]) -> dict[str, Array]:
     """Create every leaf `nonfinite_leaf` that is missing in a checkpoint. Checkpoints of version 0.1 have none.
 
-    Its value is -1, which means that all gradients were finite in the latest update.
+    The value is -1, which means that all gradients were finite in the latest update.
 
     Args:
       expected: leaves to restore by path, as `jax.ShapeDtypeStruct`s with shardings.

@@ -104,8 +104,7 @@ def invert(
 
     Raises:
       ValueError: the transform has no inverse; the method does not support its window (PGHI and RTPGHI need one close
-        to a Gaussian); the number of bins does not match the transform; or the default length is below
-        1 sample.
+        to a Gaussian); the number of bins does not match the transform; or the default length is below 1.
     """
     # `refine` has no gradient because its optimization loop runs in Python.
     transform.check_invertible()

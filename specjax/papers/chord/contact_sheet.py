@@ -16,7 +16,7 @@ def contact_sheet(
     """Draw a sheet of images with one column per digit.
 
     Each column shows five images. From top to bottom, they are the digit, the target, the prediction, an enlarged part
-    of the target, and the same part of the prediction. The part is the low frequencies, which contain the chord.
+    of the target, and the same part of the prediction. The enlarged part shows the low frequencies.
 
     Args:
       digit: images in [0, 1].

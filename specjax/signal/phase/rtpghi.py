@@ -81,7 +81,7 @@ def find_sources(previous: Bins, current: Bins) -> Int[Array, "*batch bins"]:
     """Find the source of each bin of the current frame: the bin of the previous frame that its phase is derived from.
 
     The source of bin m is the bin r whose path to m is strongest. The path consists of bin r of the previous frame and
-    the bins from r to m of the current frame. Its strength is the smallest magnitude on it, leaving out the last bin.
+    the bins from r to m of the current frame. The strength of a path is its smallest magnitude, without the last bin.
 
     Args:
       previous, current: magnitudes or log magnitudes of two successive frames.
@@ -105,8 +105,8 @@ def _scan_bins(
 ) -> tuple[Float[Array, "bins ..."], Int[Array, "bins ..."]]:
     """Find the strongest path to each bin m of the current frame that starts at a lower bin r < m.
 
-    The path consists of bin r of the previous frame and the bins from r to m of the current frame. Its strength is the
-    smallest magnitude on it, leaving out the last bin.
+    The path consists of bin r of the previous frame and the bins from r to m of the current frame. The strength of a
+    path is its smallest magnitude, without the last bin.
 
     Args:
       previous, current: magnitudes or log magnitudes of two successive frames.
