@@ -79,15 +79,15 @@ def _parse_assignments(words: Sequence[str]) -> dict[str, str]:
 
 
 def _check_step(at_step: int | None, step: int, steps: int) -> None:
-    """Check that the run will still reach update `at_step`. There is nothing to check if it is None.
+    """Check that a change can take effect at update `at_step`.
 
     Args:
-      at_step: update at which a change is to take effect.
+      at_step: number of the update, from 0. None is always valid.
       step: current step of the run.
       steps: number of updates of the whole run.
 
     Raises:
-      UserError: `at_step` is below `step`, or not below `steps`.
+      UserError: update `at_step` is in the past, or after the end of the run.
     """
     if at_step is not None and not step <= at_step < steps:
         raise UserError(
@@ -114,7 +114,7 @@ def _last_step(workdir: Path) -> int:
 def _table(live_values: Mapping[str, "LiveValue"], history: Sequence["Change"], step: int) -> str:
     """Format the live values of a run (settings that may be changed while training runs) as a table.
 
-    A row holds the name of a live value, the value of its schedule at `step`, and the user's change that applies at
+    Each row shows a name, the value from the config, and the value set by the user, if any. Both values are those at
     `step`.
 
     Args:

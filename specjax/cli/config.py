@@ -23,7 +23,8 @@ T = TypeVar("T")
 
 
 def config_folder() -> Path:
-    """Return the folder of the configs: inside an installed package, or beside the package in a source checkout."""
+    """Return the folder of the config files."""
+    # An installed package contains the folder. In a source checkout, the folder is beside the package.
     package = Path(__file__).parent.parent
     return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
 
@@ -55,7 +56,10 @@ def resolve_config_argument(argv: Sequence[str]) -> list[str]:
 
 
 def config_arguments(argv: Sequence[str]) -> list[str]:
-    """Select the arguments `--config` and `--config.KEY` from a command line, each in the form `--FLAG=VALUE`."""
+    """Return the arguments `--config` and `--config.KEY` of a command line, and leave out all others.
+
+    The value of an argument may follow `=` or be the next argument. In the result, it always follows `=`.
+    """
     selected, arguments = [], iter(argv)
     for argument in arguments:
         flag, equals, value = argument.partition("=")
@@ -114,17 +118,15 @@ def load(value: str) -> Any:
 
 
 def check_overrides(argv: Sequence[str]) -> None:
-    """Check that the config in a command line has the variant and the keys that the command line names.
+    """Check the arguments `--config=NAME:VARIANT` and `--config.KEY=VALUE` of a command line.
 
-    A variant is the suffix of a config name, as in `--config=unet:small`. Keys occur in overrides `--config.KEY=VALUE`.
-    Call this function before absl parses the command line.
+    The variant and the keys must exist in the config. Call this function before absl parses the command line.
 
     Args:
-      argv: command line, with the config in the form `--config=VALUE`.
+      argv: command line. The value of `--config` must follow `=`.
 
     Raises:
-      UserError: the config has no such variant or key (the message lists the keys), or there are overrides without a
-        `--config`.
+      UserError: the config, its variant or a key does not exist, or a key is given without `--config`.
     """
     chosen = [argument.partition("=")[2] for argument in argv if argument.startswith("--config=")]
     keys = [a[len("--config.") :].partition("=")[0] for a in argv if a.startswith("--config.")]

@@ -37,7 +37,7 @@ def add_output(parser: argparse.ArgumentParser, help_: str, default: str | None 
 
 
 def add_plot(parser: argparse.ArgumentParser) -> None:
-    """Add the option `--plot` to a parser: path of a PNG file to which the command also writes a picture with axes."""
+    """Add the option `--plot` to a parser. Its value is the path of a PNG file for a plot of the result."""
     parser.add_argument("--plot", help="also write a picture with axes to this PNG file")
 
 

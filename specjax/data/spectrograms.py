@@ -40,8 +40,8 @@ class Saved(NamedTuple):
       values: spectrogram values. `preset.scale` says what they are, such as power or a level in dB.
       preset: parameters that the spectrogram was computed with: Fourier transform, mel filters and scale.
       samples: length in samples of the wave that the spectrogram was computed from; None if unknown.
-      peak: largest magnitude in the spectrogram; None if unknown. With the scale `peak_db`, `values` are levels
-        relative to it, so absolute magnitudes cannot be restored without it.
+      peak: largest magnitude in the spectrogram; None if unknown. The scale `peak_db` needs the peak to restore
+        absolute magnitudes.
     """
 
     values: Float[np.ndarray, "rows frames"]
@@ -94,13 +94,11 @@ def read(path: Path, preset: Preset | None = None) -> Saved:
     Args:
       path: file to read, with the suffix .npz or .png.
       preset: parameters that the spectrogram was computed with: Fourier transform, mel filters and scale. Needed only
-        for a file without metadata, because the metadata contains these parameters.
+        for a file without metadata. The metadata stores the preset.
 
     Raises:
-      UserError: the file is not a readable regular file with one of these suffixes, or is too large; it has no
-        metadata and `preset` is None; its metadata contains other parameters than `preset`; the number of rows or
-        frames contradicts the parameters; a value is infinite, NaN or too large for any real sound; the metadata is
-        damaged or contradicts the values.
+      UserError: the file is unreadable or too large, or has another suffix; no preset is stored or given, or the
+        two differ; the values or the metadata are invalid, or do not fit the preset.
     """
     check_regular_file(path)
     suffix = path.suffix.lower()
@@ -141,9 +139,8 @@ def _decode_gray(path: Path, gray: np.ndarray, metadata: dict[str, Any], preset:
     Args:
       path: path of the image, for error messages.
       gray: gray levels in [0, 1], with high frequencies at the top.
-      metadata: metadata of the image, with the spectrogram values of black (`low`) and white (`high`). Without these
-        entries, the gray levels themselves are the values. This is possible only for values in [0, 1], that is if
-        `preset.scale` is `peak_db`.
+      metadata: metadata of the image. `low` is the spectrogram value of black, and `high` that of white. Only the
+        scale `peak_db` works without them: black is then 0, and white is 1.
       preset: parameters that the spectrogram was computed with. `preset.scale` says what the values are, such as power
         or a level in dB. `preset.top_first` says whether the first row of the result is the highest frequency.
 

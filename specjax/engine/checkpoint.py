@@ -38,8 +38,9 @@ class BadCheckpoint(Exception):
 def leaf_digest(x: Array) -> UInt32[Array, "2"]:
     """Compute a 64-bit digest of an array, as two 32-bit words.
 
-    It depends on the bits of all elements and on their order, but not on the sharding, because it is a sum of integers.
+    The digest depends on the bits of all elements and on their order. It does not depend on the sharding.
     """
+    # Integer sums are exact, so they are the same for every sharding.
     bits = _to_uint32(x).reshape(-1)
     index = jnp.arange(bits.size, dtype=jnp.uint32)
     mixed = _mix_bits(bits ^ _mix_bits(index + jnp.uint32(0x9E3779B9)))
@@ -231,10 +232,8 @@ class Checkpoints:
         return self._folder.parent / (self._folder.name + "_rejected")
 
     def _reject(self, step: int) -> None:
-        """Move a damaged checkpoint to a sibling of the checkpoint folder, whose name ends in `_rejected`.
-
-        The run will reach the step of this checkpoint again, and Orbax does not overwrite an existing checkpoint.
-        """
+        """Move a damaged checkpoint from the checkpoint folder to `_rejected_folder`."""
+        # When the run reaches this step again, it saves a new checkpoint. Orbax does not overwrite an existing one.
         if jax.process_index() == 0:
             self._rejected_folder.mkdir(parents=True, exist_ok=True)
             destination = self._rejected_folder / str(step)

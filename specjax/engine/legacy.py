@@ -46,34 +46,34 @@ def upgrade_names(values: Mapping[str, T]) -> dict[str, T]:
 
 
 def saved_names(saved: Iterable[str], expected: Container[str]) -> dict[str, str]:
-    """Map the path of each leaf in the current version of specjax to its path in a checkpoint.
+    """Map current leaf paths to leaf paths in a checkpoint.
 
-    The checkpoint may come from version 0.1, which named some leaves differently. Version 0.1 always saved a moving
-    average of the parameters. Its leaves are omitted unless `expected` contains them.
+    The paths differ if version 0.1 of specjax wrote the checkpoint. The result omits the moving average of the
+    parameters (`ema_params`) unless `expected` contains it.
 
     Args:
-      saved: paths of the leaves as in the checkpoint.
-      expected: paths of the leaves to restore, as in the current version.
+      saved: leaf paths in the checkpoint.
+      expected: current paths of the leaves to restore.
 
     Returns:
-      Path of each leaf as in the checkpoint, by its path as in the current version.
+      Dict from current path to path in the checkpoint.
     """
+    # Version 0.1 saved a moving average in every run, even if the config did not ask for one.
     names = {_upgrade_leaf_path(name): name for name in saved}
     return {path: name for path, name in names.items() if path in expected or _EMA not in path}
 
 
 def default_leaves(expected: Mapping[str, Any], saved: Container[str]) -> dict[str, Array]:
-    """Create the leaves `nonfinite_leaf` that a checkpoint of version 0.1 lacks, with the value -1.
+    """Create every leaf `nonfinite_leaf` that is missing in a checkpoint. Checkpoints of version 0.1 have none.
 
-    Such a leaf holds the index of the first gradient leaf that was not finite in the latest update; -1 means that all
-    leaves were finite.
+    The value is -1, which means that all gradients were finite in the latest update.
 
     Args:
-      expected: leaves to restore, as `jax.ShapeDtypeStruct`s with shardings, by path as in the current version.
-      saved: paths of the leaves in the checkpoint, as in the current version.
+      expected: leaves to restore by path, as `jax.ShapeDtypeStruct`s with shardings.
+      saved: paths of the leaves in the checkpoint, converted to the current names.
 
     Returns:
-      The missing leaves, by path as in the current version.
+      The missing leaves, by path.
     """
     missing = {path: x for path, x in expected.items() if path.endswith(".nonfinite_leaf") and path not in saved}
     return {path: jax.device_put(jnp.full(x.shape, -1, x.dtype), x.sharding) for path, x in missing.items()}
@@ -112,7 +112,7 @@ def upgrade_card(card: Any, format_: str) -> Any:
 
     Args:
       card: content of the JSON file. It is returned unchanged unless it is a card of version 0.1.
-      format_: name of the current format, which the converted card gets as its `format`.
+      format_: value of `format` in the converted card: the name of the current bundle format.
     """
     if not isinstance(card, dict) or card.get("format") != _BUNDLE_FORMAT or not isinstance(card.get("parts"), dict):
         return card

@@ -47,8 +47,8 @@ class Outputs(NamedTuple):
     """Outputs of one or more updates, each array stacked along a leading axis of updates.
 
     metrics: metrics of the updates, by name.
-    health: counters of skipped updates after each update. Each key is the path of a network in the training state, such
-      as `generator/0`; it is "" if the state is a single network.
+    health: counters of skipped updates, by network. A key is the path of a network in the training state, such as
+      `generator/0`. If the state is a single network, the key is "".
     """
 
     metrics: Metrics

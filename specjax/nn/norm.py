@@ -37,8 +37,7 @@ def normalize_batch(
 def fold_batch_norm(params: dict[str, Tree], statistics: dict[str, Tree]) -> dict[str, Tree]:
     """Fold batch normalization into the preceding convolutions, for inference without normalization layers.
 
-    With fixed mean and variance, batch normalization is an affine map of each channel. It is applied to the kernel and
-    the bias of the convolution whose name is that of the normalization without the suffix "_norm".
+    The normalization of the convolution `NAME` is called `NAME_norm`.
 
     Args:
       params: parameters of the network: a dict from layer name to the parameters of the layer.
@@ -48,6 +47,7 @@ def fold_batch_norm(params: dict[str, Tree], statistics: dict[str, Tree]) -> dic
     Returns:
       Parameters of an equivalent network without normalization. Layers without normalization are unchanged.
     """
+    # With fixed mean and variance, batch normalization is an affine map of each channel.
     folded = {}
     for name, leaves in params.items():
         norm = f"{name}{SUFFIX}"

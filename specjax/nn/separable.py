@@ -16,17 +16,19 @@ Image = Float[Array, "batch size columns"]
 
 
 class UpsampledConv(nn.Module):
-    """Layer: bilinear upsampling to `size` x `size` pixels, then a 3x3 convolution to one channel with bias.
+    """Output head that upsamples a feature map, convolves it to one channel, and pools its columns.
 
-    If `columns` is less than `size`, groups of `size / columns` adjacent columns are then averaged. The layer does not
-    compute these steps one after another. It multiplies small matrices that give the same result with about a hundredth
-    of the arithmetic.
+    1. Each channel is upsampled bilinearly to `size` x `size` pixels.
+    2. A 3x3 convolution with bias maps the channels to one channel.
+    3. Average pooling reduces the width from `size` to `columns`.
 
     Attributes:
-      size: height of the output image, and its width before the averaging.
-      columns: width of the output image; it divides `size`.
+      size: height of the output.
+      columns: width of the output; it divides `size`.
       initializer: initialization of kernel and bias: `torch` for PyTorch's defaults, `he` for He et al. 2015.
     """
+
+    # `upsampled_conv` gives the result of these steps with about a hundredth of the arithmetic.
 
     size: int
     columns: int
@@ -43,18 +45,19 @@ class UpsampledConv(nn.Module):
 class RowHead(nn.Module):
     """Output head that upsamples the height by learned matrices and the width by a fixed matrix.
 
-    The layer turns a feature map of shape (batch, height, width, any) into images of shape (batch, size, columns):
+    The input is a batch of feature maps of `height` x `width` pixels, with any number of channels. The output has shape
+    (batch, size, columns).
 
     1. A dense layer maps the channels of each pixel to `channels` channels.
     2. Each channel is upsampled from `height` to `size` rows by its own matrix of shape (size, height). The matrices
        are learned, and start as bilinear interpolation.
-    3. Each channel is upsampled bilinearly from `width` to `size` columns. Groups of `size / columns` adjacent columns
-       are then averaged.
-    4. The channels are added up, and a learned bias is added.
+    3. Each channel is upsampled bilinearly from `width` to `size` columns.
+    4. Average pooling reduces the width from `size` to `columns`.
+    5. The channels are added up, and a learned bias is added.
 
     Attributes:
-      size: height of the output image, and its width before the averaging.
-      columns: width of the output image; it divides `size`.
+      size: height of the output.
+      columns: width of the output; it divides `size`.
       channels: number of channels after the dense layer.
     """
 
@@ -78,22 +81,24 @@ class RowHead(nn.Module):
 
 
 def upsampled_conv(x: Map, kernel: Float[Array, "3 3 channels 1"], size: int, columns: int) -> Image:
-    """Upsample bilinearly to `size` x `size` pixels, convolve with a 3x3 kernel and average groups of columns.
+    """Upsample feature maps bilinearly, convolve them to one channel, and pool their columns.
 
-    The convolution has zero padding. The three steps are linear, so they are computed in another order. At the small
-    size, the input channels are multiplied by each of the nine taps of the kernel and added up, which gives nine maps
-    of one channel. Each of these is upsampled, shifted by the offset of its tap, and averaged over groups of columns.
-    Their sum is the result.
+    1. Each channel is upsampled to `size` x `size` pixels.
+    2. A 3x3 convolution with zero padding maps the channels to one channel.
+    3. Average pooling reduces the width from `size` to `columns`.
 
     Args:
       x: feature maps, of any height and width.
       kernel: 3x3 kernel to one output channel.
-      size: height of the output, and its width before the averaging.
-      columns: width of the output; it divides `size`. Each output column is the mean of `size / columns` columns.
+      size: height of the output.
+      columns: width of the output; it divides `size`.
 
     Returns:
       Images of shape (batch, size, columns).
     """
+    # All steps are linear, so they are computed in another order. Each of the nine taps of the kernel first maps the
+    # channels to one channel, at the small size. The nine maps are then upsampled, shifted by the offsets of their
+    # taps, pooled and added up, by two matrix products.
     batch, height, width, channels = x.shape
     taps = (x @ kernel.reshape(9, channels).T).reshape(batch, height, width, 3, 3)
     taps = taps.transpose(0, 3, 1, 4, 2).reshape(batch, 3 * height, 3 * width)
@@ -103,13 +108,17 @@ def upsampled_conv(x: Map, kernel: Float[Array, "3 3 channels 1"], size: int, co
 
 
 def _shift_by_taps(upsample: Float[np.ndarray, "size n"]) -> Float[np.ndarray, "size n3"]:
-    """Concatenate three copies of an upsampling matrix, shifted for the three taps of a convolution kernel.
+    """Build the matrix that upsamples three signals, shifts them, and adds them up.
+
+    The signals are the three taps of a convolution kernel, applied to the input. The first is shifted by one output
+    point toward the end, the second is not shifted, and the third is shifted by one output point toward the start.
+    Points that are shifted in are 0.
 
     Args:
       upsample: matrix that upsamples `n` points to `size` points.
 
     Returns:
-      Matrix of shape (size, 3 n). Row p of copy t is row `p + t - 1` of `upsample`, or 0 if there is no such row.
+      Matrix of shape (size, 3 n), to be multiplied by the concatenated signals.
     """
     padded = np.pad(upsample, ((1, 1), (0, 0)))
     return np.concatenate([padded[tap : tap + len(upsample)] for tap in range(3)], axis=1)

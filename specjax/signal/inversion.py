@@ -90,8 +90,8 @@ def invert(
 ) -> Wave:
     """Reconstruct waves whose STFT magnitudes are close to `magnitude`.
 
-    The result is differentiable with respect to `magnitude`, with two exceptions: no gradient passes through the choice
-    of the initial phases, and `refine` cannot be differentiated because its optimization loop runs in Python.
+    The result is differentiable with respect to `magnitude` unless the method `refine` is used. Gradients treat the
+    initial phases, and the phases from a direct method, as constants.
 
     Args:
       magnitude: target magnitudes, 0 or more, at any scale: shape `(*batch, bins, frames)`.
@@ -104,9 +104,9 @@ def invert(
 
     Raises:
       ValueError: the transform has no inverse; the method does not support its window (PGHI and RTPGHI need one close
-        to a Gaussian); the number of bins does not match the transform; or the frames are too few to cover a single
-        sample and no length is given.
+        to a Gaussian); the number of bins does not match the transform; or the default length is below 1.
     """
+    # `refine` has no gradient because its optimization loop runs in Python.
     transform.check_invertible()
     transform.check_bins(magnitude)
     frames = magnitude.shape[-1]

@@ -61,8 +61,7 @@ def yin(
 def harmonicity(wave: Wave, sample_rate: int, *, fmin_hz: float, fmax_hz: float, transform: Stft = Stft()) -> ByFrame:
     """Estimate which fraction of each frame's power is periodic, from 0 (silence) to 1 (a tone) (Boersma 1993).
 
-    The autocorrelation of the windowed frame is divided by that of the window, and the result is the height of its
-    highest peak. For a harmonicity h, the harmonics-to-noise ratio is `10 log10(h / (1 - h))` dB.
+    A harmonicity of h corresponds to a harmonics-to-noise ratio of `10 log10(h / (1 - h))` dB.
 
     Args:
       wave: shape `(*batch, samples)`.
@@ -117,6 +116,7 @@ def _find_peak(frame: Frame, shortest: int, longest: int) -> Float[Array, ""]:
     taper = window("hann", len(frame))
     of_window = _autocorrelate(jnp.asarray(taper), longest)
     of_frame = _autocorrelate((frame - jnp.mean(frame)) * taper, longest)
+    # The window lowers the autocorrelation at long lags. Division by the autocorrelation of the window undoes this.
     correlation = safe.divide(of_frame, of_frame[:1]) / (of_window / of_window[0])
     before, here, after = (correlation[shortest - 1 + i : longest - 1 + i] for i in range(3))
     peak = (here > before) & (here >= after)

@@ -54,8 +54,8 @@ def build(name: str, config: Mapping[str, Any], batch: int) -> Benchmark:
     Args:
       name: name of the benchmark, a key of `INFO`.
       config: values of a config whose task is `chord/unet`.
-      batch: number of items per call; for benchmarks of training steps, number of examples per update. Only these
-        benchmarks accept 0, which means the batch size of the config.
+      batch: number of items per call, at least 1. Benchmarks of training steps take the number of examples per update
+        instead; 0 means the batch size of the config.
 
     Raises:
       UserError: the config belongs to another task.

@@ -15,8 +15,8 @@ def contact_sheet(
 ) -> render.Rgb:
     """Draw a sheet of images with one column per digit.
 
-    From top to bottom, a column shows the digit, its target, its prediction, and the lowest rows of the target and of
-    the prediction, where chords lie, enlarged.
+    Each column shows five images. From top to bottom, they are the digit, the target, the prediction, an enlarged part
+    of the target, and the same part of the prediction. The enlarged part shows the low frequencies.
 
     Args:
       digit: images in [0, 1].

@@ -29,10 +29,9 @@ class _Tables(NamedTuple):
     partials: spectrogram rows of the chord's partials.
     notes: spectrogram rows of the chord's notes.
     exact_hz: exact frequencies of the chord's notes, in Hz.
-    increments: frequency of each spectrogram row when the chord is synthesized, of shape (chords, size), as the phase
-      increment per sample of `PITCH_SOUND` in units of `2^-32` turns.
-    phase_rows: for each spectrogram row, the index of the random initial phase of its sine. Rows that sound at the
-      exact frequency of the same partial share an index.
+    increments: argument `increment` of `sound.wave`, of shape (chords, size): the frequency of each spectrogram row, at
+      the sample rate of `PITCH_SOUND`.
+    phase_rows: argument `phase_row` of `sound.wave`: the index of the random initial phase of each spectrogram row.
     """
 
     partials: Int[np.ndarray, "chords max_partials"]

@@ -123,8 +123,9 @@ def _compute_noise_and_target(digits: Digits) -> tuple[Float[np.ndarray, "1008 1
       digits: digits with labels; the first one with the label `LABEL` is used.
 
     Returns:
-      Perlin noise scaled to [0, 1] (Figure 1), and the target spectrogram of the digit, which is a major chord with all
-      harmonics multiplied by that noise (Figure 2).
+      Figure 1: Perlin noise, scaled to [0, 1].
+      Figure 2: target spectrogram of the digit. It shows a major chord with all harmonics, and contains the noise of
+        Figure 1.
     """
     config = Conditioning(partials="harmonics", carry="pixels")
     digit = digits.image[np.flatnonzero(digits.label == LABEL)[0]]

@@ -14,10 +14,10 @@ def wrap(phase: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 
 def center_to_start_offset(transform: Stft) -> Float[np.ndarray, " bins"]:
-    """Compute the offsets that convert phases relative to a frame's center to phases relative to its first sample.
+    """Compute the offset of each bin that moves the phase reference from a frame's center to its first sample.
 
-    The offsets are to be added to the phases. There is one per bin, in radians, from -pi to pi. Spectra of `stft` have
-    phases relative to the first sample.
+    Add the offsets to phases that are relative to the center. The result is relative to the first sample, as in `stft`.
+    The offsets are in radians, from -pi to pi.
     """
     turns = np.arange(transform.bins) * (transform.n_fft // 2) / transform.n_fft
     return (-2 * np.pi * (turns - np.round(turns))).astype(np.float32)

@@ -54,12 +54,10 @@ def rtpghi(magnitude: Magnitude, transform: Stft) -> Phase:
 def compute_propagation(
     previous: Bins, current: Bins, following: Bins, peak: Float[Array, "*batch 1"], transform: Stft
 ) -> Propagation:
-    """Compute the rule (a `Propagation`) that gives the phases of the current frame from those of the previous frame.
+    """Compute the `Propagation` from the previous frame to the current frame.
 
-    For each bin, the rule holds a bin of the previous frame and the number of radians to add to the phase of that bin.
-
-    The phase of a bin is carried from some bin of the previous frame to the same bin of the current frame, and from
-    there along the bins of the current frame. The estimated phase differences on the way are added up.
+    It contains two numbers for each bin of the current frame: the index of a bin of the previous frame (the source),
+    and the phase difference from the source to the bin in radians.
 
     Args:
       previous, current, following: magnitudes of three successive frames, with bins on the last axis.
@@ -75,18 +73,18 @@ def compute_propagation(
     per_bin = phase_step_per_bin(previous, following, transform)
     along_bins = pad_axis(jnp.cumsum((per_bin[..., 1:] + per_bin[..., :-1]) / 2, axis=-1), 1, 0)
     source = find_sources(previous, current)
+    # The path from source r leads to bin r of the current frame, and then along the current frame to the bin.
     return Propagation(source, jnp.take_along_axis(per_frame - along_bins, source, axis=-1) + along_bins)
 
 
 def find_sources(previous: Bins, current: Bins) -> Int[Array, "*batch bins"]:
-    """Find, for each bin of the current frame, the bin of the previous frame from which its phase is derived.
+    """Find the source of each bin of the current frame: the bin of the previous frame that its phase is derived from.
 
-    A phase is carried along a path, which leads from a bin of the previous frame to the same bin of the current frame,
-    and then along the bins of the current frame. Of all paths to a bin, the one with the greatest minimum magnitude is
-    chosen.
+    The source of bin m is the bin r whose path to m is strongest. The path consists of bin r of the previous frame and
+    the bins from r to m of the current frame. The strength of a path is its smallest magnitude, without the last bin.
 
     Args:
-      previous, current: magnitudes of two successive frames, or any increasing function of the magnitudes.
+      previous, current: magnitudes or log magnitudes of two successive frames.
     """
     previous, current = (jnp.moveaxis(x, -1, 0) for x in (previous, current))
     index = jnp.broadcast_to(jnp.arange(len(current)).reshape(-1, *[1] * (current.ndim - 1)), current.shape)
@@ -105,20 +103,19 @@ def _scan_bins(
     *,
     reverse: bool,
 ) -> tuple[Float[Array, "bins ..."], Int[Array, "bins ..."]]:
-    """Find the best path to each bin of the current frame, among the paths that arrive from lower (or higher) bins.
+    """Find the strongest path to each bin m of the current frame that starts at a lower bin r < m.
 
-    A path begins at a bin of the previous frame, steps to the same bin of the current frame, and continues from bin to
-    bin of the current frame. The best path is the one with the greatest minimum magnitude. The minimum is taken over
-    all bins on the path except the one where it ends.
+    The path consists of bin r of the previous frame and the bins from r to m of the current frame. The strength of a
+    path is its smallest magnitude, without the last bin.
 
     Args:
-      previous, current: magnitudes of two successive frames, or any increasing function of the magnitudes.
+      previous, current: magnitudes or log magnitudes of two successive frames.
       index: the index of each bin.
-      reverse: if true, paths arrive from the higher bins, otherwise from the lower bins.
+      reverse: whether to search the paths that start at a higher bin r > m instead.
 
     Returns:
-      For each bin, the minimum magnitude on its best path, or -inf if there is no path; and the bin of the previous
-      frame at which the path begins.
+      strength: strength of the strongest path to each bin; -inf if there is no path.
+      start: bin r at which this path starts.
     """
 
     def step(best: tuple[Array, Array], bin_values: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], Any]:
