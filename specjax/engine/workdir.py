@@ -76,6 +76,8 @@ class StopRequest:
         SIGTERM, and each process passes on SIGINT and SIGUSR1 as SIGTERM.
         """
         self._signal: int | None = None
+        self._calls = 0
+        self._passed_on = False
         self._multiprocess = jax.process_count() > 1
         for number in (signal.SIGINT, signal.SIGUSR1) if self._multiprocess else (*STOP_SIGNALS,):
             signal.signal(number, self._handle)
@@ -86,8 +88,12 @@ class StopRequest:
         With several processes, every process must make the same sequence of calls. The processes then get the same
         results.
         """
-        if self._multiprocess and self._signal is None and multihost_utils.reached_preemption_sync_point(step):
-            self._signal = signal.SIGTERM
+        if self._multiprocess and self._signal is None:
+            # JAX agrees on a number that follows the greatest one seen. Calls are counted, because the steps between
+            # dispatches of many updates would skip that number.
+            if multihost_utils.reached_preemption_sync_point(self._calls):
+                self._signal = signal.SIGTERM
+            self._calls += 1
         return self._signal is not None
 
     @property
@@ -97,9 +103,10 @@ class StopRequest:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         """Handle a stop signal: request a stop at the first one, and exit at once at a later one."""
-        if self._signal is not None:
+        if self._signal is not None or self._passed_on:
             os._exit(128 + number)
         if self._multiprocess:
+            self._passed_on = True
             os.kill(os.getpid(), signal.SIGTERM)  # JAX's distributed service broadcasts it
             return
         self._signal = number
