@@ -201,7 +201,7 @@ def _open_checked(path: Path, target_rate: int | None, max_duration_s: float) ->
                         f"{path} has {samples} samples, expected {file.frames}: its length header is missing or wrong, "
                         f"encode the file again"
                     )
-                min_samples = file.frames if stated else samples - _MP3_DELAY
+                min_samples = file.frames if stated else max(samples - _MP3_DELAY, 1)
             yield file, min_samples
     except (soundfile.LibsndfileError, OSError) as error:
         raise UserError(f"{path} is not a readable sound file ({error})") from error

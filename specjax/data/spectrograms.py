@@ -172,10 +172,11 @@ def _check_values(path: Path, values: Float[np.ndarray, "..."], preset: Preset) 
         )
     if bad := int(np.sum(~np.isfinite(values))):
         raise UserError(f"{path}: {bad} values are not finite in float32: compute the spectrogram again")
-    if values.max() > (limit := SCALES[preset.scale].max_value):
+    scale = SCALES[preset.scale]
+    if not (scale.min_value <= values.min() and values.max() <= scale.max_value):
         raise UserError(
-            f"{path}: values up to {values.max():.3g}, expected at most {limit:g} for scale {preset.scale!r}: "
-            f"choose another preset"
+            f"{path}: values from {values.min():.3g} to {values.max():.3g}, expected {scale.min_value:g} to "
+            f"{scale.max_value:g} for scale {preset.scale!r}: choose another preset"
         )
 
 

@@ -26,11 +26,13 @@ class Scale:
         spectrogram, the settings with which it is computed.
       decode: converts values to magnitudes. It is called as `decode(values, preset)`.
       max_value: greatest value to accept from a file, far above the values of any real sound.
+      min_value: least value to accept from a file.
     """
 
     encode: Callable[[Rows, "Preset"], Rows]
     decode: Callable[[Rows, "Preset"], Rows]
     max_value: float
+    min_value: float = -float("inf")
 
 
 def _encode_peak_db(levels: Rows, preset: "Preset") -> Rows:
@@ -39,14 +41,16 @@ def _encode_peak_db(levels: Rows, preset: "Preset") -> Rows:
 
 
 SCALES = {
-    "magnitude": Scale(lambda levels, _: levels, lambda values, _: values, max_value=1e9),
-    "power": Scale(lambda levels, _: levels**2, lambda values, _: safe.sqrt(values), max_value=1e18),
+    "magnitude": Scale(lambda levels, _: levels, lambda values, _: values, max_value=1e9, min_value=0.0),
+    "power": Scale(lambda levels, _: levels**2, lambda values, _: safe.sqrt(values), max_value=1e18, min_value=0.0),
     "log_power": Scale(
         lambda levels, _: jnp.log(_LOG_OFFSET + levels**2),
         lambda values, _: safe.sqrt(jnp.exp(values) - _LOG_OFFSET),
         max_value=40.0,
     ),
-    "log1p": Scale(lambda levels, _: jnp.log1p(levels), lambda values, _: jnp.expm1(values), max_value=20.0),
+    "log1p": Scale(
+        lambda levels, _: jnp.log1p(levels), lambda values, _: jnp.expm1(values), max_value=20.0, min_value=0.0
+    ),
     "peak_db": Scale(
         _encode_peak_db,
         lambda values, preset: jnp.where(values > 0, db_to_amplitude((values - 1) * preset.range_db), 0.0),

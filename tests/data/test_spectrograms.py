@@ -214,8 +214,16 @@ BAD = {
     "loud": (
         "a.npz",
         lambda: archive(values=VALUES + 2, about=encode_metadata()),
-        "values up to 2, expected at most 1.01 for scale 'peak_db'",
+        "values from 2 to 2, expected -inf to 1.01 for scale 'peak_db'",
     ),
+    **{
+        f"negative {scale}": (
+            "a.npz",
+            lambda scale=scale: archive(values=VALUES - 1, about=change_preset(scale=scale)),
+            f"values from -1 to -1, expected 0 to .* for scale '{scale}'",
+        )
+        for scale in ("magnitude", "power", "log1p")
+    },
     "far too loud": (
         "a.npz",
         lambda: archive(values=np.full((33, 4), 1e300), about=encode_metadata()),
@@ -262,7 +270,7 @@ BAD = {
     "high levels": (
         "a.png",
         lambda: png_with_metadata(json.dumps({"preset": PRESET | {"scale": "log1p"}, "low": 0, "high": 999999})),
-        "values up to 1e.06, expected at most 20 for scale 'log1p'",
+        "values from .* to 1e.06, expected 0 to 20 for scale 'log1p'",
     ),
     "bad levels": (
         "a.png",
