@@ -17,10 +17,10 @@ class Info(NamedTuple):
     Attributes:
       batch: default number of items (such as audio clips or images) per call; 0 means the batch size in the config.
       default: whether the benchmark runs when the user does not choose benchmarks.
-      plain: peer that is not optimized for speed: name of its library, name of a module in the package
-        `benchmarks.peers`, and command-line arguments for the module. Empty if there is none.
-      tuned: peer that is optimized for speed: path of a Python script in the folder `--peers_dir`, and command-line
-        arguments for the script. Empty if there is none.
+      plain: plainly written peer, as a tuple (library, module in the package `benchmarks.peers`, *arguments). Empty if
+        there is none.
+      tuned: peer that is optimized for speed, as a tuple (Python script in the folder `--peers_dir`, *arguments). Empty
+        if there is none.
     """
 
     batch: int

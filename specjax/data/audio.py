@@ -229,7 +229,7 @@ def _mono_blocks(
       path: path of the file, for error messages.
       file: open file.
       block: number of samples per block; the last block may be shorter.
-      min_samples: minimum number of samples per channel; a file with fewer is truncated.
+      min_samples: number of samples per channel that a complete file has at least.
 
     Raises:
       UserError: a sample is infinite, NaN or outside [-8, 8]. At the end of the file: it had fewer than `min_samples`

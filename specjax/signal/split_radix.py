@@ -114,8 +114,7 @@ def synthesize(groups: Groups, transform: Stft, length: int | None = None, *, mi
       groups: tuple of complex arrays of shape `(*batch, frames, bins in the group)`, as returned by `analyze`.
       transform: parameters of the transform.
       length: length of the result in samples; by default `transform.samples`.
-      min_overlap: smallest divisor in the overlap-add, as a fraction of the greatest divisor (see
-        `framing.overlap_average`).
+      min_overlap: as for `stft.istft`.
 
     Raises:
       ValueError: the transform has no inverse, or `length` is negative.

@@ -63,7 +63,7 @@ def history_path(workdir: Path) -> Path:
 
 
 def requests_path(workdir: Path) -> Path:
-    """Return the path of the folder that holds the requests that no run has accepted yet."""
+    """Return the path of the folder of pending requests in the working directory of a run."""
     return workdir / "knob_requests"
 
 

@@ -82,11 +82,11 @@ class ChordInference:
 
     @cached_property
     def templates(self) -> Float[np.ndarray, "labels qualities size"]:
-        """Ideal row profile of every chord, used by `read_chord`.
+        """Ideal row profiles, one for each label and chord quality.
 
-        A row profile is the mean of each spectrogram row over time. An ideal profile is the sum of the chord's
-        partials. The partials are weighted and blurred across rows as in the training targets. Each profile has mean 0
-        and norm 1.
+        The row profile of a spectrogram is its mean over time: one value per row. The ideal profile of a chord has peaks
+        at the rows of its partials, weighted and blurred as in the training targets, and is scaled to mean 0 and norm 1.
+        `read_chord` finds the ideal profile that is most similar to that of a prediction.
         """
         return metrics.profile_templates(self.operators.spread)
 

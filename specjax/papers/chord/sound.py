@@ -110,7 +110,7 @@ def wave(
     Args:
       spectrogram: amplitudes of the rows; clipped to [0, 1].
       increment: frequency of each row, as the phase increment per sample that `oscillators.phase_increment` returns.
-      phase_row: index of the random initial phase of each row. Rows with equal indices have equal phases.
+      phase_row: for each row, the index of its initial phase in an array of random phases.
       sound: settings of the synthesis.
     """
     phases = jax.random.uniform(jax.random.key(sound.seed), phase_row.shape, maxval=2 * np.pi)[phase_row]

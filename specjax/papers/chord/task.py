@@ -192,7 +192,7 @@ class ChordTask(SingleModel):
         }
 
     def sample(self, state: TrainState, examples: Digits, frozen: Tree, key: Key[Array, ""]) -> Sample:
-        """Predict the spectrogram of one held-out digit per label; return an image of all, and a sound for each.
+        """Predict the spectrogram of one held-out digit for each label, and make a picture and sounds of them.
 
         Args:
           state: training state, whose parameters make the predictions.

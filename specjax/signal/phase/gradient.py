@@ -49,8 +49,8 @@ def compute_log_magnitude(magnitude: Float[Array, "*shape"], peak: Float[Array, 
 def phase_step_per_frame(log_magnitude: Bins, transform: Stft) -> Bins:
     """Estimate the phase advance of each bin from one frame to the next (Prusa et al. 2017, equation 10).
 
-    The estimate is in radians and relative to the centers of the frames. It may differ from the true advance by a
-    multiple of 2 pi.
+    The phases of a frame have its center as time origin. The estimate is in radians, and is correct up to a multiple of
+    2 pi.
 
     Args:
       log_magnitude: natural logarithm of the magnitudes of a frame, with bins on the last axis.

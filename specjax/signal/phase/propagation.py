@@ -33,7 +33,7 @@ class Propagation(NamedTuple):
 def propagate_frame(phase: Bins, propagation: Propagation) -> Bins:
     """Compute the phases of a frame from those of the previous frame.
 
-    Both are in radians and relative to the centers of their frames.
+    All phases are in radians, with the center of a frame as the time origin of its phases.
     """
     return wrap(jnp.take_along_axis(phase, propagation.source, axis=-1) + propagation.advance)
 
