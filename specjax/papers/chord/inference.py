@@ -84,9 +84,9 @@ class ChordInference:
     def templates(self) -> Float[np.ndarray, "labels qualities size"]:
         """Ideal row profiles, one for each label and chord quality.
 
-        The row profile of a spectrogram is its mean over time: one value per row. The ideal profile of a chord has peaks
-        at the rows of its partials, weighted and blurred as in the training targets, and is scaled to mean 0 and norm 1.
-        `read_chord` finds the ideal profile that is most similar to that of a prediction.
+        The row profile of a spectrogram is its mean over time: one value per row. The ideal profile of a chord has
+        peaks at the rows of its partials, weighted and blurred as in the training targets. It is scaled to mean 0 and
+        norm 1. `read_chord` finds the ideal profile that is most similar to that of a prediction.
         """
         return metrics.profile_templates(self.operators.spread)
 
