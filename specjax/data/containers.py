@@ -153,7 +153,7 @@ def _find_wav_end(file: BinaryIO, head: bytes, size: int) -> int:
 
 
 def _find_ogg_end(path: Path, file: BinaryIO, size: int) -> int:
-    """Check whether an ogg file is complete, that is, whether it contains the last page of a stream.
+    """Return the size in bytes that an ogg file must have at least. A complete one contains the last page of its stream.
 
     Args:
       path: path of the file, for error messages.
@@ -161,7 +161,7 @@ def _find_ogg_end(path: Path, file: BinaryIO, size: int) -> int:
       size: size of the file in bytes.
 
     Returns:
-      `size` if the file is complete, `size + 1` if the file is truncated.
+      `size` if the last page is there. Otherwise `size + 1`, which means that bytes are missing.
 
     Raises:
       UserError: another stream begins after the first has ended. Sound libraries would read only the first.

@@ -52,7 +52,8 @@ class ScheduleSpec:
         """Build the optax schedule, a function from step to value.
 
         Args:
-          steps: number of training steps, including the warm-up. Only used if `over` is 0.
+          steps: number of training steps, including the warm-up. A schedule without a length (`over` is 0) ends with
+            the last of them.
         """
         main = self._build_main(self.over or max(steps - self.warmup, 1))
         if not self.warmup:

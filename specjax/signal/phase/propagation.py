@@ -33,7 +33,12 @@ class Propagation(NamedTuple):
 def propagate_frame(phase: Bins, propagation: Propagation) -> Bins:
     """Compute the phases of a frame from those of the previous frame.
 
-    All phases are in radians, with the center of a frame as the time origin of its phases.
+    Args:
+      phase: phases of the previous frame in radians, relative to its center.
+      propagation: for each bin of the new frame, a source bin of the previous frame and the phase advance from there.
+
+    Returns:
+      Phases of the new frame in [-pi, pi), relative to its center.
     """
     return wrap(jnp.take_along_axis(phase, propagation.source, axis=-1) + propagation.advance)
 

@@ -184,15 +184,15 @@ def _update_frame(
 
 @cache
 def _analysis_window(transform: Stft, *, later_frames: int) -> Float[np.ndarray, " n_fft"]:
-    """Compute the window that `_update_frame` multiplies with a segment of `Buffer.total`.
+    """Compute the window that turns a segment of an overlap-added sum of frames into a windowed frame of the wave.
 
-    `Buffer.total` is a sum of overlapping frames. The result is the window of the transform, divided at each sample by
-    the sum of the squared windows of these frames. So the segment is normalized and windowed in one multiplication.
+    It is the window of the transform, divided at each sample by the sum of the squared windows that cover the sample.
+    One multiplication thus normalizes the sum and applies the window.
 
     Args:
       transform: parameters of the short-time Fourier transform.
-      later_frames: number of frames in `Buffer.total` that come after the updated frame. -1 means that `Buffer.total`
-        ends with the frame before the updated frame.
+      later_frames: number of frames in the sum that come after the frame at this segment. -1 means that this frame is
+        not in the sum, which ends with the frame before it.
     """
     # The windows are squared because each frame in the sum was windowed twice, by analysis and by synthesis.
     hop, taper = transform.hop_length, transform.taper()
