@@ -153,7 +153,7 @@ def _find_wav_end(file: BinaryIO, head: bytes, size: int) -> int:
 
 
 def _find_ogg_end(path: Path, file: BinaryIO, size: int) -> int:
-    """Return the size in bytes that an ogg file must have at least. A complete one contains the last page of its stream.
+    """Return the least size in bytes of a complete ogg file, which contains the last page of its stream.
 
     Args:
       path: path of the file, for error messages.

@@ -38,7 +38,7 @@ def propagate_frame(phase: Bins, propagation: Propagation) -> Bins:
       propagation: for each bin of the new frame, a source bin of the previous frame and the phase advance from there.
 
     Returns:
-      Phases of the new frame in [-pi, pi), relative to its center.
+      Phases of the new frame from -pi to pi, relative to its center.
     """
     return wrap(jnp.take_along_axis(phase, propagation.source, axis=-1) + propagation.advance)
 
