@@ -68,8 +68,9 @@ def find_collectives(compiled: jax.stages.Compiled) -> set[str]:
 def modes(function):
     """Return variants of a function, by name: plain, jitted, vmapped, and called with a batch (if it supports batches).
 
-    The last two are jitted as well, because that compiles faster than one operation at a time. In them, the batch holds the example and a different one: reversed and scaled by 1e-3. The result is that
-    of the example, which must not depend on its neighbor.
+    The last two are jitted as well, because that compiles faster than one operation at a time. In them, the batch holds
+    the example and a different one: reversed and scaled by 1e-3. The result is that of the example, which must not
+    depend on its neighbor.
     """
 
     def distort(x):

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -35,6 +36,8 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("specjax").setLevel(logging.INFO)
     sys.unraisablehook = _report_unraisable
+    # Orbax abandons the arrays that follow one that it cannot write. The error that it raises says what is needed.
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     absl_logging.set_verbosity(absl_logging.FATAL)  # Libraries raise the errors that they log.
     module = sys.modules[main.__module__]
     if getattr(module, "PARSES_ITSELF", False):

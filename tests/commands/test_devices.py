@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from commands.run import ROOT, SHORT_RUN, SMALL, read_log, run, run_command_line
+from commands.run import ROOT, SHORT_RUN, SHORT_STEPS, read_log, run, run_command_line
 from specjax.engine.live import changes
 
 
@@ -41,7 +41,8 @@ def test_two_processes_take_up_changes_of_live_values_at_the_same_step(cache, tm
     np.testing.assert_allclose(two, one, rtol=1e-5)
 
 
-@pytest.mark.parametrize("devices", [pytest.param(2, marks=pytest.mark.long), 4])
+@pytest.mark.long
+@pytest.mark.parametrize("devices", [2, 4])
 def test_several_devices_have_the_losses_of_one(cache, uninterrupted, tmp_path, devices):
     done = run(cache, "train", *SHORT_RUN, f"--workdir={tmp_path}", JAX_NUM_CPU_DEVICES=str(devices))
     assert done.returncode == 0, done.stderr
@@ -49,33 +50,24 @@ def test_several_devices_have_the_losses_of_one(cache, uninterrupted, tmp_path, 
     np.testing.assert_allclose(several, one, rtol=1e-5)
 
 
-@pytest.fixture(scope="module")
-def run_on_four_devices(cache, tmp_path_factory):
-    """Workdir of a run of four steps on four devices."""
+@pytest.fixture(scope="session")
+def half_run_on_four_devices(cache, tmp_path_factory):
+    """Workdir of the first half of a `SHORT_RUN`, on four devices."""
     workdir = tmp_path_factory.mktemp("devices") / "four"
-    done = run(cache, "train", *SMALL, "--config.steps=4", f"--workdir={workdir}", JAX_NUM_CPU_DEVICES="4")
+    half = (*SHORT_RUN, f"--config.steps={SHORT_STEPS // 2}")
+    done = run(cache, "train", *half, f"--workdir={workdir}", JAX_NUM_CPU_DEVICES="4")
     assert done.returncode == 0, done.stderr
     return workdir
 
 
-def resume_on(devices, cache, run_on_four_devices, workdir):
-    """Copy the run, resume it on another number of devices for four more steps, and return its losses."""
-    shutil.copytree(run_on_four_devices, workdir)
-    done = run(cache, "train", *SMALL, "--config.steps=8", f"--workdir={workdir}", JAX_NUM_CPU_DEVICES=str(devices))
-    assert done.returncode == 0, done.stderr
-    assert "resumed at step 4" in done.stderr
-    return [line["train/loss"] for line in read_log(workdir)]
-
-
-@pytest.fixture(scope="module")
-def losses_on_four(cache, run_on_four_devices, tmp_path_factory):
-    return resume_on(4, cache, run_on_four_devices, tmp_path_factory.mktemp("resumed") / "four")
-
-
-@pytest.mark.parametrize("devices", [1, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 8))])
-def test_run_saved_on_four_devices_resumes_on_another_number(
-    cache, run_on_four_devices, losses_on_four, tmp_path, devices
+@pytest.mark.parametrize("devices", [1, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 4, 8))])
+def test_run_saved_on_four_devices_resumes_on_another_number_with_the_losses_of_one(
+    cache, half_run_on_four_devices, uninterrupted, tmp_path, devices
 ):
     """Restoring also verifies the digests of all arrays: a mismatch would end the run."""
-    losses = resume_on(devices, cache, run_on_four_devices, tmp_path / "run")
-    np.testing.assert_allclose(losses, losses_on_four, rtol=1e-5)
+    workdir = shutil.copytree(half_run_on_four_devices, tmp_path / "run")
+    done = run(cache, "train", *SHORT_RUN, f"--workdir={workdir}", JAX_NUM_CPU_DEVICES=str(devices))
+    assert done.returncode == 0, done.stderr
+    assert f"resumed at step {SHORT_STEPS // 2}" in done.stderr
+    one, several = ([line["train/loss"] for line in read_log(folder)] for folder in (uninterrupted[0], workdir))
+    np.testing.assert_allclose(several, one, rtol=1e-5)

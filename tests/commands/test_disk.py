@@ -3,9 +3,12 @@
 `RLIMIT_FSIZE` limits the size of every file: it makes larger writes fail, those of libraries too.
 """
 
+import shutil
 import sys
 
+import numpy as np
 import pytest
+import soundfile
 
 from commands.run import SMALL, command, error_line, final_digests, read_log, run, run_command_line
 
@@ -30,11 +33,17 @@ def uninterrupted(cache, tmp_path_factory):
     return workdir
 
 
+@pytest.fixture(scope="module")
+def eight_steps(cache, tmp_path_factory):
+    """Workdir of the first eight steps of the same run."""
+    workdir = tmp_path_factory.mktemp("eight") / "run"
+    assert run(cache, "train", *ARGUMENTS, "--config.steps=8", f"--workdir={workdir}").returncode == 0
+    return workdir
+
+
 @pytest.mark.parametrize("output", ["checkpoint", "log", pytest.param("samples", marks=pytest.mark.long)])
-def test_full_disk_stops_the_run_and_it_resumes_with_the_same_bits(cache, uninterrupted, tmp_path, output):
-    workdir = tmp_path / "run"
-    first = run(cache, "train", *ARGUMENTS, "--config.steps=8", f"--workdir={workdir}")
-    assert first.returncode == 0, first.stderr
+def test_full_disk_stops_the_run_and_it_resumes_with_the_same_bits(cache, uninterrupted, eight_steps, tmp_path, output):
+    workdir = shutil.copytree(eight_steps, tmp_path / "run")
     extra, limit = {
         "checkpoint": ((), 20_000),
         "log": (("--config.checkpoint_every=0", "--config.sample_every=0"), 5_000),
@@ -49,19 +58,14 @@ def test_full_disk_stops_the_run_and_it_resumes_with_the_same_bits(cache, uninte
     assert [line["step"] for line in read_log(workdir) if "train/loss" in line] == list(range(1, STEPS + 1))
 
 
-def test_full_disk_of_the_compilation_cache_does_not_stop_the_run(tmp_path):
-    cache, workdir = tmp_path / "cache", tmp_path / "run"
-    # Checkpoints, pictures and sounds are below the limit; the compiled training step is above it.
-    extra = (
-        "--config.steps=4",
-        "--config.sound.sample_rate=4000",
-        "--config.model.head_channels=1",
-        "--config.model.depth=2",
-    )
-    done = run_limited(cache, 400_000, "train", *ARGUMENTS, *extra, f"--workdir={workdir}")
+def test_full_disk_of_the_compilation_cache_does_not_stop_a_command(tmp_path):
+    sound, result = tmp_path / "sound.wav", tmp_path / "result.wav"
+    soundfile.write(sound, 0.1 * np.sin(np.arange(2000)), 8000)
+    # The sounds are below the limit; compiled programs are above it.
+    done = run_limited(tmp_path / "cache", 20_000, "synth", "invert", sound, f"--out={result}")
     assert done.returncode == 0, done.stderr[-3000:]
     assert "File too large" in done.stderr
-    assert len(read_log(workdir)) == 4
+    assert result.is_file()
 
 
 def test_full_disk_leaves_no_partial_bundle_or_sound(cache, uninterrupted, tmp_path):

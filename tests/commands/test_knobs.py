@@ -35,9 +35,9 @@ def last_logged_step(workdir):
     return json.loads(lines[-1])["step"] if lines else 0
 
 
-def post(cache, workdir, *words):
-    """Run the command knobs, and return what it prints."""
-    done = run(cache, "knobs", f"--workdir={workdir}", *words)
+def post(workdir, *words):
+    """Run the command knobs in this process, and return what it prints."""
+    done = run_in_process("knobs", f"--workdir={workdir}", *words)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -49,14 +49,14 @@ def test_killed_run_with_changes_ends_like_a_run_with_the_changes_scheduled(cach
     for words in CHANGES[:2]:
         wait_for_step(live, last_logged_step(live) + 20, process)
         process.send_signal(signal.SIGSTOP)  # The short run must not end while the command starts.
-        post(cache, live, *words)
+        post(live, *words)
         process.send_signal(signal.SIGCONT)
     while len(changes.read_history(live)) < 2 and process.poll() is None:
         time.sleep(0.01)
     time.sleep(0.5)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    shown = post(cache, live, *CHANGES[2])
+    shown = post(live, *CHANGES[2])
     assert "from step" in shown
     assert "waiting, from the next step: lr=config curriculum=5,6,7 sample_every=100" in shown
     finish(start(cache, live, ARGUMENTS))
@@ -66,11 +66,11 @@ def test_killed_run_with_changes_ends_like_a_run_with_the_changes_scheduled(cach
     assert [line["step"] for line in read_log(live) if "train/loss" in line] == list(range(1, STEPS + 1))
 
     scheduled = tmp_path / "scheduled"
-    finish(start(cache, scheduled, (*ARGUMENTS, "--config.steps=1")))
+    scheduled.mkdir()
     (scheduled / "config.json").write_text((live / "config.json").read_text())
     for change in history:
         words = [f"{name}={text}" for name, text in change.values.items()]
-        post(cache, scheduled, f"--at_step={change.step}", *words)
+        post(scheduled, f"--at_step={change.step}", *words)
     finish(start(cache, scheduled, ARGUMENTS))
     assert final_digests(scheduled, STEPS) == final_digests(live, STEPS)
 

@@ -99,7 +99,7 @@ def test_gradients_treat_the_initial_phases_as_constants(method):
     )
 
 
-@pytest.mark.parametrize("method", ["griffin_lim", "fast_griffin_lim"])
+@pytest.mark.parametrize("method", ["griffin_lim", pytest.param("fast_griffin_lim", marks=pytest.mark.long)])
 def test_gradients_of_iterations_agree_with_finite_differences(method):
     """Compare in double precision, along a direction in which the phases change as well."""
     settings, rng = Inversion(method, ("zero",), iterations=3), np.random.default_rng(0)
@@ -180,7 +180,14 @@ def sharded_clips(mesh):
     return jax.device_put(clips, NamedSharding(mesh, P("data")))
 
 
-@pytest.mark.parametrize("method", [name for name in inversion.METHODS if name != "refine"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(name, marks=() if name in ("fast_griffin_lim", "pghi") else pytest.mark.long)
+        for name in inversion.METHODS
+        if name != "refine"
+    ],
+)
 def test_inversion_does_not_exchange_clips_between_devices(method, mesh):
     settings = Inversion(method, iterations=8)
     invert_all = jax.jit(lambda clips: invert(clips, TRANSFORM, settings, length=SAMPLES))

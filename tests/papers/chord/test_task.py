@@ -22,7 +22,7 @@ from specjax.papers.chord.task import ChordTask
 STEPS = 1000
 CONFIG = ChordConfig(
     conditioning=Conditioning(size=112, fade_mean=56.0, fade_sigma=28.0, smear_columns=2.0),
-    model=UNetConfig(widths=(4, 4, 4), head="rows", init="he"),
+    model=UNetConfig(widths=(4, 4, 4), depth=1, head="rows", init="he"),
 )
 
 
@@ -33,7 +33,13 @@ def examples():
 
 
 def make_batch(config, examples, seed=0, count=4):
-    return ChordTask(config).batch(examples, jnp.arange(count), jax.random.key(seed))
+    return jax.jit(ChordTask(config).batch)(examples, jnp.arange(count), jax.random.key(seed))
+
+
+def start(task, examples):
+    """Return the initial state of a task, a batch of four examples, and the live values of the first update."""
+    state = jax.jit(task.init)(jax.random.key(0))
+    return state, make_batch(task.config, examples), initial(task.live_values(STEPS))
 
 
 def test_targets_match_the_digit_and_its_label(examples):
@@ -71,9 +77,7 @@ def test_curriculum_masks_labels_by_step():
 
 def test_masked_labels_have_no_gradient_and_do_not_count_in_the_loss(examples):
     task = ChordTask(CONFIG)
-    state = task.init(jax.random.key(0))
-    batch = task.batch(examples, jnp.arange(4), jax.random.key(0))
-    live = initial(task.live_values(STEPS))
+    state, batch, live = start(task, examples)
     step = jax.jit(task.step)
     masked_state, metrics = step(state, batch, {}, live | {"curriculum": jnp.zeros(10)}, jax.random.key(0))
     assert float(metrics["grad_norm"]) == 0
@@ -107,9 +111,7 @@ def test_label_loss_trains_only_the_classifier_and_the_encoder(examples):
     assert "loss.label" not in ChordTask(CONFIG).live_values(STEPS), (
         "a network without a classifier has no loss `label`"
     )
-    state = task.init(jax.random.key(0))
-    batch = task.batch(examples, jnp.arange(4), jax.random.key(0))
-    live = initial(task.live_values(STEPS))
+    state, batch, live = start(task, examples)
     step = jax.jit(task.step)
     after, metrics = step(state, batch, {}, live, jax.random.key(0))
     changed = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), after.params, state.params)
@@ -161,13 +163,12 @@ def test_loss_on_fewer_columns_is_nearly_the_same(examples):
     """A quarter of the columns gives nearly the same loss, and predictions still have all columns."""
     losses = {}
     for columns in (0, 28):
-        task = ChordTask(replace(CONFIG, columns=columns))
-        state = task.init(jax.random.key(0))
-        batch = task.batch(examples, jnp.arange(4), jax.random.key(0))
+        task = ChordTask(replace(CONFIG, columns=columns, model=replace(CONFIG.model, depth=3)))
+        state, batch, live = start(task, examples)
         assert batch.target.shape == (4, 112, columns or 112)
-        live = initial(task.live_values(STEPS))
         losses[columns] = float(jax.jit(task.step)(state, batch, {}, live, jax.random.key(0))[1]["loss"])
-        assert task.inference.predict(state.params, batch.digit, batch.quality).shape == (4, 112, 112)
+        picture = jax.eval_shape(task.inference.predict, state.params, batch.digit, batch.quality)
+        assert picture.shape == (4, 112, 112)
     assert losses[28] == pytest.approx(losses[0], rel=0.05)
 
 
