@@ -1,7 +1,10 @@
-"""Finished runs that several tests read and none changes."""
+"""Finished runs that several tests read and none changes; all pytest-xdist workers share them."""
 
+import fcntl
 import os
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -9,38 +12,64 @@ from commands.run import SHORT_RUN, SMALL, run
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    """Compilation cache of the commands under test, shared by all pytest-xdist workers."""
+def shared(tmp_path_factory) -> Path:
+    """Folder that all workers of this test run share."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compiled"
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
     folder.mkdir(exist_ok=True)
     return folder
 
 
 @pytest.fixture(scope="session")
-def uninterrupted(cache, tmp_path_factory):
-    """Workdir of a `SHORT_RUN` that was never interrupted, and its duration in seconds."""
-    workdir = tmp_path_factory.mktemp("uninterrupted")
-    begin = time.monotonic()
-    done = run(cache, "train", *SHORT_RUN, f"--workdir={workdir}")
-    assert done.returncode == 0, done.stderr
-    return workdir, time.monotonic() - begin
-
-
-@pytest.fixture(scope="session")
-def trained(cache, tmp_path_factory):
-    """Workdir of a finished run of 12 steps."""
-    workdir = tmp_path_factory.mktemp("trained") / "run"
-    steps = ("--config.steps=12", "--config.checkpoint_every=6", "--config.sample_every=12")
-    done = run(cache, "train", *SMALL, *steps, f"--workdir={workdir}")
-    assert done.returncode == 0, done.stderr
-    return workdir
-
-
-@pytest.fixture(scope="session")
-def bundle(cache, trained, tmp_path_factory):
-    """Bundle exported from the run `trained`."""
-    folder = tmp_path_factory.mktemp("bundles") / "unet"
-    done = run(cache, "export", f"--workdir={trained}", f"--out={folder}")
-    assert done.returncode == 0, done.stderr
+def cache(shared):
+    """Compilation cache of the commands under test."""
+    folder = shared / "compiled"
+    folder.mkdir(exist_ok=True)
     return folder
+
+
+def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Call `make(folder)` unless a worker has done so; a worker that comes meanwhile waits."""
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = folder.with_suffix(".done")
+        if not done.exists():
+            make(folder)
+            done.touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(cache, shared):
+    """Workdir of a `SHORT_RUN` that was never interrupted, and its duration in seconds."""
+
+    def train(workdir):
+        begin = time.monotonic()
+        done = run(cache, "train", *SHORT_RUN, f"--workdir={workdir}")
+        assert done.returncode == 0, done.stderr
+        (shared / "duration").write_text(str(time.monotonic() - begin))
+
+    return make_once(shared / "uninterrupted", train), float((shared / "duration").read_text())
+
+
+@pytest.fixture(scope="session")
+def trained(cache, shared):
+    """Workdir of a finished run of 12 steps."""
+
+    def train(workdir):
+        steps = ("--config.steps=12", "--config.checkpoint_every=6", "--config.sample_every=12")
+        done = run(cache, "train", *SMALL, *steps, f"--workdir={workdir}")
+        assert done.returncode == 0, done.stderr
+
+    return make_once(shared / "trained", train)
+
+
+@pytest.fixture(scope="session")
+def bundle(cache, trained, shared):
+    """Bundle exported from the run `trained`."""
+
+    def export(folder):
+        done = run(cache, "export", f"--workdir={trained}", f"--out={folder}")
+        assert done.returncode == 0, done.stderr
+
+    return make_once(shared / "unet", export)

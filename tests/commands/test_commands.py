@@ -22,12 +22,13 @@ def test_train_writes_log_contact_sheet_sounds_and_tensorboard(trained):
     assert list((trained / "tensorboard").glob("events*"))
 
 
-def test_finished_run_resumes_without_training(cache, trained):
-    log = (trained / "metrics.jsonl").read_text()
-    done = run(cache, "train", *SMALL, "--config.steps=12", "--config.checkpoint_every=6", f"--workdir={trained}")
+def test_finished_run_resumes_without_training(cache, trained, tmp_path):
+    workdir = shutil.copytree(trained, tmp_path / "run")
+    log = (workdir / "metrics.jsonl").read_text()
+    done = run(cache, "train", *SMALL, "--config.steps=12", "--config.checkpoint_every=6", f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
     assert "resumed at step 12" in done.stderr
-    assert (trained / "metrics.jsonl").read_text() == log
+    assert (workdir / "metrics.jsonl").read_text() == log
 
 
 def test_last_line_of_evaluate_is_one_json_object(cache, trained):
