@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks.peers import timing
-from specjax.benchmark.clips import make_tones
+from specjax.benchmark.tones import make_tones
 
 SAMPLE_RATE, DURATION_S, N_FFT, HOP_LENGTH, ITERATIONS, REFINEMENTS = 22050, 5.0, 1024, 256, 100, 32
 BENCHMARKS = ("stft", "istft", "griffin_lim", "invert")

@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks.peers import chord_sound, chord_targets, signal_mel, signal_phase
 from specjax.benchmark import report, roofline
-from specjax.benchmark.clips import make_tones
 from specjax.benchmark.report import Program
 from specjax.benchmark.timing import Benchmark
+from specjax.benchmark.tones import make_tones
 from specjax.cli.config import load
 from specjax.papers.chord import benchmarks as chord_benchmarks
 from specjax.papers.chord import conditioning

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from specjax.benchmark.clips import make_tones
 from specjax.benchmark.timing import Benchmark, Info, compile_benchmark, wrap_callable
+from specjax.benchmark.tones import make_tones
 from specjax.cli.config import to_dataclass
 from specjax.engine import sharding
 from specjax.signal.inversion import DIRECT, Inversion, convergence_db, invert
