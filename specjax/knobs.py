@@ -53,7 +53,12 @@ def main(argv: Sequence[str]) -> None:
     for change in history:
         print(f"from step {change.step}: {_format_values(change.values)}")
     for path in changes.list_pending_requests(workdir):
-        request = changes.read_request(path)
+        try:
+            request = changes.read_request(path)
+        except UserError:
+            if path.exists():
+                raise
+            continue  # the run has just accepted it
         begin = "the next step" if request.at_step is None else f"step {request.at_step}"
         print(f"waiting, from {begin}: {_format_values(request.values)}")
 

@@ -26,7 +26,7 @@ install_import_hook("specjax", "beartype.beartype")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests of whole commands first: they take longest, and parallel workers should finish with short tests."""
-    items.sort(key=lambda item: "commands" not in item.path.parts)
+    items.sort(key=lambda item: "commands" not in item.path.relative_to(item.config.rootpath).parts)
 
 
 @pytest.fixture

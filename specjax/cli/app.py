@@ -18,7 +18,6 @@ from absl import logging as absl_logging
 from specjax.cli import config, files
 from specjax.cli.errors import UserError
 
-USAGE_ERROR = 2
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _open_sockets: list[socket.socket] = []  # Kept open, because a closed socket would not report signals.
 
@@ -26,7 +25,7 @@ _open_sockets: list[socket.socket] = []  # Kept open, because a closed socket wo
 def run(main: Callable[[Sequence[str]], None]) -> None:
     """Run the main function of a command, and exit.
 
-    A `UserError` is printed as one line on stderr, and the exit status is then 2.
+    A `UserError` is printed as one line on stderr, and the exit status is then its `exit_status`.
 
     Args:
       main: main function. It is called with a list: the name of the program, then the positional arguments. Two
@@ -54,7 +53,7 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         absl_app.run(_report_errors(check_and_run), argv=argv, flags_parser=_parse_flags)
     except UserError as error:
         _print_error(error)
-        sys.exit(USAGE_ERROR)
+        sys.exit(error.exit_status)
 
 
 def require_package(package: str, feature: str, *, extra: str) -> None:
@@ -134,7 +133,7 @@ def _report_errors(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[
             main(argv)
         except UserError as error:
             _print_error(error)
-            return USAGE_ERROR
+            return error.exit_status
         except KeyboardInterrupt:
             return 128 + signal.SIGINT
         return 0

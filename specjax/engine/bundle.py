@@ -53,11 +53,15 @@ def save(folder: Path, task: str, parts: dict[str, Part], about: dict[str, Any])
 
     Raises:
       UserError: `folder` exists or cannot be written.
+      ValueError: the name of a part is not a plain word.
+      TypeError: a card or `about` is not JSON-serializable.
     """
     from safetensors.numpy import save as encode
 
     if folder.exists():
         raise UserError(f"{folder} exists already: remove it or choose another --out")
+    if bad := [name for name in parts if not name.isidentifier()]:
+        raise ValueError(f"part {bad[0]!r}: expected a name of letters, digits and underscores")
     partial = folder.with_name(folder.name + ".partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -69,9 +73,11 @@ def save(folder: Path, task: str, parts: dict[str, Part], about: dict[str, Any])
             card["parts"][name] = {"sha256": _sha256(file), "card": part.card}
         (partial / CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
         partial.rename(folder)
-    except OSError as error:
+    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise UserError(f"{folder} cannot be written: {error.strerror or error}") from error
+        if isinstance(error, OSError):
+            raise UserError(f"{folder} cannot be written: {error.strerror or error}") from error
+        raise
 
 
 def load(folder: Path) -> Bundle:

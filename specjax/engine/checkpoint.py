@@ -13,7 +13,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -63,19 +63,25 @@ class Checkpoints:
     With several processes, every process must call every method. Only process 0 writes the metadata (JSON).
     """
 
-    def __init__(self, folder: epath.PathLike, keep: int = 3) -> None:
+    def __init__(self, folder: epath.PathLike, keep: int = 3, *, read_only: bool = False) -> None:
         """Open a folder of checkpoints, creating it if necessary.
 
         Args:
           folder: the folder. The checkpoint of step N is its subfolder `N`.
           keep: number of newest checkpoints to keep; older ones are deleted.
+          read_only: change nothing on disk, so that a run that is training is not disturbed. Checkpoints cannot be
+            saved then.
         """
         self._folder = epath.Path(folder)
         self._keep = keep
+        self._read_only = read_only
         self._saving = False
         self._manager = self._open()
 
     def _open(self) -> ocp.CheckpointManager:
+        if self._read_only:
+            options = ocp.CheckpointManagerOptions(read_only=True)
+            return ocp.CheckpointManager(self._folder.resolve(), options=options)
         options = ocp.CheckpointManagerOptions(
             preservation_policy=ocp.checkpoint_managers.LatestN(n=self._keep),
             cleanup_tmp_directories=True,
@@ -151,16 +157,15 @@ class Checkpoints:
                 "same command again; it resumes from the last intact checkpoint"
             ) from error
 
-    def restore_newest(self, abstract: Tree, *, reject_damaged: bool = True) -> tuple[int, Tree, dict[str, Any]] | None:
+    def restore_newest(self, abstract: Tree) -> tuple[int, Tree, dict[str, Any]] | None:
         """Restore the newest intact checkpoint.
 
         A checkpoint is intact if the digests (hashes) of its arrays equal those that were saved with them. If a
-        checkpoint is damaged, a warning is logged and the one before it is tried.
+        checkpoint is damaged, a warning is logged and the one before it is tried. Once an intact one is found, the
+        damaged ones are moved to a sibling folder whose name ends in `_rejected`, unless the folder is read-only.
 
         Args:
           abstract: tree of `jax.ShapeDtypeStruct`s with the expected shapes, dtypes and shardings.
-          reject_damaged: whether to move damaged checkpoints to a sibling folder whose name ends in `_rejected`. If
-            False, nothing on disk changes.
 
         Returns:
           Step, state and metadata; None if there is no checkpoint.
@@ -169,15 +174,16 @@ class Checkpoints:
           UserError: there are checkpoints but none is intact; or the paths, shapes or dtypes in a checkpoint differ
             from those of `abstract`.
         """
-        steps = self.steps()
+        steps, damaged = self.steps(), []
         for step in reversed(steps):
             try:
                 state, metadata = self.restore(step, abstract)
             except BadCheckpoint as error:
                 log.warning("checkpoint %d is damaged and is not used: %s", step, error)
-                if reject_damaged:
-                    self._reject(step)
+                damaged.append(step)
                 continue
+            if damaged and not self._read_only:
+                self._reject(damaged)
             return step, state, metadata
         if steps:
             raise UserError(
@@ -205,14 +211,16 @@ class Checkpoints:
         if not isinstance(record, dict) or record.pop("seal", None) != _digest_record(record) or record["step"] != step:
             raise BadCheckpoint("its record is not what was saved")
         expected = leaves_by_path(abstract)
-        names = legacy.saved_names(record["shapes"], expected)
-        defaults = legacy.default_leaves(expected, names)
+        is_legacy = "metadata" not in record  # version 0.1 wrote `facts`
+        names = legacy.saved_names(record["shapes"], expected) if is_legacy else {x: x for x in record["shapes"]}
+        defaults = legacy.default_leaves(expected, names) if is_legacy else {}
         shapes = {path: record["shapes"][name] for path, name in names.items()}
         shapes |= {path: f"{x.dtype}{list(x.shape)}" for path, x in defaults.items()}
         self._check_architecture(step, shapes, leaf_shapes(abstract))
         try:
             target = {name: expected[path] for path, name in names.items()}
-            target |= legacy.dropped_leaves(record["shapes"], target)
+            if is_legacy:
+                target |= legacy.dropped_leaves(record["shapes"], target)
             args = ocp.args.Composite(state=ocp.args.StandardRestore(target))
             saved = self._manager.restore(step, args=args)["state"]
         except Exception as error:
@@ -224,26 +232,27 @@ class Checkpoints:
             raise BadCheckpoint(f"{len(damaged)} arrays are not what was saved, the first is {damaged[0]}")
         leaves |= defaults
         state = jax.tree.unflatten(jax.tree.structure(abstract), [leaves[path] for path in expected])
-        return state, record.get("metadata") or record.get("facts") or {}  # version 0.1 wrote `facts`
+        return state, record["facts" if is_legacy else "metadata"]
 
     @property
     def _rejected_folder(self) -> epath.Path:
         """Folder to which damaged checkpoints are moved."""
         return self._folder.parent / (self._folder.name + "_rejected")
 
-    def _reject(self, step: int) -> None:
-        """Move a damaged checkpoint from the checkpoint folder to `_rejected_folder`."""
-        # When the run reaches this step again, it saves a new checkpoint. Orbax does not overwrite an existing one.
+    def _reject(self, steps: Sequence[int]) -> None:
+        """Move damaged checkpoints from the checkpoint folder to `_rejected_folder`."""
+        # When the run reaches these steps again, it saves new checkpoints. Orbax does not overwrite existing ones.
         if jax.process_index() == 0:
             self._rejected_folder.mkdir(parents=True, exist_ok=True)
-            destination = self._rejected_folder / str(step)
-            if destination.exists():
-                shutil.rmtree(destination)
-            (self._folder / str(step)).rename(destination)
+            for step in steps:
+                destination = self._rejected_folder / str(step)
+                if destination.exists():
+                    shutil.rmtree(destination)
+                (self._folder / str(step)).rename(destination)
         if jax.process_count() > 1:
             from jax.experimental import multihost_utils
 
-            multihost_utils.sync_global_devices(f"reject checkpoint {step}")
+            multihost_utils.sync_global_devices(f"reject checkpoints {steps}")
         self._manager.close()
         self._manager = self._open()
 

@@ -15,10 +15,10 @@ def parse_interval(text: str) -> Value:
     An interval is the number of steps between two events, such as evaluations. 0 switches the event off.
 
     Raises:
-      ValueError: `text` is not an integer of at least 0.
+      ValueError: `text` is not an integer from 0 to 999999999.
     """
-    if not text.isdecimal():
-        raise ValueError(f"{text!r} is not a number of steps, expected an integer of at least 0")
+    if not text.isdecimal() or len(text) > 9:
+        raise ValueError(f"{text[:20]!r} is not a number of steps, expected an integer from 0 to 999999999")
     return np.asarray(int(text), np.float32)
 
 

@@ -5,9 +5,11 @@ examples are pure functions of (seed, stream name, step). A setting that a user 
 to disk before it is used.
 """
 
+import json
 import logging
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from specjax.cli.errors import UserError
+from specjax.cli.errors import DivergedError, UserError
 from specjax.data import order
 from specjax.engine import program, sharding, train_state
 from specjax.engine.checkpoint import Checkpoints, digests
 from specjax.engine.config import INTERVALS, TrainConfig
+from specjax.engine.legacy import upgrade_config
 from specjax.engine.live.changes import Changes, find_value
 from specjax.engine.live.values import LiveValues, all_live_values
 from specjax.engine.program import Inputs, Outputs, Run, Update
@@ -57,20 +60,30 @@ def train(task: Task, config: TrainConfig, workdir: Path, metadata: dict[str, An
     sharding.check_batch(mesh, config.batch_size)
     data, frozen = task.load(), task.frozen()
     metadata = metadata | {FROZEN: digests(jax.tree.map(jnp.asarray, frozen))}
+    if config.eval_every and not data.held_out_count:
+        raise UserError(
+            f"eval_every={config.eval_every} but no examples are held out: hold out some, or set --config.eval_every=0"
+        )
     checkpoints = Checkpoints(workdir.resolve() / "checkpoints", config.keep_checkpoints)
     with closing(checkpoints):
         run = _restore_or_init(task, config, checkpoints, metadata, mesh)
-        if jax.process_index() == 0:
-            writer = Writer(workdir, int(run.step))
-            writer.write_hparams(metadata.get("config", {}))
-        else:
-            writer = NullWriter()
-        with closing(writer):
-            try:
-                return _Host(task, config, workdir, metadata, mesh, checkpoints, writer, data, frozen, run).train(stop)
-            except OSError as error:
-                message = f"workdir {workdir} cannot be written ({error}): make room, then run the same command again"
-                raise UserError(message) from error
+        try:
+            with closing(_open_writer(workdir, run, metadata)) as writer:
+                host = _Host(task, config, workdir, metadata, mesh, checkpoints, writer, data, frozen, run)
+                with closing(host.profiler):
+                    return host.train(stop)
+        except OSError as error:
+            message = f"workdir {workdir} cannot be written ({error}): make room, then run the same command again"
+            raise UserError(message) from error
+
+
+def _open_writer(workdir: Path, run: Run, metadata: Mapping[str, Any]) -> Writer | NullWriter:
+    """Open the log of a run in process 0; other processes write nothing."""
+    if jax.process_index() != 0:
+        return NullWriter()
+    writer = Writer(workdir, int(run.step))
+    writer.write_hparams(metadata.get("config", {}))
+    return writer
 
 
 class _Host:
@@ -101,7 +114,7 @@ class _Host:
         self._run, self._first_step = run, int(run.step)
         self._saved = self._first_step if checkpoints.steps() else -1
         self._progress = Progress(config.steps, config.batch_size, self._first_step)
-        self._profiler = Profiler(config.profile, workdir / "profile")
+        self.profiler = Profiler(config.profile, workdir / "profile")
         self._changes = Changes(workdir, all_live_values(task, config), config.log_every)
         self._updates: dict[tuple[int, frozenset[str]], Update] = {}
         self._measure = program.compile_measures(task, mesh)
@@ -117,8 +130,10 @@ class _Host:
             self._changes.poll(step)
             live = live_values(step, n, self._changes.history)
             update = self._get_compiled_update(live, n)
-            with jax.transfer_guard("disallow"), self._profiler.trace(step, n):
+            with jax.transfer_guard("disallow"), self.profiler.trace(step, n):
                 self._run, outputs = update(self._run, self._train_inputs, live)
+                if self.profiler.running:
+                    jax.block_until_ready(outputs)
             self._checkpoints.check()
             # The devices already run the new dispatch while the host logs the previous one.
             self._settle()
@@ -145,7 +160,14 @@ class _Host:
         if key not in self._updates:
             with self._progress.measure("compile"):
                 self._updates[key] = program.compile_update(
-                    self._task, self._config, self._mesh, self._data.train_count, self._run, self._train_inputs, live
+                    self._task,
+                    self._config,
+                    self._mesh,
+                    self._data.train_count,
+                    self._run,
+                    self._train_inputs,
+                    live,
+                    updates=steps,
                 )
         return self._updates[key]
 
@@ -169,7 +191,7 @@ class _Host:
         speed = self._progress.steps_per_second(end)
         timing = {
             "steps_per_s": speed,
-            "items_per_s_per_device": speed * self._config.batch_size / self._mesh.size,
+            "items_per_s_per_device": speed * self._config.batch_size * self._task.models / self._mesh.size,
         }
         for i, step in enumerate(range(begin + 1, end + 1)):
             if step % self._config.log_every == 0 or step == self._config.steps:
@@ -207,7 +229,7 @@ class _Host:
         self._checkpoints.wait()
         key = order.stream(self._config.seed, "order")
         indices = order.batch_indices(key, jnp.int32(step - 1), self._config.batch_size, self._data.train_count)
-        raise UserError(
+        raise DivergedError(
             f"the last {limit} updates up to step {step} were not finite and were skipped ({'; '.join(causes)}; the "
             f"last on examples {', '.join(map(str, np.asarray(indices).tolist()))}): lower the learning rate or the "
             "loss weights, or check those examples; the last checkpoint is intact"
@@ -243,10 +265,11 @@ class _Host:
         last = step == self._config.steps
         every = {name: self._find_interval(name, before) for name in INTERVALS}
         evaluating = every["eval_every"] and (_is_due(before, step, every["eval_every"]) or last)
+        evaluating = evaluating and self._data.held_out_count > 0  # a user may switch evaluation on while it trains
         sampling = _is_due(before, step, every["sample_every"]) or last
         saving = _is_due(before, step, every["checkpoint_every"]) and not last
         if evaluating or sampling or saving:
-            self._settle()
+            self._settle(last=last)
         if evaluating:
             with self._progress.measure("eval"):
                 self._writer.write_scalars(step, self._evaluate())
@@ -296,16 +319,19 @@ def restore_run(task: Task, config: TrainConfig, workdir: Path) -> Run:
     """Restore the newest intact checkpoint in `workdir`, without changing anything on disk.
 
     Raises:
-      UserError: there is no intact checkpoint, or its arrays do not match those of the task.
+      UserError: there is no intact checkpoint, its arrays do not match those of the task, or a frozen array has changed
+        since the run began.
     """
     folder = workdir.resolve() / "checkpoints"
     if not folder.is_dir():
         raise UserError(f"{workdir} has no checkpoints: train it first")
-    with closing(Checkpoints(folder, config.keep_checkpoints)) as checkpoints:
-        restored = checkpoints.restore_newest(program.abstract_run(task, program.mesh_of(task)), reject_damaged=False)
+    with closing(Checkpoints(folder, read_only=True)) as checkpoints:
+        restored = checkpoints.restore_newest(program.abstract_run(task, program.mesh_of(task)))
     if restored is None:
         raise UserError(f"{workdir} has no finished checkpoint yet")
-    return restored[1]
+    _, run, saved = restored
+    _check_frozen(digests(jax.tree.map(jnp.asarray, task.frozen())), saved)
+    return run
 
 
 def _restore_or_init(
@@ -321,14 +347,70 @@ def _restore_or_init(
     if restored is None:
         return program.init(task, config, mesh)
     step, run, saved = restored
-    changed = [path for path, digest in metadata[FROZEN].items() if saved.get(FROZEN, {}).get(path) != digest]
+    _check_frozen(metadata[FROZEN], saved)
+    _check_config(config, step, metadata.get("config", {}), upgrade_config(saved.get("config", {})))
+    log.info("resumed at step %d", step)
+    return run
+
+
+def _check_frozen(now: Mapping[str, str], saved: Mapping[str, Any]) -> None:
+    """Check that the frozen arrays (used but not trained) are those that a run began with.
+
+    Args:
+      now: digests of the frozen arrays by path.
+      saved: metadata of a checkpoint.
+
+    Raises:
+      UserError: an array differs, is missing or is new.
+    """
+    before = saved.get(FROZEN, {})
+    changed = sorted(path for path in now.keys() | before.keys() if now.get(path) != before.get(path))
     if changed:
         raise UserError(
             f"the frozen input {changed[0]} is not the one this run began with ({len(changed)} of "
-            f"{len(metadata[FROZEN])} arrays differ): use the same bundle, or another --workdir"
+            f"{len(now.keys() | before.keys())} arrays differ): use the same bundle, or another --workdir"
         )
-    log.info("resumed at step %d", step)
-    return run
+
+
+def _check_config(config: TrainConfig, step: int, now: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    """Compare the config of a resumed run with that of its checkpoint; log a warning if settings of the task differ.
+
+    Args:
+      config: training settings.
+      step: step of the checkpoint.
+      now: config of this command.
+      before: config that the checkpoint was saved with.
+
+    Raises:
+      UserError: the run has made more updates than `config.steps`; or settings differ and the run has finished, so that
+        it would seem to have been trained with them.
+    """
+    if step > config.steps:
+        raise UserError(
+            f"the run in this workdir has made {step} updates, more than steps={config.steps}: name another --workdir"
+        )
+    schedule = {field.name for field in fields(TrainConfig)} - {"seed", "batch_size"}
+    pairs = _flatten(json.loads(json.dumps(before))), _flatten(json.loads(json.dumps(now)))
+    changed = [
+        f"{key} was {pairs[0][key]!r} and is {pairs[1][key]!r}"
+        for key in sorted(pairs[0].keys() & pairs[1].keys())
+        if key.split(".")[0] not in schedule and pairs[0][key] != pairs[1][key]
+    ]
+    if changed and step >= config.steps:
+        raise UserError(
+            f"the run in this workdir has finished with another config ({changed[0]}; {len(changed)} settings differ): "
+            "name another --workdir"
+        )
+    if changed:
+        log.warning("resuming with another config: %s", "; ".join(changed))
+
+
+def _flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten a nested config to a dict of values by dotted key."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
 
 
 def _to_scalars(metrics: Mapping[str, np.ndarray]) -> dict[str, float]:

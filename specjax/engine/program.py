@@ -96,7 +96,15 @@ def abstract_run(task: Task, mesh: Mesh) -> Run:
 
 
 def compile_update(
-    task: Task, config: TrainConfig, mesh: Mesh, count: int, run: Run, inputs: Inputs, live: Mapping[str, Array]
+    task: Task,
+    config: TrainConfig,
+    mesh: Mesh,
+    count: int,
+    run: Run,
+    inputs: Inputs,
+    live: Mapping[str, Array],
+    *,
+    updates: int = 1,
 ) -> Update:
     """Compile the program that runs one or more updates per call.
 
@@ -110,14 +118,15 @@ def compile_update(
       run: example of the first argument; only its shapes and shardings matter.
       inputs: example of the second argument: training examples, and arrays that are used but not trained.
       live: example of the third argument: settings that may be changed while training runs, such as loss weights, by
-        name. Each has a leading axis, whose length is the number of updates per call.
+        name. Each has a leading axis with one entry per update.
+      updates: number of updates per call.
 
     Returns:
       Function from (run, inputs, live) to the new run and the outputs.
     """
     outputs = sharding.replicated_sharding(mesh)
     jitted = jax.jit(
-        partial(_updates, task, config, mesh, count),
+        partial(_updates, task, config, mesh, count, updates),
         donate_argnums=0,
         out_shardings=(_run_shardings(task, mesh), outputs),
     )
@@ -187,12 +196,20 @@ def _run_shardings(task: Task, mesh: Mesh) -> Tree:
 
 
 def _updates(
-    task: Task, config: TrainConfig, mesh: Mesh, count: int, run: Run, inputs: Inputs, live: Mapping[str, Array]
+    task: Task,
+    config: TrainConfig,
+    mesh: Mesh,
+    count: int,
+    updates: int,
+    run: Run,
+    inputs: Inputs,
+    live: Mapping[str, Array],
 ) -> tuple[Run, Outputs]:
     """Run one or more updates, and return the new run and the outputs of all updates.
 
     Args:
       count: number of training examples.
+      updates: number of updates.
       run: run before the updates.
       inputs: training examples, and arrays that are used but not trained.
       live: settings that may be changed while training runs, such as loss weights, by name. Each has a leading axis
@@ -211,7 +228,7 @@ def _updates(
         state, metrics = task.step(run.state, batch, inputs.frozen, live, key)
         return Run(run.step + 1, state), Outputs(metrics, train_state.health(state))
 
-    if jax.tree.leaves(live)[0].shape[0] > 1:
-        return jax.lax.scan(one, run, live)
+    if updates > 1:
+        return jax.lax.scan(one, run, live, length=updates)
     run, outputs = one(run, jax.tree.map(lambda x: x[0], live))
     return run, jax.tree.map(lambda x: x[None], outputs)

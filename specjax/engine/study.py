@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from specjax.cli import files
-from specjax.cli.errors import UserError
+from specjax.cli.errors import DivergedError, UserError
 from specjax.measure.intervals import format_interval
 
 Overrides = Mapping[str, Any]
@@ -101,7 +101,7 @@ def answer(
       The results of each variant by name, in the order of the seeds.
 
     Raises:
-      UserError: a training could not start.
+      UserError: a training could not start, was interrupted, or could not be evaluated.
     """
     results: dict[str, list[Result]] = {name: [] for name in study.variants}
     runs = [(name, seed) for seed in seeds for name in study.variants]
@@ -146,11 +146,11 @@ def run(arguments: Sequence[str], workdir: Path, examples: int) -> Result:
       examples: number of held-out examples to evaluate; 0 for all.
 
     Returns:
-      The results of `specjax.evaluate` by name. If the training failed after it had started, the error message under
-      the key `stopped`.
+      The results of `specjax.evaluate` by name. If the training diverged (its updates were not finite again and again),
+      the error message under the key `stopped`.
 
     Raises:
-      UserError: the training could not start or was killed, or its run could not be evaluated.
+      UserError: the training ended early for another reason, or its run could not be evaluated.
     """
     request = {"words": list(arguments), "examples": examples}
     result_path = workdir / RESULT
@@ -160,11 +160,8 @@ def run(arguments: Sequence[str], workdir: Path, examples: int) -> Result:
             return saved
     training = _run_command("train", *arguments, f"--workdir={workdir}")
     if training.returncode:
-        # A training creates its working directory when it starts. A failure after that is a result of the study.
-        if not workdir.exists():
-            raise UserError(f"the training in {workdir} could not start: {_error_message(training.stderr)}")
-        if training.returncode < 0:
-            raise UserError(f"the training in {workdir} was killed: run the study again to resume it")
+        if training.returncode != DivergedError.exit_status:
+            raise UserError(f"the training in {workdir} ended early: {_error_message(training.stderr)}")
         result: Result = {"stopped": _error_message(training.stderr)}
     else:
         evaluation = _run_command("evaluate", f"--workdir={workdir}", f"--examples={examples}")

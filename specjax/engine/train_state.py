@@ -74,15 +74,16 @@ def update(
 ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
     """Apply one optimizer update, or skip it if the loss, a gradient, the update or a running statistic is not finite.
 
-    A skipped update leaves parameters, running statistics, optimizer state and moving average exactly as they were, and
-    is counted in `skipped` and `skipped_in_a_row`.
+    Norms must be finite too, so values above about 1e19, whose squares overflow, are treated like infinity. A skipped
+    update leaves parameters, running statistics, optimizer state and moving average exactly as they were, and is
+    counted in `skipped` and `skipped_in_a_row`.
 
     Args:
       state: training state before the update.
       gradients: gradients of the loss with respect to `state.params`.
       transform: optimizer.
       loss: value of the loss. It is also passed to the optimizer as `value`, which optax's `reduce_on_plateau` reads.
-      batch_stats: new running statistics of the normalization layers; None if there are none.
+      batch_stats: new running statistics of the normalization layers; None keeps those of `state`.
       ema_decay: decay of the moving average of the parameters, needed if the state has one.
 
     Returns:
@@ -93,6 +94,7 @@ def update(
         transform = optax.with_extra_args_support(transform)
         updates, opt_state = transform.update(gradients, state.opt_state, state.params, value=loss)
     params = optax.apply_updates(state.params, updates)
+    batch_stats = state.batch_stats if batch_stats is None else batch_stats
     ema_params = state.ema_params
     if ema_params is not None:
         assert ema_decay is not None, "this state keeps a moving average: pass ema_decay"

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 from types import FrameType
@@ -110,4 +109,5 @@ class StopRequest:
             os.kill(os.getpid(), signal.SIGTERM)  # JAX's distributed service broadcasts it
             return
         self._signal = number
-        sys.stderr.write(f"\n{signal.Signals(number).name}: saving, then exiting; send it again to exit immediately\n")
+        message = f"\n{signal.Signals(number).name}: saving, then exiting; send it again to exit immediately\n"
+        os.write(2, message.encode())  # `sys.stderr` may be in the middle of a write, and is not reentrant

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,11 +30,12 @@ def cache(shared):
 
 
 def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
-    """Call `make(folder)` unless a worker has done so; a worker that comes meanwhile waits."""
+    """Call `make(folder)` once per test run; other workers wait until it is done."""
     with open(folder.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = folder.with_suffix(".done")
         if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # what a failed attempt may have left
             make(folder)
             done.touch()
     return folder

@@ -192,7 +192,7 @@ def read_log(workdir: Path) -> list[dict[str, Any]]:
 def final_digests(workdir: Path, steps: int) -> dict[str, str]:
     """Digests of all arrays in the newest checkpoint of a run, which is checked to be at step `steps`."""
     _, task = build(read_json(workdir / "config.json"))
-    checkpoints = Checkpoints(workdir / "checkpoints")
+    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
     step, state, _ = checkpoints.restore_newest(program.abstract_run(task, program.mesh_of(task)))
     checkpoints.close()
     assert step == steps

@@ -1,5 +1,6 @@
 """Tests of the training loop: resuming, devices, skipped updates, logs, memory."""
 
+import dataclasses
 import json
 import os
 import resource
@@ -31,8 +32,6 @@ def stop():
 
 
 def train(workdir, stop, task=None, config=CONFIG, **changes):
-    import dataclasses
-
     return loop.train(task or ToyTask(), dataclasses.replace(config, **changes), workdir, {}, stop)
 
 
@@ -120,7 +119,7 @@ def test_non_finite_updates_are_skipped_and_stop_the_run(tmp_path, stop):
     last = order.batch_indices(key, jax.numpy.int32(9), CONFIG.batch_size, 37)
     assert f"last on examples {', '.join(str(i) for i in last)})" in str(error.value)
     assert "first in the gradient of ['w']" in str(error.value)
-    run = train(tmp_path / "poisoned", stop, task=ToyTask(poison_after=7), steps=8)
+    run = loop.restore_run(ToyTask(), CONFIG, tmp_path / "poisoned")
     for a, b in zip(jax.tree.leaves(run.state.params), jax.tree.leaves(healthy.state.params), strict=True):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 
@@ -134,7 +133,7 @@ def test_signal_saves_and_stops(tmp_path, stop):
 def test_samples_are_written_to_files(tmp_path, stop):
     train(tmp_path, stop, sample_every=10)
     names = {path.relative_to(tmp_path / "samples").as_posix() for path in (tmp_path / "samples").rglob("*.*")}
-    assert names == {f"{step:07d}/{name}" for step in (10, 20) for name in ("grey.png", "hush.wav")}
+    assert names == {f"{step:07d}/{name}" for step in (10, 20) for name in ("gray.png", "silence.wav")}
 
 
 def test_update_never_recompiles_or_transfers(tmp_path, stop):
@@ -174,11 +173,70 @@ def test_memory_does_not_grow_over_two_hundred_steps(tmp_path):
     assert peaks[-1] - peaks[60] < 20 * 1024, "growth of the process (KiB) over the last two hundred steps"
 
 
-def test_profiler_writes_trace_and_changes_nothing(tmp_path, stop):
+@pytest.mark.parametrize("steps", [(3, 5), (18, 100)])
+def test_profiler_writes_trace_and_changes_nothing(tmp_path, stop, steps):
     plain = train(tmp_path / "plain", stop)
-    traced = train(tmp_path / "traced", stop, profile=(3, 5))
+    traced = train(tmp_path / "traced", stop, profile=steps)
     assert list((tmp_path / "traced" / "profile").rglob("*.xplane.pb"))
     assert digests(traced.state) == digests(plain.state), "profiling does not change the result"
+
+
+class NoLiveValues(ToyTask):
+    """Toy whose learning rate cannot be changed."""
+
+    def live_values(self, steps):
+        return {}
+
+    def step(self, state, batch, frozen, live, key):
+        return super().step(state, batch, frozen, {"rate": jax.numpy.float32(0.05)}, key)
+
+
+def test_task_needs_no_live_values(tmp_path, stop):
+    one = train(tmp_path / "one", stop, task=NoLiveValues())
+    four = train(tmp_path / "four", stop, task=NoLiveValues(), steps_per_dispatch=4)
+    for a, b in zip(jax.tree.leaves(one.state.params), jax.tree.leaves(four.state.params), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+class NothingHeldOut(ToyTask):
+    """Toy that trains on all examples."""
+
+    def load(self):
+        return super().load()._replace(held_out_count=0)
+
+
+def test_evaluation_without_held_out_examples_is_an_error_before_training(tmp_path, stop):
+    with pytest.raises(UserError, match="eval_every=5 but no examples are held out"):
+        train(tmp_path, stop, task=NothingHeldOut(), eval_every=5)
+    train(tmp_path, stop, task=NothingHeldOut())
+
+
+def train_with(workdir, stop, values, **changes):
+    """Train with a config that is recorded in the checkpoints."""
+    config = dataclasses.replace(CONFIG, **changes)
+    return loop.train(ToyTask(), config, workdir, {"config": dataclasses.asdict(config) | values}, stop)
+
+
+def test_finished_run_with_another_config_is_an_error(tmp_path, stop):
+    train_with(tmp_path, stop, {"model": {"width": 3}})
+    train_with(tmp_path, stop, {"model": {"width": 3}}, log_every=2)  # not a setting of the task
+    with pytest.raises(
+        UserError, match=r"finished with another config \(model\.width was 3 and is 4; 1 settings differ"
+    ):
+        train_with(tmp_path, stop, {"model": {"width": 4}})
+    with pytest.raises(UserError, match="has made 20 updates, more than steps=10"):
+        train_with(tmp_path, stop, {"model": {"width": 3}}, steps=10)
+
+
+def test_run_resumed_with_another_config_warns(tmp_path, stop, caplog):
+    train_with(tmp_path, stop, {"model": {"width": 3}}, steps=10)
+    train_with(tmp_path, stop, {"model": {"width": 4}})
+    assert "resuming with another config: model.width was 3 and is 4" in caplog.text
+
+
+def test_last_progress_line_is_printed(tmp_path, stop, capsys):
+    train(tmp_path, stop)
+    assert "step 20/20" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -64,9 +64,9 @@ def test_finished_run_is_not_repeated(tmp_path, monkeypatch):
     assert len(calls) == 4, "another number of examples needs another evaluation"
 
 
-def test_training_that_fails_midway_is_a_result(tmp_path, monkeypatch):
+def test_training_that_diverges_is_a_result(tmp_path, monkeypatch):
     class Stopped:
-        returncode, stdout, stderr = 2, "", "step 3\nerror: the last 20 updates were not finite\n"
+        returncode, stdout, stderr = 3, "", "step 3\nerror: the last 20 updates were not finite\n"
 
     (tmp_path / "one-0").mkdir()
     monkeypatch.setattr(study, "_run_command", lambda *_: Stopped())
@@ -79,12 +79,13 @@ def test_training_that_cannot_start_raises(tmp_path, monkeypatch):
         returncode, stdout, stderr = 2, "", "error: model.labels=-1 must be 0 or more\n"
 
     monkeypatch.setattr(study, "_run_command", lambda *_: Rejected())
-    with pytest.raises(UserError, match=r"one-0 could not start: model.labels=-1"):
+    with pytest.raises(UserError, match=r"one-0 ended early: model.labels=-1"):
         study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)
 
 
-def test_training_that_is_killed_is_no_result_and_is_resumed(tmp_path, monkeypatch):
-    returncodes = {"train": -9, "evaluate": 0}
+@pytest.mark.parametrize("status", [-9, 143, 2])
+def test_training_that_is_interrupted_is_no_result_and_is_resumed(tmp_path, monkeypatch, status):
+    returncodes = {"train": status, "evaluate": 0}
 
     class Done:
         def __init__(self, name, *_):
@@ -92,7 +93,7 @@ def test_training_that_is_killed_is_no_result_and_is_resumed(tmp_path, monkeypat
 
     (tmp_path / "one-0").mkdir()
     monkeypatch.setattr(study, "_run_command", Done)
-    with pytest.raises(UserError, match=r"one-0 was killed: run the study again"):
+    with pytest.raises(UserError, match=r"one-0 ended early"):
         study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)
     returncodes["train"] = 0
     first, again = (study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)["one"] for _ in range(2))

@@ -206,11 +206,13 @@ def test_a_frozen_input_is_not_trained_and_not_in_checkpoints(gan, tmp_path):
     assert list(saved["metadata"]["frozen"]) == ["['encoder']['kernel']"]
 
 
-def test_a_run_refuses_another_frozen_input(gan, tmp_path):
+def test_error_for_another_frozen_input(gan, tmp_path):
     train(gan, tmp_path / "run", steps=20)
     other = ToyGan(str(save_encoder(tmp_path / "other", seed=8)))
     with pytest.raises(UserError, match=r"frozen input \['encoder'\]\['kernel'\] is not the one this run began with"):
         train(other, tmp_path / "run")
+    with pytest.raises(UserError, match="is not the one this run began with"):
+        loop.restore_run(other, CONFIG, tmp_path / "run")
 
 
 def test_evaluation_sees_the_whole_held_out_set(gan, tmp_path):
@@ -242,6 +244,15 @@ def test_an_exported_bundle_opens_again_with_what_it_depends_on(task, tmp_path):
         assert bundle.unflatten(opened.parts["encoder"], ENCODER_SHAPES, "bundle")["kernel"].shape == (6, 2)
     else:
         assert opened.parts["lines"].tensors["w"].shape[0] == MODELS
+
+
+def test_bundle_that_cannot_be_written_leaves_no_files(tmp_path):
+    part = bundle.Part({"w": np.zeros(2, np.float32)}, {"not JSON": object()})
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        bundle.save(tmp_path / "bundle", "toy/scalars", {"scalars": part}, {})
+    with pytest.raises(ValueError, match="part 'stage-1': expected a name of letters"):
+        bundle.save(tmp_path / "bundle", "toy/scalars", {"stage-1": part}, {})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_scalars_keep_their_shape_in_a_bundle(tmp_path):

@@ -147,6 +147,7 @@ def test_batch_stats_change_in_finite_updates_only():
         return train_state.update(state, state.params, TRANSFORM, loss, batch_stats=batch_stats, ema_decay=DECAY)[0]
 
     assert_same_bits(step(jnp.float32(1.0), new).batch_stats, new)
+    assert_same_bits(step(jnp.float32(1.0), None).batch_stats, old)
     for loss, batch_stats in ((np.nan, new), (1.0, {"mean": jnp.array([1.0, np.inf, 1.0])})):
         after = step(jnp.float32(loss), batch_stats)
         assert_same_bits((after.params, after.batch_stats), (state.params, old))

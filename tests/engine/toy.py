@@ -1,4 +1,4 @@
-"""The smallest task: a line fitted to points. Enough to drive the whole engine, and compiled in no time."""
+"""Smallest task: fits a line to points. It compiles quickly and uses every part of the engine."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -74,7 +74,7 @@ class ToyTask(SingleModel):
         }
 
     def sample(self, state, examples: Points, frozen, key) -> Sample:
-        return Sample({"grey": np.full((4, 4, 3), 128, np.uint8)}, {"hush": np.zeros(64, np.float32)}, 8000)
+        return Sample({"gray": np.full((4, 4, 3), 128, np.uint8)}, {"silence": np.zeros(64, np.float32)}, 8000)
 
     def parts(self, state, frozen) -> dict[str, Part]:
         return {"line": Part(state.params, {"width": self.width})}

@@ -36,7 +36,7 @@ def open_line(opened: Bundle, where: str) -> Line:
       UserError: the bundle has other parts, settings or tensors than a line.
     """
     if set(opened.parts) != {"line"}:
-        raise UserError(f"{where} has the parts {sorted(opened.parts)}, expected ['line']; re-export the bundle")
+        raise UserError(f"{where} has the parts {sorted(opened.parts)}, expected ['line']; export the bundle again")
     part = opened.parts["line"]
     config = to_dataclass(LineConfig, part.card, f"{where}: config")
     shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))

@@ -61,13 +61,15 @@ class LineTask(SingleModel):
             return jnp.mean((predict(params, batch.x) - batch.y) ** 2)
 
         loss, gradients = jax.value_and_grad(objective)(state.params)
-        state, norms = train_state.update(state, gradients, self.config.optimizer.transform(live["lr"]), loss)
+        optimizer = self.config.optimizer
+        ema_decay = jnp.float32(optimizer.ema_decay) if optimizer.ema_decay else None
+        state, norms = train_state.update(state, gradients, optimizer.transform(live["lr"]), loss, ema_decay=ema_decay)
         return state, {"loss": loss, **norms}
 
     def evaluate(
         self, state: TrainState, examples: Points, indices: jax.Array, frozen: Tree, key: jax.Array
     ) -> Metrics:
-        error = predict(state.params, examples.x[indices]) - examples.y[indices]
+        error = predict(self._eval_params(state), examples.x[indices]) - examples.y[indices]
         return {"squared_error": error**2}
 
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -77,4 +79,7 @@ class LineTask(SingleModel):
         return Sample(pictures={}, sounds={}, sample_rate=8000)
 
     def parts(self, state: TrainState, frozen: Tree) -> dict[str, Part]:
-        return {"line": Part(state.params, asdict(self.config))}
+        return {"line": Part(self._eval_params(state), asdict(self.config))}
+
+    def _eval_params(self, state: TrainState) -> Tree:
+        return self.config.optimizer.eval_params(state.params, state.opt_state, state.ema_params)

@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -159,7 +160,7 @@ def read_request(path: Path) -> Request:
         if request.at_step is not None and not _is_step(request.at_step):
             raise ValueError(f"at_step={request.at_step!r} is not a step, expected an integer of at least 0")
         _check_values(request.values)
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, RecursionError, TypeError, ValueError) as error:
         raise UserError(f"{path} is not a request ({error}): post it by `specjax knobs`") from error
     return request
 
@@ -184,6 +185,7 @@ class Changes:
         self._workdir, self._live_values, self._share_every = workdir, live_values, share_every
         self._is_first_process = jax.process_index() == 0
         self._last_poll = 0.0
+        self._next_share = 0
         self.history = _broadcast_changes(self._read_own_history() if self._is_first_process else [])
 
     def poll(self, step: int) -> None:
@@ -193,14 +195,16 @@ class Changes:
 
         In a run with one process, a call does nothing if the last search for requests was less than `POLL_S` seconds
         ago. In a run with several processes, all processes must call this method at the same steps. A call does nothing
-        if `step` is not a multiple of `share_every`, which the constructor received.
+        until `share_every` steps after the last one that did something.
         """
         if jax.process_count() == 1:
             if time.monotonic() - self._last_poll < POLL_S:
                 return
             self._last_poll = time.monotonic()
-        elif step % self._share_every:
+        elif step < self._next_share:
             return
+        else:
+            self._next_share = step + self._share_every
         self.history += _broadcast_changes(self._accept_requests(step) if self._is_first_process else [])
 
     def _read_own_history(self) -> list[Change]:
@@ -227,7 +231,7 @@ class Changes:
         """Accept all waiting requests to change live values (settings that may be changed while training runs).
 
         Each accepted request is appended to the history file. Then the request file is deleted. The file of an invalid
-        request is renamed to `*.refused`.
+        request is renamed to `*.invalid`.
 
         Args:
           step: earliest update at which the changes take effect.
@@ -243,7 +247,8 @@ class Changes:
                 check(request.values, self._live_values)
             except UserError as error:
                 log.warning("%s is ignored: %s", path, error)
-                path.rename(path.with_suffix(".refused"))
+                with suppress(FileNotFoundError):  # the user may have deleted it
+                    path.rename(path.with_suffix(".invalid"))
                 continue
             change = Change(max(step, request.at_step or 0), request.values, path.stem)
             # A known request was accepted before the run was killed. Only the deletion of its file is left to do.
@@ -252,7 +257,7 @@ class Changes:
                 assignments = ", ".join(f"{name}={text}" for name, text in change.values.items())
                 log.info("from step %d on: %s", change.step, assignments)
                 new.append(change)
-            path.unlink()
+            path.unlink(missing_ok=True)
         return new
 
 
@@ -318,7 +323,7 @@ def _parse_line(line: str, where: str) -> Change:
         if not (_is_step(change.step) and isinstance(change.request, str)):
             raise ValueError("step must be an integer of at least 0, and request a text")
         _check_values(change.values)
-    except (TypeError, ValueError) as error:
+    except (RecursionError, TypeError, ValueError) as error:
         raise UserError(f"{where} is not a change ({error}): correct the line, or remove it") from error
     return change._replace(values=legacy.upgrade_names(change.values))
 

@@ -40,12 +40,14 @@ def number_parser(low: float, below: float = math.inf) -> Callable[[str], Value]
 
     def parse(text: str) -> Value:
         try:
-            value = float(text)
+            with np.errstate(over="ignore"):
+                value = np.asarray(float(text), np.float32)
         except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and low <= value < below):
+            value = np.asarray(np.nan, np.float32)
+        # The check comes after rounding to float32, which may reach infinity or `below`.
+        if not (np.isfinite(value) and low <= value < below):
             raise ValueError(f"{text!r} is not a finite number of {accepted}")
-        return np.asarray(value, np.float32)
+        return value
 
     return parse
 

@@ -22,7 +22,7 @@ class Profiler:
         """
         self._first, self._last = steps
         self._folder = folder
-        self._running = False
+        self.running = False
 
     @contextmanager
     def trace(self, step: int, count: int) -> Iterator[None]:
@@ -33,11 +33,16 @@ class Profiler:
         if not self._last or step > self._last or step + count <= self._first:
             yield
             return
-        if not self._running:
+        if not self.running:
             jax.profiler.start_trace(str(self._folder))
-            self._running = True
+            self.running = True
         with jax.profiler.StepTraceAnnotation("train", step_num=step):
             yield
         if step + count > self._last:
+            self.close()
+
+    def close(self) -> None:
+        """End the trace that is running, if there is one, and write it."""
+        if self.running:
             jax.profiler.stop_trace()
-            self._running = False
+            self.running = False

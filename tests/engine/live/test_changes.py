@@ -12,7 +12,7 @@ from engine.toy import ToyTask
 from specjax.cli.errors import UserError
 from specjax.engine import loop, sharding
 from specjax.engine.checkpoint import digests
-from specjax.engine.config import TrainConfig
+from specjax.engine.config import TrainConfig, parse_interval
 from specjax.engine.live import changes
 from specjax.engine.live.changes import Change, find_value
 from specjax.engine.live.value import LiveValue, label_mask_parser, number_parser
@@ -78,10 +78,21 @@ def test_values_follow_schedule_until_changed():
         np.testing.assert_allclose(values(step, count)["lr"], expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1", "nan", "inf", "1e999", "0.5,1"])
+@pytest.mark.parametrize("text", ["", "x", "-1", "nan", "inf", "1e999", "1e39", "0.5,1"])
 def test_number_parser_rejects_bad_numbers(text):
     with pytest.raises(ValueError, match="is not a finite number of at least 0"):
         number_parser(0.0)(text)
+
+
+def test_number_that_float32_rounds_to_the_limit_is_rejected():
+    with pytest.raises(ValueError, match="at least 0 and below 1"):
+        number_parser(0.0, below=1.0)("0.99999999")
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "1" * 10, "9" * 400])
+def test_interval_parser_rejects_bad_intervals(text):
+    with pytest.raises(ValueError, match="expected an integer from 0 to 999999999"):
+        parse_interval(text)
 
 
 @pytest.mark.parametrize("text", ["", "3", "-1", "0,", "a", "0;1", "0,99", "²"])
@@ -205,6 +216,7 @@ def test_error_for_malformed_history_names_line(tmp_path, line):
         '{"at_step": null, "values": {"rate": 1}}',
         '{"at_step": null, "values": ["rate"]}',
         '{"at_step": null, "values": {"rate": "1"}, "more": 1}',
+        "[" * 100_000,
     ],
 )
 def test_malformed_request_is_ignored(tmp_path, four_steps, request_text):
@@ -215,7 +227,7 @@ def test_malformed_request_is_ignored(tmp_path, four_steps, request_text):
     (folder / "1.json").write_text(request_text)
     assert digests(train(workdir, StopAt(4)).state) == four_steps
     assert changes.read_history(workdir) == []
-    assert [path.name for path in folder.iterdir()] == ["1.refused"]
+    assert [path.name for path in folder.iterdir()] == ["1.invalid"]
 
 
 def test_error_for_history_of_another_run_names_line(tmp_path):
