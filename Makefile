@@ -5,7 +5,7 @@ VENV ?= .venv
 RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-long test-worlds bench check format clean
+.PHONY: demo test test-long test-versions bench check format clean
 
 demo: $(READY)
 	$(RUN) -m specjax.train --config=unet:tiny --workdir=demo/run
@@ -23,8 +23,8 @@ test: check
 test-long: $(READY)
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "long or not long"
 
-# The suite in both version worlds (jax 0.10 on Python 3.11, newer on 3.12), where their Pythons are installed.
-test-worlds:
+# The suite under Python 3.11 and 3.12, which have different releases of jax, where they are installed.
+test-versions:
 	@for version in 3.11 3.12; do \
 		if python$$version -c "" 2>/dev/null; \
 		then $(MAKE) test PYTHON=python$$version VENV=.venv-$$version || exit 1; \

@@ -176,7 +176,7 @@ def evaluate(
     for start in range(0, count, batch):
         rows = np.minimum(np.arange(start, start + batch, dtype=np.int32), count - 1)  # pads the last batch
         with jax.set_mesh(mesh):
-            result = measure(state, inputs, sharding.place(rows, mesh, task.shardings.measures), key)
+            result = measure(state, inputs, sharding.place(rows, mesh, task.shardings.eval_indices), key)
         for name, values in sharding.to_host(result).items():
             measures.setdefault(name, []).append(values[: count - start])
     return task.summarize({name: np.concatenate(parts) for name, parts in measures.items()})

@@ -46,14 +46,14 @@ class Shardings:
     state: training state.
     examples: training examples and held-out examples.
     batch: result of `Task.batch`, the inputs of one update.
-    measures: argument `indices` of `Task.evaluate`. With `P("data")`, each device along the mesh axis `data` evaluates
-      different held-out examples.
+    eval_indices: argument `indices` of `Task.evaluate`. With `P("data")`, each device along the mesh axis `data`
+      evaluates different held-out examples.
     """
 
     state: Any = P()
     examples: Any = P()
     batch: Any = P("data")
-    measures: Any = P("data")
+    eval_indices: Any = P("data")
 
 
 class Sample(NamedTuple):

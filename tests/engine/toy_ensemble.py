@@ -32,7 +32,7 @@ class ToyEnsemble:
     name: str = "toy/ensemble"
     models: int = MODELS
     shardings: Shardings = Shardings(
-        state=P("ensemble"), examples=P("ensemble"), batch=P("ensemble", "data"), measures=P("data")
+        state=P("ensemble"), examples=P("ensemble"), batch=P("ensemble", "data"), eval_indices=P("data")
     )
     headline: tuple[str, ...] = ("loss",)
 

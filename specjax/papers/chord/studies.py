@@ -95,7 +95,7 @@ STUDIES = {
         "Digits introduced one after another, or all from the start.",
         {
             "all": {},
-            "0 and 1 first, all from a fifth on": {"curriculum": ((0, (0, 1)), (100, tuple(range(10))))},
+            "0 and 1 first, all from update 100": {"curriculum": ((0, (0, 1)), (100, tuple(range(10))))},
             "one more every 30 updates": {"curriculum": tuple((30 * i, tuple(range(i + 1))) for i in range(10))},
         },
         seeds=3,
