@@ -1,8 +1,9 @@
 """Registry of the papers that this package implements, one subpackage each. Start reading here.
 
 `train`, `evaluate` and `export` find the code of a task through the table `TASKS`. Its keys are the values of the
-config key `task`, such as `chord/unet`. Each entry names a settings dataclass, a training task, and a function that opens an exported
-bundle for inference. The names are import paths, so that a command imports only what it needs and starts fast.
+config key `task`, such as `chord/unet`. Each entry names a settings dataclass, a training task, and a function that
+opens an exported bundle for inference. The names are import paths, so that a command imports only what it needs and
+starts fast.
 
 The subpackage of a paper may also contain three optional modules, which the commands import for each name in `PAPERS`:
 `synth` (subcommands of `specjax synth`), `benchmarks` (for `specjax bench`) and `studies` (for `specjax study`).
