@@ -13,9 +13,9 @@ from specjax.cli import config as cli_config
 from specjax.cli.errors import UserError
 from specjax.engine import bundle, loop, sharding
 from specjax.engine.checkpoint import digests
-from specjax.engine.workdir import StopRequest
 from specjax.papers import Entry
 from specjax.papers.chord import benchmarks as chord_benchmarks
+from stops import StopAt
 
 FOLDER = Path(__file__).parent / "example_paper"
 DOCUMENT = Path(__file__).parent.parent / "docs" / "architecture.md"
@@ -28,16 +28,6 @@ ENTRIES = {
 }
 
 
-class NeverStop(StopRequest):
-    """Catches no signal and never stops the run."""
-
-    def __init__(self):
-        pass
-
-    def should_stop(self, step):
-        return False
-
-
 @pytest.fixture(scope="module")
 def section():
     """Text of the section "Add a paper"."""
@@ -48,7 +38,7 @@ def test_the_example_paper_trains_exports_and_opens(tmp_path, monkeypatch):
     monkeypatch.setattr(papers, "TASKS", papers.TASKS | ENTRIES)
     values = cli_config.load(str(FOLDER / "experiment.py")).to_dict()
     config, task = papers.build(values)
-    run = loop.train(task, config, tmp_path / "run", {"config": values}, NeverStop())
+    run = loop.train(task, config, tmp_path / "run", {"config": values}, StopAt())
     assert int(run.step) == 60
 
     (tmp_path / "run" / "config.json").write_text(json.dumps(values))

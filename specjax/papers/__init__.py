@@ -86,7 +86,7 @@ def open_run(workdir: Path, data: str | None = None) -> "tuple[TrainConfig, Task
         key `data.source`.
     """
     from specjax.cli.config import read_json
-    from specjax.engine.loop import restore_run
+    from specjax.engine.resume import restore_run
 
     values = read_json(workdir / "config.json")
     if data is not None:

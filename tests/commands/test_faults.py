@@ -39,7 +39,7 @@ def kill_until_done(cache, workdir, seconds, kills, seed):
 
 
 def wait_for_log(process, workdir, lines=0):
-    """Wait until a run has begun its metrics log and written so many lines, or has ended."""
+    """Wait until the metrics log of a run exists and has at least `lines` lines, or the run has ended."""
     while process.poll() is None and not (workdir / "metrics.jsonl").exists():
         time.sleep(0.01)
     while lines and process.poll() is None and len(read_log(workdir)) < lines:

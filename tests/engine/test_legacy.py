@@ -22,7 +22,7 @@ from specjax.engine.live import changes
 from specjax.engine.live.changes import Change
 from specjax.engine.program import Run
 from specjax.engine.task import Part
-from specjax.engine.workdir import StopRequest
+from stops import StopAt
 
 LEARNING_RATE = {"kind": "cosine", "value": 0.002}
 CONFIG_0_1 = {
@@ -52,16 +52,6 @@ class State01(NamedTuple):
     average: Any
     skipped: Any
     skipped_in_a_row: Any
-
-
-class StopAt(StopRequest):
-    """Stops before a step, and handles no signals."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def should_stop(self, step):
-        return step >= self.step
 
 
 def train(workdir, stop_step):

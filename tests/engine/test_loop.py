@@ -17,6 +17,7 @@ from specjax.engine import loop, program, sharding
 from specjax.engine.checkpoint import digests
 from specjax.engine.config import TrainConfig
 from specjax.engine.live.values import LiveValues
+from specjax.engine.resume import restore_run
 from specjax.engine.workdir import StopRequest
 
 CONFIG = TrainConfig(steps=20, batch_size=8, log_every=1, checkpoint_every=5)
@@ -119,7 +120,7 @@ def test_non_finite_updates_are_skipped_and_stop_the_run(tmp_path, stop):
     last = order.batch_indices(key, jax.numpy.int32(9), CONFIG.batch_size, 37)
     assert f"last on examples {', '.join(str(i) for i in last)})" in str(error.value)
     assert "first in the gradient of ['w']" in str(error.value)
-    run = loop.restore_run(ToyTask(), CONFIG, tmp_path / "poisoned")
+    run = restore_run(ToyTask(), CONFIG, tmp_path / "poisoned")
     for a, b in zip(jax.tree.leaves(run.state.params), jax.tree.leaves(healthy.state.params), strict=True):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 

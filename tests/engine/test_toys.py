@@ -19,20 +19,11 @@ from specjax.engine import bundle, loop, program, sharding
 from specjax.engine.checkpoint import digests
 from specjax.engine.config import TrainConfig
 from specjax.engine.live import changes
+from specjax.engine.resume import restore_run
 from specjax.engine.train_state import networks
-from specjax.engine.workdir import StopRequest
+from stops import StopAt
 
 CONFIG = TrainConfig(steps=20, batch_size=8, log_every=1, checkpoint_every=5, eval_every=10, max_skipped=3)
-
-
-class NeverStop(StopRequest):
-    """No signal is caught, none stops the run."""
-
-    def __init__(self):
-        pass
-
-    def should_stop(self, step):
-        return False
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +43,7 @@ def gan(encoder):
 
 def train(task, workdir, **changed):
     config = TrainConfig(**{**CONFIG.__dict__, **changed})
-    return loop.train(task, config, workdir, {}, NeverStop())
+    return loop.train(task, config, workdir, {}, StopAt())
 
 
 def log(workdir):
@@ -89,11 +80,7 @@ def test_resumed_run_ends_with_same_bits(task, tmp_path, pause):
 
 
 def stop_at(task, workdir, step):
-    class StopAt(NeverStop):
-        def should_stop(self, now):
-            return now >= step
-
-    loop.train(task, CONFIG, workdir, {}, StopAt())
+    loop.train(task, CONFIG, workdir, {}, StopAt(step))
 
 
 def test_a_killed_run_resumes_with_the_same_bits(task, tmp_path):
@@ -106,7 +93,7 @@ def test_a_killed_run_resumes_with_the_same_bits(task, tmp_path):
         "from engine.test_toys import *\n"
         "from jax.sharding import PartitionSpec, PartitionSpec as P\n"
         "from specjax.engine.task import Shardings\n"
-        "class Slow(NeverStop):\n"
+        "class Slow(StopAt):\n"
         "    def should_stop(self, step):\n"
         "        time.sleep(0.2)\n"
         "        return False\n"
@@ -158,7 +145,7 @@ def test_a_poisoned_network_is_named_and_the_other_trains_on(encoder, tmp_path, 
     task = ToyGan(encoder, poisoned=poisoned, poison_after=7)
     with pytest.raises(UserError, match=rf"{poisoned}: first in the gradient of \['kernel'\]; the last on examples"):
         train(task, tmp_path / "poisoned", checkpoint_every=1)
-    run = loop.restore_run(task, CONFIG, tmp_path / "poisoned")
+    run = restore_run(task, CONFIG, tmp_path / "poisoned")
     networks_ = networks(run.state)
     assert int(networks_[poisoned].skipped) > 0
     (other,) = networks_.keys() - {poisoned}
@@ -171,10 +158,10 @@ def test_a_poisoned_network_is_named_and_the_other_trains_on(encoder, tmp_path, 
 def test_a_poisoned_model_of_an_ensemble_is_named_and_the_others_train_on(tmp_path):
     with pytest.raises(UserError, match=r"of model 2: first in the gradient of \['w'\]"):
         train(ToyEnsemble(poisoned=2, poison_after=4), tmp_path / "poisoned", checkpoint_every=1)
-    poisoned = loop.restore_run(ToyEnsemble(), CONFIG, tmp_path / "poisoned")
+    poisoned = restore_run(ToyEnsemble(), CONFIG, tmp_path / "poisoned")
     assert np.flatnonzero(poisoned.state.skipped).tolist() == [2]
     stop_at(ToyEnsemble(), tmp_path / "healthy", int(poisoned.step))
-    healthy = loop.restore_run(ToyEnsemble(), CONFIG, tmp_path / "healthy")
+    healthy = restore_run(ToyEnsemble(), CONFIG, tmp_path / "healthy")
     kept = np.array([0, 1, 3])
     np.testing.assert_allclose(poisoned.state.params["w"][kept], healthy.state.params["w"][kept], rtol=1e-6)
 
@@ -212,7 +199,7 @@ def test_error_for_another_frozen_input(gan, tmp_path):
     with pytest.raises(UserError, match=r"frozen input \['encoder'\]\['kernel'\] is not the one this run began with"):
         train(other, tmp_path / "run")
     with pytest.raises(UserError, match="is not the one this run began with"):
-        loop.restore_run(other, CONFIG, tmp_path / "run")
+        restore_run(other, CONFIG, tmp_path / "run")
 
 
 def test_evaluation_sees_the_whole_held_out_set(gan, tmp_path):

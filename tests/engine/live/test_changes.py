@@ -18,18 +18,9 @@ from specjax.engine.live.changes import Change, find_value
 from specjax.engine.live.value import LiveValue, label_mask_parser, number_parser
 from specjax.engine.live.values import BLOCK, LiveValues, all_live_values
 from specjax.engine.workdir import StopRequest
+from stops import StopAt
 
 CONFIG = TrainConfig(steps=60, batch_size=8, log_every=1, checkpoint_every=10)
-
-
-class StopAt(StopRequest):
-    """Stops before a step, as a signal would."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def should_stop(self, step):
-        return step >= self.step
 
 
 def train(workdir, stop=None, config=CONFIG):
