@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> None:
     from specjax.engine.loop import train
     from specjax.engine.workdir import StopRequest, WorkdirLock
 
-    values = CONFIG.value.to_dict()
+    values = papers.resolve(CONFIG.value.to_dict())
     config, task = papers.build(values)
     lock = WorkdirLock(workdir) if jax.process_index() == 0 else None
     print(f"{task.name} on {jax.device_count()} x {jax.devices()[0].device_kind}, into {workdir}", file=sys.stderr)

@@ -12,6 +12,7 @@ The subpackage of a paper may also contain three optional modules, which the com
 import importlib
 import importlib.util
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -47,6 +48,12 @@ TASKS = {
         task="specjax.papers.chord.task:ChordTask",
         inference="specjax.papers.chord.inference:open_unet",
     ),
+    # Names the class of an environmental sound. Used by the configs classifier and classifier_2d.
+    "texture/classifier": Entry(
+        config="specjax.papers.texture.config:ClassifierConfig",
+        task="specjax.papers.texture.task:ClassifierTask",
+        inference="specjax.papers.texture.classify:open_classifier",
+    ),
 }
 PAPERS = ("chord", "texture")
 
@@ -69,6 +76,25 @@ def build(config: Mapping[str, Any]) -> "tuple[TrainConfig, Task]":
     train_values, task_values = split(values, TrainConfig)
     task = _import_name(entry.task)(to_dataclass(_import_name(entry.config), task_values))
     return to_dataclass(TrainConfig, train_values), task
+
+
+def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in the config values that depend on the data source, such as the names of its classes.
+
+    Without this, a run that is evaluated on other data could not tell what its outputs mean. The settings dataclass of
+    a task may define `resolve()`, which returns the settings to use. Values of other tasks are returned unchanged.
+
+    Args:
+      config: config values by key.
+
+    Raises:
+      UserError: the task or a key is unknown, a value is invalid, or the data source is missing.
+    """
+    train_config, task = build(config)
+    resolve_settings = getattr(getattr(task, "config", None), "resolve", None)
+    if resolve_settings is None:
+        return dict(config)
+    return {"task": config["task"], **asdict(train_config), **asdict(resolve_settings())}
 
 
 def open_run(workdir: Path, data: str | None = None) -> "tuple[TrainConfig, Task, Run]":
@@ -108,7 +134,8 @@ def open_bundle(folder: Path, task: str | None = None) -> Any:
 
     Returns:
       An object that depends on the task. For `chord/unet`, it is a pair: a `ChordInference`, which describes the
-      network, and the network's parameters.
+      network, and the network's parameters. For `texture/classifier`, it is a `ClassifierInference` and the network's
+      variables.
 
     Raises:
       UserError: the bundle is damaged, its task is unknown, or its task is not `task`.

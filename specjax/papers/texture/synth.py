@@ -1,4 +1,4 @@
-"""Subcommands `spectrogram`, `invert`, `stream` and `features` of `specjax synth`."""
+"""Subcommands `classify`, `spectrogram`, `invert`, `stream` and `features` of `specjax synth`."""
 
 import argparse
 import math
@@ -7,6 +7,7 @@ from typing import Any
 from specjax.cli import app, options, outputs
 from specjax.cli.errors import UserError
 from specjax.cli.options import Subcommand
+from specjax.cli.paths import local_path
 
 PRESETS = "picture, librosa, melodygan, mvnet, wyse or ulyanov"
 
@@ -55,6 +56,12 @@ def _add_features(parser: argparse.ArgumentParser) -> None:
     options.add_output(parser, "features to write, .npz")
     parser.add_argument("--sample_rate", type=int, help="resample to this rate first, in Hz")
     options.add_plot(parser)
+
+
+def _add_classify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", help="sound file")
+    parser.add_argument("--bundle", required=True, help="folder of a classifier, written by specjax export")
+    parser.add_argument("--top", type=int, default=5, help="number of classes to print (default: %(default)s)")
 
 
 def _add_preset(parser: argparse.ArgumentParser) -> None:
@@ -153,6 +160,20 @@ def features(args: argparse.Namespace) -> None:
         outputs.write(plot, inference.plot_features(values, path.name))
 
 
+def classify(args: argparse.Namespace) -> None:
+    """Run `specjax synth classify`: print the most probable classes of a sound file with their probabilities."""
+    path = options.input_file(args)
+    if args.top < 1:
+        raise UserError(f"--top={args.top} must be at least 1")
+    options.start()
+    from specjax import papers
+    from specjax.papers.texture.classify import classify
+
+    inference, variables = papers.open_bundle(local_path(args.bundle, "--bundle"), "texture/classifier")
+    for guess in classify(inference, variables, path, args.top):
+        print(f"{guess.probability:6.1%} {guess.class_name}")
+
+
 def _preset(args: argparse.Namespace) -> Any:
     """Return the spectrogram preset that `--preset` names, or None if the option is not given."""
     from specjax.papers.texture import inference
@@ -166,6 +187,7 @@ def _report(method: str, done: int, total: int, convergence_db: float) -> None:
 
 
 SUBCOMMANDS = {
+    "classify": Subcommand("Name the most probable classes of a sound.", _add_classify, classify),
     "spectrogram": Subcommand("Write the spectrogram of a sound.", _add_spectrogram, spectrogram),
     "invert": Subcommand("Reconstruct sound from a spectrogram.", _add_invert, invert),
     "stream": Subcommand("Invert a sound file hop by hop, as a real-time stream would.", _add_stream, stream),

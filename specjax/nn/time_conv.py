@@ -1,0 +1,106 @@
+"""Convolution over time of sequences with many channels, with an implementation for CPU that needs fewer operations.
+
+A convolution of width w with C input and F output channels takes w C F multiplications per output frame. The form
+`fourier` cuts the sequence into overlapping tiles of n frames and multiplies their spectra: n/2 + 1 matrix products of
+complex numbers, with three real products each (Gauss), give n - w + 1 output frames. For w = 11 and n = 32, these are
+2.3 C F multiplications per frame. The results differ from those of the direct form by rounding only.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+Form = Literal["direct", "fourier"]
+Padding = Literal["SAME", "VALID"]
+Sequences = Float[Array, "batch frames channels"]
+
+_TILE = 32
+_EXACT = jax.lax.Precision.HIGHEST
+
+
+class TimeConv(nn.Module):
+    """Convolution over time with bias, stride 1 and "same" zero padding.
+
+    Attributes:
+      features: number of output channels.
+      width: width of the kernel in frames.
+      kernel_init: initializer of the kernel, of shape (width, channels, features).
+      bias_init: initializer of the bias.
+    """
+
+    features: int
+    width: int
+    kernel_init: Callable = nn.initializers.he_normal()
+    bias_init: Callable = nn.initializers.zeros
+
+    @nn.compact
+    def __call__(self, x: Sequences) -> Float[Array, "batch frames features"]:
+        kernel = self.param("kernel", self.kernel_init, (self.width, x.shape[-1], self.features), jnp.float32)
+        bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
+        return time_conv(x, kernel) + bias.reshape(1, 1, -1)
+
+
+def time_conv(
+    x: Sequences, kernel: Float[Array, "width channels features"], padding: Padding = "SAME", form: Form | None = None
+) -> Float[Array, "batch out_frames features"]:
+    """Convolve sequences with a kernel over time (as cross-correlation), with stride 1.
+
+    Args:
+      x: sequences.
+      kernel: weights.
+      padding: `SAME` pads with zeros, so that the number of frames stays the same. `VALID` pads nothing; `width - 1`
+        frames are lost.
+      form: implementation; both have the same result up to rounding. `direct` is XLA's convolution, `fourier`
+        multiplies spectra. None selects the faster one.
+    """
+    width, channels, features = kernel.shape
+    if padding == "SAME":
+        x = jnp.pad(x, ((0, 0), ((width - 1) // 2, width // 2), (0, 0)))
+    if form is None:
+        tiles = x.shape[0] * x.shape[1] // (_TILE - width + 1) if width < _TILE else 0
+        # Wide kernels, many channels, and enough tiles to fill the matrix products of each frequency.
+        fourier = 8 <= width <= _TILE // 2 and min(channels, features) >= 128 and tiles >= 256
+        form = "fourier" if fourier and jax.default_backend() == "cpu" else "direct"
+    if form == "direct":
+        return jax.lax.conv_general_dilated(x, kernel, (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"))
+    return _convolve_tiles(x, kernel)
+
+
+def _convolve_tiles(x: Array, kernel: Array) -> Array:
+    """Convolve without padding: overlapping tiles, whose spectra are multiplied by that of the kernel."""
+    (batch, frames, channels), (width, _, features) = x.shape, kernel.shape
+    hop = _TILE - width + 1
+    out_frames = frames - width + 1
+    count = -(-out_frames // hop)
+    x = jnp.pad(x, ((0, 0), (0, (count - 1) * hop + _TILE - frames), (0, 0)))
+    tiles = x[:, np.arange(count)[:, None] * hop + np.arange(_TILE)]
+    real, imag = _dft_matrices()
+    x_real, x_imag = (
+        jnp.einsum("ft,bitc->fbic", m, tiles, precision=_EXACT).reshape(len(real), -1, channels) for m in (real, imag)
+    )
+    # Cross-correlation multiplies by the conjugate of the kernel's spectrum.
+    k_real, k_imag = (jnp.einsum("ft,tcd->fcd", m[:, :width], kernel, precision=_EXACT) for m in (real, -imag))
+    common = _multiply(x_real + x_imag, k_real)
+    y_real = common - _multiply(x_imag, k_real + k_imag)
+    y_imag = common + _multiply(x_real, k_imag - k_real)
+    # The first `hop` frames of the inverse transform are free of the wrap-around.
+    weight = np.full((len(real), 1), 2.0 / _TILE, np.float32)
+    weight[[0, -1]] /= 2
+    y = jnp.einsum("ft,fmd->mtd", (weight * real)[:, :hop], y_real, precision=_EXACT)
+    y += jnp.einsum("ft,fmd->mtd", (weight * imag)[:, :hop], y_imag, precision=_EXACT)
+    return y.reshape(batch, count * hop, features)[:, :out_frames]
+
+
+def _multiply(x: Float[Array, "f rows channels"], y: Float[Array, "f channels features"]) -> Array:
+    return jnp.einsum("fmc,fcd->fmd", x, y)
+
+
+def _dft_matrices() -> tuple[Float[np.ndarray, "f n"], Float[np.ndarray, "f n"]]:
+    """Real and imaginary part of the Fourier matrix of a tile, for frequencies from 0 to half the sample rate."""
+    angle = 2 * np.pi / _TILE * np.outer(np.arange(_TILE // 2 + 1), np.arange(_TILE))
+    return np.cos(angle).astype(np.float32), -np.sin(angle).astype(np.float32)

@@ -1,0 +1,122 @@
+"""Inference with a trained classifier: the classes of a sound, with their probabilities."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from specjax.cli.config import to_dataclass
+from specjax.cli.errors import UserError
+from specjax.engine import bundle
+from specjax.engine.bundle import Bundle
+from specjax.papers.texture.config import ClassifierConfig
+from specjax.papers.texture.data import read_clip
+from specjax.papers.texture.model import Classifier, Logits
+
+
+@dataclass(frozen=True)
+class ClassifierInference:
+    """Methods that use a classifier. The network's variables are not stored here: methods take them as an argument.
+
+    config: settings of the data, the spectrograms and the network, with the names of the classes filled in.
+    """
+
+    config: ClassifierConfig
+
+    @cached_property
+    def network(self) -> Classifier:
+        """The network."""
+        return Classifier(self.config.model, len(self.config.data.classes))
+
+    @property
+    def levels_shape(self) -> tuple[int, int]:
+        """Shape (rows, frames) of a spectrogram."""
+        representation = self.config.representation
+        return len(representation.row_hz), representation.frames(self.samples)
+
+    @property
+    def samples(self) -> int:
+        """Length of a sound in samples."""
+        return round(self.config.data.duration_s * self.config.representation.sample_rate)
+
+    def init(self, key: Key[Array, ""]) -> dict[str, Any]:
+        """Initialize the variables of the network: `params`, and `batch_stats` if it has batch normalization."""
+        return dict(self.network.init({"params": key}, jnp.zeros((1, *self.levels_shape))))
+
+    def predict(self, variables: Any, levels: Float[Array, "batch rows frames"]) -> Logits:
+        """Compute the logits of spectrograms, averaged over `config.views` cyclic shifts along time."""
+        views, frames = self.config.views, levels.shape[-1]
+        shifts = [jnp.roll(levels, v * frames // views, axis=-1) for v in range(views)]
+        logits = [self.network.apply(variables, shifted) for shifted in shifts]
+        return jax.tree.map(lambda *x: sum(x) / views, *logits)
+
+    def probabilities(self, label_logits: Float[Array, "batch classes"]) -> Float[Array, "batch classes"]:
+        """Convert logits to probabilities. With the loss `sigmoid` they are independent; else they add up to 1."""
+        if self.config.loss == "sigmoid":
+            return jax.nn.sigmoid(label_logits)
+        return jax.nn.softmax(label_logits)
+
+
+class Guess(NamedTuple):
+    """A class and its probability."""
+
+    class_name: str
+    probability: float
+
+
+def open_classifier(opened: Bundle, where: str) -> tuple[ClassifierInference, Any]:
+    """Get the network of a trained model that was exported from the task `texture/classifier`.
+
+    Args:
+      opened: the exported model.
+      where: the folder of the exported model, for error messages.
+
+    Returns:
+      A `ClassifierInference`, which describes the network, and the network's variables.
+
+    Raises:
+      UserError: the exported model does not consist of exactly one part named `classifier`, its settings are invalid,
+        or its tensors do not fit the network.
+    """
+    if set(opened.parts) != {"classifier"}:
+        raise UserError(f"{where} has the parts {sorted(opened.parts)}, expected ['classifier']; re-export the bundle")
+    part = opened.parts["classifier"]
+    inference = ClassifierInference(to_dataclass(ClassifierConfig, part.card, f"{where}: config"))
+    if not inference.config.data.classes:
+        raise UserError(f"{where}: config names no classes; re-export the bundle")
+    return inference, bundle.unflatten(part, jax.eval_shape(inference.init, jax.random.key(0)), where)
+
+
+def classify(inference: ClassifierInference, variables: Any, path: Path, top: int = 5) -> list[Guess]:
+    """Classify a sound file.
+
+    Args:
+      inference: inference functions of the network.
+      variables: variables of the network.
+      path: sound file of any length and rate; what is longer than the sounds of the training is cut off.
+      top: number of classes to return.
+
+    Returns:
+      The most probable classes, most probable first.
+
+    Raises:
+      UserError: the file cannot be used.
+    """
+    wave = read_clip(path, inference.config.data, inference.config.representation)
+    probability = np.asarray(_probabilities(inference, variables, jnp.asarray(wave[None])))[0]
+    order = np.argsort(-probability, kind="stable")[:top]
+    return [Guess(inference.config.data.classes[i], float(probability[i])) for i in order]
+
+
+def _probabilities(inference: ClassifierInference, variables: Any, wave: Float[Array, "1 samples"]) -> Array:
+    @jax.jit
+    def run(variables: Any, wave: Array) -> Array:
+        levels = inference.config.representation.encode(wave)
+        return inference.probabilities(inference.predict(variables, levels).label)
+
+    return run(variables, wave)

@@ -1,0 +1,282 @@
+"""Data sets of labeled environmental sounds, and their spectrograms."""
+
+import csv
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float32, Int32
+
+from specjax.cli.errors import UserError
+from specjax.cli.paths import local_path
+from specjax.data.audio import fit_length, resample
+from specjax.data.clips import audio_files, read_clips
+from specjax.data.readers import check_folder, check_regular_file
+from specjax.papers.texture import sounds
+from specjax.papers.texture.representation import Representation
+
+BUILTIN = "synthetic"
+FOLDS = 5  # of ESC-50; other sources are divided into as many
+_META = Path("meta", "esc50.csv")
+_BLOCK = 32  # sounds that are read and transformed at a time
+
+_log = logging.getLogger("specjax")
+
+
+class Sounds(NamedTuple):
+    """Spectrograms of labeled sounds.
+
+    Attributes:
+      levels: levels in [0, 1], with the highest frequency in row 0.
+      label: index of each sound's class.
+      centroid_class: index of the class of each sound's spectral centroid, from the lowest to the highest.
+    """
+
+    levels: Float32[np.ndarray, "n rows frames"]
+    label: Int32[np.ndarray, " n"]
+    centroid_class: Int32[np.ndarray, " n"]
+
+
+@dataclass(frozen=True)
+class SoundsConfig:
+    """Choice of the data set of sounds, its classes and its folds.
+
+    A data set is divided into folds, numbered from 1. ESC-50 and ESC-10 define five. In other data sets, fold i has
+    every fifth sound of each class.
+
+    source: one of the following.
+      `synthetic`: ten classes of synthetic environmental sounds, made from random numbers.
+      `tfds:NAME`: the data set NAME of TensorFlow Datasets, with sounds and labels.
+      Path of a folder in the layout of ESC-50: `audio/` and `meta/esc50.csv`.
+      Path of a folder with one subfolder of sound files per class.
+    classes: names of the classes. Empty means all classes of the source, sorted by name.
+    held_out_folds: folds to evaluate on.
+    train_folds: folds to train on; empty means all others.
+    duration_s: duration of every sound in seconds. Longer sounds are cut at the end, shorter ones are padded with
+      silence.
+    synthetic_clips: number of sounds per class of the source `synthetic`.
+    """
+
+    source: str = BUILTIN
+    classes: tuple[str, ...] = ()
+    held_out_folds: tuple[int, ...] = (5,)
+    train_folds: tuple[int, ...] = ()
+    duration_s: float = 5.0
+    synthetic_clips: int = 40
+
+    def __post_init__(self) -> None:
+        if not 0 < self.duration_s <= 600:
+            raise ValueError(f"data.duration_s={self.duration_s} must be above 0 and at most 600")
+        if self.synthetic_clips < FOLDS:
+            raise ValueError(f"data.synthetic_clips={self.synthetic_clips} must be at least {FOLDS}")
+        if repeated := set(self.held_out_folds) & set(self.train_folds):
+            raise ValueError(f"data: fold {min(repeated)} is in held_out_folds and in train_folds: remove it from one")
+
+
+class _Entry(NamedTuple):
+    """One sound of a data set.
+
+    path: its file. For a synthetic sound, a name that ends in its number, from which its random key is made.
+    class_name: name of its class.
+    fold: number of its fold, from 1.
+    """
+
+    path: Path
+    class_name: str
+    fold: int
+
+
+def resolve_classes(config: SoundsConfig) -> SoundsConfig:
+    """Fill in the names of the classes from the source, if `config.classes` is empty. No sound is read.
+
+    Raises:
+      UserError: the source is missing or has another layout.
+    """
+    if config.classes:
+        return config
+    if config.source.startswith("tfds:"):
+        return replace(config, classes=tuple(_open_tfds(config.source)[1]))
+    return replace(config, classes=tuple(sorted({entry.class_name for entry in _list_sounds(config)})))
+
+
+def load(config: SoundsConfig, representation: Representation, centroid_classes: int) -> tuple[Sounds, Sounds]:
+    """Load the training sounds and the held-out sounds of a data set, and compute their spectrograms.
+
+    The sounds are read and transformed in blocks, so that the memory needed is that of the spectrograms.
+
+    Args:
+      config: source, with `classes` filled in (see `resolve_classes`).
+      representation: how spectrograms are computed.
+      centroid_classes: number of classes of the spectral centroid. Their limits are chosen so that every class has the
+        same number of training sounds.
+
+    Raises:
+      UserError: the source is missing, damaged or has another layout; it has a class that is not in `config.classes`,
+        or no sound to train on.
+    """
+    if config.source.startswith("tfds:"):
+        waves, label, fold = _read_tfds(config, representation)
+        levels, centroid_hz = _transform(iter([jnp.asarray(waves)]), representation, len(waves))
+    else:
+        entries = _list_sounds(config)
+        label = _labels([entry.class_name for entry in entries], config)
+        fold = np.array([entry.fold for entry in entries])
+        levels, centroid_hz = _transform(_wave_blocks(entries, config, representation), representation, len(entries))
+    held_out = np.isin(fold, config.held_out_folds)
+    train = np.isin(fold, config.train_folds) if config.train_folds else ~held_out
+    if not train.any():
+        raise UserError(
+            f"{config.source} has the folds {sorted(set(fold.tolist()))}, of which none is left to train on: change "
+            "data.held_out_folds or data.train_folds"
+        )
+    limits = np.quantile(centroid_hz[train], np.arange(1, max(centroid_classes, 1)) / max(centroid_classes, 1))
+    centroid_class = np.searchsorted(limits, centroid_hz, side="right").astype(np.int32)
+    examples = Sounds(levels, label, centroid_class)
+    return Sounds(*(x[train] for x in examples)), Sounds(*(x[held_out] for x in examples))
+
+
+def read_clip(path: Path, config: SoundsConfig, representation: Representation) -> Float[np.ndarray, " samples"]:
+    """Read a sound file as a wave of the duration and sample rate that a classifier was trained on.
+
+    Raises:
+      UserError: the file cannot be used.
+    """
+    rate = representation.sample_rate
+    return read_clips([path], rate, round(config.duration_s * rate), short="pad").waves[0]
+
+
+def _labels(class_names: Sequence[str], config: SoundsConfig) -> Int32[np.ndarray, " n"]:
+    index = {name: i for i, name in enumerate(config.classes)}
+    if unknown := sorted(set(class_names) - index.keys()):
+        raise UserError(
+            f"{config.source} has sounds of the class {unknown[0]!r}, which is not among the classes that are trained: "
+            f"{', '.join(config.classes)}; use other data, or train again"
+        )
+    return np.array([index[name] for name in class_names], np.int32)
+
+
+def _list_sounds(config: SoundsConfig) -> list[_Entry]:
+    """List the sounds of a source with their classes and folds, without reading them."""
+    if config.source == BUILTIN:
+        clips = config.synthetic_clips
+        return [
+            _Entry(Path(name, str(c * clips + i)), name, i % FOLDS + 1)
+            for c, name in enumerate(sounds.CLASSES)
+            for i in range(clips)
+        ]
+    folder = local_path(config.source, "config.data.source")
+    check_folder(folder, f"sound files in the layout of ESC-50 (audio/ and {_META}), or one subfolder per class")
+    return _list_esc(folder) if (folder / _META).exists() else _list_class_folders(folder)
+
+
+def _list_esc(folder: Path) -> list[_Entry]:
+    path = folder / _META
+    check_regular_file(path)
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        entries = [_Entry(folder / "audio" / row["filename"], row["category"], int(row["fold"])) for row in rows]
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise UserError(
+            f"{path} is not a table with the columns filename, fold and category ({error}): get the file again"
+        ) from error
+    if not entries:
+        raise UserError(f"{path} lists no sounds: get the file again")
+    for number, entry in enumerate(entries, 2):
+        if not entry.path.is_file():
+            raise UserError(
+                f"{path}, line {number} names {entry.path.name}, which is not in {folder / 'audio'}: get the file, or "
+                "remove the line"
+            )
+    return entries
+
+
+def _list_class_folders(folder: Path) -> list[_Entry]:
+    entries = []
+    for child in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        # The order within a class is random: neighbors in a folder are often parts of one recording session.
+        files = audio_files(child)
+        order = np.random.default_rng(0).permutation(len(files))
+        entries += [_Entry(files[j], child.name, i % FOLDS + 1) for i, j in enumerate(order)]
+    if not entries:
+        raise UserError(
+            f"{folder} has neither {_META} nor subfolders: name a folder in the layout of ESC-50, or one with a "
+            "subfolder of sound files per class"
+        )
+    return entries
+
+
+def _wave_blocks(
+    entries: Sequence[_Entry], config: SoundsConfig, representation: Representation
+) -> Iterator[Float[Array, "block samples"]]:
+    rate = representation.sample_rate
+    samples = round(config.duration_s * rate)
+    for start in range(0, len(entries), _BLOCK):
+        block = entries[start : start + _BLOCK]
+        if config.source == BUILTIN:
+            keys = jax.vmap(jax.random.fold_in, (None, 0))(
+                jax.random.key(0), np.array([int(entry.path.name) for entry in block])
+            )
+            labels = jnp.array([sounds.CLASSES.index(entry.class_name) for entry in block])
+            yield sounds.synthesize(keys, labels, rate, config.duration_s)
+        else:
+            yield jnp.asarray(read_clips([entry.path for entry in block], rate, samples, short="pad").waves)
+
+
+def _transform(
+    blocks: Iterator[Float[Array, "block samples"]], representation: Representation, count: int
+) -> tuple[Float32[np.ndarray, "n rows frames"], Float[np.ndarray, " n"]]:
+    """Compute the spectrograms and the spectral centroids (in Hz) of `count` waves, which come in blocks."""
+    encode = jax.jit(lambda wave: (representation.encode(wave), representation.centroid_hz(wave)))
+    levels, centroid_hz, done = [], [], 0
+    for block in blocks:
+        for part in np.split(np.asarray(block), range(_BLOCK, len(block), _BLOCK)):
+            missing = _BLOCK - len(part)  # the last part is padded, so that one compiled program serves all
+            results = encode(jnp.pad(jnp.asarray(part), ((0, missing), (0, 0))))
+            levels.append(np.asarray(results[0])[: len(part)])
+            centroid_hz.append(np.asarray(results[1])[: len(part)])
+            done += len(part)
+            if done % (16 * _BLOCK) == 0:
+                _log.info("spectrograms of %d of %d sounds", done, count)
+    return np.concatenate(levels), np.concatenate(centroid_hz)
+
+
+def _open_tfds(source: str) -> tuple[Sequence[dict[str, np.ndarray]], list[str], int]:
+    """Open a data set of TensorFlow Datasets; return its examples, its class names and its sample rate in Hz."""
+    import tensorflow_datasets as tfds
+
+    name = source.removeprefix("tfds:")
+    try:
+        builder = tfds.builder(name)
+        examples = builder.as_data_source(split="train")
+        return examples, builder.info.features["label"].names, builder.info.features["audio"].sample_rate
+    except (ImportError, ValueError, OSError, RuntimeError, KeyError, AttributeError) as error:
+        remedy = "prepare it once where TensorFlow is installed (pip install 'specjax[tfds]')"
+        raise UserError(
+            f"{source} cannot be read as labeled sounds ({type(error).__name__}: {error}): {remedy}"
+        ) from error
+
+
+def _read_tfds(
+    config: SoundsConfig, representation: Representation
+) -> tuple[Float[np.ndarray, "n samples"], Int32[np.ndarray, " n"], np.ndarray]:
+    examples, names, rate = _open_tfds(config.source)
+    samples = round(config.duration_s * representation.sample_rate)
+
+    def read(audio: np.ndarray) -> Float[np.ndarray, " samples"]:
+        scale = np.float32(2**15) if np.issubdtype(audio.dtype, np.integer) else np.float32(1)
+        wave = resample(audio.astype(np.float32) / scale, rate, representation.sample_rate)
+        return fit_length(wave, samples, short="pad")
+
+    waves, class_names = zip(*((read(x["audio"]), names[int(x["label"])]) for x in examples), strict=True)
+    label = _labels(class_names, config)
+    fold = np.empty(len(label), int)
+    for value in np.unique(label):
+        chosen = np.flatnonzero(label == value)
+        fold[chosen] = np.arange(len(chosen)) % FOLDS + 1
+    return np.stack(waves), label, fold
