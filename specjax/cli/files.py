@@ -74,10 +74,13 @@ def png(picture: UInt8[np.ndarray, "height width 3"]) -> bytes:
     return encoded.getvalue()
 
 
-def wav(wave: Float[np.ndarray, " samples"], sample_rate: int) -> bytes:
-    """Encode a mono wave with samples in [-1, 1] as 16-bit WAV; `sample_rate` is in Hz."""
+def wav(wave: Float[np.ndarray, "*channels samples"], sample_rate: int) -> bytes:
+    """Encode a wave with samples in [-1, 1] as 16-bit WAV; `sample_rate` is in Hz.
+
+    A wave of shape (samples,) is mono. In one of shape (channels, samples), the left channel comes first.
+    """
     import soundfile
 
     encoded = io.BytesIO()
-    soundfile.write(encoded, wave, sample_rate, format="WAV", subtype="PCM_16")
+    soundfile.write(encoded, wave.T, sample_rate, format="WAV", subtype="PCM_16")
     return encoded.getvalue()

@@ -1,29 +1,32 @@
 """Sound file reader with validation.
 
-Waves are mono and float32, with samples in about [-1, 1]. Before any memory is allocated for the samples, the reader
-checks the file size and what the header declares: sample rate, number of channels, and length before and after
-resampling. A file that fails a check raises `UserError`.
+Waves are float32, with samples in about [-1, 1]. `read_audio` mixes all channels to one. `read_channels` and
+`channel_blocks` keep one or two channels, and mix more than two to one. Before any memory is allocated for the samples,
+the reader checks the file size and what the header declares: sample rate, number of channels, and length before and
+after resampling. A file that fails a check raises `UserError`.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from specjax.cli.errors import UserError
-from specjax.data.containers import check_whole, mp3_length
+from specjax.data.containers import SUFFIXES_BY_FORMAT, aiff_length, check_whole, mp3_length
 from specjax.data.readers import check_regular_file
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".au")
+SUFFIXES = tuple(dict.fromkeys(suffix for suffixes in SUFFIXES_BY_FORMAT.values() for suffix in suffixes))
 MAX_BYTES = 2**31
 MAX_SAMPLES = 2**28  # 1 GiB of float32. The limit holds for one wave, and for the sum over the channels of a file.
 MAX_CHANNELS = 32
+STEREO = 2  # largest number of channels that are kept; more are mixed to one
 MIN_SAMPLE_RATE = 1_000
 MAX_SAMPLE_RATE = 768_000
 # Samples of float files may exceed 1 by some decibels. Much larger samples are integers that nobody scaled to [-1, 1].
@@ -35,11 +38,13 @@ _CANCELLED = 1e-3
 # Largest number of samples that encoder, decoder and the frame of the Xing/Info header add to the sound of an mp3 file.
 _MP3_DELAY = 4 * 1152
 
+_log = logging.getLogger("specjax")
+
 
 def read_audio(
     path: Path, sample_rate: int | None = None, *, max_duration_s: float = 600.0
 ) -> tuple[Float[np.ndarray, " samples"], int]:
-    """Read a sound file as a mono wave.
+    """Read a sound file as a mono wave, the mean of its channels.
 
     The file must pass these checks:
 
@@ -51,32 +56,53 @@ def read_audio(
     - The wave is not constant (silence, for example), and the channels do not cancel each other.
 
     Args:
-      path: file to read: wav, flac, ogg, mp3 or au. The suffix must match the content.
+      path: file to read: wav, aiff, flac, ogg, opus, mp3 or au. The suffix must match the content.
       sample_rate: sample rate in Hz to resample to; None keeps that of the file.
       max_duration_s: longest duration to accept, in seconds.
 
     Returns:
-      The wave (the mean of the channels) and its sample rate in Hz.
+      The wave and its sample rate in Hz.
 
     Raises:
       UserError: the file has another format, or a check fails.
     """
-    with _open_checked(path, sample_rate, max_duration_s) as (file, min_samples):
-        rate = file.samplerate
-        if max(file.frames * file.channels, file.frames / rate * (sample_rate or rate)) > MAX_SAMPLES:
-            raise UserError(
-                f"{path}: {file.frames} samples in {file.channels} channels, expected at most {MAX_SAMPLES} in total, "
-                f"before and after resampling: cut the file"
-            )
-        wave = np.concatenate(list(_mono_blocks(path, file, _BLOCK, min_samples)))
-    _check_not_constant(path, float(wave.min()), float(wave.max()))
-    if sample_rate is None or sample_rate == rate:
-        return wave, rate
-    return resample(wave, rate, sample_rate), sample_rate
+    waves, rate = _read(path, sample_rate, max_duration_s, max_channels=1)
+    return waves[0], rate
 
 
-def audio_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) -> tuple[int, Iterator[np.ndarray]]:
-    """Open a sound file to read it as a mono wave in blocks, for streaming.
+def read_channels(
+    path: Path, sample_rate: int | None = None, *, max_duration_s: float = 600.0
+) -> tuple[Float[np.ndarray, "channels samples"], int]:
+    """Read a sound file as one wave if it is mono, and as two if it is stereo.
+
+    The checks and arguments are those of `read_audio`. Channels that cancel each other are accepted, because they are
+    not mixed. More than two channels are mixed to one, and a warning is logged.
+
+    Returns:
+      The waves, the left channel first, and their sample rate in Hz.
+
+    Raises:
+      UserError: the file has another format, or a check fails.
+    """
+    return _read(path, sample_rate, max_duration_s, max_channels=STEREO)
+
+
+class Blocks(NamedTuple):
+    """Sound file that is being read in blocks.
+
+    Attributes:
+      sample_rate: sample rate of the file in Hz.
+      channels: number of channels of a block, 1 or 2.
+      blocks: iterator over the blocks, float32 arrays of shape (channels, samples).
+    """
+
+    sample_rate: int
+    channels: int
+    blocks: Iterator[Float[np.ndarray, "channels samples"]]
+
+
+def channel_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) -> Blocks:
+    """Open a sound file to read it in blocks, for streaming. Channels are kept as in `read_channels`.
 
     This function checks the file before it returns:
 
@@ -87,17 +113,13 @@ def audio_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) ->
     The iterator checks the samples while it reads them:
 
     - All samples are finite and between -8 and 8.
-    - At the end of the file: no samples are missing, the wave is not constant (silence, for example), and the channels
-      do not cancel each other.
+    - At the end of the file: no samples are missing, the sound is not constant (silence, for example), and channels
+      that are mixed do not cancel each other.
 
     Args:
-      path: file to read: wav, flac, ogg, mp3 or au. The suffix must match the content.
-      block: number of samples per block; the last block may be shorter.
+      path: file to read: wav, aiff, flac, ogg, opus, mp3 or au. The suffix must match the content.
+      block: number of samples per block and channel; the last block may be shorter.
       max_duration_s: longest duration to accept, in seconds.
-
-    Returns:
-      The sample rate of the file in Hz, and an iterator over the blocks. A block is the mean of the channels, a float32
-      array of shape (block,).
 
     Raises:
       UserError: the file has another format, or a check fails here or in the iterator.
@@ -106,23 +128,19 @@ def audio_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) ->
     file, min_samples = stack.enter_context(_open_checked(path, None, max_duration_s))
 
     def blocks() -> Iterator[np.ndarray]:
-        low, high = np.inf, -np.inf
         with stack:
-            for mono in _mono_blocks(path, file, block, min_samples):
-                low, high = min(low, float(mono.min())), max(high, float(mono.max()))
-                yield mono
-        _check_not_constant(path, low, high)
+            yield from _iterate_blocks(path, file, block, min_samples, STEREO)
 
-    return file.samplerate, blocks()
+    return Blocks(file.samplerate, _kept_channels(file, STEREO), blocks())
 
 
 def resample(
-    wave: Float[np.ndarray, " samples"], sample_rate: int, target_rate: int
-) -> Float[np.ndarray, " resampled"]:
+    wave: Float[np.ndarray, "*channels samples"], sample_rate: int, target_rate: int
+) -> Float[np.ndarray, "*channels resampled"]:
     """Resample a wave from `sample_rate` to `target_rate` (in Hz) with the SoX resampler at quality `HQ`."""
     import soxr
 
-    return soxr.resample(wave, sample_rate, target_rate, quality="HQ")
+    return np.ascontiguousarray(soxr.resample(wave.T, sample_rate, target_rate, quality="HQ").T)
 
 
 def fit_length(
@@ -147,6 +165,24 @@ def fit_length(
     return np.pad(wave[:samples], (0, max(samples - len(wave), 0)))
 
 
+def _read(
+    path: Path, sample_rate: int | None, max_duration_s: float, max_channels: int
+) -> tuple[Float[np.ndarray, "channels samples"], int]:
+    """Read a sound file, see `read_audio`. Files with more than `max_channels` channels are mixed to mono."""
+    with _open_checked(path, sample_rate, max_duration_s) as (file, min_samples):
+        rate = file.samplerate
+        resampled = file.frames / rate * (sample_rate or rate) * _kept_channels(file, max_channels)
+        if max(file.frames * file.channels, resampled) > MAX_SAMPLES:
+            raise UserError(
+                f"{path}: {file.frames} samples in {file.channels} channels, expected at most {MAX_SAMPLES} in total, "
+                f"before and after resampling: cut the file"
+            )
+        waves = np.concatenate(list(_iterate_blocks(path, file, _BLOCK, min_samples, max_channels)), axis=1)
+    if sample_rate is None or sample_rate == rate:
+        return waves, rate
+    return resample(waves, rate, sample_rate), sample_rate
+
+
 @contextmanager
 def _open_checked(path: Path, target_rate: int | None, max_duration_s: float) -> Iterator[tuple["SoundFile", int]]:
     """Open a sound file, and check its format and its header, before any samples are read.
@@ -154,7 +190,7 @@ def _open_checked(path: Path, target_rate: int | None, max_duration_s: float) ->
     The checks are:
 
     - The file is a regular file, readable and complete, of at most 2 GiB.
-    - The format is wav, flac, ogg, mp3 or au, and the suffix matches it.
+    - The format is wav, aiff, flac, ogg, opus, mp3 or au, and the suffix matches it.
     - The file is not empty, has at most 32 channels, and lasts at most `max_duration_s`.
     - The sample rate of the file and `target_rate` are between 1 kHz and 768 kHz.
 
@@ -189,11 +225,16 @@ def _open_checked(path: Path, target_rate: int | None, max_duration_s: float) ->
 
     try:
         kind = check_whole(path)
-        if path.suffix.lower() != f".{kind}":
+        if path.suffix.lower() not in SUFFIXES_BY_FORMAT[kind]:
             raise UserError(f"{path} has {kind} content, expected {path.suffix}: rename it to end in .{kind}")
         with Sequential(path) as file:
             _check_claims(path, file, file.samplerate if target_rate is None else target_rate, max_duration_s)
             min_samples = file.frames
+            if kind == "aiff" and (declared := aiff_length(path)) > file.frames:
+                raise UserError(
+                    f"{path} is truncated: {file.frames} samples, expected the {declared} that its header declares: "
+                    f"get the file again"
+                )
             if kind == "mp3":
                 samples, stated = mp3_length(path)
                 if samples > file.frames + _MP3_DELAY:
@@ -220,22 +261,32 @@ def _check_claims(path: Path, file: "SoundFile", target_rate: int, max_duration_
         raise UserError(f"{path} lasts {frames / rate:.0f} s, expected at most {max_duration_s:g} s: cut the file")
 
 
-def _mono_blocks(
-    path: Path, file: "SoundFile", block: int, min_samples: int
-) -> Iterator[Float[np.ndarray, " samples"]]:
-    """Iterate over a sound file in blocks of the mono wave, which is the mean of the channels.
+def _kept_channels(file: "SoundFile", max_channels: int) -> int:
+    """Return the number of channels after files with more than `max_channels` channels are mixed to mono."""
+    return file.channels if file.channels <= max_channels else 1
+
+
+def _iterate_blocks(
+    path: Path, file: "SoundFile", block: int, min_samples: int, max_channels: int
+) -> Iterator[Float[np.ndarray, "channels samples"]]:
+    """Iterate over a sound file in blocks.
 
     Args:
       path: path of the file, for error messages.
       file: open file.
-      block: number of samples per block; the last block may be shorter.
+      block: number of samples per block and channel; the last block may be shorter.
       min_samples: number of samples per channel that a complete file has at least.
+      max_channels: if the file has more channels, the blocks are the mean of its channels.
 
     Raises:
       UserError: a sample is infinite, NaN or outside [-8, 8]. At the end of the file: it had fewer than `min_samples`
-        samples per channel, or the channels cancel each other in their mean.
+        samples per channel, all channels are constant, or the channels cancel each other in their mean.
     """
-    read, peak, mono_peak = 0, 0.0, 0.0
+    kept = _kept_channels(file, max_channels)
+    if 1 < max_channels < file.channels:
+        _log.warning("%s has %d channels, mixed to one: only mono and stereo are kept", path, file.channels)
+    read, peak = 0, 0.0
+    low, high = np.full(kept, np.inf), np.full(kept, -np.inf)
     while len(samples := file.read(block, dtype="float32", always_2d=True)):
         read += len(samples)
         if bad := int(np.sum(~np.isfinite(samples))):
@@ -245,16 +296,13 @@ def _mono_blocks(
             raise UserError(
                 f"{path}: samples from {samples.min():.3g} to {samples.max():.3g}, expected about -1 to 1: scale them"
             )
-        mono = samples.mean(axis=1)
-        mono_peak = max(mono_peak, float(np.abs(mono).max()))
-        yield mono
-    if mono_peak < _CANCELLED * peak:
+        waves = np.ascontiguousarray(samples.T) if kept == file.channels else samples.mean(axis=1)[None]
+        low, high = np.minimum(low, waves.min(axis=1)), np.maximum(high, waves.max(axis=1))
+        yield waves
+    if kept < file.channels and max(high.max(), -low.min()) < _CANCELLED * peak:
         raise UserError(f"{path}: the channels cancel each other in the mono mix: keep only one of them")
     if read < min_samples:
         raise UserError(f"{path} is truncated: {read} samples, expected {file.frames}: get the file again")
-
-
-def _check_not_constant(path: Path, low: float, high: float) -> None:
-    if low == high:
-        level = "silent" if low == 0 else f"constant at {low:.3g}"
+    if np.all(low == high):
+        level = "silent" if np.all(low == 0) else f"constant at {low.max():.3g}"
         raise UserError(f"{path} is {level} throughout: use a file with sound")

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -10,10 +11,15 @@ import numpy as np
 from jaxtyping import Float
 
 from specjax.cli.errors import UserError
-from specjax.data.audio import MAX_SAMPLES, SUFFIXES, fit_length, read_audio
+from specjax.data.audio import SUFFIXES, fit_length, read_audio
 from specjax.data.readers import check_folder
 
 MAX_FILES = 1_000_000
+# Waves may take this fraction of the memory that is available. The rest is for the copy of them on the device, and for
+# the training.
+MEMORY_SHARE = 0.5
+_LARGE_BYTES = 2**28  # Sets above this size are logged.
+_REPORT_S = 10.0  # seconds between two lines about the progress of reading
 
 _log = logging.getLogger("specjax")
 
@@ -49,6 +55,8 @@ def read_clips(
 ) -> Clips:
     """Read sound files as mono waves of equal length.
 
+    The waves are held in memory as float32. Sets of more than 256 MiB log how much memory they take.
+
     A file is bad if it is not a valid sound file (for example truncated or silent), if it is longer than 600 s,
     or if it is too short and `short` is `error`. Bad files are skipped and logged as warnings, unless their fraction of
     all files exceeds `max_bad_share`.
@@ -63,18 +71,19 @@ def read_clips(
 
     Raises:
       UserError: `paths` is empty; all files are bad; the fraction of bad files exceeds `max_bad_share` (the message
-        includes the error of the first bad file); the number of paths times `samples` exceeds 2^28.
+        includes the error of the first bad file); the waves need more than half of the available memory.
     """
     if not paths:
         raise UserError("no sound files to read, expected at least one: name some")
-    if len(paths) * samples > MAX_SAMPLES:
-        raise UserError(
-            f"{len(paths)} clips of {samples} samples, expected at most {MAX_SAMPLES} samples in total: use fewer clips"
-        )
+    _check_memory(len(paths), samples, sample_rate)
     waves = np.empty((len(paths), samples), np.float32)
     kept: list[Path] = []
     skipped: list[Skipped] = []
-    for path in paths:
+    reported = time.monotonic()
+    for done, path in enumerate(paths):
+        if time.monotonic() - reported >= _REPORT_S:
+            reported = time.monotonic()
+            _log.info("%d of %d sound files read", done, len(paths))
         try:
             wave, _ = read_audio(path, sample_rate)
             waves[len(kept)] = fit_length(wave, samples, short=short)
@@ -93,11 +102,30 @@ def read_clips(
     return Clips(waves[: len(kept)], kept, skipped)
 
 
+def _check_memory(clips: int, samples: int, sample_rate: int) -> None:
+    """Check that waves fit in the memory that is available now. Log the memory of a large set.
+
+    Raises:
+      UserError: the waves need more than a fraction `MEMORY_SHARE` of the available memory.
+    """
+    import psutil
+
+    needed, available = clips * samples * np.dtype(np.float32).itemsize, psutil.virtual_memory().available
+    described = f"{clips} clips of {samples / sample_rate:.1f} s at {sample_rate} Hz"
+    if needed > MEMORY_SHARE * available:
+        raise UserError(
+            f"{described} need {needed / 2**30:.2f} GiB of memory, expected at most {MEMORY_SHARE:.0%} of the "
+            f"{available / 2**30:.2f} GiB available: use shorter clips, a lower sample rate or fewer files"
+        )
+    if needed > _LARGE_BYTES:
+        _log.info("%s take %.2f of %.2f GiB of memory", described, needed / 2**30, available / 2**30)
+
+
 def audio_files(folder: Path) -> list[Path]:
     """List the sound files in a folder and all its subfolders, sorted by path.
 
-    Sound files are recognized by the suffix: .wav, .flac, .ogg, .mp3 or .au, in upper or lower case. Symbolic links to
-    folders are not followed.
+    Sound files are recognized by the suffix, one of `specjax.data.audio.SUFFIXES` in upper or lower case. Symbolic
+    links to folders are not followed.
 
     Raises:
       UserError: the folder or a subfolder is not readable; there are no sound files, or more than a million.

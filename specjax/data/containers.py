@@ -16,7 +16,18 @@ from specjax.cli.errors import UserError
 # Programs that write to a pipe cannot know the size in advance, and declare the largest possible size. A declared size
 # of at least this many bytes is therefore unknown.
 UNKNOWN_SIZE = 0x7FFF_0000
+# Accepted suffixes of the file name, by the format of the content. Sound in the Opus codec is in an ogg file.
+SUFFIXES_BY_FORMAT = {
+    "wav": (".wav",),
+    "aiff": (".aiff", ".aif"),
+    "flac": (".flac",),
+    "ogg": (".ogg",),
+    "opus": (".opus", ".ogg"),
+    "mp3": (".mp3",),
+    "au": (".au",),
+}
 _MAX_CHUNKS = 10_000
+_HEAD_BYTES = 290  # The header of an ogg page has up to 282 bytes. The name of the codec follows it.
 
 # Sample rates in Hz, by the version field of the frame header (MPEG 2.5, reserved, MPEG 2, MPEG 1).
 _RATES = ((11025, 12000, 8000), (0, 0, 0), (22050, 24000, 16000), (44100, 48000, 32000))
@@ -47,12 +58,12 @@ class _Frame(NamedTuple):
 
 
 def check_whole(path: Path) -> str:
-    """Detect the format of a sound file, and check that a wav, au or ogg file is not truncated.
+    """Detect the format of a sound file, and check that a wav, aiff, au, ogg or opus file is not truncated.
 
     Truncated flac and mp3 files are not detected here. Flac decoders detect them; for mp3 see `mp3_length`.
 
     Returns:
-      The format: `wav`, `au`, `ogg`, `mp3` or `flac`.
+      The format, a key of `SUFFIXES_BY_FORMAT`.
 
     Raises:
       UserError: the format is not one of these; the file is shorter than its header declares; an ogg file contains
@@ -60,28 +71,44 @@ def check_whole(path: Path) -> str:
     """
     size = path.stat().st_size
     with open(path, "rb") as file:
-        head = file.read(28)
+        head = file.read(_HEAD_BYTES)
         kind = _detect_format(head)
         if kind == "mp3" and (tag := _id3_size(head)):
             file.seek(tag)
             kind = "flac" if file.read(4) == b"fLaC" else kind
         if kind is None:
             raise UserError(
-                f"{path} is not a readable sound file: it begins with {head[:12]!r}, expected wav, flac, ogg, "
-                f"mp3 or au: convert it to wav or flac"
+                f"{path} is not a readable sound file: it begins with {head[:12]!r}, expected "
+                f"{', '.join(SUFFIXES_BY_FORMAT)}: convert it to wav or flac"
             )
-        if kind == "wav":
-            declared = _find_wav_end(file, head, size)
+        if kind in ("wav", "aiff"):
+            declared = _find_samples_end(file, head, size)
         elif kind == "au":
             offset, length = struct.unpack(">II", head[4:12])
             declared = offset + length if length < UNKNOWN_SIZE else size
-        elif kind == "ogg":
+        elif kind in ("ogg", "opus"):
             declared = _find_ogg_end(path, file, size)
         else:
             declared = size
     if declared > size:
         raise UserError(f"{path} is truncated: {size} bytes are fewer than its header declares: get the file again")
     return kind
+
+
+def aiff_length(path: Path) -> int:
+    """Read the number of samples per channel that an aiff file declares; 0 if it does not know its length.
+
+    In a compressed file it may be the number of packets, which is smaller.
+    """
+    samples = 0
+    with open(path, "rb") as file:
+        for name, start, length in _iterate_chunks(file, ">", path.stat().st_size):
+            if name == b"COMM" and length >= 18:
+                file.seek(start + 2)
+                (samples,) = struct.unpack(">I", file.read(4).ljust(4, b"\0"))
+            if name == b"SSND" and length >= UNKNOWN_SIZE:
+                return 0
+    return samples
 
 
 def mp3_length(path: Path) -> Mp3Length:
@@ -108,48 +135,71 @@ def _id3_size(head: bytes) -> int:
 def _detect_format(head: bytes) -> str | None:
     if head[:4] in (b"RIFF", b"RIFX", b"RF64") and head[8:12] == b"WAVE":
         return "wav"
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return "aiff"
     if head[:4] == b".snd" and len(head) >= 12:
         return "au"
     if head[:3] == b"ID3" or (head[:1] == b"\xff" and _parse_mp3_frame(head[:4]) is not None):
         return "mp3"
-    return {b"OggS": "ogg", b"fLaC": "flac"}.get(head[:4])
+    if head[:4] == b"OggS":
+        first_packet = head[27 + head[26] :] if len(head) > 26 else b""
+        return "opus" if first_packet.startswith(b"OpusHead") else "ogg"
+    return "flac" if head[:4] == b"fLaC" else None
 
 
-def _find_wav_end(file: BinaryIO, head: bytes, size: int) -> int:
-    """Find the position in bytes at which the samples of a wav file end, according to the headers in the file.
+def _find_samples_end(file: BinaryIO, head: bytes, size: int) -> int:
+    """Find the position in bytes at which the samples of a wav or aiff file end, according to the headers in the file.
 
-    A wav file is a sequence of chunks. Each chunk has a header with a name and a length. The chunk `data` holds the
-    samples.
+    The chunk `data` of a wav file and the chunk `SSND` of an aiff file hold the samples.
 
     Args:
-      file: open wav file.
-      head: first bytes of the file, at least 4. They tell the variant of the format: RIFF, RIFX or RF64.
+      file: open wav or aiff file.
+      head: first bytes of the file, at least 4. They tell the variant of the format: RIFF, RIFX, RF64 or FORM.
       size: size of the file in bytes.
 
     Returns:
-      The end of the chunk `data`. A result above `size` means that the file is truncated. There are three exceptions:
+      The end of the chunk with the samples. A result above `size` means that the file is truncated. There are three
+      exceptions:
 
-      - The length of the chunk `data` is marked as unknown: `size`.
-      - The file ends before the chunk `data`: the end of the last chunk.
-      - The chunk `data` is not among the first `_MAX_CHUNKS` chunks: `size + 1`.
+      - The length of the chunk is marked as unknown: `size`.
+      - The file ends before the chunk: the end of the last chunk.
+      - The chunk is not among the first `_MAX_CHUNKS` chunks: `size + 1`.
     """
-    order = ">" if head[:4] == b"RIFX" else "<"
-    position, size_64 = 12, 0
-    for _ in range(_MAX_CHUNKS):
-        if position + 8 > size:
-            return position
-        file.seek(position)
-        name, length = struct.unpack(f"{order}4sI", file.read(8))
+    variant, end, size_64 = head[:4], 12, 0
+    order = ">" if variant in (b"RIFX", b"FORM") else "<"
+    for count, (name, start, length) in enumerate(_iterate_chunks(file, order, size)):
         if name == b"ds64" and length >= 16:  # RF64 files store the 64-bit size of the samples in this chunk.
             _, size_64 = struct.unpack("<QQ", file.read(16).ljust(16, b"\0"))
-        if name == b"data":
-            if head[:4] == b"RF64":
+        if name == (b"SSND" if variant == b"FORM" else b"data"):
+            if variant == b"RF64":
                 length = size_64 if length == 0xFFFF_FFFF else length
             elif length >= UNKNOWN_SIZE:
                 return size
-            return position + 8 + length
+            return start + length
+        end = start + length + length % 2
+        if count + 1 == _MAX_CHUNKS:
+            return size + 1
+    return end
+
+
+def _iterate_chunks(file: BinaryIO, order: str, size: int) -> Iterator[tuple[bytes, int, int]]:
+    """Iterate over the first `_MAX_CHUNKS` chunks of a wav or aiff file: name, position of the content, and length.
+
+    A chunk has a header with its name and the length of its content in bytes. The file is left at the content.
+
+    Args:
+      file: open file.
+      order: byte order of the lengths, "<" or ">".
+      size: size of the file in bytes.
+    """
+    position = 12
+    for _ in range(_MAX_CHUNKS):
+        if position + 8 > size:
+            return
+        file.seek(position)
+        name, length = struct.unpack(f"{order}4sI", file.read(8))
+        yield name, position + 8, length
         position += 8 + length + length % 2
-    return size + 1
 
 
 def _find_ogg_end(path: Path, file: BinaryIO, size: int) -> int:

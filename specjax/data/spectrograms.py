@@ -3,6 +3,10 @@
 A file stores as metadata the preset that the spectrogram was computed with: transform, mel filters and scale. For a
 file without metadata, the caller must give the preset. An image has one 16-bit pixel per spectrogram value, with high
 frequencies at the top. Images can be edited, read again and converted to sound.
+
+A file holds one channel (mono) or two (stereo, left before right). In an archive, the values of a mono sound have the
+shape (rows, frames), and those of a stereo sound (2, rows, frames). In a stereo image, the left channel is above the
+right one, and the metadata states that there are two. An image without metadata is mono.
 """
 
 import io
@@ -26,7 +30,8 @@ from specjax.signal.presets import SCALES, Preset
 SUFFIXES = (".npz", ".png")
 CHUNK = "specjax"
 MAX_BYTES = 2**28
-MAX_VALUES = 2**25  # About ten minutes of sound with the preset `picture`.
+MAX_VALUES = 2**26  # About ten minutes of stereo sound with the preset `picture`.
+MAX_CHANNELS = 2
 MAX_SAMPLES = 2**28
 _MAX_GRAY = 65535
 # The 16 bits of an image resolve quiet sounds only on a logarithmic scale.
@@ -37,14 +42,15 @@ class Saved(NamedTuple):
     """Spectrogram with the metadata that is stored in its file.
 
     Attributes:
-      values: spectrogram values. `preset.scale` says what they are, such as power or a level in dB.
+      values: spectrogram values of one or two channels, left before right. `preset.scale` says what they are, such as
+        power or a level in dB.
       preset: parameters that the spectrogram was computed with: Fourier transform, mel filters and scale.
       samples: length in samples of the wave that the spectrogram was computed from; None if unknown.
-      peak: largest magnitude in the spectrogram; None if unknown. The scale `peak_db` needs the peak to restore
-        absolute magnitudes.
+      peak: largest magnitude in all channels of the spectrogram; None if unknown. The scale `peak_db` needs the peak to
+        restore absolute magnitudes.
     """
 
-    values: Float[np.ndarray, "rows frames"]
+    values: Float[np.ndarray, "channels rows frames"]
     preset: Preset
     samples: int | None
     peak: float | None = None
@@ -52,7 +58,8 @@ class Saved(NamedTuple):
 
 def npz(saved: Saved) -> bytes:
     """Encode a spectrogram and its metadata as the content of a compressed NumPy archive (.npz)."""
-    return archive({"values": saved.values, "about": np.array(_encode_metadata(saved))})
+    values = saved.values[0] if len(saved.values) == 1 else saved.values
+    return archive({"values": values, "about": np.array(_encode_metadata(saved))})
 
 
 def archive(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -65,8 +72,8 @@ def archive(arrays: Mapping[str, np.ndarray]) -> bytes:
 def png(saved: Saved) -> bytes:
     """Encode a spectrogram and its metadata as the content of a 16-bit gray PNG image.
 
-    Low frequencies are at the bottom. The smallest value becomes black and the largest white; both values are stored in
-    the metadata.
+    Low frequencies are at the bottom of each channel, and the left channel is above the right one. The smallest value
+    becomes black and the largest white; both values are stored in the metadata.
 
     Raises:
       UserError: the values are magnitudes or powers. Only values on a logarithmic scale are accepted, because quiet
@@ -81,10 +88,12 @@ def png(saved: Saved) -> bytes:
     low, high = float(saved.values.min()), float(saved.values.max())
     span = high - low or 1.0
     gray = np.round((saved.values - low) / span * _MAX_GRAY).astype(np.uint16)
+    stacked = (gray if saved.preset.top_first else gray[:, ::-1]).reshape(-1, gray.shape[-1])
+    channels = {"channels": len(gray)} if len(gray) > 1 else {}
     text = PngImagePlugin.PngInfo()
-    text.add_text(CHUNK, _encode_metadata(saved, low=low, high=low + span))
+    text.add_text(CHUNK, _encode_metadata(saved, low=low, high=low + span, **channels))
     encoded = io.BytesIO()
-    Image.fromarray(gray if saved.preset.top_first else gray[::-1]).save(encoded, "PNG", pnginfo=text)
+    Image.fromarray(stacked).save(encoded, "PNG", pnginfo=text)
     return encoded.getvalue()
 
 
@@ -110,13 +119,15 @@ def read(path: Path, preset: Preset | None = None) -> Saved:
     preset = _select_preset(path, metadata, preset)
     if suffix == ".png":
         values = _decode_gray(path, values, metadata, preset)
+    if values.ndim == 2:
+        values = values[None]
     with np.errstate(over="ignore"):  # Values beyond the range of float32 become infinite and fail the check below.
         values = np.ascontiguousarray(values, np.float32)
     _check_values(path, values, preset)
-    samples, frames = metadata.get("samples"), values.shape[1]
+    samples, frames = metadata.get("samples"), values.shape[-1]
     max_samples = preset.transform.samples(frames) + preset.frames_multiple * preset.transform.hop_length
-    if max_samples > MAX_SAMPLES:
-        raise UserError(f"{path} stands for up to {max_samples} samples, expected at most {MAX_SAMPLES}: cut the file")
+    if (total := max_samples * len(values)) > MAX_SAMPLES:
+        raise UserError(f"{path} stands for up to {total} samples, expected at most {MAX_SAMPLES}: cut the file")
     # The number of frames was cut to a multiple of `frames_multiple` when the file was written.
     counts = range(frames, frames + preset.frames_multiple)
     if samples is not None and not (
@@ -138,18 +149,27 @@ def _decode_gray(path: Path, gray: np.ndarray, metadata: dict[str, Any], preset:
 
     Args:
       path: path of the image, for error messages.
-      gray: gray levels in [0, 1], with high frequencies at the top.
+      gray: gray levels in [0, 1] of shape (height, width). High frequencies are at the top of each channel, and the
+        left channel is above the right one.
       metadata: metadata of the image. `low` is the spectrogram value of black, and `high` that of white. Only the
-        scale `peak_db` works without them: black is then 0, and white is 1.
+        scale `peak_db` works without them: black is then 0, and white is 1. `channels` is 1 if it is missing.
       preset: parameters that the spectrogram was computed with. `preset.scale` says what the values are, such as power
         or a level in dB. `preset.top_first` says whether the first row of the result is the highest frequency.
 
     Returns:
-      Spectrogram values of shape (rows, frames).
+      Spectrogram values of shape (channels, rows, frames).
 
     Raises:
-      UserError: `low` and `high` are missing and `preset.scale` is not `peak_db`, or they are not numbers.
+      UserError: `low` and `high` are missing and `preset.scale` is not `peak_db`, or they are not numbers; `channels`
+        is not 1 or 2, or does not divide the height.
     """
+    channels = metadata.get("channels", 1)
+    if type(channels) is not int or not 1 <= channels <= MAX_CHANNELS or len(gray) % channels:
+        raise UserError(
+            f"{path} declares {channels!r} channels in {len(gray)} rows, expected 1 or {MAX_CHANNELS} of equal height: "
+            f"remove its metadata"
+        )
+    gray = gray.reshape(channels, -1, gray.shape[-1])
     if "low" in metadata:
         low, high = (_get_number(path, metadata, name) for name in ("low", "high"))
         gray = low + gray * (high - low)
@@ -157,18 +177,19 @@ def _decode_gray(path: Path, gray: np.ndarray, metadata: dict[str, Any], preset:
         raise UserError(
             f"{path} has no metadata: its levels are unknown for scale {preset.scale!r}, expected 'peak_db': use a .npz"
         )
-    return gray if preset.top_first else gray[::-1]
+    return gray if preset.top_first else gray[:, ::-1]
 
 
 def _check_values(path: Path, values: Float[np.ndarray, "..."], preset: Preset) -> None:
     rows = preset.mel.n_mels if preset.mel else preset.transform.bins
-    if values.ndim != 2 or values.shape[0] != rows or not values.shape[1]:
+    if values.ndim != 3 or not 1 <= len(values) <= MAX_CHANNELS or values.shape[1] != rows or not values.shape[2]:
         raise UserError(
-            f"{path} has shape {values.shape}, expected {rows} rows and at least 1 frame: choose another preset"
+            f"{path} has shape {values.shape}, expected {rows} rows and at least 1 frame, in 1 or "
+            f"{MAX_CHANNELS} channels: choose another preset"
         )
-    if values.shape[1] % preset.frames_multiple:
+    if values.shape[2] % preset.frames_multiple:
         raise UserError(
-            f"{path} has {values.shape[1]} frames, expected a multiple of {preset.frames_multiple}: cut or pad it"
+            f"{path} has {values.shape[2]} frames, expected a multiple of {preset.frames_multiple}: cut or pad it"
         )
     if bad := int(np.sum(~np.isfinite(values))):
         raise UserError(f"{path}: {bad} values are not finite in float32: compute the spectrogram again")
@@ -180,8 +201,8 @@ def _check_values(path: Path, values: Float[np.ndarray, "..."], preset: Preset) 
         )
 
 
-def _encode_metadata(saved: Saved, **levels: float) -> str:
-    return json.dumps({"preset": asdict(saved.preset), "samples": saved.samples, "peak": saved.peak, **levels})
+def _encode_metadata(saved: Saved, **image: int | float) -> str:
+    return json.dumps({"preset": asdict(saved.preset), "samples": saved.samples, "peak": saved.peak, **image})
 
 
 def _read_npz(path: Path) -> tuple[np.ndarray, dict[str, Any]]:

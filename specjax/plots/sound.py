@@ -38,16 +38,16 @@ class Panel:
 
 
 def spectrogram(
-    level_db: Float[np.ndarray, "rows frames"],
+    level_db: Float[np.ndarray, "channels rows frames"],
     frequency_hz: Float[np.ndarray, " rows"],
     time_s: Float[np.ndarray, " frames"],
     title: str,
 ) -> bytes:
-    """Plot a spectrogram with a logarithmic frequency axis and a color bar.
+    """Plot a spectrogram with a logarithmic frequency axis and a color bar, or the two of a stereo sound.
 
     Args:
-      level_db: spectrogram as levels in dB relative to its greatest level, so at most 0. The first row is the lowest
-        frequency.
+      level_db: spectrogram of each channel, one or two, as levels in dB relative to the greatest level of all channels,
+        so at most 0. The first row is the lowest frequency.
       frequency_hz: frequency of each row, in Hz.
       time_s: time of each frame, in seconds.
       title: text above the plot.
@@ -56,9 +56,12 @@ def spectrogram(
       The content of a PNG file.
     """
     plt = _import_pyplot()
-    figure, axes = plt.subplots(figsize=(10, 5), layout="constrained")
-    _draw_spectrogram(axes, level_db, frequency_hz, time_s)
-    axes.set_title(title, parse_math=False)
+    channels = len(level_db)
+    figure, axes = plt.subplots(channels, figsize=(10, 5 * channels), squeeze=False, layout="constrained")
+    titles = [title] if channels == 1 else [f"{title}, left", f"{title}, right"]
+    for axis, levels, name in zip(axes[:, 0], level_db, titles, strict=True):
+        _draw_spectrogram(axis, levels, frequency_hz, time_s, level_db.min())
+        axis.set_title(name, parse_math=False)
     return _encode_png(figure)
 
 
@@ -89,7 +92,7 @@ def features(
     figure, axes = plt.subplots(
         len(heights), figsize=(10, 1.6 * sum(heights)), height_ratios=heights, sharex=True, layout="constrained"
     )
-    _draw_spectrogram(axes[0], level_db, frequency_hz, time_s)
+    _draw_spectrogram(axes[0], level_db, frequency_hz, time_s, level_db.min())
     # Beats are shown as short ticks, because full vertical lines would hide the spectrogram of a long sound.
     axes[0].plot(beat_s, np.full(len(beat_s), 1.025), "|", color="black", markersize=8, clip_on=False,
                  transform=axes[0].get_xaxis_transform())  # fmt: skip
@@ -113,13 +116,16 @@ def features(
     return _encode_png(figure)
 
 
-def _draw_spectrogram(axes: "Axes", level_db: np.ndarray, frequency_hz: np.ndarray, time_s: np.ndarray) -> None:
+def _draw_spectrogram(
+    axes: "Axes", level_db: np.ndarray, frequency_hz: np.ndarray, time_s: np.ndarray, lowest_db: float
+) -> None:
+    """Draw one spectrogram and its color bar, which reaches from `lowest_db` to 0 dB."""
     group = -(-len(time_s) // _MAX_COLUMNS)
     starts = np.arange(0, len(time_s), group)
     shown = frequency_hz >= min(_LOWEST_HZ, frequency_hz[-1] / 2)
     mesh = axes.pcolormesh(
         time_s[starts], frequency_hz[shown], np.maximum.reduceat(level_db[shown], starts, axis=1), shading="nearest",
-        cmap="magma", rasterized=True,
+        cmap="magma", vmin=lowest_db, vmax=0, rasterized=True,
     )  # fmt: skip
     _set_octave_axis(axes, frequency_hz[shown][0], frequency_hz[-1])
     axes.set_xlabel("time (s)")

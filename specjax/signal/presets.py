@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from specjax.arrays import safe
 from specjax.signal.level import amplitude_to_db, db_to_amplitude
@@ -22,34 +23,34 @@ class Scale:
     """Scale of the values of a spectrogram, for example decibels: a pair of functions that convert to it and back.
 
     Attributes:
-      encode: converts magnitudes to values. It is called as `encode(magnitudes, preset)` with the `Preset` of the
-        spectrogram, the settings with which it is computed.
+      encode: converts magnitudes to values. It is called as `encode(magnitudes, preset, peak)` with the `Preset` of the
+        spectrogram, the settings with which it is computed, and the magnitude that has level 1 on a relative scale.
       decode: converts values to magnitudes. It is called as `decode(values, preset)`.
       max_value: greatest value to accept from a file, far above the values of any real sound.
       min_value: least value to accept from a file.
     """
 
-    encode: Callable[[Rows, "Preset"], Rows]
+    encode: Callable[[Rows, "Preset", Float[Array, "..."]], Rows]
     decode: Callable[[Rows, "Preset"], Rows]
     max_value: float
     min_value: float = -float("inf")
 
 
-def _encode_peak_db(levels: Rows, preset: "Preset") -> Rows:
-    relative = safe.divide(levels, jnp.max(levels, axis=(-2, -1), keepdims=True))
+def _encode_peak_db(levels: Rows, preset: "Preset", peak: Float[Array, "..."]) -> Rows:
+    relative = safe.divide(levels, peak)
     return amplitude_to_db(relative, amin=10 ** (-preset.range_db / 20)) / preset.range_db + 1
 
 
 SCALES = {
-    "magnitude": Scale(lambda levels, _: levels, lambda values, _: values, max_value=1e9, min_value=0.0),
-    "power": Scale(lambda levels, _: levels**2, lambda values, _: safe.sqrt(values), max_value=1e18, min_value=0.0),
+    "magnitude": Scale(lambda levels, *_: levels, lambda values, _: values, max_value=1e9, min_value=0.0),
+    "power": Scale(lambda levels, *_: levels**2, lambda values, _: safe.sqrt(values), max_value=1e18, min_value=0.0),
     "log_power": Scale(
-        lambda levels, _: jnp.log(_LOG_OFFSET + levels**2),
+        lambda levels, *_: jnp.log(_LOG_OFFSET + levels**2),
         lambda values, _: safe.sqrt(jnp.exp(values) - _LOG_OFFSET),
         max_value=40.0,
     ),
     "log1p": Scale(
-        lambda levels, _: jnp.log1p(levels), lambda values, _: jnp.expm1(values), max_value=20.0, min_value=0.0
+        lambda levels, *_: jnp.log1p(levels), lambda values, _: jnp.expm1(values), max_value=20.0, min_value=0.0
     ),
     "peak_db": Scale(
         _encode_peak_db,
@@ -73,8 +74,8 @@ class Preset:
         `power`: square of the magnitude.
         `log_power`: `log(1e-5 + power)`.
         `log1p`: `log(1 + magnitude)`.
-        `peak_db`: level in [0, 1]. The greatest magnitude of the clip has level 1. Magnitudes that are lower by
-          `range_db` or more have level 0. Between them, the level is linear in dB.
+        `peak_db`: level in [0, 1]. The greatest magnitude of the clip has level 1, see `encode`. Magnitudes that are
+          lower by `range_db` or more have level 0. Between them, the level is linear in dB.
       range_db: dynamic range of the scale `peak_db`, in dB.
       frames_multiple: frames at the end are dropped until the number of frames is a multiple of this.
       top_first: if true, row 0 is the highest frequency; otherwise the lowest.
@@ -144,6 +145,21 @@ def spectrogram(wave: Wave, preset: Preset) -> Spectrogram:
     Raises:
       ValueError: the wave is shorter than one frame, or has fewer than `preset.frames_multiple` frames.
     """
+    return encode(wave_magnitudes(wave, preset), preset)
+
+
+def wave_magnitudes(wave: Wave, preset: Preset) -> Rows:
+    """Compute the magnitudes that the spectrogram of a wave encodes, with the lowest frequency in row 0.
+
+    If the preset has mel filters, the magnitude in a row is the square root of the power in a filter.
+
+    Args:
+      wave: shape `(*batch, samples)`, at the sample rate of the preset.
+      preset: the short-time Fourier transform and mel filters to use.
+
+    Raises:
+      ValueError: the wave is shorter than one frame, or has fewer than `preset.frames_multiple` frames.
+    """
     kept = preset.transform.frames(wave.shape[-1]) // preset.frames_multiple * preset.frames_multiple
     if not kept:
         raise ValueError(
@@ -154,7 +170,21 @@ def spectrogram(wave: Wave, preset: Preset) -> Spectrogram:
         levels = safe.sqrt(mel_from_wave(wave, preset.transform, filters))
     else:
         levels = magnitude(wave, preset.transform)
-    values = SCALES[preset.scale].encode(levels[..., :kept], preset)
+    return levels[..., :kept]
+
+
+def encode(levels: Rows, preset: Preset, peak: Float[Array, "..."] | None = None) -> Spectrogram:
+    """Convert magnitudes to a spectrogram. This inverts `magnitudes`, up to the level on the scale `peak_db`.
+
+    Args:
+      levels: result of `wave_magnitudes`, shape `(*batch, rows, frames)`.
+      preset: scale and order of the rows.
+      peak: magnitude that has level 1 on the scale `peak_db`; other scales do not use it. It broadcasts against
+        `levels`. None: the greatest magnitude of each clip. A common peak keeps the balance between the clips of a
+        batch, such as the channels of a sound.
+    """
+    reference = jnp.max(levels, axis=(-2, -1), keepdims=True) if peak is None else peak
+    values = SCALES[preset.scale].encode(levels, preset, reference)
     return Spectrogram(values[..., ::-1, :] if preset.top_first else values, preset)
 
 

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from commands.run import ROOT, command, environment, error_in_process, run
+from commands.run import ROOT, command, environment, error_in_process, run, run_in_process
 from specjax import synth
 from specjax.papers.texture import inference as sounds
 from specjax.plots import sound as plots
@@ -46,7 +46,7 @@ def test_spectrogram_picture_is_inverted_to_sound(cache, tmp_path, sound):
     png, plot, wav = tmp_path / "a.png", tmp_path / "deep" / "plot.png", tmp_path / "a.wav"
     done = run(cache, "synth", "spectrogram", sound, f"--out={png}", f"--plot={plot}")
     assert done.returncode == 0, done.stderr
-    assert "513 rows, 87 frames" in done.stdout
+    assert "mono, 513 rows, 87 frames" in done.stdout
     assert plot.read_bytes()[:4] == b"\x89PNG"
     done = run(cache, "synth", "invert", png, f"--out={wav}", "--iterations=8")
     assert done.returncode == 0, done.stderr
@@ -71,6 +71,72 @@ def test_picture_without_level_metadata_is_normalized_to_peak(cache, tmp_path, s
     wave, _ = soundfile.read(tmp_path / "a.wav")
     assert np.abs(wave).max() == pytest.approx(0.9, abs=0.01)
     assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.fixture(scope="module")
+def stereo(tmp_path_factory):
+    """Sound file with 440 Hz on the left, and 660 Hz at a quarter of its level on the right."""
+    path = tmp_path_factory.mktemp("stereo") / "stereo.wav"
+    soundfile.write(
+        path, np.stack([0.4 * np.sin(2 * np.pi * 440 * T), 0.1 * np.sin(2 * np.pi * 660 * T)], axis=1), RATE
+    )
+    return path
+
+
+def check_sides(path):
+    """Check that each side of a copy of the sound `stereo` has its tone and its level."""
+    waves, rate = soundfile.read(path, always_2d=True)
+    assert (rate, waves.shape) == (RATE, (RATE, 2))
+    for wave, hz, level in zip(waves.T, (440, 660), (0.4, 0.1), strict=True):
+        inner = wave[RATE // 10 : -RATE // 10]
+        spectrum = np.abs(np.fft.rfft(inner * np.hanning(len(inner)), 2**20))
+        assert np.argmax(spectrum) * RATE / 2**20 == pytest.approx(hz, abs=1.0)
+        assert np.sqrt(2) * np.std(inner) == pytest.approx(level, rel=0.02)
+
+
+@pytest.mark.parametrize("suffix", ["png", "npz"])
+def test_stereo_sound_comes_back_on_its_sides_through_a_spectrogram_file(tmp_path, stereo, suffix):
+    saved, plot, wav = tmp_path / f"a.{suffix}", tmp_path / "plot.png", tmp_path / "a.wav"
+    done = run_in_process("synth", "spectrogram", stereo, f"--out={saved}", f"--plot={plot}")
+    assert done.returncode == 0, done.stderr
+    assert "stereo, 513 rows, 87 frames" in done.stdout
+    with Image.open(plot) as picture:
+        assert picture.height >= picture.width, "one plot per side"
+    done = run_in_process("synth", "invert", saved, f"--out={wav}", "--iterations=8")
+    assert done.returncode == 0, done.stderr
+    assert "1.00 s at 22050 Hz, stereo" in done.stdout
+    check_sides(wav)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("invert", "--iterations=8"), ("invert", "--preset=mvnet", "--iterations=8", "--mel_steps=10"), ("stream",)],
+)
+def test_stereo_sound_is_inverted_on_its_sides(tmp_path, stereo, arguments):
+    subcommand, *options = arguments
+    done = run_in_process("synth", subcommand, stereo, f"--out={tmp_path}/a.wav", *options)
+    assert done.returncode == 0, done.stderr
+    assert "22050 Hz, stereo" in done.stdout
+    check_sides(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("subcommand", ["invert", "stream"])
+def test_silent_side_stays_silent(tmp_path, subcommand):
+    soundfile.write(tmp_path / "left.wav", np.stack([WAVE, 0 * WAVE], axis=1), RATE)
+    options = ("--method=refine", "--iterations=4") if subcommand == "invert" else ()
+    done = run_in_process("synth", subcommand, tmp_path / "left.wav", f"--out={tmp_path}/a.wav", *options)
+    assert done.returncode == 0, done.stderr
+    left, right = soundfile.read(tmp_path / "a.wav")[0].T
+    assert correlate_spectra(left) > 0.95
+    assert not np.any(right)
+
+
+def test_six_channels_are_mixed_with_a_warning(tmp_path):
+    soundfile.write(tmp_path / "six.wav", np.stack([WAVE] * 6, axis=1), RATE)
+    done = run_in_process("synth", "spectrogram", tmp_path / "six.wav", f"--out={tmp_path}/a.npz")
+    assert done.returncode == 0, done.stderr
+    assert "six.wav has 6 channels, mixed to one" in done.stderr
+    assert "mono, 513 rows" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -166,14 +232,14 @@ def test_stored_peak_is_that_of_the_frames_that_are_kept(tmp_path):
     wave[10700:10880] = 0.5
     soundfile.write(tmp_path / "a.wav", wave, RATE, subtype="FLOAT")
     saved = sounds.read_spectrogram(tmp_path / "a.wav", PRESETS["wyse"])
-    assert saved.values.shape[1] == 80
+    assert saved.values.shape == (1, 257, 80)
     levels = np.abs(librosa.stft(wave, n_fft=512, hop_length=128, center=False))
     assert levels.max() > 5 * levels[:, :80].max()
     assert saved.peak == pytest.approx(levels[:, :80].max(), rel=1e-4)
 
 
 def test_title_may_contain_dollar_signs():
-    picture = plots.spectrogram(np.zeros((3, 4)), np.arange(3.0), np.arange(4.0), "A$AP_ROCKY_$.mp3")
+    picture = plots.spectrogram(np.zeros((1, 3, 4)), np.arange(3.0), np.arange(4.0), "A$AP_ROCKY_$.mp3")
     assert picture[:4] == b"\x89PNG"
 
 

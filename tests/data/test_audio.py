@@ -24,6 +24,9 @@ KINDS = [
     ("f.ogg", "OGG", "VORBIS", 0.1),
     ("g.ogg", "OGG", "OPUS", 0.1),
     ("h.mp3", "MP3", "MPEG_LAYER_III", 0.1),
+    ("i.aiff", "AIFF", "PCM_16", 1e-4),
+    ("j.aif", "AIFF", "FLOAT", 0.0),
+    ("k.opus", "OGG", "OPUS", 0.1),
 ]
 UNUSUAL_NAMES = ["plain.wav", "-dash.wav", "new\nline.wav", "été 𝄞.WAV"]
 
@@ -31,6 +34,16 @@ UNUSUAL_NAMES = ["plain.wav", "-dash.wav", "new\nline.wav", "été 𝄞.WAV"]
 def write_sound(path, wave=TONE, rate=RATE, **options):
     soundfile.write(path, wave, rate, **options)
     return path
+
+
+def write_stereo(path, left=TONE, right=TONE[::-1], **options):
+    return write_sound(path, np.stack([left, right], axis=1), **options)
+
+
+def change_uint32(content, chunk, offset, value):
+    """Change a big-endian number of an aiff file, `offset` bytes after the name of a chunk."""
+    position = content.index(chunk) + offset
+    return content[:position] + struct.pack(">I", value) + content[position + 4 :]
 
 
 def write_bytes(path, content):
@@ -71,10 +84,10 @@ def test_blocks_join_to_the_whole_wave(tmp_path, name, kind, subtype, tolerance,
     glide = 0.5 * np.sin(2 * np.pi * (200 + 40 * time) * time).astype(np.float32)
     path = write_sound(tmp_path / name, glide, format=kind, subtype=subtype)
     expected, _ = soundfile.read(path, dtype="float32")
-    rate, blocks = audio.audio_blocks(path, block)
-    result = np.concatenate(list(blocks))
-    assert (rate, len(result)) == (RATE, len(expected))
-    np.testing.assert_allclose(result, expected, atol=1e-4)
+    rate, channels, blocks = audio.channel_blocks(path, block)
+    result = np.concatenate(list(blocks), axis=1)
+    assert (rate, channels, result.shape) == (RATE, 1, (1, len(expected)))
+    np.testing.assert_allclose(result[0], expected, atol=1e-4)
     np.testing.assert_allclose(audio.read_audio(path)[0], expected, atol=1e-4)
 
 
@@ -110,7 +123,7 @@ def test_trailing_bytes_and_tags_are_ignored(tmp_path):
 def test_streaming_a_bad_file_raises_at_the_latest_at_its_end(bad, fault):
     path, message = bad[fault]
     with pytest.raises(UserError, match=message):
-        list(audio.audio_blocks(path, 512)[1])
+        list(audio.channel_blocks(path, 512).blocks)
 
 
 @pytest.mark.parametrize("name", UNUSUAL_NAMES)
@@ -122,6 +135,72 @@ def test_channels_are_averaged(tmp_path):
     channels = RNG.uniform(-1, 1, (600_000, 8)).astype(np.float32)  # These are more samples than one block.
     wave, _ = audio.read_audio(write_sound(tmp_path / "eight.wav", channels, subtype="FLOAT"))
     np.testing.assert_allclose(wave, channels.mean(axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.aiff", "a.mp3", "a.opus"])
+def test_stereo_channels_are_kept_in_order(tmp_path, name):
+    path = write_stereo(tmp_path / name, **({"format": "OGG", "subtype": "OPUS"} if name == "a.opus" else {}))
+    expected, _ = soundfile.read(path, dtype="float32")
+    waves, rate = audio.read_channels(path)
+    assert (rate, waves.dtype) == (RATE, np.float32)
+    np.testing.assert_allclose(waves, expected.T, atol=1e-6)
+    _, channels, blocks = audio.channel_blocks(path, 512)
+    np.testing.assert_allclose(np.concatenate(list(blocks), axis=1), expected.T, atol=1e-4)
+    assert channels == 2
+    np.testing.assert_allclose(audio.read_audio(path)[0], expected.mean(axis=1), atol=1e-6)
+
+
+def test_mono_file_has_one_channel(tmp_path):
+    path = write_sound(tmp_path / "a.wav")
+    waves, _ = audio.read_channels(path, 8000)
+    np.testing.assert_array_equal(waves, audio.read_audio(path, 8000)[0][None])
+
+
+def test_channels_are_resampled_separately(tmp_path):
+    path = write_stereo(tmp_path / "a.wav", subtype="FLOAT")
+    waves, rate = audio.read_channels(path, 22050)
+    expected = [audio.resample(wave, RATE, rate) for wave in (TONE, TONE[::-1])]
+    np.testing.assert_allclose(waves, expected, atol=1e-6)
+
+
+def test_more_than_two_channels_are_mixed_with_a_warning(tmp_path, caplog):
+    path = write_sound(tmp_path / "six.wav", RNG.uniform(-1, 1, (900, 6)), subtype="FLOAT")
+    mono, _ = audio.read_audio(path)
+    assert not caplog.records
+    waves, _ = audio.read_channels(path)
+    np.testing.assert_array_equal(waves, mono[None])
+    assert audio.channel_blocks(path, 512).channels == 1
+    assert "six.wav has 6 channels, mixed to one" in caplog.text
+
+
+def test_opposite_channels_and_a_silent_channel_are_kept(tmp_path):
+    for name, right in (("opposite.wav", -TONE), ("left.wav", 0 * TONE)):
+        waves, _ = audio.read_channels(write_stereo(tmp_path / name, right=right, subtype="FLOAT"))
+        np.testing.assert_array_equal(waves, [TONE, right])
+
+
+def test_channels_that_are_all_constant_raise(tmp_path):
+    for name, level, message in (("silent.wav", 0, "is silent"), ("constant.wav", 0.25, "is constant at 0.25")):
+        path = write_stereo(tmp_path / name, 0 * TONE + level, 0 * TONE)
+        with pytest.raises(UserError, match=message):
+            audio.read_channels(path)
+        with pytest.raises(UserError, match=message):
+            list(audio.channel_blocks(path, 512).blocks)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_U8", "PCM_24", "DOUBLE", "ULAW", "ALAW", "IMA_ADPCM", "GSM610"])
+def test_aiff_encodings_are_read_and_their_truncation_is_an_error(tmp_path, subtype):
+    path = write_sound(tmp_path / "a.aiff", subtype=subtype)
+    np.testing.assert_array_equal(audio.read_audio(path)[0], soundfile.read(path, dtype="float32")[0])
+    short = write_bytes(tmp_path / "short.aiff", path.read_bytes()[:-100])
+    with pytest.raises(UserError, match="is truncated"):
+        audio.read_audio(short)
+
+
+def test_aiff_written_to_a_pipe_with_unknown_size_is_read(tmp_path):
+    content = write_sound(tmp_path / "a.aiff").read_bytes()
+    content = change_uint32(change_uint32(content, b"COMM", 10, 0x7F00_0000), b"SSND", 4, 0xFE00_0008)
+    np.testing.assert_allclose(audio.read_audio(write_bytes(tmp_path / "b.aiff", content))[0], TONE, atol=1e-4)
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 96000])
@@ -147,6 +226,8 @@ def bad_files(folder):
     ogg = write_sound(folder / "whole.ogg", np.tile(TONE, 40)).read_bytes()
     au = write_sound(folder / "whole.au").read_bytes()
     mp3 = write_sound(folder / "whole.mp3", np.tile(TONE, 40)).read_bytes()
+    aiff = write_sound(folder / "whole.aiff").read_bytes()
+    opus = write_sound(folder / "whole.opus", np.tile(TONE, 40), format="OGG", subtype="OPUS").read_bytes()
     rf64 = write_sound(folder / "rf64.wav", format="RF64").read_bytes()
     rifx = write_sound(folder / "rifx.wav", format="WAV", endian="BIG").read_bytes()
     opposite = np.stack([TONE, -TONE], axis=1)
@@ -168,6 +249,14 @@ def bad_files(folder):
         "truncated ogg": (write_bytes(folder / "short.ogg", ogg[: len(ogg) // 2]), "is truncated"),
         "truncated au": (write_bytes(folder / "short.au", au[:-3000]), "is truncated"),
         "truncated mp3": (write_bytes(folder / "short.mp3", mp3[: len(mp3) // 2]), "is truncated"),
+        "truncated aiff": (write_bytes(folder / "short.aif", aiff[:-3000]), "is truncated"),
+        "aiff declares more": (
+            write_bytes(folder / "more.aiff", change_uint32(aiff, b"COMM", 10, 5000)),
+            "is truncated: 4000 samples, expected the 5000",
+        ),
+        "truncated opus": (write_bytes(folder / "short.opus", opus[: len(opus) // 2]), "is truncated"),
+        "two opus streams": (write_bytes(folder / "chained.opus", opus + opus), "several streams one after the other"),
+        "vorbis": (write_bytes(folder / "vorbis.opus", ogg), "ogg content, expected .opus: rename it to end in .ogg"),
         "truncated rf64": (write_bytes(folder / "short64.wav", rf64[:-3000]), "is truncated"),
         "truncated rifx": (write_bytes(folder / "shortx.wav", rifx[:-3000]), "is truncated"),
         "no length header": (
@@ -176,7 +265,7 @@ def bad_files(folder):
         ),
         "two streams": (write_bytes(folder / "chained.ogg", ogg + ogg), "several streams one after the other"),
         "wrong suffix": (write_bytes(folder / "flac.wav", flac), "flac content, expected .wav: rename it"),
-        "aiff": (write_sound(folder / "aiff.wav", format="AIFF"), "not a readable sound file: it begins with b'FORM"),
+        "aiff": (write_bytes(folder / "aiff.wav", aiff), "aiff content, expected .wav: rename it to end in .aiff"),
         "w64": (write_sound(folder / "w64.wav", format="W64"), "not a readable sound file: it begins with b'riff"),
         "channels cancel": (write_sound(folder / "opposite.wav", opposite), "channels cancel each other"),
         "wrong size": (
@@ -217,7 +306,8 @@ def bad(tmp_path_factory):
 FAULTS = [
     "empty", "header only", "junk", "text", "picture", "name",
     "truncated wav", "truncated flac", "truncated ogg", "truncated au", "truncated mp3", "truncated rf64",
-    "truncated rifx", "no length header", "two streams", "wrong suffix", "aiff", "w64", "channels cancel", "wrong size",
+    "truncated rifx", "truncated aiff", "truncated opus", "aiff declares more", "two opus streams", "vorbis",
+    "no length header", "two streams", "wrong suffix", "aiff", "w64", "channels cancel", "wrong size",
     "not finite", "not scaled", "silent", "constant", "one sample", "1 Hz", "4 GHz", "channels", "long",
     "missing", "folder", "loop", "pipe", "device",
 ]  # fmt: skip
@@ -247,9 +337,17 @@ def test_wav_written_to_a_pipe_with_unknown_size_is_read(tmp_path):
     np.testing.assert_allclose(audio.read_audio(write_bytes(tmp_path / "piped.wav", content))[0], TONE, atol=1e-4)
 
 
+def test_all_channels_count_towards_the_limit_after_resampling(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "MAX_SAMPLES", 16_000)
+    path = write_stereo(tmp_path / "a.wav")
+    assert audio.read_audio(path, 4 * RATE)[0].shape == (16_000,)
+    with pytest.raises(UserError, match="expected at most 16000 in total"):
+        audio.read_channels(path, 4 * RATE)
+
+
 def test_limits_are_checked_before_samples_are_read(tmp_path, monkeypatch):
     path = write_sound(tmp_path / "a.wav", subtype="FLOAT")
-    monkeypatch.setattr(audio, "_mono_blocks", lambda *_: pytest.fail("samples were read"))
+    monkeypatch.setattr(audio, "_iterate_blocks", lambda *_: pytest.fail("samples were read"))
     with pytest.raises(UserError, match="lasts 0 s, expected at most 0.1 s"):
         audio.read_audio(path, max_duration_s=0.1)
     with pytest.raises(UserError, match="requested sample rate is 4000000 Hz"):

@@ -1,6 +1,9 @@
 """Reading sets of sound files as waves of equal length, and listing folders of them."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import psutil
 import pytest
 import soundfile
 
@@ -15,6 +18,10 @@ TONE = (0.5 * np.sin(2 * np.pi * 440 * np.arange(4000) / RATE)).astype(np.float3
 def write_sound(path):
     soundfile.write(path, TONE, RATE)
     return path
+
+
+def set_available_memory(monkeypatch, size):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=size))
 
 
 class TestClips:
@@ -44,11 +51,36 @@ class TestClips:
         with pytest.raises(UserError, match="none of 1 sound files can be used; the first: .*No such file"):
             clips.read_clips([tmp_path / "a.wav"], RATE, 3000, max_bad_share=1.0)
 
-    def test_no_files_and_too_many_samples_raise(self, tmp_path):
+    def test_no_files_raise(self):
         with pytest.raises(UserError, match="no sound files to read"):
             clips.read_clips([], RATE, 3000)
-        with pytest.raises(UserError, match="use fewer clips"):
-            clips.read_clips([tmp_path / "a.wav"] * 1000, RATE, 10_000_000)
+
+    def test_waves_beyond_the_memory_share_raise_before_anything_is_read(self, tmp_path, monkeypatch):
+        set_available_memory(monkeypatch, 2**30)
+        missing = [tmp_path / "a.wav"] * 1000
+        with pytest.raises(UserError) as error:
+            clips.read_clips(missing, RATE, 10 * RATE)
+        assert str(error.value) == (
+            "1000 clips of 10.0 s at 16000 Hz need 0.60 GiB of memory, expected at most 50% of the 1.00 GiB available: "
+            "use shorter clips, a lower sample rate or fewer files"
+        )
+        set_available_memory(monkeypatch, 2**31)
+        with pytest.raises(UserError, match="the first: .*No such file"):
+            clips.read_clips(missing, RATE, 10 * RATE)
+
+    def test_memory_and_progress_of_a_large_set_are_logged(self, tmp_path, monkeypatch, caplog):
+        paths = [write_sound(tmp_path / f"{i}.wav") for i in range(3)]
+        set_available_memory(monkeypatch, 2**30)
+        with caplog.at_level("INFO", "specjax"):
+            clips.read_clips(paths, RATE, 3000)
+            assert not caplog.records, "small sets are read in silence"
+            monkeypatch.setattr(clips, "_LARGE_BYTES", 1000)
+            monkeypatch.setattr(clips, "_REPORT_S", 0.0)
+            clips.read_clips(paths, RATE, 3000)
+        assert [record.message for record in caplog.records] == [
+            "3 clips of 0.2 s at 16000 Hz take 0.00 of 1.00 GiB of memory",
+            *(f"{done} of 3 sound files read" for done in range(3)),
+        ]
 
 
 class TestFolder:

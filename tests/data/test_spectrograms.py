@@ -21,9 +21,9 @@ LEVELS = Preset(8000, Stft(64, 16), None, "peak_db")
 MEL = Preset(8000, Stft(64, 16, "hamming"), Mel(9, scale="htk"), "log_power")
 
 
-def make_saved(preset=LEVELS, samples=330, peak=None):
+def make_saved(preset=LEVELS, samples=330, peak=None, channels=1):
     rows = preset.mel.n_mels if preset.mel else preset.transform.bins
-    return Saved(RNG.uniform(0, 1, (rows, 21)).astype(np.float32), preset, samples, peak)
+    return Saved(RNG.uniform(0, 1, (channels, rows, 21)).astype(np.float32), preset, samples, peak)
 
 
 def encrypt(content):
@@ -43,30 +43,51 @@ def write_bytes(path, content):
 
 
 @pytest.mark.parametrize("preset", [LEVELS, MEL, replace(LEVELS, top_first=True), replace(MEL, scale="power")])
-@pytest.mark.parametrize("samples", [330, None])
-def test_archive_round_trip_is_exact(tmp_path, preset, samples):
-    original = make_saved(preset, samples, peak=12.5 if samples else None)
+@pytest.mark.parametrize(("samples", "channels"), [(330, 1), (None, 1), (330, 2)])
+def test_archive_round_trip_is_exact(tmp_path, preset, samples, channels):
+    original = make_saved(preset, samples, 12.5 if samples else None, channels)
     result = spectrograms.read(write_bytes(tmp_path / "a.npz", spectrograms.npz(original)))
     assert (result.preset, result.samples, result.peak) == (preset, samples, original.peak)
     np.testing.assert_array_equal(result.values, original.values)
 
 
+@pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("preset", [LEVELS, replace(LEVELS, top_first=True), MEL, replace(LEVELS, scale="log1p")])
-def test_image_round_trip_is_exact_to_sixteen_bits(tmp_path, preset):
-    original = make_saved(preset)
+def test_image_round_trip_is_exact_to_sixteen_bits(tmp_path, preset, channels):
+    original = make_saved(preset, channels=channels)
     original = original._replace(values=original.values * 7 - 3 if preset.scale == "log_power" else original.values)
     path = write_bytes(tmp_path / "a.png", spectrograms.png(original))
     result = spectrograms.read(path)
     assert (result.preset, result.samples) == (preset, 330)
     np.testing.assert_allclose(result.values, original.values, atol=7 / 65535)
     with Image.open(path) as picture:
-        top = np.asarray(picture, float)[0]
-    highest = original.values[0 if preset.top_first else -1]
-    assert np.corrcoef(top, highest)[0, 1] > 0.999, "high frequencies are at the top"
+        rows = np.asarray(picture, float)
+    tops, highest = rows[:: len(rows) // channels], original.values[:, 0 if preset.top_first else -1]
+    for top, expected in zip(tops, highest, strict=True):
+        assert np.corrcoef(top, expected)[0, 1] > 0.999, "high frequencies are at the top, left is above right"
+
+
+def test_mono_files_have_no_channel_axis(tmp_path):
+    """Their format is that of version 0.1, so each version reads the files of the other."""
+    saved = make_saved()
+    with np.load(write_bytes(tmp_path / "a.npz", spectrograms.npz(saved))) as arrays:
+        assert sorted(arrays) == ["about", "values"]
+        np.testing.assert_array_equal(arrays["values"], saved.values[0])
+        keys = json.loads(str(arrays["about"])).keys()
+    with Image.open(write_bytes(tmp_path / "a.png", spectrograms.png(saved))) as picture:
+        assert json.loads(picture.info[spectrograms.CHUNK]).keys() == keys | {"low", "high"}
+
+
+def test_stereo_picture_without_metadata_is_not_mistaken_for_a_mono_one(tmp_path):
+    path = write_bytes(tmp_path / "a.png", spectrograms.png(make_saved(channels=2)))
+    with Image.open(path) as picture:
+        Image.fromarray(np.asarray(picture)).save(tmp_path / "plain.png")
+    with pytest.raises(UserError, match=r"has shape \(1, 66, 21\), expected 33 rows"):
+        spectrograms.read(tmp_path / "plain.png", LEVELS)
 
 
 def test_image_of_constant_level_round_trips(tmp_path):
-    original = make_saved()._replace(values=np.full((33, 5), 0.25, np.float32), samples=None)
+    original = make_saved()._replace(values=np.full((1, 33, 5), 0.25, np.float32), samples=None)
     result = spectrograms.read(write_bytes(tmp_path / "a.png", spectrograms.png(original)))
     np.testing.assert_allclose(result.values, 0.25, atol=1e-4)
 
@@ -94,7 +115,7 @@ def test_files_without_metadata_need_a_preset(tmp_path):
         with pytest.raises(UserError, match="give it with --preset"):
             spectrograms.read(path)
         result = spectrograms.read(path, LEVELS)
-        np.testing.assert_allclose(result.values, rows, atol=1 / 255)
+        np.testing.assert_allclose(result.values, rows[None], atol=1 / 255)
     with pytest.raises(UserError, match="use a .npz"):
         spectrograms.read(tmp_path / "a.png", replace(LEVELS, scale="log1p"))
 
@@ -161,6 +182,19 @@ BAD = {
     "several": ("a.npz", lambda: archive(a=VALUES, b=VALUES), "expected an array named values"),
     "text": ("a.npz", lambda: archive(values=np.array("x")), "expected numbers"),
     "rows": ("a.npz", lambda: archive(values=VALUES[:9], about=encode_metadata()), "expected 33 rows"),
+    "three channels": (
+        "a.npz",
+        lambda: archive(values=np.stack([VALUES] * 3), about=encode_metadata()),
+        r"has shape \(3, 33, 4\), expected 33 rows and at least 1 frame, in 1 or 2 channels",
+    ),
+    **{
+        f"{channels!r} channels": (
+            "a.png",
+            lambda channels=channels: png_with_metadata(json.dumps({"preset": PRESET, "channels": channels})),
+            f"declares {channels!r} channels in 33 rows, expected 1 or 2 of equal height",
+        )
+        for channels in (0, 2, 3, True, "x")
+    },
     "no frames": ("a.npz", lambda: archive(values=VALUES[:, :0], about=encode_metadata()), "expected 33 rows"),
     "not finite": ("a.npz", lambda: archive(values=VALUES + np.nan, about=encode_metadata()), "132 values are not"),
     "samples": (

@@ -12,7 +12,16 @@ from PIL import Image
 
 from conftest import modes
 from specjax.signal.mel import Mel
-from specjax.signal.presets import PRESETS, SCALES, Preset, Spectrogram, magnitudes, spectrogram
+from specjax.signal.presets import (
+    PRESETS,
+    SCALES,
+    Preset,
+    Spectrogram,
+    encode,
+    magnitudes,
+    spectrogram,
+    wave_magnitudes,
+)
 from specjax.signal.stft import Stft, magnitude
 
 RNG = np.random.default_rng(0)
@@ -78,6 +87,25 @@ def test_magnitudes_invert_the_scale(scale, gain):
         expected = expected / expected.max()
     audible = expected > (0.02 if gain == 1 else 0.2) * expected.max()  # the offset in `log_power` is absolute
     np.testing.assert_allclose(back[audible], expected[audible], rtol=2e-3)
+
+
+def test_common_peak_keeps_the_balance_of_the_channels():
+    preset = Preset(8000, Stft(256, 64), None, "peak_db", range_db=60.0)
+    waves = np.stack([WAVE, 0.1 * WAVE])
+    levels = wave_magnitudes(jnp.asarray(waves, jnp.float32), preset)
+    result = encode(levels, preset, jnp.max(levels))
+    expected = np.abs(librosa.stft(waves, n_fft=256, hop_length=64))
+    expected_db = librosa.amplitude_to_db(expected, ref=np.max, amin=1e-20, top_db=60.0)
+    np.testing.assert_allclose(result.values, expected_db / 60 + 1, atol=1e-4)
+    back = magnitudes(result, preset)
+    assert float(jnp.max(back[1])) == pytest.approx(0.1 * float(jnp.max(back[0])), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_spectrogram_encodes_the_magnitudes_of_the_wave(name):
+    wave = jnp.asarray(WAVE, jnp.float32)
+    result = encode(wave_magnitudes(wave, PRESETS[name]), PRESETS[name])
+    np.testing.assert_array_equal(result.values, spectrogram(wave, PRESETS[name]).values)
 
 
 def test_top_first_flips_the_rows():

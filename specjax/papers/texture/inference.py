@@ -1,6 +1,7 @@
 """Spectrograms and features of sound files, and sound from spectrograms: the functions behind `specjax synth`."""
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from specjax.plots import sound
 from specjax.signal import features, mel, pitch
 from specjax.signal.inversion import Inversion, Progress, convergence_db, to_wave
 from specjax.signal.level import amplitude_to_db
-from specjax.signal.presets import PRESETS, Preset, Spectrogram, magnitudes, spectrogram
+from specjax.signal.presets import PRESETS, Preset, Spectrogram, encode, magnitudes, wave_magnitudes
 from specjax.signal.stft import Stft, magnitude
 
 # Peak amplitude to which a sound is scaled if its level is unknown, or if it would clip in a file.
@@ -33,15 +34,15 @@ class InvertedSound(NamedTuple):
     """Sound reconstructed from a spectrogram.
 
     Attributes:
-      wave: samples of the sound.
+      wave: samples of one or two channels, left before right.
       sample_rate: sample rate in Hz.
       convergence_db: spectral convergence in dB, `10 log10(sum((result - target)^2) / sum(target^2))`. Here `result` is
         the magnitudes of the sound, and `target` those of the original spectrogram. Lower is better.
-      gain_db: gain in dB that was applied to avoid clipping; 0 if none was needed. It is nan if the absolute level of
-        the spectrogram is unknown. The sound is then scaled to the peak `PEAK`.
+      gain_db: gain in dB that was applied to all channels to avoid clipping; 0 if none was needed. It is nan if the
+        absolute level of the spectrogram is unknown. The sound is then scaled to the peak `PEAK`.
     """
 
-    wave: Float[np.ndarray, " samples"]
+    wave: Float[np.ndarray, "channels samples"]
     sample_rate: int
     convergence_db: float
     gain_db: float
@@ -61,6 +62,8 @@ def get_preset(name: str) -> Preset:
 def read_spectrogram(path: Path, preset: Preset | None) -> Saved:
     """Read a spectrogram file, or read a sound file and compute its spectrogram.
 
+    One or two channels are kept; more than two are mixed to one. The levels of both channels refer to the same peak.
+
     Args:
       path: spectrogram file (.npz or .png) or sound file.
       preset: how the spectrogram is computed: sample rate, STFT, mel filters and scale of the values. None takes the
@@ -76,17 +79,25 @@ def read_spectrogram(path: Path, preset: Preset | None) -> Saved:
     if path.suffix.lower() in spectrograms.SUFFIXES:
         return spectrograms.read(path, preset)
     chosen = preset or PRESETS["picture"]
-    wave, _ = audio.read_audio(path, chosen.sample_rate)
+    waves, _ = audio.read_channels(path, chosen.sample_rate)
     try:
-        values = jax.jit(lambda w: spectrogram(w, chosen).values)(jnp.asarray(wave))
+        result, peak = _compute_spectrogram(jnp.asarray(waves), chosen)
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error
-    peak = None
-    if chosen.scale == "peak_db":
-        peak = float(
-            jax.jit(lambda w: jnp.max(magnitude(w, chosen.transform)[:, : values.shape[1]]))(jnp.asarray(wave))
-        )
-    return Saved(np.asarray(values), chosen, len(wave), peak)
+    return Saved(np.asarray(result.values), chosen, waves.shape[1], float(peak) if chosen.scale == "peak_db" else None)
+
+
+@partial(jax.jit, static_argnums=1)
+def _compute_spectrogram(
+    waves: Float[jax.Array, "channels samples"], preset: Preset
+) -> tuple[Spectrogram, Float[jax.Array, ""]]:
+    """Compute the spectrogram of each channel, and the greatest magnitude of all channels.
+
+    Levels relative to a peak refer to this magnitude in every channel, so that the balance of the channels is kept.
+    """
+    levels = wave_magnitudes(waves, preset)
+    peak = jnp.max(levels)
+    return encode(levels, preset, peak), peak
 
 
 def invert(path: Path, preset: Preset | None, settings: Inversion, report: Progress | None = None) -> InvertedSound:
@@ -121,17 +132,19 @@ def invert(path: Path, preset: Preset | None, settings: Inversion, report: Progr
 
 
 @jax.jit
-def _spectrogram_convergence_db(wave: Float[jax.Array, " samples"], target: Spectrogram) -> Float[jax.Array, ""]:
+def _spectrogram_convergence_db(
+    wave: Float[jax.Array, "channels samples"], target: Spectrogram
+) -> Float[jax.Array, ""]:
     """Compute the spectral convergence in dB of `wave` to the spectrogram `target`; lower is better.
 
     It is `10 log10(sum((a - b)^2) / sum(b^2))`, where a is the magnitudes of `wave` and b those of `target`.
     """
-    result = spectrogram(wave, target.preset)
+    result, _ = _compute_spectrogram(wave, target.preset)
     return convergence_db(magnitudes(result, target.preset), magnitudes(target, target.preset))
 
 
 def plot_spectrogram(saved: Saved, title: str) -> bytes:
-    """Plot a spectrogram with axes in Hz and seconds, and return the content of a PNG file."""
+    """Plot each channel of a spectrogram with axes in Hz and seconds, and return the content of a PNG file."""
     preset = saved.preset
     levels = np.asarray(magnitudes(Spectrogram(jnp.asarray(saved.values), preset), preset))
     hz = (
@@ -140,7 +153,7 @@ def plot_spectrogram(saved: Saved, title: str) -> bytes:
         else features.bin_frequencies(preset.transform.n_fft, preset.sample_rate)
     )
     floor_db = preset.range_db if preset.scale == "peak_db" else _FLOOR_DB
-    times = _frame_times(levels.shape[1], preset.transform, preset.sample_rate)
+    times = _frame_times(levels.shape[-1], preset.transform, preset.sample_rate)
     return sound.spectrogram(_level_below_peak_db(levels, floor_db), hz, times, title)
 
 
@@ -241,7 +254,9 @@ def _compute_features(wave: Float[jax.Array, " samples"], rate: int, transform: 
     }
 
 
-def _level_below_peak_db(levels: Float[np.ndarray, "rows frames"], range_db: float) -> Float[np.ndarray, "rows frames"]:
+def _level_below_peak_db(
+    levels: Float[np.ndarray, "channels rows frames"], range_db: float
+) -> Float[np.ndarray, "channels rows frames"]:
     """Convert magnitudes to dB relative to the greatest magnitude; values below -`range_db` are set to -`range_db`."""
     return np.asarray(amplitude_to_db(jnp.asarray(levels), reference=jnp.max, amin=1e-20, range_db=range_db))
 

@@ -26,7 +26,7 @@ from specjax.signal.stft import Stft, magnitude
 _REPORT_S = 10.0  # Seconds of sound between two progress reports.
 _WARMUP_HOPS = 100  # Hops after which everything is compiled and allocated.
 
-Hop = Float[np.ndarray, " hop_length"]
+Hop = Float[np.ndarray, "channels hop_length"]
 
 
 class StreamResult(NamedTuple):
@@ -35,6 +35,7 @@ class StreamResult(NamedTuple):
     Attributes:
       duration_s: duration of the sound, in seconds.
       sample_rate: sample rate in Hz.
+      channels: number of channels, 1 or 2.
       latency_ms: delay from input to output in ms, without computing time. It is the length of one frame, plus one hop
         per frame of look-ahead of the phase reconstruction method.
       real_time_factor: processing time divided by duration. Reading and writing files are included.
@@ -45,6 +46,7 @@ class StreamResult(NamedTuple):
 
     duration_s: float
     sample_rate: int
+    channels: int
     latency_ms: float
     real_time_factor: float
     slowest_ms: float
@@ -54,6 +56,8 @@ class StreamResult(NamedTuple):
 
 def stream(path: Path, out: Path, transform: Stft, method: str, report: Callable[[float], None]) -> StreamResult:
     """Reconstruct a sound file from its STFT magnitudes while it is read, and write a WAV file of the same length.
+
+    One or two channels are kept; more than two are mixed to one.
 
     Args:
       path: sound file to read.
@@ -69,7 +73,7 @@ def stream(path: Path, out: Path, transform: Stft, method: str, report: Callable
 
     transform = replace(transform, center=False)
     hop = transform.hop_length
-    rate, blocks = audio.audio_blocks(path, hop)
+    rate, channels, blocks = audio.channel_blocks(path, hop)
     # The first `delay` samples of the output precede the sound and are dropped. The last samples of the sound come out
     # while hops of silence are appended to the input.
     delay = streaming.delay_samples(transform, method) - hop
@@ -80,21 +84,23 @@ def stream(path: Path, out: Path, transform: Stft, method: str, report: Callable
     def read_hops() -> Iterator[Hop]:
         nonlocal samples_read
         for block in blocks:
-            samples_read += len(block)
-            yield np.pad(block, (0, hop - len(block)))
-        yield from repeat(np.zeros(hop, np.float32), -(-delay // hop))
+            length = block.shape[1]
+            samples_read += length
+            yield np.pad(block, ((0, 0), (0, hop - length)))
+        yield from repeat(np.zeros((channels, hop), np.float32), -(-delay // hop))
 
     try:
         with (
             files.atomic_file(out) as partial,
-            soundfile.SoundFile(partial, "w", rate, 1, "PCM_16", format="WAV") as file,
+            soundfile.SoundFile(partial, "w", rate, channels, "PCM_16", format="WAV") as file,
         ):
-            process_hop = _HopProcessor(transform, method)
+            process_hop = _HopProcessor(transform, method, channels)
             begin = time.perf_counter()
             for block in read_hops():
-                sound = process_hop(block)[max(delay - samples_out, 0) : max(samples_read - samples_out + delay, 0)]
+                end = max(samples_read - samples_out + delay, 0)
+                sound = process_hop(block)[:, max(delay - samples_out, 0) : end]
                 clipped += int(np.sum(np.abs(sound) > 1))
-                file.write(np.clip(sound, -1.0, 1.0))
+                file.write(np.clip(sound, -1.0, 1.0).T)
                 samples_out += hop
                 now = time.perf_counter()
                 elapsed_s, slowest_s, begin = elapsed_s + now - begin, max(slowest_s, now - begin), now
@@ -107,6 +113,7 @@ def stream(path: Path, out: Path, transform: Stft, method: str, report: Callable
     return StreamResult(
         duration_s=samples_read / rate,
         sample_rate=rate,
+        channels=channels,
         latency_ms=1e3 * (delay + hop) / rate,
         real_time_factor=elapsed_s * rate / samples_out,
         slowest_ms=1e3 * slowest_s,
@@ -122,19 +129,19 @@ class _HopProcessor:
     object keeps its state between calls, so the hops must be passed in order.
     """
 
-    def __init__(self, transform: Stft, method: str) -> None:
+    def __init__(self, transform: Stft, method: str, channels: int) -> None:
         @jax.jit
         def step(
-            frame: Float[Array, " n_fft"], state: streaming.Stream, newest: Float[Array, " hop"]
+            frame: Float[Array, "channels n_fft"], state: streaming.Stream, newest: Float[Array, "channels hop"]
         ) -> tuple[Array, streaming.Stream, Array]:
-            frame = jnp.concatenate([frame, newest])[transform.hop_length :]
-            state, sound = streaming.advance(state, magnitude(frame, transform)[:, 0], transform, method)
+            frame = jnp.concatenate([frame, newest], axis=-1)[:, transform.hop_length :]
+            state, sound = streaming.advance(state, magnitude(frame, transform)[..., 0], transform, method)
             return frame, state, sound
 
         self._step = step
-        self._frame = jnp.zeros(transform.n_fft)
-        self._state = streaming.begin(jnp.zeros(transform.bins), transform, method)
-        jax.block_until_ready(step(self._frame, self._state, jnp.zeros(transform.hop_length)))
+        self._frame = jnp.zeros((channels, transform.n_fft))
+        self._state = streaming.begin(jnp.zeros((channels, transform.bins)), transform, method)
+        jax.block_until_ready(step(self._frame, self._state, jnp.zeros((channels, transform.hop_length))))
 
     def __call__(self, newest: Hop) -> Hop:
         self._frame, self._state, sound = self._step(self._frame, self._state, jnp.asarray(newest))

@@ -10,6 +10,7 @@ from specjax.cli.options import Subcommand
 from specjax.cli.paths import local_path
 
 PRESETS = "picture, librosa, melodygan, mvnet, wyse or ulyanov"
+_LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 def _add_spectrogram(parser: argparse.ArgumentParser) -> None:
@@ -78,8 +79,8 @@ def spectrogram(args: argparse.Namespace) -> None:
 
     saved = inference.read_spectrogram(path, _preset(args))
     outputs.write(out, spectrograms.png(saved) if out.suffix.lower() == ".png" else spectrograms.npz(saved))
-    rows, frames = saved.values.shape
-    print(f"{path}: {rows} rows, {frames} frames -> {out}")
+    channels, rows, frames = saved.values.shape
+    print(f"{path}: {_LAYOUTS[channels]}, {rows} rows, {frames} frames -> {out}")
     if plot:
         outputs.write(plot, inference.plot_spectrogram(saved, path.name))
 
@@ -109,9 +110,10 @@ def invert(args: argparse.Namespace) -> None:
         level = f"level unknown (the file stores no reference level); peak set to {inference.PEAK}"
     else:
         level = f"level {result.gain_db:+.1f} dB"
+    channels, samples = result.wave.shape
     print(
-        f"{path}: {len(result.wave) / result.sample_rate:.2f} s at {result.sample_rate} Hz, spectral convergence "
-        f"{result.convergence_db:.1f} dB, {level} -> {out}"
+        f"{path}: {samples / result.sample_rate:.2f} s at {result.sample_rate} Hz, {_LAYOUTS[channels]}, "
+        f"spectral convergence {result.convergence_db:.1f} dB, {level} -> {out}"
     )
     if plot:
         outputs.write(plot, inference.plot_spectrogram(inference.read_spectrogram(out, _preset(args)), out.name))
@@ -138,8 +140,9 @@ def stream(args: argparse.Namespace) -> None:
     memory = f", memory grew by {result.memory_growth_mb:.1f} MB" if math.isfinite(result.memory_growth_mb) else ""
     clipped = f", {result.clipped} samples clipped" if result.clipped else ""
     print(
-        f"{path}: {result.duration_s:.1f} s at {result.sample_rate} Hz, latency {result.latency_ms:.0f} ms, "
-        f"real-time factor {result.real_time_factor:.3f} (slowest hop {result.slowest_ms:.1f} ms)"
+        f"{path}: {result.duration_s:.1f} s at {result.sample_rate} Hz, {_LAYOUTS[result.channels]}, "
+        f"latency {result.latency_ms:.0f} ms, real-time factor {result.real_time_factor:.3f} "
+        f"(slowest hop {result.slowest_ms:.1f} ms)"
         f"{memory}{clipped} -> {out}"
     )
 
