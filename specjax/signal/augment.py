@@ -17,7 +17,7 @@ def random_time_shift(key: Key[Array, ""], levels: Levels) -> Levels:
 
 
 def random_row_shift(key: Key[Array, ""], levels: Levels, *, max_rows: int) -> Levels:
-    """Shift a spectrogram along frequency by a random number of rows, and fill the rows that become free with 0.
+    """Shift a spectrogram along frequency by a random number of rows; rows that become free repeat the outermost one.
 
     On an axis that is logarithmic in frequency, this changes the pitch.
 
@@ -27,25 +27,30 @@ def random_row_shift(key: Key[Array, ""], levels: Levels, *, max_rows: int) -> L
       max_rows: the shift is uniform among the integers from `-max_rows` to `max_rows`.
     """
     shift = jax.random.randint(key, (), -max_rows, max_rows + 1)
-    padded = jnp.pad(levels, ((max_rows, max_rows), (0, 0)))
+    padded = jnp.pad(levels, ((max_rows, max_rows), (0, 0)), mode="edge")
     return jax.lax.dynamic_slice_in_dim(padded, max_rows + shift, levels.shape[0], axis=0)
 
 
-def random_gain(key: Key[Array, ""], levels: Levels, *, max_change: float) -> Levels:
-    """Change the level of a sound by a random amount, the same for its whole spectrogram; silence stays silence.
+def random_gain(key: Key[Array, ""], levels: Levels, *, max_change: float, max_tilt: float = 0.0) -> Levels:
+    """Change the level of a sound by a random amount, optionally with a tilt of its spectrum; silence stays silence.
 
     Args:
       key: random key.
       levels: spectrogram.
       max_change: the change is uniform in [-max_change, max_change], as a fraction of the dynamic range. Results are
         clipped to [0, 1].
+      max_tilt: the first row is raised and the last row lowered by an amount that is uniform in [-max_tilt, max_tilt];
+        between them, the amount is linear in the row.
     """
-    change = jax.random.uniform(key, (), minval=-max_change, maxval=max_change)
+    gain_key, tilt_key = jax.random.split(key)
+    tilt = jax.random.uniform(tilt_key, (), minval=-max_tilt, maxval=max_tilt)
+    slope = jnp.linspace(1.0, -1.0, levels.shape[0])[:, None]
+    change = jax.random.uniform(gain_key, (), minval=-max_change, maxval=max_change) + tilt * slope
     return jnp.where(levels > 0, jnp.clip(levels + change, 0.0, 1.0), 0.0)
 
 
 def random_masks(key: Key[Array, ""], levels: Levels, *, count: int, max_width: int, axis: int) -> Levels:
-    """Set random bands of rows or of frames to 0 (SpecAugment, Park et al. 2019).
+    """Set random bands of rows or of frames to the mean of the spectrogram (SpecAugment, Park et al. 2019).
 
     Args:
       key: random key.
@@ -62,7 +67,7 @@ def random_masks(key: Key[Array, ""], levels: Levels, *, count: int, max_width: 
     start = jnp.floor(jax.random.uniform(start_key, (count, 1)) * free).astype(jnp.int32)
     position = jnp.arange(length)[None]
     masked = jnp.any((position >= start) & (position < start + width), axis=0)
-    return jnp.where(jnp.expand_dims(masked, 1 - axis), 0.0, levels)
+    return jnp.where(jnp.expand_dims(masked, 1 - axis), jnp.mean(levels), levels)
 
 
 def mixup(

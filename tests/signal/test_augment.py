@@ -26,9 +26,9 @@ def test_time_shift_is_cyclic_and_reaches_every_frame():
     assert matches.any(0).all()
 
 
-def test_row_shift_fills_with_silence_and_is_symmetric():
+def test_row_shift_repeats_the_outermost_row_and_is_symmetric():
     shifted = apply_all(augment.random_row_shift, max_rows=3)
-    padded = np.pad(LEVELS, ((3, 3), (0, 0)))
+    padded = np.pad(LEVELS, ((3, 3), (0, 0)), mode="edge")
     matches = (shifted[:, None] == np.stack([padded[k : k + 12] for k in range(7)])[None]).all((2, 3))
     assert (matches.sum(1) == 1).all()
     assert matches.any(0).all()
@@ -45,9 +45,17 @@ def test_gain_is_one_number_and_keeps_silence():
     assert change[:, 0].max() > 0.08
 
 
+def test_tilt_is_linear_over_the_rows_and_leaves_the_middle():
+    change = apply_all(augment.random_gain, max_change=0.0, max_tilt=0.1) - np.asarray(LEVELS)
+    slope = change[:, :1] * np.linspace(1, -1, 12)[:, None]
+    np.testing.assert_allclose(change, slope, atol=1e-6)
+    assert 0.08 < np.abs(change).max() <= 0.1 + 1e-6
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_masks_cover_whole_bands_up_to_their_width(axis):
-    masked = apply_all(augment.random_masks, count=1, max_width=4, axis=axis) == 0
+    levels = apply_all(augment.random_masks, count=1, max_width=4, axis=axis)
+    masked = np.isclose(levels, np.asarray(LEVELS).mean(), atol=1e-6)
     lines = masked.all(axis=2 - axis)
     assert (masked == np.expand_dims(lines, 2 - axis)).all(), "a band covers the other axis completely"
     widths = lines.sum(1)

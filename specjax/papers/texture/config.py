@@ -14,29 +14,37 @@ class AugmentConfig:
     """Random augmentation of the training spectrograms. The defaults augment nothing.
 
     mixup: parameter alpha of the beta distribution from which the shares of mixup are drawn; 0 disables mixup.
+    mixup_share: fraction of the examples that are mixed.
     time_shift: whether to shift each spectrogram cyclically along time.
     max_row_shift: largest shift along frequency, in rows.
     max_gain_db: largest change of level, in dB.
+    max_tilt_db: largest change of the highest row by a spectral tilt, in dB; the lowest row changes by as much in the
+      other direction.
     time_masks, frequency_masks: number of masked bands of frames and of rows.
     time_mask_s: largest duration of a masked band of frames, in seconds.
     frequency_mask_share: largest width of a masked band of rows, as a fraction of all rows.
     """
 
     mixup: float = 0.0
+    mixup_share: float = 1.0
     time_shift: bool = False
     max_row_shift: int = 0
     max_gain_db: float = 0.0
+    max_tilt_db: float = 0.0
     time_masks: int = 0
     frequency_masks: int = 0
     time_mask_s: float = 0.5
     frequency_mask_share: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("mixup", "max_row_shift", "max_gain_db", "time_masks", "frequency_masks", "time_mask_s"):
+        for name in ("mixup", "max_row_shift", "max_gain_db", "max_tilt_db", "time_masks", "frequency_masks"):
             if getattr(self, name) < 0:
                 raise ValueError(f"augment.{name}={getattr(self, name)} must not be negative")
-        if not 0 <= self.frequency_mask_share <= 1:
-            raise ValueError(f"augment.frequency_mask_share={self.frequency_mask_share} must lie between 0 and 1")
+        for name in ("mixup_share", "frequency_mask_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"augment.{name}={getattr(self, name)} must lie between 0 and 1")
+        if self.time_mask_s < 0:
+            raise ValueError(f"augment.time_mask_s={self.time_mask_s} must not be negative")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from specjax.arrays import safe
 from specjax.signal.features import bin_frequencies, log_frequency_filters, moments
 from specjax.signal.mel import Mel, corner_frequencies_hz, mel_spectrogram
-from specjax.signal.presets import PRESETS, SCALES, Preset, spectrogram
+from specjax.signal.presets import PRESETS, Preset, encode, spectrogram
 from specjax.signal.stft import Stft, magnitude
 
 BANDS_PER_OCTAVE = 12
@@ -90,7 +90,7 @@ class Representation:
             fmin_hz=LOWEST_HZ,
         )
         levels = safe.sqrt(mel_spectrogram(magnitude(wave, self.preset.transform) ** 2, filters))
-        return SCALES["peak_db"].encode(levels[..., : self.frames(wave.shape[-1])], self.preset)[..., ::-1, :]
+        return encode(levels[..., : self.frames(wave.shape[-1])], self.preset).values
 
     def centroid_hz(self, wave: Float[Array, "*batch samples"]) -> Float[Array, "*batch"]:
         """Compute the spectral centroid of a wave in Hz: the mean over the frames, weighted by their RMS level."""

@@ -93,10 +93,18 @@ class ClassifierTask(SingleModel):
         centroid = jax.nn.one_hot(jnp.asarray(examples.centroid_class)[indices], c.model.centroid_classes)
         if not c.augment.mixup:
             return Batch(levels, label, centroid)
-        share = jax.vmap(lambda k: jax.random.beta(k, c.augment.mixup, c.augment.mixup))(mixup_keys)
+        share = jax.vmap(self._draw_share)(mixup_keys)
         # The order of a batch is random, so its neighbors are random partners.
         partner = jnp.roll(jnp.arange(len(indices)), 1)
         return Batch(*(augment.mixup(share, partner, x) for x in (levels, label, centroid)))
+
+    def _draw_share(self, key: Key[Array, ""]) -> Float[Array, ""]:
+        """Draw the weight of an example in mixup; its partner never has the larger weight."""
+        a = self.config.augment
+        share_key, choice_key = jax.random.split(key)
+        share = jax.random.beta(share_key, a.mixup, a.mixup)
+        mixed = jax.random.uniform(choice_key) < a.mixup_share
+        return jnp.where(mixed, jnp.maximum(share, 1.0 - share), 1.0)
 
     def _augment(self, key: Key[Array, ""], levels: Float[Array, "rows frames"]) -> Float[Array, "rows frames"]:
         a, representation = self.config.augment, self.config.representation
@@ -106,8 +114,9 @@ class ClassifierTask(SingleModel):
             levels = augment.random_row_shift(row_key, levels, max_rows=a.max_row_shift)
         if a.time_shift:
             levels = augment.random_time_shift(time_key, levels)
-        if a.max_gain_db:
-            levels = augment.random_gain(gain_key, levels, max_change=a.max_gain_db / representation.range_db)
+        if a.max_gain_db or a.max_tilt_db:
+            gain, tilt = a.max_gain_db / representation.range_db, a.max_tilt_db / representation.range_db
+            levels = augment.random_gain(gain_key, levels, max_change=gain, max_tilt=tilt)
         if a.frequency_masks:
             width = round(a.frequency_mask_share * rows)
             levels = augment.random_masks(rows_key, levels, count=a.frequency_masks, max_width=width, axis=0)

@@ -55,7 +55,7 @@ def test_second_task_adds_its_output_only():
 
 def test_rows_are_input_channels_only_in_the_layout_channels():
     """With the layout `image` the kernels are shared along frequency, with `channels` they are not."""
-    for layout, shape in (("channels", (5, 33, 8)), ("image", (9, 5, 1, 8))):
+    for layout, shape in (("channels", (5, 33, 8)), ("image", (5, 9, 1, 8))):
         config = replace(CONFIG, model=replace(CONFIG.model, layout=layout))
         variables = jax.eval_shape(ClassifierInference(config).init, jax.random.key(0))
         assert variables["params"]["conv1"]["kernel"].shape == shape
