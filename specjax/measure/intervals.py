@@ -1,4 +1,4 @@
-"""Confidence intervals of a mean, for example over seeds or folds."""
+"""Confidence intervals of a mean, for example over seeds or folds, and of a share of trials."""
 
 import math
 from collections.abc import Sequence
@@ -25,3 +25,26 @@ def format_interval(values: Sequence[float], form: str) -> str:
         return ""
     mean, half_width = sum(values) / len(values), confidence_half_width(values)
     return form.format(mean) + (f" ± {form.format(half_width)}" if math.isfinite(half_width) else "")
+
+
+def share_interval(successes: int, trials: int) -> tuple[float, float]:
+    """Return the 95% confidence interval of the probability of success (Wilson 1927); nan without trials.
+
+    Args:
+      successes: number of successful trials.
+      trials: number of trials, assumed to be independent.
+    """
+    from scipy import stats
+
+    if not trials:
+        return math.nan, math.nan
+    low, high = stats.binomtest(successes, trials).proportion_ci(method="wilson")
+    return float(low), float(high)
+
+
+def format_share(successes: int, trials: int) -> str:
+    """Format a share in percent with its 95% confidence interval, as in `80% (58 to 92)`; "" without trials."""
+    if not trials:
+        return ""
+    low, high = share_interval(successes, trials)
+    return f"{successes / trials:.0%} ({100 * low:.0f} to {100 * high:.0f})"
