@@ -39,6 +39,7 @@ _QUALITY = 2.0
 # bands that contain nothing but rounding error have equal statistics.
 _MIN_ENVELOPE = 1e-4
 _MIN_VARIANCE = 1e-6
+_EXACT = jax.lax.Precision.HIGHEST  # by default accelerators round the factors of a product to 8 or 10 bits
 
 Samples = Float[Array, " samples"]
 Envelopes = Float[Array, "bands times"]
@@ -119,20 +120,19 @@ def cochlear_filters(samples: int, sample_rate: int) -> Gains:
     )
 
 
-def modulation_filters(samples: int, sample_rate: float) -> Gains:
+def modulation_filters(samples: int) -> Gains:
     """Compute the gains of the modulation filters of constant quality: 20 filters with centers from 0.5 to 200 Hz.
 
     A filter with center f has the shape of half a period of a cosine from `f / 2` to `1.5 f`.
 
     Args:
-      samples: length of the envelope in samples.
-      sample_rate: sample rate of the envelope in Hz.
+      samples: length of an envelope in samples, at 400 Hz.
 
     Returns:
       Gains of shape `(20, samples // 2 + 1)`, float32. Their squares add up to about 1 between the centers of the
       fourth filter and the fourth from the end.
     """
-    hz = np.fft.rfftfreq(samples, 1 / sample_rate)
+    hz = np.fft.rfftfreq(samples, 1 / ENVELOPE_RATE)
     dense = np.geomspace(MODULATION_HZ[3], MODULATION_HZ[-4], 1000)
     gains, total = (
         _cosine_filters(frequencies, MODULATION_HZ, MODULATION_HZ / _QUALITY) for frequencies in (hz, dense)
@@ -140,19 +140,18 @@ def modulation_filters(samples: int, sample_rate: float) -> Gains:
     return (gains / np.sqrt(np.mean(np.sum(total**2, axis=0)))).astype(np.float32)
 
 
-def octave_filters(samples: int, sample_rate: float) -> Gains:
+def octave_filters(samples: int) -> Gains:
     """Compute the gains of the octave modulation filters: 7 filters with centers from 1.5625 to 100 Hz.
 
     On a logarithmic axis of frequency, a filter has the shape of half a period of a cosine, two octaves wide.
 
     Args:
-      samples: length of the envelope in samples.
-      sample_rate: sample rate of the envelope in Hz.
+      samples: length of an envelope in samples, at 400 Hz.
 
     Returns:
       Gains of shape `(7, samples // 2 + 1)`, float32.
     """
-    hz = np.maximum(np.fft.rfftfreq(samples, 1 / sample_rate), 1e-9)
+    hz = np.maximum(np.fft.rfftfreq(samples, 1 / ENVELOPE_RATE), 1e-9)
     return _cosine_filters(np.log2(hz), np.log2(OCTAVE_HZ), 1.0)
 
 
@@ -178,16 +177,17 @@ def describe_envelopes(envelopes: Envelopes) -> TextureStatistics:
     centered = envelopes - mean[:, None]
     variance = jnp.mean(centered**2, axis=-1) + _MIN_VARIANCE
     standardized = centered / jnp.sqrt(variance)[:, None]
-    spectrum = jnp.fft.rfft(standardized)[:, None]
-    modulations = jnp.fft.irfft(scaled(spectrum, jnp.asarray(modulation_filters(times, ENVELOPE_RATE))[None]), times)
-    octaves = _analytic_signals(spectrum, octave_filters(times, ENVELOPE_RATE)[None], times)
+    spectrum = jnp.fft.rfft(standardized)
+    # By Parseval's theorem, the power of a filtered signal is a sum over its spectrum.
+    power = squared(spectrum) * jnp.asarray(_one_sided(times) / np.float32(times) ** 2)[None]
+    octaves = _analytic_signals(spectrum[:, None], octave_filters(times)[None], times)
     return TextureStatistics(
         mean,
         jnp.sqrt(variance) / mean,
         jnp.mean(standardized**3, axis=-1),
         jnp.mean(standardized**4, axis=-1),
         _correlate_pairs(standardized, LAGS),
-        jnp.mean(modulations**2, axis=-1),
+        jnp.matmul(power, modulation_filters(times).T ** 2, precision=_EXACT),
         _correlate_pairs(octaves[:, 1:].real, MODULATION_LAGS),
         _correlate_adjacent_octaves(octaves),
     )
@@ -217,11 +217,17 @@ def _analytic_signals(
 ) -> Complex[Array, "*filtered samples"]:
     """Filter a real signal of `samples` samples, given by its spectrum, and add the Hilbert transform times i."""
     # The analytic signal has no negative frequencies, and the positive ones doubled.
-    twice = np.full(spectrum.shape[-1], 2.0, np.float32)
-    twice[0] = 1.0
+    doubled = spectrum * jnp.asarray(gains * _one_sided(samples), jnp.complex64)
+    return jnp.fft.ifft(pad_axis(doubled, 0, samples - spectrum.shape[-1]))
+
+
+def _one_sided(samples: int) -> Float[np.ndarray, " frequencies"]:
+    """Compute how often each bin of `rfft` occurs in the Fourier transform of `samples` samples: once or twice."""
+    weights = np.full(samples // 2 + 1, 2.0, np.float32)
+    weights[0] = 1.0
     if samples % 2 == 0:
-        twice[-1] = 1.0
-    return jnp.fft.ifft(pad_axis(scaled(spectrum, jnp.asarray(gains * twice)), 0, samples - spectrum.shape[-1]))
+        weights[-1] = 1.0
+    return weights
 
 
 def _correlate_pairs(x: Float[Array, "bands *rest times"], lags: tuple[int, ...]) -> Float[Array, "pairs ..."]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.xla_metadata import set_xla_metadata
 from jaxtyping import Array, Complex, Float, Int, Key
 
 from specjax.arrays import safe
@@ -19,6 +20,7 @@ from specjax.arrays.batching import map_examples
 RandomKey = Key[Array, ""]
 Samples = Float[Array, " samples"]
 Scalar = Float[Array, ""]
+Number = float | int
 Gain = Float[np.ndarray, " bins"] | Float[Array, " bins"] | Complex[Array, " bins"]
 
 _PEAKS = 0.3, 0.95
@@ -225,12 +227,12 @@ def _draw(key: RandomKey, samples: int) -> _Draws:
     )
 
 
-def _between(draws: _Draws, *ranges: tuple[float, float]) -> list[Scalar]:
+def _between(draws: _Draws, *ranges: tuple[Number, Number]) -> list[Scalar]:
     """Return one random number in each range (low, high), uniform within it."""
     return [low + (high - low) * draws.numbers[i] for i, (low, high) in enumerate(ranges)]
 
 
-def _band_noise(noise: Samples, grid: _Grid, low_hz: float, high_hz: float) -> Samples:
+def _band_noise(noise: Samples, grid: _Grid, low_hz: Number, high_hz: Number) -> Samples:
     """Filter noise with a band-pass filter, and scale it to a root mean square of 1."""
     # Both slopes fall by 12 dB per octave.
     gain = 1 / np.sqrt((1 + (low_hz / np.maximum(grid.hz, 1e-3)) ** 4) * (1 + (grid.hz / high_hz) ** 4))
@@ -264,17 +266,25 @@ def _voice(pitch_hz: Samples, grid: _Grid, formants: Gain) -> Samples:
 
     Its root mean square is 1.
     """
+    # XLA must not inline this call, so that it compiles the harmonics once for all classes.
+    with set_xla_metadata(inlineable="false"):
+        buzz = _buzz(pitch_hz / grid.sample_rate)
+    return _unit(_filter(buzz, formants))
+
+
+@jax.jit
+def _buzz(frequency: Samples) -> Samples:
+    """Compute a sum of 30 harmonics with decreasing amplitudes; the frequency is in periods per sample."""
     # Phases are fractions of a turn in unsigned integers, which wrap exactly, also when multiplied by the harmonic.
-    phase = jnp.cumsum((pitch_hz * (2.0**32 / grid.sample_rate)).astype(jnp.uint32), dtype=jnp.uint32)
+    phase = jnp.cumsum((frequency * 2.0**32).astype(jnp.uint32), dtype=jnp.uint32)
 
     def add_harmonic(k: Int[Array, ""], total: Samples) -> Samples:
         turns = (phase * k.astype(jnp.uint32)).astype(jnp.int32).astype(jnp.float32) * 2.0**-32
         order = k.astype(jnp.float32)
-        audible = order * pitch_hz < 0.45 * grid.sample_rate
+        audible = order * frequency < 0.45
         return total + jnp.where(audible, jnp.sin(2 * np.pi * turns) / jnp.sqrt(order), 0.0)
 
-    buzz = jax.lax.fori_loop(1, _HARMONICS + 1, add_harmonic, jnp.zeros(grid.samples))
-    return _unit(_filter(buzz, formants))
+    return jax.lax.fori_loop(1, _HARMONICS + 1, add_harmonic, jnp.zeros(len(frequency)))
 
 
 def _filter(wave: Samples, gain: Gain) -> Samples:
@@ -288,7 +298,7 @@ def _resonance(grid: _Grid, center_hz: Scalar, decay_s: float) -> Gain:
     return jax.lax.complex(1 / (1 + offset**2), -offset / (1 + offset**2))
 
 
-def _formants(grid: _Grid, centers_hz: tuple[float, ...], widths_hz: tuple[float, ...]) -> Gain:
+def _formants(grid: _Grid, centers_hz: tuple[Number, ...], widths_hz: tuple[Number, ...]) -> Gain:
     """Compute the gain of resonances of a vocal tract, in decreasing order of strength, over a weak background."""
     resonances = [1 / (1 + ((grid.hz - c) / w) ** 2) for c, w in zip(centers_hz, widths_hz, strict=True)]
     return sum((x / (i + 1) for i, x in enumerate(resonances)), 0.02 / (1 + grid.hz / 2000))
