@@ -234,7 +234,7 @@ def _mean_statistics(excerpts: Excerpts, sample_rate: int) -> TextureStatistics:
 
 
 def _level_db(wave: Samples, sample_rate: int, bands: int) -> Float[Array, "bands frames"]:
-    """Compute the mel spectrogram of a wave in dB, from 80 dB below its maximum (-80) to the maximum (0)."""
+    """Compute the mel spectrogram of a wave in dB relative to its maximum, clipped to -80 dB; 0 for silence."""
     level_db = power_to_db(_mel_power(wave, sample_rate, bands), range_db=_RANGE_DB)
     return level_db - jnp.max(level_db)
 
