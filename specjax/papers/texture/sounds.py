@@ -20,6 +20,7 @@ from specjax.arrays.batching import map_examples
 RandomKey = Key[Array, ""]
 Samples = Float[Array, " samples"]
 Scalar = Float[Array, ""]
+Number = float | int
 Gain = Float[np.ndarray, " bins"] | Float[Array, " bins"] | Complex[Array, " bins"]
 
 _PEAKS = 0.3, 0.95
@@ -226,12 +227,12 @@ def _draw(key: RandomKey, samples: int) -> _Draws:
     )
 
 
-def _between(draws: _Draws, *ranges: tuple[float, float]) -> list[Scalar]:
+def _between(draws: _Draws, *ranges: tuple[Number, Number]) -> list[Scalar]:
     """Return one random number in each range (low, high), uniform within it."""
     return [low + (high - low) * draws.numbers[i] for i, (low, high) in enumerate(ranges)]
 
 
-def _band_noise(noise: Samples, grid: _Grid, low_hz: float, high_hz: float) -> Samples:
+def _band_noise(noise: Samples, grid: _Grid, low_hz: Number, high_hz: Number) -> Samples:
     """Filter noise with a band-pass filter, and scale it to a root mean square of 1."""
     # Both slopes fall by 12 dB per octave.
     gain = 1 / np.sqrt((1 + (low_hz / np.maximum(grid.hz, 1e-3)) ** 4) * (1 + (grid.hz / high_hz) ** 4))
@@ -297,7 +298,7 @@ def _resonance(grid: _Grid, center_hz: Scalar, decay_s: float) -> Gain:
     return jax.lax.complex(1 / (1 + offset**2), -offset / (1 + offset**2))
 
 
-def _formants(grid: _Grid, centers_hz: tuple[float, ...], widths_hz: tuple[float, ...]) -> Gain:
+def _formants(grid: _Grid, centers_hz: tuple[Number, ...], widths_hz: tuple[Number, ...]) -> Gain:
     """Compute the gain of resonances of a vocal tract, in decreasing order of strength, over a weak background."""
     resonances = [1 / (1 + ((grid.hz - c) / w) ** 2) for c, w in zip(centers_hz, widths_hz, strict=True)]
     return sum((x / (i + 1) for i, x in enumerate(resonances)), 0.02 / (1 + grid.hz / 2000))
