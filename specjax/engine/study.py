@@ -85,31 +85,40 @@ class Measure(NamedTuple):
     form: str
 
 
+def seeds(count: int) -> dict[str, Overrides]:
+    """Return repetitions of a study with the seeds 0 to `count - 1`."""
+    return {f"{seed}": {"seed": seed} for seed in range(count)}
+
+
 def answer(
-    study: Study, config_flags: Sequence[str], seeds: Sequence[int], folder: Path, examples: int
+    study: Study,
+    config_flags: Sequence[str],
+    repetitions: Mapping[str, Overrides],
+    folder: Path,
+    examples: int,
 ) -> dict[str, list[Result]]:
-    """Train and evaluate every variant of a study with every seed. Runs that have finished before are not repeated.
+    """Train and evaluate every variant of a study several times. Runs that have finished before are not repeated.
 
     Args:
       study: the study.
       config_flags: command-line flags that select and override the base config.
-      seeds: seeds with which each variant is trained.
+      repetitions: config values of each repetition, such as its seed (see `seeds`) or its held-out fold, by name.
       folder: parent of the working directories of the runs.
       examples: number of held-out examples to evaluate; 0 for all.
 
     Returns:
-      The results of each variant by name, in the order of the seeds.
+      The results of each variant by name, in the order of the repetitions.
 
     Raises:
       UserError: a training could not start, was interrupted, or could not be evaluated.
     """
     results: dict[str, list[Result]] = {name: [] for name in study.variants}
-    runs = [(name, seed) for seed in seeds for name in study.variants]
-    for number, (name, seed) in enumerate(runs, 1):
-        print(f"run {number}/{len(runs)}: {name}, seed {seed}", file=sys.stderr, flush=True)
-        arguments = [*config_flags, *(f"--config.{key}={value}" for key, value in study.variants[name].items())]
-        workdir = folder / f"{_slug(name)}-{seed}"
-        results[name].append(run([*arguments, f"--config.seed={seed}"], workdir, examples))
+    runs = [(name, repetition) for repetition in repetitions for name in study.variants]
+    for number, (name, repetition) in enumerate(runs, 1):
+        print(f"run {number}/{len(runs)}: {name}, repetition {repetition}", file=sys.stderr, flush=True)
+        values = [*study.variants[name].items(), *repetitions[repetition].items()]
+        arguments = [*config_flags, *(f"--config.{key}={value}" for key, value in values)]
+        results[name].append(run(arguments, folder / f"{_slug(name)}-{_slug(repetition)}", examples))
     return results
 
 

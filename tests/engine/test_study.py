@@ -55,12 +55,15 @@ def test_finished_run_is_not_repeated(tmp_path, monkeypatch):
 
     monkeypatch.setattr(study, "_run_command", fake_command)
     variants = Study("Which?", {"one": {"model.skips": False}})
-    first = study.answer(variants, ["--config=unet:small"], [0], tmp_path, 8)
-    assert study.answer(variants, ["--config=unet:small"], [0], tmp_path, 8)["one"][0]["eval/exact_notes"] == 0.5
+    first = study.answer(variants, ["--config=unet:small"], study.seeds(1), tmp_path, 8)
+    assert (
+        study.answer(variants, ["--config=unet:small"], study.seeds(1), tmp_path, 8)["one"][0]["eval/exact_notes"]
+        == 0.5
+    )
     assert first["one"][0]["eval/exact_notes"] == 0.5
     assert [name for name, _ in calls] == ["train", "evaluate"]
     assert calls[0][1][:3] == ("--config=unet:small", "--config.model.skips=False", "--config.seed=0")
-    study.answer(variants, ["--config=unet:small"], [0], tmp_path, 16)
+    study.answer(variants, ["--config=unet:small"], study.seeds(1), tmp_path, 16)
     assert len(calls) == 4, "another number of examples needs another evaluation"
 
 
@@ -70,7 +73,7 @@ def test_training_that_diverges_is_a_result(tmp_path, monkeypatch):
 
     (tmp_path / "one-0").mkdir()
     monkeypatch.setattr(study, "_run_command", lambda *_: Stopped())
-    (result,) = study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)["one"]
+    (result,) = study.answer(Study("Which?", {"one": {}}), [], study.seeds(1), tmp_path, 8)["one"]
     assert result["stopped"] == "the last 20 updates were not finite"
 
 
@@ -80,7 +83,7 @@ def test_training_that_cannot_start_raises(tmp_path, monkeypatch):
 
     monkeypatch.setattr(study, "_run_command", lambda *_: Rejected())
     with pytest.raises(UserError, match=r"one-0 ended early: model.labels=-1"):
-        study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)
+        study.answer(Study("Which?", {"one": {}}), [], study.seeds(1), tmp_path, 8)
 
 
 @pytest.mark.parametrize("status", [-9, 143, 2])
@@ -94,9 +97,11 @@ def test_training_that_is_interrupted_is_no_result_and_is_resumed(tmp_path, monk
     (tmp_path / "one-0").mkdir()
     monkeypatch.setattr(study, "_run_command", Done)
     with pytest.raises(UserError, match=r"one-0 ended early"):
-        study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)
+        study.answer(Study("Which?", {"one": {}}), [], study.seeds(1), tmp_path, 8)
     returncodes["train"] = 0
-    first, again = (study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)["one"] for _ in range(2))
+    first, again = (
+        study.answer(Study("Which?", {"one": {}}), [], study.seeds(1), tmp_path, 8)["one"] for _ in range(2)
+    )
     assert first == again == [{"eval/exact_notes": 0.5}]
 
 
@@ -107,7 +112,7 @@ def test_evaluation_that_fails_raises(tmp_path, monkeypatch):
 
     monkeypatch.setattr(study, "_run_command", Done)
     with pytest.raises(UserError, match=r"one-0 could not be evaluated: no data"):
-        study.answer(Study("Which?", {"one": {}}), [], [0], tmp_path, 8)
+        study.answer(Study("Which?", {"one": {}}), [], study.seeds(1), tmp_path, 8)
 
 
 def test_measure_that_some_runs_lack_is_the_mean_of_the_others():

@@ -9,7 +9,7 @@ from functools import partial
 
 from specjax import papers
 from specjax.cli import app
-from specjax.engine.study import Measure, Options, Study, answer, table
+from specjax.engine.study import Measure, Options, Study, answer, seeds, table
 
 MEASURES = (
     Measure("eval/exact_notes", "exact triads", 100.0, "{:.1f}%"),
@@ -120,9 +120,9 @@ def train_variants(study: Study, options: Options) -> None:
       UserError: no base config is named or it is invalid, or a run could not start or be evaluated.
     """
     papers.build(options.require_config())
-    seeds = range(options.seeds or study.seeds)
-    print(f"specjax study: {len(study.variants)} variants, {len(seeds)} seeds", file=sys.stderr, flush=True)
-    results = answer(study, options.config_flags, seeds, options.workdir, options.examples)
+    repetitions = seeds(options.seeds or study.seeds)
+    print(f"specjax study: {len(study.variants)} variants, {len(repetitions)} seeds", file=sys.stderr, flush=True)
+    results = answer(study, options.config_flags, repetitions, options.workdir, options.examples)
     print(table(study, results, MEASURES))
 
 

@@ -104,6 +104,17 @@ def resolve_classes(config: SoundsConfig) -> SoundsConfig:
     return replace(config, classes=tuple(sorted({entry.class_name for entry in _list_sounds(config)})))
 
 
+def fold_numbers(config: SoundsConfig) -> list[int]:
+    """Return the numbers of the folds of a data set, sorted. No sound is read.
+
+    Raises:
+      UserError: the source is missing or has another layout.
+    """
+    if config.source.startswith("tfds:"):
+        return list(range(1, FOLDS + 1))
+    return sorted({entry.fold for entry in _list_sounds(config)})
+
+
 def load(config: SoundsConfig, representation: Representation, centroid_classes: int) -> tuple[Sounds, Sounds]:
     """Load the training sounds and the held-out sounds of a data set, and compute their spectrograms.
 

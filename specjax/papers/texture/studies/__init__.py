@@ -1,4 +1,4 @@
-"""Studies for `specjax study` that compare spectrograms, features and inversion methods on sound files."""
+"""Studies for `specjax study` of classifiers, and of spectrograms, features and inversion methods on sound files."""
 
 import sys
 from collections.abc import Callable
@@ -38,6 +38,22 @@ def run_study(question: str, options: Options) -> None:
         print(inversion.format_table(inversion.compare(sounds, report)))
 
 
+def run_classifiers(question: str, options: Options) -> None:
+    """Run a study that trains classifiers, and print its result as a Markdown table.
+
+    Args:
+      question: name of the study, a key of `classifiers.STUDIES`.
+      options: command-line options.
+
+    Raises:
+      UserError: no base config is named or it is invalid, or a run could not start or be evaluated.
+    """
+    from specjax.papers.texture.studies import classifiers
+
+    classifiers.cross_validate(classifiers.STUDIES[question], options)
+
+
 QUESTIONS: dict[str, Callable[[Options], None]] = {
-    name: partial(run_study, name) for name in ("inversion", "mel", "parity")
+    **{name: partial(run_study, name) for name in ("inversion", "mel", "parity")},
+    **{name: partial(run_classifiers, name) for name in ("axes", "folds")},
 }
