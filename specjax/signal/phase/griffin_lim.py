@@ -194,6 +194,9 @@ class _Subset(NamedTuple):
 
 
 def _split_frames(magnitude: Float[Array, "bins frames"], transform: Stft, count: int) -> list[_Subset]:
+    """Split frames into `count` subsets, or fewer: in every subset, adjacent windows overlap by at least one half."""
+    window_length = transform.win_length or transform.n_fft
+    count = max(min(count, window_length // (2 * transform.hop_length)), 1)
     every = replace(transform, hop_length=count * transform.hop_length, center=False)
     return [
         _Subset(k * transform.hop_length, every, group_bins(magnitude[:, k::count], transform.n_fft))
