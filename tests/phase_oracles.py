@@ -55,6 +55,63 @@ def griffin_lim(magnitude, phase, n_fft, hop, length, iterations, momentum):
     return inverse(z, n_fft, hop, length)
 
 
+def scipy_transform(n_fft, hop, window="hann"):
+    """Return scipy's STFT and its inverse as functions, with the same frames as `spectrum`."""
+    taper = scipy.signal.get_window(window, n_fft)
+    options = {"window": taper, "nperseg": n_fft, "noverlap": n_fft - hop}
+
+    def forward(wave):
+        # Scipy divides by the sum of the window. Padding to whole frames would add one, which `spectrum` has not.
+        frames = 1 + len(wave) // hop
+        return scipy.signal.stft(wave, **options, padded=True)[2][:, :frames] * taper.sum()
+
+    def backward(spectrogram, length):
+        return inverse(spectrogram, n_fft, hop, length, window)
+
+    return forward, backward
+
+
+def accelerated_griffin_lim(magnitude, phase, n_fft, hop, length, iterations, alpha, beta, gamma):
+    """Reconstruct a wave by accelerated Griffin-Lim (Nenov et al. 2023, algorithm 3), iterated on spectra."""
+    forward, backward = scipy_transform(n_fft, hop)
+    c = forward(backward(magnitude * np.exp(1j * phase), length))
+    t, d = c, c
+    for _ in range(iterations):
+        projected = forward(backward(magnitude * np.exp(1j * np.angle(c)), length))
+        new = (1 - gamma) * d + gamma * projected
+        c, d, t = new + alpha * (new - t), new + beta * (new - t), new
+    return backward(t, length)
+
+
+def subset_griffin_lim(magnitude, phase, n_fft, hop, length, iterations, momentum, subsets):
+    """Reconstruct a wave by fast Griffin-Lim, whose steps use every `subsets`-th frame in turn."""
+    taper = scipy.signal.get_window("hann", n_fft)
+    wave = previous = inverse(magnitude * np.exp(1j * phase), n_fft, hop, length)
+    for step in range(iterations * subsets):
+        begin = np.pad(wave + momentum * (wave - previous), (n_fft // 2, n_fft))
+        total, weight = np.zeros_like(begin), np.zeros_like(begin)
+        for t in range(step % subsets, magnitude.shape[1], subsets):
+            span = slice(t * hop, t * hop + n_fft)
+            z = np.fft.rfft(begin[span] * taper)
+            total[span] += taper * np.fft.irfft(magnitude[:, t] * np.exp(1j * np.angle(z)) - z, n_fft)
+            weight[span] += taper**2
+        corrected = begin + total / np.maximum(weight, 0.2 * weight.max())
+        wave, previous = corrected[n_fft // 2 : n_fft // 2 + length], wave
+    return wave
+
+
+def admm(magnitude, wave, n_fft, hop, iterations, rho):
+    """Reconstruct a wave by ADMM (Masuyama, Yatabe and Oikawa 2019, algorithm 1), written with its three variables."""
+    forward, backward = scipy_transform(n_fft, hop)
+    x, dual = forward(wave), 0
+    for _ in range(iterations):
+        y = x + dual
+        z = (rho * y + forward(backward(y, len(wave)))) / (1 + rho)
+        x = magnitude * np.exp(1j * np.angle(z - (y - z)))
+        dual = y - z
+    return backward(x + dual, len(wave))
+
+
 def spsi(magnitude, n_fft, hop):
     """Estimate phases by single pass spectrogram inversion (Beauregard, Harish and Wyse 2015)."""
     bins, frames = magnitude.shape

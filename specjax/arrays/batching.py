@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import PartitionSpec as P
 
 
@@ -46,3 +47,20 @@ def map_examples(function: Callable[..., Any], batch_size: int = 1) -> Callable[
         vmap_size = batch_size if batch_size > 1 else None
         return map_devices(lambda *args: jax.lax.map(lambda example: function(*example), args, batch_size=vmap_size))
     return map_devices(jax.vmap(function))
+
+
+def map_batch(function: Callable[..., Any], batch: tuple[int, ...], batch_size: int = 1) -> Callable[..., Any]:
+    """Turn a function of one example into a function of examples along any number of leading axes.
+
+    Args:
+      function: takes one or more arrays or pytrees, all without batch axes.
+      batch: sizes of the leading axes, which all arrays share.
+      batch_size: as for `map_examples`.
+    """
+
+    def apply(*args: Any) -> Any:
+        flat = jax.tree.map(lambda x: x.reshape(int(np.prod(batch)), *x.shape[len(batch) :]), args)
+        result = map_examples(function, batch_size)(*flat)
+        return jax.tree.map(lambda x: x.reshape(*batch, *x.shape[1:]), result)
+
+    return apply

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from specjax.arrays.axes import pad_axis
 from specjax.optim.minimize import StepCallback
 from specjax.signal import stft
 from specjax.signal.mel import mel_filters
+from specjax.signal.phase import admm
 from specjax.signal.phase import griffin_lim as gl
 from specjax.signal.phase.pghi import pghi
 from specjax.signal.phase.refine import refine, refine_mel
@@ -32,11 +34,17 @@ DIRECT: dict[str, Callable[[Magnitude, Stft], Phase]] = {
     "rtpghi": rtpghi,
     "rtisi_la": rtisi_la,
 }
-ITERATIVE = ("griffin_lim", "fast_griffin_lim", "refine")
+# The variants of Griffin-Lim that make up a method, one after the other; each makes an equal share of the iterations.
+_GRIFFIN_LIM = {
+    "griffin_lim": (gl.GRIFFIN_LIM,),
+    "fast_griffin_lim": (gl.FAST,),
+    "accelerated_griffin_lim": (gl.ACCELERATED,),
+    "subset_griffin_lim": (gl.SUBSETS, gl.ACCELERATED),
+}
+ITERATIVE = (*_GRIFFIN_LIM, "admm", "refine")
 METHODS = (*ITERATIVE, *DIRECT)
 STARTS = ("random", "zero", *DIRECT)
 Progress = Callable[[str, int, int, float], None]
-_MOMENTUM = {"griffin_lim": 0.0, "fast_griffin_lim": 0.99}
 _CHUNK = 8  # iterations from one progress report to the next
 
 
@@ -45,9 +53,11 @@ class Inversion:
     """Settings of spectrogram inversion, the reconstruction of a wave from magnitudes.
 
     Attributes:
-      method: one of `METHODS`. `griffin_lim`, `fast_griffin_lim` (with momentum) and `refine` (L-BFGS) are iterative:
-        they improve a wave step by step. `spsi`, `pghi`, `rtpghi` and `rtisi_la` are direct: they estimate the phases
-        from the magnitudes alone and need no initial phases.
+      method: one of `METHODS`. Iterative methods improve a wave step by step: `griffin_lim`, `fast_griffin_lim` (with
+        momentum), `accelerated_griffin_lim` (with more momentum), `subset_griffin_lim` (half of the iterations use the
+        even and odd frames in turn, then as `accelerated_griffin_lim`), `admm` and `refine` (L-BFGS). Direct methods
+        estimate the phases from the magnitudes alone and need no initial phases: `spsi`, `pghi`, `rtpghi` and
+        `rtisi_la`.
       start: starting point of an iterative method; direct methods do not use it. The first entry gives the initial
         phases: `random`, `zero` or the name of a direct method. Each further entry is the name of an iterative method,
         which continues from the result of the entry before it.
@@ -60,7 +70,7 @@ class Inversion:
       ValueError: a name is unknown or a number is out of range.
     """
 
-    method: str = "fast_griffin_lim"
+    method: str = "subset_griffin_lim"
     start: tuple[str, ...] = ("pghi",)
     iterations: int = 32
     mel_steps: int = 50
@@ -127,7 +137,7 @@ def invert(
             callback = _callback_in_db(report, name, settings.iterations)
             wave = refine(target, wave, transform, steps=settings.iterations, report=callback)
         else:
-            wave = _run_griffin_lim(target, wave, transform, settings.iterations, name, report)
+            wave = _run_projections(target, wave, transform, settings.iterations, name, report)
     return pad_axis(wave[..., :length] * level[..., 0], 0, max(length - inner, 0))
 
 
@@ -205,28 +215,37 @@ def _synthesize(magnitude: Magnitude, phase: Phase, transform: Stft, length: int
     return istft(polar(magnitude, phase), transform, length, min_overlap=gl.MIN_OVERLAP)
 
 
-def _run_griffin_lim(
+def _run_projections(
     target: Magnitude, wave: Wave, transform: Stft, iterations: int, name: str, report: Progress | None
 ) -> Wave:
-    """Improve a wave by Griffin-Lim iterations, and return the improved wave.
+    """Improve a wave by a variant of Griffin-Lim or by ADMM, and return the improved wave.
 
-    If `report` is None, all iterations run in one compiled call. Otherwise each call runs up to `_CHUNK` iterations,
-    and `report` is called after it.
+    If `report` is None, the iterations run in one compiled call for each variant. Otherwise each call runs up to
+    `_CHUNK` iterations, and `report` is called after it.
 
     Args:
       target: magnitudes that the STFT of the wave should have.
       wave: the wave to start from.
       transform: parameters of the short-time Fourier transform.
       iterations: number of iterations.
-      name: `griffin_lim` (momentum 0) or `fast_griffin_lim` (momentum 0.99).
+      name: name of the method.
       report: progress callback of `invert`, or None.
     """
-    state, chunk = gl.init_state(wave), iterations if report is None else _CHUNK
-    for done in range(0, iterations, chunk):
-        count = min(chunk, iterations - done)
-        state = gl.iterate(state, target, transform, iterations=count, momentum=_MOMENTUM[name])
-        if report is not None:
-            report(name, done + count, iterations, float(_wave_convergence_db(state.wave, target, transform)))
+    state: Any
+    stages: list[Callable[..., Any]]
+    if name == "admm":
+        state, stages = admm.init_state(wave, transform), [admm.iterate]
+    else:
+        state, stages = gl.init_state(wave), [partial(gl.iterate, variant=each) for each in _GRIFFIN_LIM[name]]
+    done = 0
+    for i, iterate in enumerate(stages):
+        end = iterations * (i + 1) // len(stages)
+        while done < end:
+            count = end - done if report is None else min(_CHUNK, end - done)
+            state = iterate(state, target, transform, iterations=count)
+            done += count
+            if report is not None:
+                report(name, done, iterations, float(_wave_convergence_db(state.wave, target, transform)))
     return state.wave
 
 

@@ -39,7 +39,7 @@ def test_every_method_converges_at_the_requested_length_and_reports_progress(met
     wave = invert(TARGET, TRANSFORM, settings, length=SAMPLES, report=lambda *report: reports.append(report))
     assert wave.shape == (SAMPLES,)
     assert convergence_db(wave) < -10
-    chunks = {"refine": [0, 10], "griffin_lim": [0, 8, 10], "fast_griffin_lim": [0, 8, 10]}
+    chunks = {name: [0, 8, 10] for name in inversion.ITERATIVE} | {"refine": [0, 10], "subset_griffin_lim": [0, 5, 10]}
     expected = [("pghi", 0, 1), *((method, done, 10) for done in chunks.get(method, []))]
     assert [report[:3] for report in reports] == (expected if method in chunks else [(method, 0, 1)])
 
@@ -99,7 +99,9 @@ def test_gradients_treat_the_initial_phases_as_constants(method):
     )
 
 
-@pytest.mark.parametrize("method", ["griffin_lim", pytest.param("fast_griffin_lim", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "method", ["griffin_lim", *(pytest.param(x, marks=pytest.mark.long) for x in ("subset_griffin_lim", "admm"))]
+)
 def test_gradients_of_iterations_agree_with_finite_differences(method):
     """Compare in double precision, along a direction in which the phases change as well."""
     settings, rng = Inversion(method, ("zero",), iterations=3), np.random.default_rng(0)
@@ -183,7 +185,7 @@ def sharded_clips(mesh):
 @pytest.mark.parametrize(
     "method",
     [
-        pytest.param(name, marks=() if name in ("fast_griffin_lim", "pghi") else pytest.mark.long)
+        pytest.param(name, marks=() if name in ("subset_griffin_lim", "pghi") else pytest.mark.long)
         for name in inversion.METHODS
         if name != "refine"
     ],

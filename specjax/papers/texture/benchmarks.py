@@ -172,7 +172,7 @@ def build_inversion(
 
         # The phase of a coefficient takes at least about ten operations. One inverse STFT follows.
         return compile_benchmark(run_direct, (target,), batch, flops + 10.0 * target[0].size, bytes_moved)
-    settings = Inversion("refine" if name == "refine" else "fast_griffin_lim", iterations=config.refinements)
+    settings = Inversion("refine" if name == "refine" else Inversion.method, iterations=config.refinements)
     run_iterations = partial(invert, target, transform, settings, length=samples)
     return wrap_callable(run_iterations, batch, (2 * config.refinements + 1) * flops, bytes_moved)
 

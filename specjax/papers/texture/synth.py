@@ -26,8 +26,8 @@ def _add_invert(parser: argparse.ArgumentParser) -> None:
     _add_preset(parser)
     parser.add_argument(
         "--method",
-        help="iterative: griffin_lim, fast_griffin_lim or refine (L-BFGS); direct: spsi, pghi, rtpghi or rtisi_la "
-        "(default: fast_griffin_lim)",
+        help="iterative: griffin_lim, fast_griffin_lim, accelerated_griffin_lim, subset_griffin_lim, admm or refine "
+        "(L-BFGS); direct: spsi, pghi, rtpghi or rtisi_la (default: subset_griffin_lim)",
     )
     parser.add_argument(
         "--start",

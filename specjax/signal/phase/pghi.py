@@ -36,6 +36,10 @@ Steps = Float[Array, "2 bins frames"]  # phase differences to the next frame (in
 _SHRINK_FACTOR, _SMALL_CAPACITY = 8, 4096
 
 
+# Steps in bins and frames to the four neighbors of a point. Directions 2k and 2k + 1 are opposite.
+_DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0))
+
+
 class Partition(NamedTuple):
     """Partition of the points of a spectrogram (one per bin and frame) into regions.
 
@@ -49,6 +53,22 @@ class Partition(NamedTuple):
     label: Int[Array, "bins frames"]
     phase: Plane
     regions: Int[Array, ""]
+
+
+class Edges(NamedTuple):
+    """Edges of the grid, which join adjacent points. An edge is as loud as the fainter of its points.
+
+    Edges are compared by loudness, then by number: the greatest wins. The number is `4 * point + rank`. `point` is the
+    index of the fainter point in the flattened array. `rank` counts, from 0, the edges of this point that lead to
+    fainter points. So of the edges of a point that is fainter than its neighbors, the one to the loudest wins.
+
+    loudness, number: of the edge from each point in each of `_DIRECTIONS`; -inf and -1 outside the grid.
+    direction: for each number, the index in `_DIRECTIONS` from the fainter point to the other.
+    """
+
+    loudness: Float[Array, "4 bins frames"]
+    number: Int[Array, "4 bins frames"]
+    direction: Int[Array, " numbers"]
 
 
 @partial(jax.jit, static_argnames="transform")
@@ -106,43 +126,47 @@ def _merge_all(log_magnitude: Plane, steps: Steps) -> Partition:
     Returns:
       A partition with one region. Its phases are the phases of all points, up to one common offset.
     """
+    edges = _sort_edges(log_magnitude)
     label = jnp.arange(log_magnitude.size, dtype=jnp.int32).reshape(log_magnitude.shape)
     partition = Partition(label, jnp.zeros_like(log_magnitude), jnp.int32(log_magnitude.size))
-    capacity = log_magnitude.size
+    if log_magnitude.size > 1:
+        partition = _merge_regions(partition, _loudest_edge(edges.loudness, edges.number).reshape(-1), edges, steps)
+    capacity = max(log_magnitude.size // 2, 1)
     while capacity > 1:
         smaller = capacity // _SHRINK_FACTOR if capacity > _SMALL_CAPACITY else 1
+
+        def merge_round(partition: Partition, capacity: int = capacity) -> Partition:
+            return _merge_regions(partition, _loudest_borders(partition.label, edges, capacity), edges, steps)
+
         partition = jax.lax.while_loop(
-            lambda partition, smaller=smaller: partition.regions > smaller,
-            lambda partition, capacity=capacity: _merge_round(partition, log_magnitude, steps, capacity),
-            partition,
+            lambda partition, smaller=smaller: partition.regions > smaller, merge_round, partition
         )
         capacity = smaller
     return partition
 
 
-def _merge_round(partition: Partition, log_magnitude: Plane, steps: Steps, capacity: int) -> Partition:
-    """Merge every region with the neighboring region across the loudest edge of its border.
-
-    An edge joins two adjacent points, and is as loud as the fainter of them.
+def _merge_regions(partition: Partition, chosen: Int[Array, " capacity"], edges: Edges, steps: Steps) -> Partition:
+    """Merge every region with the neighboring region across the chosen edge of its border.
 
     Args:
       partition: the current regions.
-      log_magnitude: logarithm of the magnitude of each point.
+      chosen: for each region, the number of the loudest edge of its border, or -1 if it has none.
+      edges: the edges of the grid.
       steps: phase differences from each point to the next frame (index 0) and to the next bin (index 1), in radians.
-      capacity: upper bound of the number of regions, known at compile time.
 
     Returns:
       The new regions, at most half as many.
     """
     label, phase, count = partition
-    edge = _loudest_edges(label, log_magnitude, capacity)
-    labels, phases, region = label.reshape(-1), phase.reshape(-1), jnp.arange(capacity, dtype=jnp.int32)
+    labels, phases, region = label.reshape(-1), phase.reshape(-1), jnp.arange(len(chosen), dtype=jnp.int32)
     # Every edge joins the points `here` and `there`. Point `there` is in the next frame (axis 0) or bin (axis 1).
-    here, axis = edge // 2, edge % 2
-    there = here + jnp.where(axis == 0, 1, log_magnitude.shape[1])
+    direction = edges.direction[chosen]
+    axis, backward, stride = direction // 2, direction % 2, jnp.where(direction < 2, 1, label.shape[1])
+    here = chosen // 4 - backward * stride
+    there = here + stride
     starts_inside = labels[here] == region  # otherwise `there` lies in the region
     difference = phases[there] - steps.reshape(2, -1)[axis, here] - phases[here]
-    has_edge = edge >= 0
+    has_edge = chosen >= 0
     parent = jnp.where(has_edge, jnp.where(starts_inside, labels[there], labels[here]), region)
     offset = jnp.where(has_edge, wrap(jnp.where(starts_inside, difference, -difference)), 0.0)
     # A region's parent is the region that it merges into. If two regions have chosen each other, the one with the lower
@@ -175,35 +199,55 @@ def _merge_round(partition: Partition, log_magnitude: Plane, steps: Steps, capac
     )
 
 
-def _loudest_edges(label: Int[Array, "bins frames"], log_magnitude: Plane, capacity: int) -> Int[Array, " capacity"]:
+def _sort_edges(log_magnitude: Plane) -> Edges:
+    """Compute the loudness and the number of every edge. Of equally loud edges, the number decides.
+
+    If two points are equally loud, the one with the lower index counts as the fainter one.
+    """
+    point = jnp.arange(log_magnitude.size, dtype=jnp.int32).reshape(log_magnitude.shape)
+    neighbor = jnp.stack([_shift(log_magnitude, *by, -jnp.inf) for by in _DIRECTIONS])
+    order = np.arange(4).reshape(4, 1, 1)
+    rank = sum(
+        ((neighbor[d : d + 1] < neighbor) | ((neighbor[d : d + 1] == neighbor) & (d < order))).astype(jnp.int32)
+        for d in range(4)
+    )
+    own = 4 * point[None] + rank
+    of_neighbor = jnp.stack([_shift(own[d ^ 1], *by, -1.0) for d, by in enumerate(_DIRECTIONS)])
+    fainter = (log_magnitude[None] < neighbor) | ((log_magnitude[None] == neighbor) & (order % 2 == 0))
+    inside = neighbor > -jnp.inf
+    direction = jnp.stack([jnp.sum(jnp.where(rank == r, order, 0), axis=0) for r in range(4)], axis=-1)
+    return Edges(
+        jnp.minimum(log_magnitude[None], neighbor),
+        jnp.where(inside, jnp.where(fainter, own, of_neighbor), -1),
+        direction.reshape(-1),
+    )
+
+
+def _loudest_edge(
+    loudness: Float[Array, "4 bins frames"], number: Int[Array, "4 bins frames"]
+) -> Int[Array, "bins frames"]:
+    """Return, for each point, the number of the loudest of its four edges."""
+    return jnp.max(jnp.where(loudness == jnp.max(loudness, axis=0, keepdims=True), number, -1), axis=0)
+
+
+def _loudest_borders(label: Int[Array, "bins frames"], edges: Edges, capacity: int) -> Int[Array, " capacity"]:
     """Find the loudest edge of each region's border.
 
-    An edge joins two adjacent points. It lies on the border of a region if exactly one of them is in the region. Edge
-    `2 * point + axis` leads from a point to the next frame (axis 0) or to the next bin (axis 1). Here `point` is the
-    index of the point in the flattened array.
-
-    Edges are compared by the magnitude of their fainter point. Ties are broken by the magnitude of the louder point,
-    and then by the number of the edge: the greatest wins.
+    An edge lies on the border of a region if exactly one of its points is in the region.
 
     Args:
       label: number of the region of each point.
-      log_magnitude: logarithm of the magnitude of each point.
+      edges: the edges of the grid.
       capacity: size of the result, at least the number of regions.
 
     Returns:
       For each region, the number of its loudest border edge; -1 if it has no border.
     """
-    point = jnp.arange(log_magnitude.size, dtype=jnp.int32).reshape(log_magnitude.shape)
-    directions = ((0, 1), (0, -1), (1, 0), (-1, 0))  # in bins and frames
-    neighbor = jnp.stack([_shift(log_magnitude, *by, -jnp.inf) for by in directions])
-    number = jnp.stack([2 * (point + min(b, 0) * log_magnitude.shape[1] + min(f, 0)) + abs(b) for b, f in directions])
-    on_border = jnp.stack([_shift(label, *by, -1.0) for by in directions]) != label[None]
-    for loudness in (jnp.minimum(log_magnitude[None], neighbor), jnp.maximum(log_magnitude[None], neighbor)):
-        candidates = jnp.where(on_border, loudness, -jnp.inf)
-        loudest = jnp.full(capacity, -jnp.inf).at[label].max(jnp.max(candidates, axis=0))
-        on_border &= candidates == loudest[label][None]
-    last = jnp.max(jnp.where(on_border & (neighbor > -jnp.inf), number, -1), axis=0)
-    return jnp.full(capacity, -1, jnp.int32).at[label].max(last)
+    on_border = jnp.stack([_shift(label, *by, -1.0) for by in _DIRECTIONS]) != label[None]
+    candidates = jnp.where(on_border, edges.loudness, -jnp.inf)
+    loudest = jnp.full(capacity, -jnp.inf).at[label].max(jnp.max(candidates, axis=0))
+    number = jnp.max(jnp.where(on_border & (candidates == loudest[label][None]), edges.number, -1), axis=0)
+    return jnp.full(capacity, -1, jnp.int32).at[label].max(number)
 
 
 def _shift(x: Array, bins: int, frames: int, fill: float) -> Array:

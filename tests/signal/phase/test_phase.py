@@ -13,8 +13,19 @@ import soundfile
 import phase_oracles as oracles
 from conftest import modes
 from specjax.signal import windows
+from specjax.signal.phase import admm
 from specjax.signal.phase.gradient import gamma
-from specjax.signal.phase.griffin_lim import griffin_lim, random_phase
+from specjax.signal.phase.griffin_lim import (
+    ACCELERATED,
+    FAST,
+    GRIFFIN_LIM,
+    SUBSETS,
+    GriffinLimState,
+    Variant,
+    griffin_lim,
+    iterate,
+    random_phase,
+)
 from specjax.signal.phase.pghi import pghi
 from specjax.signal.phase.refine import refine
 from specjax.signal.phase.rtisi import rtisi_la
@@ -177,15 +188,70 @@ def test_spsi_preserves_the_frequency_of_a_steady_tone():
     assert spectrum.argmax() == pytest.approx(440 * 2000 / RATE, abs=1)
 
 
+START = np.random.default_rng(0).uniform(0, 2 * np.pi, MAGNITUDE.shape)
+
+
 @pytest.mark.parametrize("mode", ["plain", "jit", "vmap"])
-@pytest.mark.parametrize("momentum", [0.0, 0.99])
-def test_griffin_lim_matches_the_oracle(mode, momentum):
-    phase = np.random.default_rng(0).uniform(0, 2 * np.pi, MAGNITUDE.shape)
-    expected = oracles.griffin_lim(MAGNITUDE, phase, N_FFT, HOP, SAMPLES, 6, momentum)
-    iterate = partial(griffin_lim, transform=TRANSFORM, iterations=6, momentum=momentum, length=SAMPLES)
+@pytest.mark.parametrize("variant", [GRIFFIN_LIM, FAST])
+def test_griffin_lim_matches_the_oracle(mode, variant):
+    expected = oracles.griffin_lim(MAGNITUDE, START, N_FFT, HOP, SAMPLES, 6, variant.alpha)
+    iterate = partial(griffin_lim, transform=TRANSFORM, iterations=6, variant=variant, length=SAMPLES)
     run = modes(lambda m, p: iterate(m, phase=p))[mode]
-    wave = run(jnp.asarray(MAGNITUDE, jnp.float32), jnp.asarray(phase, jnp.float32))
+    wave = run(jnp.asarray(MAGNITUDE, jnp.float32), jnp.asarray(START, jnp.float32))
     np.testing.assert_allclose(wave, expected, atol=2e-3 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("variant", [ACCELERATED, Variant(alpha=0.5, beta=0.9, gamma=0.8)])
+def test_accelerated_griffin_lim_matches_the_published_algorithm(variant):
+    """The oracle iterates on spectra, with the STFT of scipy; the module iterates on waves."""
+    expected = oracles.accelerated_griffin_lim(
+        MAGNITUDE, START, N_FFT, HOP, SAMPLES, 6, variant.alpha, variant.beta, variant.gamma
+    )
+    wave = run_griffin_lim(variant, 6)
+    np.testing.assert_allclose(wave, expected, atol=5e-3 * np.abs(expected).max())
+    assert decibels(wave) == pytest.approx(decibels(expected), abs=0.5)
+
+
+def test_subset_griffin_lim_matches_the_oracle():
+    expected = oracles.subset_griffin_lim(MAGNITUDE, START, N_FFT, HOP, SAMPLES, 4, SUBSETS.alpha, SUBSETS.subsets)
+    wave = run_griffin_lim(SUBSETS, 4)
+    np.testing.assert_allclose(wave, expected, atol=5e-3 * np.abs(expected).max())
+
+
+def test_subsets_converge_faster_at_first():
+    start = np.asarray(method("pghi")(jnp.asarray(MAGNITUDE, jnp.float32)))
+    assert decibels(run_griffin_lim(SUBSETS, 8, start)) < decibels(run_griffin_lim(FAST, 8, start)) - 0.5
+
+
+@pytest.mark.parametrize(
+    ("samples", "hop", "center", "subsets"), [(700, 40, False, 3), (300, 64, True, 2), (256, 128, True, 2)]
+)
+def test_a_wave_with_the_target_magnitudes_stays_as_it_is(samples, hop, center, subsets):
+    """Also with few frames, and where windows overlap too little to be split into subsets."""
+    transform, wave = Stft(N_FFT, hop, center=center), jnp.asarray(WAVE[:samples])
+    state, variant = GriffinLimState(wave, wave), Variant(0.9, subsets=subsets)
+    result = iterate(state, magnitude(wave, transform), transform, iterations=3, variant=variant)
+    np.testing.assert_allclose(result.wave, wave, atol=1e-4)
+
+
+@pytest.mark.parametrize("rho", [0.1, 0.3])
+def test_admm_matches_the_published_algorithm(rho):
+    """The oracle uses the STFT of scipy."""
+    first = oracles.inverse(MAGNITUDE * np.exp(1j * START), N_FFT, HOP, SAMPLES)
+    expected = oracles.admm(MAGNITUDE, first, N_FFT, HOP, 6, rho)
+    state = admm.init_state(jnp.asarray(first, jnp.float32), TRANSFORM)
+    wave = admm.iterate(state, jnp.asarray(MAGNITUDE, jnp.float32), TRANSFORM, iterations=6, rho=rho).wave
+    np.testing.assert_allclose(wave, expected, atol=5e-3 * np.abs(expected).max())
+    assert decibels(wave) == pytest.approx(decibels(expected), abs=0.5)
+
+
+def run_griffin_lim(variant, iterations, start=START):
+    target, phase = jnp.asarray(MAGNITUDE, jnp.float32), jnp.asarray(start, jnp.float32)
+    return griffin_lim(target, TRANSFORM, phase, iterations=iterations, variant=variant, length=SAMPLES)
+
+
+def decibels(wave):
+    return oracles.convergence_db(np.asarray(wave), MAGNITUDE, N_FFT, HOP)
 
 
 def test_griffin_lim_converges_as_far_as_librosa():
@@ -245,7 +311,14 @@ def test_griffin_lim_has_finite_gradients_at_silence():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda m: griffin_lim(m, TRANSFORM, m, momentum=1.0), "momentum=1.0 from 0 to below 1"),
+        (lambda m: Variant(alpha=-0.1), "alpha=-0.1 and beta=0.0 must be 0 or more"),
+        (lambda m: Variant(gamma=0.0), "gamma=0.0 above 0"),
+        (lambda m: Variant(subsets=0), "subsets=0 1 or more"),
+        (lambda m: griffin_lim(m, TRANSFORM, m, length=9000), "the magnitudes have 5: choose a length that matches"),
+        (
+            lambda m: admm.iterate(admm.init_state(jnp.ones(128), TRANSFORM), m, TRANSFORM, iterations=1, rho=-1.0),
+            "rho=-1.0 must be 0 or more",
+        ),
         (lambda m: griffin_lim(m, TRANSFORM, m, iterations=-1), "iterations=-1 must be 0 or more"),
         (lambda m: pghi(m, Stft(N_FFT, HOP, "boxcar")), "phases of a boxcar window cannot be estimated"),
         (lambda m: rtpghi(m, Stft(N_FFT, HOP, "boxcar")), "choose one of hann, hamming, blackman, gauss"),

@@ -37,8 +37,11 @@ METHODS: Mapping[str, Inversion | None] = {
     "Griffin-Lim, 32": Inversion("griffin_lim", ("random",)),
     "fast Griffin-Lim, 32": Inversion("fast_griffin_lim", ("random",)),
     LIBROSA: None,
-    "PGHI + fast Griffin-Lim, 32": Inversion("fast_griffin_lim"),
-    "PGHI + L-BFGS, 32": Inversion("refine"),
+    "PGHI + fast Griffin-Lim, 32": Inversion("fast_griffin_lim", iterations=32),
+    "PGHI + accelerated Griffin-Lim, 32": Inversion("accelerated_griffin_lim", iterations=32),
+    "PGHI + ADMM, 32": Inversion("admm", iterations=32),
+    "PGHI + L-BFGS, 32": Inversion("refine", iterations=32),
+    "default: PGHI + subset Griffin-Lim": Inversion(),
 }
 TRANSFORMS = {
     "Hann, redundancy 4": Stft(1024, 256),

@@ -23,7 +23,7 @@ CONVENTIONS = ("melodygan", "mvnet")
 MAGNITUDES_ONLY = "magnitudes of the bins alone, no sound"
 METHODS: Mapping[str, Inversion | None] = {
     MAGNITUDES_ONLY: None,
-    "PGHI + fast Griffin-Lim, 32": Inversion(mel_steps=0),
+    "PGHI + subset Griffin-Lim": Inversion(mel_steps=0),
     "the same + 50 L-BFGS steps on the mel spectrogram": Inversion(),
     "100 + 100": Inversion(iterations=100, mel_steps=100),
 }
