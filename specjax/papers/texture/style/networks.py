@@ -18,7 +18,7 @@ Gram = Float[Array, "filters filters"]
 Params = dict[str, dict[str, Array]]
 
 
-def convolve(x: Frames, kernel: Kernel, padding: Literal["SAME", "VALID"] = "SAME") -> Features:
+def convolve(x: Frames, kernel: Kernel, padding: Literal["SAME", "VALID"] = "SAME", dilation: int = 1) -> Features:
     """Convolve (as cross-correlation) along time, as a single matrix product.
 
     XLA's own convolutions are slow on CPU, above all inside of loops.
@@ -26,19 +26,16 @@ def convolve(x: Frames, kernel: Kernel, padding: Literal["SAME", "VALID"] = "SAM
     Args:
       x: frames in rows.
       kernel: shape `(width, channels, filters)`.
-      padding: `SAME` pads with zeros to keep the number of frames, `VALID` returns `width - 1` fewer frames.
+      padding: `SAME` pads with zeros to keep the number of frames. `VALID` returns `(width - 1) * dilation` fewer.
+      dilation: distance in frames between adjacent taps of the kernel.
     """
     width, channels, filters = kernel.shape
+    span = (width - 1) * dilation
     if padding == "SAME":
-        x = pad_axis(x, (width - 1) // 2, width // 2, axis=0)
-    frames = len(x) - width + 1
-    if channels <= filters:
-        unfolded = jnp.concatenate([x[i : i + frames] for i in range(width)], axis=1)
-        return unfolded @ kernel.reshape(width * channels, filters)
-    # There are fewer outputs than inputs, so the outputs are shifted and added instead.
-    products = (x @ kernel.transpose(1, 0, 2).reshape(channels, width * filters)).reshape(-1, width, filters)
-    shifted = [products[i : i + frames, i] for i in range(width)]
-    return sum(shifted[1:], shifted[0])
+        x = pad_axis(x, span // 2, span - span // 2, axis=0)
+    frames = len(x) - span
+    unfolded = jnp.concatenate([x[i : i + frames] for i in range(0, span + 1, dilation)], axis=1)
+    return unfolded @ kernel.reshape(width * channels, filters)
 
 
 def max_pool(x: Frames) -> Float[Array, "half channels"]:
