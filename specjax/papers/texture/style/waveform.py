@@ -145,7 +145,7 @@ class Waveform:
     filters: int = 32
     linear_filters: int = 256
     rhythm_weight: float = 0.3
-    bands_weight: float = 0.4
+    bands_weight: float = 0.3
     envelope_weight: float = 0.6
     steps: int = 200
     seed: int = 0

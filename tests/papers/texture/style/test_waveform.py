@@ -58,8 +58,9 @@ def test_lagged_products_agree_with_numpy():
     np.testing.assert_allclose(parts, expected, atol=1e-4)
 
 
-def test_result_comes_nearer_to_the_style_than_the_equalizer():
-    """The loss falls, and its start is the equalized content, where the style terms are 1 each."""
+@pytest.mark.long
+def test_loss_falls_from_that_of_the_equalized_content():
+    """At the start the Gram terms are 1 each, and the autocorrelation adds its weight."""
     result = transfer(noise(0, 9_001)[None, None], [[filtered(1, 12_000)]], TINY, chunk=1)
     assert result.waves.shape == (1, 1, 9_001)
     assert np.all(np.diff(result.history[:, 0]) < 0)
