@@ -1,6 +1,7 @@
 """Gradient-based minimization of a function without training a network, for phase refinement or style transfer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -53,6 +54,7 @@ def minimize(
     loss: Loss,
     start: Any,
     *args: Any,
+    shared: tuple[Any, ...] = (),
     steps: int = 100,
     chunk: int = 25,
     optimizer: optax.GradientTransformation = LBFGS,
@@ -61,10 +63,12 @@ def minimize(
     """Minimize a loss function for many independent examples at once, from a starting point for each.
 
     Args:
-      loss: loss of one example, called as `loss(x, *args)` with the point `x` and the arguments of that example. It is
-        traced and differentiated by JAX, and must be hashable. Calls with an equal `loss` reuse the compiled program.
+      loss: loss of one example, called as `loss(x, *args, *shared)` with the point `x`, the arguments of that example
+        and the arguments that all examples share. It is traced and differentiated by JAX, and must be hashable. Calls
+        with an equal `loss` reuse the compiled program.
       start: starting points: a pytree of float arrays whose leading axis is the examples.
       args: further arguments of `loss`: pytrees of float arrays whose leading axis is the examples.
+      shared: last arguments of `loss`: pytrees of arrays that are the same for all examples, such as network weights.
       steps: number of optimizer steps.
       chunk: number of steps per compiled call.
       optimizer: optax optimizer; the default is L-BFGS with a line search. Create it once and reuse it in all calls:
@@ -79,43 +83,73 @@ def minimize(
     Raises:
       ValueError: `steps` or `chunk` is below 1; the loss of an example at its starting point is not finite.
     """
+    for solution in improve(loss, start, *args, shared=shared, steps=steps, chunk=chunk, optimizer=optimizer):
+        if report is not None:
+            report(len(solution.history), float(np.mean(solution.value)))
+    return solution
+
+
+def improve(
+    loss: Loss,
+    start: Any,
+    *args: Any,
+    shared: tuple[Any, ...] = (),
+    steps: int = 100,
+    chunk: int = 25,
+    optimizer: optax.GradientTransformation = LBFGS,
+) -> Iterator[Solution]:
+    """Minimize as `minimize` does, and yield the solution so far after each chunk of steps.
+
+    The caller may stop at any time and keep the last solution. The arguments and errors are those of `minimize`.
+    """
     if min(steps, chunk) < 1:
         raise ValueError(f"steps={steps} and chunk={chunk} must be at least 1")
-    # optax adds arrays of different dtypes and ranks.
+    with _optax_promotion():
+        state = _init_state(loss, start, args, shared, optimizer=optimizer)
+    if (bad := np.flatnonzero(~np.isfinite(state.best_value))).size:
+        raise ValueError(
+            f"the loss at the start is {state.best_value[bad[0]]} in example {bad[0]} of {len(state.best_value)}: "
+            "start from a point where it is finite"
+        )
+    history: list[np.ndarray] = []
+    for done in range(0, steps, chunk):
+        with _optax_promotion():
+            state, values = _run_steps(loss, state, args, shared, optimizer=optimizer, steps=min(chunk, steps - done))
+        history.append(np.asarray(values))
+        yield Solution(state.best, np.asarray(state.best_value), np.concatenate(history, axis=1).T)
+
+
+@contextmanager
+def _optax_promotion() -> Iterator[None]:
+    """Allow implicit promotion: optax adds arrays of different dtypes and ranks."""
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        state = _init_state(loss, start, args, optimizer=optimizer)
-        if (bad := np.flatnonzero(~np.isfinite(state.best_value))).size:
-            raise ValueError(
-                f"the loss at the start is {state.best_value[bad[0]]} in example {bad[0]} of {len(state.best_value)}: "
-                "start from a point where it is finite"
-            )
-        history = []
-        for done in range(0, steps, chunk):
-            state, values = _run_steps(loss, state, args, optimizer=optimizer, steps=min(chunk, steps - done))
-            history.append(np.asarray(values))
-            if report is not None:
-                report(min(done + chunk, steps), float(jnp.mean(state.best_value)))
-    return Solution(state.best, np.asarray(state.best_value), np.concatenate(history, axis=1).T)
+        yield
 
 
 @partial(jax.jit, static_argnames=("loss", "optimizer"))
 def _init_state(
-    loss: Loss, start: Any, args: tuple[Any, ...], *, optimizer: optax.GradientTransformation
+    loss: Loss, start: Any, args: tuple[Any, ...], shared: tuple[Any, ...], *, optimizer: optax.GradientTransformation
 ) -> _SearchState:
     def init_example(x: Any, args: tuple[Any, ...]) -> _SearchState:
-        return _SearchState(x, optimizer.init(x), x, loss(x, *args))
+        return _SearchState(x, optimizer.init(x), x, loss(x, *args, *shared))
 
     return map_examples(init_example)(start, args)
 
 
 @partial(jax.jit, static_argnames=("loss", "optimizer", "steps"))
 def _run_steps(
-    loss: Loss, state: _SearchState, args: tuple[Any, ...], *, optimizer: optax.GradientTransformation, steps: int
+    loss: Loss,
+    state: _SearchState,
+    args: tuple[Any, ...],
+    shared: tuple[Any, ...],
+    *,
+    optimizer: optax.GradientTransformation,
+    steps: int,
 ) -> tuple[_SearchState, Float[Array, "examples steps"]]:
     update_with_extras = optax.with_extra_args_support(optimizer).update
 
     def run_example(state: _SearchState, args: tuple[Any, ...]) -> tuple[_SearchState, Float[Array, " steps"]]:
-        loss_at = partial(_evaluate_loss, loss, args)
+        loss_at = partial(_evaluate_loss, loss, (*args, *shared))
         # A line search stores the loss and the gradient at the new point in the optimizer state.
         has_line_search = optax.tree.get(state.optimizer_state, "value") is not None
         from_state = optax.value_and_grad_from_state(loss_at)

@@ -9,7 +9,7 @@ import optax
 import pytest
 import scipy.optimize
 
-from specjax.optim.minimize import minimize
+from specjax.optim.minimize import improve, minimize
 
 STARTS = np.array([[-1.2, 1.0, 0.5], [0.0, 0.0, 0.0]])
 
@@ -112,3 +112,22 @@ def test_any_optax_optimizer_gives_its_own_trajectory(optimizer):
     np.testing.assert_allclose(result.history[:, 0], values, rtol=1e-3)
     assert float(result.value[0]) == pytest.approx(min([*values, float(rosenbrock(x))]), rel=1e-3)
     assert float(rosenbrock(result.best[0])) == pytest.approx(float(result.value[0]), rel=1e-5)
+
+
+def test_improvement_may_be_stopped_after_any_chunk():
+    start = jnp.asarray(STARTS, jnp.float32)
+    solutions = iter(improve(rosenbrock, start, steps=20, chunk=5))
+    early, later = next(solutions), next(solutions)
+    assert early.history.shape == (5, 2)
+    np.testing.assert_array_equal(later.history[:5], early.history)
+    np.testing.assert_allclose([rosenbrock(x) for x in early.best], early.value, rtol=1e-5)
+    assert np.all(later.value < early.value)
+
+
+def test_shared_arguments_have_no_batch_axis():
+    def loss(x, target, scale):
+        return jnp.sum((scale * x - target) ** 2)
+
+    targets, scale = jnp.array([[3.0, 4.0], [5.0, 6.0]]), jnp.array([2.0, 4.0])
+    result = minimize(loss, jnp.ones((2, 2)), targets, shared=(scale,))
+    np.testing.assert_allclose(result.best, targets / scale[None], atol=1e-3)

@@ -1,0 +1,124 @@
+"""Style transfer of Ulyanov and Lebedev (2016): one layer of random filters on a log-magnitude spectrogram.
+
+"Audio texture synthesis and style transfer", https://dmitryulyanov.github.io/audio-texture-synthesis-and-style-transfer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from specjax.optim.minimize import LBFGS
+from specjax.papers.texture.style.form import Problem, Waves
+from specjax.papers.texture.style.networks import (
+    Features,
+    Frames,
+    Gram,
+    Kernel,
+    convolve,
+    gram,
+    gram_distance,
+    random_kernel,
+)
+from specjax.papers.texture.style.sounds import Style, split
+from specjax.signal.inversion import Inversion, invert
+from specjax.signal.presets import PRESETS, Spectrogram, magnitudes, spectrogram
+from specjax.signal.stft import Stft, magnitude
+
+PRESET = PRESETS["ulyanov"]
+_START_DEVIATION = 1e-3
+
+
+@dataclass(frozen=True)
+class UlyanovLoss:
+    """Loss `content_weight * |F - F_content|^2 + |G - G_style|^2`, with features F and mean Gram matrix G.
+
+    Called as `loss(x, content, style, kernel)`: a spectrogram of shape `(frames, bins)`, the features of the content,
+    the mean Gram matrix of the style, and the kernel.
+
+    Attributes:
+      content_weight: weight of the content.
+    """
+
+    content_weight: float
+
+    def __call__(self, x: Frames, content: Features, style: Gram, kernel: Kernel) -> Float[Array, ""]:
+        features = random_features(x, kernel)
+        return self.content_weight * jnp.sum((features - content) ** 2) + gram_distance(features, style)
+
+
+@dataclass(frozen=True)
+class Ulyanov:
+    """Settings of Ulyanov and Lebedev's style transfer; the defaults are theirs.
+
+    Attributes:
+      filters: number of random filters.
+      width: width of the filters in frames.
+      content_weight: weight of the content; the weight of the style is 1.
+      steps: number of L-BFGS steps.
+      inversion: how a sound is reconstructed from the resulting spectrogram.
+      seed: random seed of the filters and of the starting point.
+    """
+
+    filters: int = 4096
+    width: int = 11
+    content_weight: float = 1e-2
+    steps: int = 300
+    inversion: Inversion = Inversion()
+    seed: int = 0
+
+    sample_rate = PRESET.sample_rate
+
+    @property
+    def min_samples(self) -> int:
+        """Least number of samples of a content or style: those of one filter."""
+        return PRESET.transform.samples(self.width) + PRESET.transform.hop_length
+
+    @property
+    def optimizer(self) -> optax.GradientTransformation:
+        """L-BFGS."""
+        return LBFGS
+
+    def pose(self, contents: Waves, styles: Sequence[Style]) -> Problem:
+        """Pose the optimization problem of some contents, each with its own style."""
+        kernel_key, start_key = jax.random.split(jax.random.key(self.seed))
+        kernel = random_kernel(kernel_key, self.width, PRESET.transform.bins, self.filters)
+        values = jnp.swapaxes(spectrogram(contents, PRESET).values, -1, -2)
+        # All examples start from the same noise, so an example has the same result in any batch.
+        noise = _START_DEVIATION * jax.random.normal(start_key, values.shape[1:])
+        content = jax.lax.map(partial(random_features, kernel=kernel), values)
+        style = jnp.stack([style_gram(style, kernel) for style in styles])
+        to_waves = partial(_to_waves, length=contents.shape[-1], inversion=self.inversion)
+        start = jnp.broadcast_to(noise, values.shape)
+        return Problem(UlyanovLoss(self.content_weight), start, (content, style), (kernel,), to_waves)
+
+
+def random_features(x: Frames, kernel: Kernel) -> Features:
+    """Compute the features of a spectrogram of shape `(frames, bins)`: convolution without padding, then ReLU."""
+    return jax.nn.relu(convolve(x, kernel, "VALID"))
+
+
+def style_gram(style: Style, kernel: Kernel) -> Gram:
+    """Compute the mean Gram matrix of the features of a style, which is read in pieces."""
+    context = len(kernel) - 1
+    frames = PRESET.transform.frames(style.samples)
+    total = jnp.zeros((kernel.shape[-1],) * 2)
+    for piece in split(style, PRESET.transform, frames, context=context):
+        total = _add_gram(total, jnp.asarray(piece.wave), kernel, before=piece.before)
+    return total / (frames - context)
+
+
+@partial(jax.jit, static_argnames="before", donate_argnums=0)
+def _add_gram(total: Gram, wave: Float[Array, " samples"], kernel: Kernel, *, before: int) -> Gram:
+    uncentered = Stft(PRESET.transform.n_fft, PRESET.transform.hop_length, center=False)
+    values = jnp.log1p(magnitude(wave, uncentered))
+    return total + gram(random_features(values.T, kernel)[before:])
+
+
+def _to_waves(points: Float[Array, "examples frames bins"], *, length: int, inversion: Inversion) -> Waves:
+    levels = magnitudes(Spectrogram(jnp.swapaxes(points, -1, -2), PRESET), PRESET)
+    return invert(levels, PRESET.transform, inversion, length=length)

@@ -1,0 +1,207 @@
+"""Style transfer of Wyse (2017): two layers of a sound classifier, trained or random, on a spectrogram in dB.
+
+"Audio spectrogram representations for processing with convolutional neural networks", https://arxiv.org/abs/1706.09559.
+Where the paper is silent, the settings are those of its published code.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from specjax.arrays import safe
+from specjax.arrays.axes import pad_axis
+from specjax.optim.minimize import LBFGS
+from specjax.papers.texture.style.form import Problem, Waves
+from specjax.papers.texture.style.networks import (
+    Features,
+    Frames,
+    Gram,
+    Params,
+    activations,
+    gram,
+    gram_distance,
+    random_params,
+)
+from specjax.papers.texture.style.sounds import Style, split
+from specjax.signal.inversion import Inversion, invert
+from specjax.signal.level import amplitude_to_db, db_to_amplitude
+from specjax.signal.presets import PRESETS
+from specjax.signal.shapes import Rows
+from specjax.signal.stft import magnitude
+
+PRESET = PRESETS["wyse"]
+First = Float[Array, "first first"]  # Gram matrices of the two layers
+Second = Float[Array, "second second"]
+
+TOP = 255.0  # value of the greatest magnitude; 0 is `PRESET.range_db` below it
+_ADAM = optax.adam(2.0)
+_LAYER_WEIGHTS = (1.0, 2.0)
+_RANGE_WEIGHT = 0.01
+# Frames of context that make the features of a piece equal to those of the whole: at least 2 + 2 * 2 for two layers of
+# width 5 with pooling by 2 in between, and even, so that frames are pooled in the same pairs.
+_CONTEXT = 8
+
+
+@dataclass(frozen=True)
+class WyseLoss:
+    """Weighted sum of the losses of content, style and range.
+
+    Called as `loss(x, content, first, second, params)`: a spectrogram of shape `(frames, bins)` with values in 0 to
+    255, the second layer's activations for the content, the mean Gram matrices of both layers for the style, and the
+    network.
+
+    Attributes:
+      alpha: weight of the content loss, the mean squared difference of the second layer, divided by 4.
+      beta: weight of the style loss, the sum over both layers, weighted 1 and 2, of the mean squared difference of the
+        mean Gram matrices, divided by 4.
+    """
+
+    alpha: float
+    beta: float
+
+    def __call__(
+        self, x: Frames, content: Features, first: Float[Array, "first first"], second: Gram, params: Params
+    ) -> Float[Array, ""]:
+        layers = activations(x, params)
+        content_loss = jnp.mean((layers[1] - content) ** 2) / 4
+        style_loss = sum(
+            weight * gram_distance(layer, target) / (4 * target.size)
+            for weight, layer, target in zip(_LAYER_WEIGHTS, layers, (first, second), strict=True)
+        )
+        outside = x - jnp.clip(x, 0.0, TOP)
+        range_loss = _RANGE_WEIGHT * 0.5 * jnp.sum(outside**2)
+        return self.alpha * content_loss + self.beta * style_loss + range_loss
+
+
+@dataclass(frozen=True, eq=False)
+class Wyse:
+    """Settings of Wyse's style transfer.
+
+    Attributes:
+      params: the two convolutional layers of a trained classifier, as for `networks.activations`. None: random layers.
+      filters: number of filters of a random first layer.
+      alpha: weight of the content.
+      beta: weight of the style.
+      noise: weight of the noise in the starting point, 0 to 1; that of the content is `1 - noise`.
+      method: `adam`, as in the published code, or `lbfgs`.
+      steps: number of optimizer steps.
+      inversion: how a sound is reconstructed from the resulting spectrogram.
+      seed: random seed of random layers and of the noise.
+    """
+
+    params: Params | None = None
+    filters: int = 2048
+    alpha: float = 10.0
+    beta: float = 200.0
+    noise: float = 0.5
+    method: Literal["adam", "lbfgs"] = "adam"
+    steps: int = 600
+    inversion: Inversion = Inversion()
+    seed: int = 0
+
+    sample_rate = PRESET.sample_rate
+    min_samples = PRESET.transform.samples(2 * _CONTEXT)
+
+    @property
+    def optimizer(self) -> optax.GradientTransformation:
+        """Adam with a learning rate of 2, or L-BFGS."""
+        return _ADAM if self.method == "adam" else LBFGS
+
+    def pose(self, contents: Waves, styles: Sequence[Style]) -> Problem:
+        """Pose the optimization problem of some contents, each with its own style."""
+        params_key, start_key = jax.random.split(jax.random.key(self.seed))
+        params = self.params or random_params(params_key, PRESET.transform.bins, (self.filters, 64))
+        levels = magnitude(cover(contents), PRESET.transform)
+        peak = jnp.max(levels, axis=(-2, -1), keepdims=True)
+        values = encode(levels, peak)
+        content = jax.lax.map(lambda x: activations(x, params)[1], values)
+        grams = [style_grams(style, params) for style in styles]
+        first, second = (jnp.stack(layer) for layer in zip(*grams, strict=True))
+        # All examples start from the same noise, so an example has the same result in any batch.
+        noise = jax.random.uniform(start_key, values.shape[1:], minval=-1.0)
+        start = self.noise * noise[None] + (1 - self.noise) * values
+        to_waves = partial(_to_waves, peak=peak, length=contents.shape[-1], inversion=self.inversion)
+        return Problem(WyseLoss(self.alpha, self.beta), start, (content, first, second), (params,), to_waves)
+
+
+def cover(waves: Waves) -> Float[Array, "examples covered"]:
+    """Pad waves with zeros so that whole frames cover every sample well, and their number fits the network.
+
+    The frames of the preset are not centered, and their number is a multiple of 4. Without the padding, the ends of a
+    sound would be lost.
+    """
+    transform, margin = PRESET.transform, PRESET.transform.n_fft // 2
+    needed = -(-(waves.shape[-1] + 2 * margin - transform.n_fft) // transform.hop_length) + 1
+    frames = -(-needed // PRESET.frames_multiple) * PRESET.frames_multiple
+    return pad_axis(waves, margin, transform.samples(frames) - waves.shape[-1] - margin)
+
+
+def encode(levels: Rows, peak: Float[Array, "*batch 1 1"]) -> Float[Array, "*batch frames bins"]:
+    """Convert magnitudes to values in 0 to 255, linear in dB, with the highest frequency first.
+
+    Args:
+      levels: magnitudes, shape `(*batch, bins, frames)`.
+      peak: magnitude that has the value 255.
+    """
+    floor = 10 ** (-PRESET.range_db / 20)
+    values = amplitude_to_db(safe.divide(levels, peak), amin=floor) / PRESET.range_db + 1
+    return TOP * jnp.swapaxes(values, -1, -2)[..., ::-1]
+
+
+def decode(values: Float[Array, "*batch frames bins"]) -> Rows:
+    """Convert values to magnitudes. As in the published code, the greatest value becomes 255 by a shift."""
+    shifted = values - jnp.max(values, axis=(-2, -1), keepdims=True)
+    levels = jnp.where(shifted > -TOP, db_to_amplitude(shifted / TOP * PRESET.range_db), 0.0)
+    return jnp.swapaxes(levels[..., ::-1], -1, -2)
+
+
+def style_grams(style: Style, params: Params) -> tuple[First, Second]:
+    """Compute the mean Gram matrices of both layers for a style, which is read in pieces, twice."""
+    frames = PRESET.transform.frames(style.samples) // PRESET.frames_multiple * PRESET.frames_multiple
+    peak = jnp.zeros(())
+    for piece in split(style, PRESET.transform, frames, context=0):
+        peak = jnp.maximum(peak, _peak(jnp.asarray(piece.wave)))
+    totals = tuple(jnp.zeros((layer["bias"].size,) * 2) for layer in (params["conv1"], params["conv2"]))
+    for piece in split(style, PRESET.transform, frames, context=_CONTEXT):
+        totals = _add_grams(totals, jnp.asarray(piece.wave), peak, params, before=piece.before, after=piece.after)
+    first, second = totals
+    return first / frames, second / (frames // 2)
+
+
+@jax.jit
+def _peak(wave: Float[Array, " samples"]) -> Float[Array, ""]:
+    return jnp.max(magnitude(wave, PRESET.transform))
+
+
+@partial(jax.jit, static_argnames=("before", "after"), donate_argnums=0)
+def _add_grams(
+    totals: tuple[First, Second],
+    wave: Float[Array, " samples"],
+    peak: Float[Array, ""],
+    params: Params,
+    *,
+    before: int,
+    after: int,
+) -> tuple[First, Second]:
+    first, second = activations(encode(magnitude(wave, PRESET.transform), peak.reshape(1, 1)), params)
+    first = first[before : len(first) - after]
+    second = second[before // 2 : len(second) - after // 2]
+    return totals[0] + gram(first), totals[1] + gram(second)
+
+
+def _to_waves(
+    points: Float[Array, "examples frames bins"],
+    *,
+    peak: Float[Array, "examples 1 1"],
+    length: int,
+    inversion: Inversion,
+) -> Waves:
+    wave = invert(peak * decode(points), PRESET.transform, inversion)
+    margin = PRESET.transform.n_fft // 2
+    return wave[..., margin : margin + length]

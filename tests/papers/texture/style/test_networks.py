@@ -1,0 +1,100 @@
+"""Convolutions compared with XLA's, Gram matrices with numpy, gradients with automatic differentiation."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from specjax.papers.texture.style import networks
+from specjax.papers.texture.style.ulyanov import UlyanovLoss
+from specjax.papers.texture.style.wyse import WyseLoss
+
+
+def draw(seed, *shape):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def reference_convolution(x, kernel, padding, dilation=1):
+    return jax.lax.conv_general_dilated(
+        x[None], kernel, (1,), padding, rhs_dilation=(dilation,), dimension_numbers=("NHC", "HIO", "NHC")
+    )[0]
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize(("width", "dilation"), [(5, 1), (4, 1), (3, 5)])
+def test_convolution_agrees_with_xla(padding, width, dilation):
+    x, kernel = jnp.asarray(draw(0, 12, 6)), jnp.asarray(draw(1, width, 6, 9))
+    expected, transpose = jax.vjp(lambda x: reference_convolution(x, kernel, padding, dilation), x)
+    actual, own_transpose = jax.vjp(lambda x: networks.convolve(x, kernel, padding, dilation), x)
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+    cotangent = jnp.asarray(draw(2, *expected.shape))
+    np.testing.assert_allclose(own_transpose(cotangent)[0], transpose(cotangent)[0], atol=1e-5)
+
+
+def test_pooling_keeps_the_greater_of_two_frames():
+    np.testing.assert_array_equal(
+        networks.max_pool(jnp.array([[1.0, -5.0], [2.0, -7.0], [-3.0, -9.0]])), [[2, -5], [-3, -9]]
+    )
+
+
+def test_gram_distance_and_its_gradient():
+    features, target = draw(0, 7, 5), draw(1, 5, 5)
+    target = target + target.T
+
+    def plain(features):
+        return jnp.sum((jnp.einsum("ti,tj->ij", features, features) / 7 - target) ** 2)
+
+    value, grad = jax.value_and_grad(networks.gram_distance)(jnp.asarray(features), jnp.asarray(target))
+    expected, expected_grad = jax.value_and_grad(plain)(features)
+    np.testing.assert_allclose(value, np.sum((features.T @ features / 7 - target) ** 2), rtol=1e-5)
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    np.testing.assert_allclose(grad, expected_grad, rtol=1e-4, atol=1e-5)
+
+
+def test_random_weights_have_the_published_distributions(key):
+    kernel = networks.random_kernel(key, 11, 257, 64)
+    assert float(kernel.std()) == pytest.approx(np.sqrt(2) * np.sqrt(2 / ((257 + 64) * 11)), rel=0.01)
+    params = networks.random_params(key, 12, (32, 8))
+    assert {name: layer["kernel"].shape for name, layer in params.items()} == {
+        "conv1": (5, 12, 32),
+        "conv2": (5, 32, 8),
+    }
+    for array in jax.tree.leaves(params):
+        assert 0.08 < float(jnp.max(jnp.abs(array))) <= 0.1
+        assert abs(float(array.mean())) < 0.05
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def gram_error(features, target):
+    return np.sum((features.T @ features / len(features) - target) ** 2)
+
+
+def test_loss_of_ulyanov_agrees_with_numpy():
+    x, kernel, style = draw(0, 16, 6), draw(1, 11, 6, 8), draw(2, 8, 8)
+    features = relu(np.asarray(reference_convolution(x, kernel, "VALID")))
+    content = draw(3, *features.shape)
+    value = UlyanovLoss(0.01)(jnp.asarray(x), jnp.asarray(content), jnp.asarray(style), jnp.asarray(kernel))
+    expected = 0.01 * np.sum((features - content) ** 2) + gram_error(features, style)
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
+def test_loss_of_wyse_agrees_with_numpy(key):
+    params = networks.random_params(key, 6, (8, 4))
+    x = (100 * draw(0, 12, 6)).astype(np.float32)
+    weights = jax.tree.map(np.asarray, params)
+    first = relu(np.asarray(reference_convolution(x, weights["conv1"]["kernel"], "SAME")) + weights["conv1"]["bias"])
+    pooled = first.reshape(6, 2, 8).max(axis=1)
+    second = relu(
+        np.asarray(reference_convolution(pooled, weights["conv2"]["kernel"], "SAME")) + weights["conv2"]["bias"]
+    )
+    content, gram1, gram2 = draw(1, *second.shape), draw(2, 8, 8), draw(3, 4, 4)
+    expected = (
+        10 * np.sum((second - content) ** 2) / (4 * content.size)
+        + 200 * (gram_error(first, gram1) / (4 * 8**2) + 2 * gram_error(second, gram2) / (4 * 4**2))
+        + 0.01 * 0.5 * (np.sum(np.minimum(x, 0) ** 2) + np.sum(np.maximum(x - 255, 0) ** 2))
+    )
+    arrays = (jnp.asarray(a) for a in (x, content, gram1, gram2))
+    np.testing.assert_allclose(WyseLoss(10.0, 200.0)(*arrays, params), expected, rtol=1e-4)

@@ -1,0 +1,145 @@
+"""Style transfer of sounds: lengths, levels, stereo, batches, styles read in pieces, interruption, errors."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import soundfile
+
+from specjax.data import audio
+from specjax.papers.texture.style import networks, ulyanov, wyse
+from specjax.papers.texture.style.sounds import LEVEL, SoundFile, Style, split
+from specjax.papers.texture.style.transfer import transfer
+from specjax.papers.texture.style.ulyanov import Ulyanov
+from specjax.papers.texture.style.wyse import Wyse
+from specjax.signal.inversion import Inversion
+from specjax.signal.presets import spectrogram
+from specjax.signal.stft import Stft, magnitude
+
+SAMPLES = 13_001
+
+
+def noise(seed, *shape):
+    return (0.1 * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
+
+
+STYLES = [[noise(1, 15_000)], [noise(2, 20_000)]]
+FAST = Inversion("fast_griffin_lim", ("zero",), iterations=2)
+FORMS = {"ulyanov": Ulyanov(filters=8, steps=3, inversion=FAST), "wyse": Wyse(filters=8, steps=3, inversion=FAST)}
+
+
+@pytest.fixture(scope="module", params=FORMS)
+def form(request):
+    return FORMS[request.param]
+
+
+@pytest.fixture(scope="module")
+def results(form):
+    """Two stereo pairs at once."""
+    contents = noise(0, 2, 2, SAMPLES)
+    contents[1, 1] = 0
+    return contents, transfer(contents, STYLES, form, chunk=1)
+
+
+def test_result_is_as_long_and_as_loud_as_the_content(results):
+    contents, result = results
+    assert result.waves.shape == contents.shape
+    assert not result.interrupted
+    assert np.all(result.history[-1] < result.history[0])
+    rms = np.sqrt(np.mean(contents**2, axis=(1, 2)))
+    np.testing.assert_allclose(np.sqrt(np.mean(result.waves**2, axis=(1, 2))), rms, rtol=1e-5)
+
+
+def test_silent_channel_stays_silent(results):
+    _, result = results
+    assert not result.waves[1, 1].any()
+    assert result.waves[1, 0].any()
+
+
+def test_results_depend_neither_on_the_gain_nor_on_the_rest_of_the_batch(results, form):
+    contents, result = results
+    others = np.concatenate([10 * contents[:1], noise(5, 1, 2, SAMPLES)])
+    styles = [[100 * STYLES[0][0]], [noise(6, 15_000)]]
+    actual = transfer(others, styles, form, chunk=1)
+    np.testing.assert_allclose(actual.waves[0] / 10, result.waves[0], atol=2e-3 * np.abs(result.waves).max())
+
+
+def test_interruption_keeps_the_best_result_so_far(form):
+    def stop(done, total, loss):
+        assert (total, np.isfinite(loss)) == (3, True)
+        if done == 2:
+            raise KeyboardInterrupt
+
+    contents = noise(0, 2, 2, SAMPLES)
+    result = transfer(contents, STYLES, form, chunk=1, report=stop)
+    assert result.interrupted
+    assert len(result.history) == 2
+    assert result.waves.shape == contents.shape
+
+
+def test_pieces_have_the_frames_of_the_whole():
+    transform, wave = Stft(64, 16), noise(0, 1000)
+    blocks = np.split(wave, [3, 3, 400, 401])
+    style = Style.measure(blocks, 1)
+    assert style.samples == 1000
+    pieces = list(split(style, transform, 63, context=5, length=20))
+    assert [(piece.before, piece.after) for piece in pieces] == [(0, 5), (5, 5), (5, 3), (5, 0)]
+    frames = [magnitude(jnp.asarray(piece.wave), Stft(64, 16, center=False))[:, piece.before :] for piece in pieces]
+    joined = jnp.concatenate([f[:, : f.shape[1] - p.after] for f, p in zip(frames, pieces, strict=True)], axis=1)
+    expected = magnitude(jnp.asarray(wave) * LEVEL / np.sqrt(np.mean(wave**2)), transform)
+    np.testing.assert_allclose(joined, expected, atol=1e-5)
+
+
+def test_statistics_of_ulyanov_in_pieces_equal_those_of_the_whole(key):
+    wave = noise(0, 1030 * 512)
+    kernel = networks.random_kernel(key, 11, 1025, 4)
+    actual = ulyanov.style_gram(Style.measure(np.split(wave, 5), 1), kernel)
+    scaled = jnp.asarray(wave * (LEVEL / np.sqrt(np.mean(wave**2))))
+    features = np.asarray(ulyanov.random_features(spectrogram(scaled, ulyanov.PRESET).values.T, kernel))
+    np.testing.assert_allclose(actual, features.T @ features / len(features), rtol=1e-4)
+
+
+def test_statistics_of_wyse_in_pieces_equal_those_of_the_whole(key):
+    wave = noise(0, 1050 * 128)
+    params = networks.random_params(key, 257, (4, 3))
+    actual = wyse.style_grams(Style.measure(np.split(wave, 5), 1), params)
+    values = 255 * spectrogram(jnp.asarray(wave), wyse.PRESET).values.T
+    for matrix, layer in zip(actual, jax.jit(networks.activations)(values, params), strict=True):
+        features = np.asarray(layer)
+        np.testing.assert_allclose(matrix, features.T @ features / len(features), rtol=1e-4)
+
+
+def test_values_of_wyse_are_decoded_to_the_magnitudes():
+    wave = wyse.cover(jnp.asarray(noise(0, 1, SAMPLES)))
+    levels = magnitude(wave, wyse.PRESET.transform)
+    assert levels.shape[-1] % 4 == 0
+    peak = jnp.max(levels, axis=(-2, -1), keepdims=True)
+    values = wyse.encode(levels, peak)
+    assert float(values.min()) >= 0
+    assert float(values.max()) == 255
+    np.testing.assert_allclose(peak * wyse.decode(values), levels, atol=2e-4 * float(peak.max()))
+
+
+def test_sound_file_is_resampled_block_by_block(tmp_path):
+    wave = noise(0, 600_000)
+    soundfile.write(tmp_path / "style.wav", wave, 44100, subtype="FLOAT")
+    file = SoundFile(tmp_path / "style.wav", 22050)
+    blocks = list(file)
+    assert len(blocks) > 2
+    whole = audio.resample(wave, 44100, 22050)
+    np.testing.assert_allclose(np.concatenate(blocks), whole, atol=1e-4)
+    assert sum(len(block) for block in file) == len(whole)
+
+
+def test_invalid_sounds_raise_errors(form):
+    content, style = noise(0, 1, 1, SAMPLES), [noise(1, SAMPLES)]
+    with pytest.raises(ValueError, match="content has 100 samples, expected at least"):
+        transfer(content[..., :100], [style], form)
+    with pytest.raises(ValueError, match="style has 100 samples, expected at least"):
+        transfer(content, [[style[0][:100]]], form)
+    with pytest.raises(ValueError, match="a content is silent"):
+        transfer(0 * content, [style], form)
+    with pytest.raises(ValueError, match="the style is silent"):
+        transfer(content, [[0 * style[0]]], form)
+    with pytest.raises(ValueError, match="1 contents and 2 styles"):
+        transfer(content, [style, style], form)
