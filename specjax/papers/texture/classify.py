@@ -17,6 +17,7 @@ from specjax.engine.bundle import Bundle
 from specjax.papers.texture.config import ClassifierConfig
 from specjax.papers.texture.data import read_clip
 from specjax.papers.texture.model import Classifier, Logits
+from specjax.papers.texture.representation import Representation
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,31 @@ class ClassifierInference:
         if self.config.loss == "sigmoid":
             return jax.nn.sigmoid(label_logits)
         return jax.nn.softmax(label_logits)
+
+
+def convolutions(inference: ClassifierInference, variables: Any, where: str) -> dict[str, Any]:
+    """Return the two convolutions of a trained network, which style transfer uses (section 4 of the paper).
+
+    Args:
+      inference: inference functions of the network.
+      variables: variables of the network.
+      where: the folder of the exported model, for error messages.
+
+    Raises:
+      UserError: the network or its spectrograms are not the paper's, with frequency bins as channels.
+    """
+    model, paper = inference.config.model, Representation()
+    if (model.layout, model.architecture, len(model.widths)) != ("channels", "paper", 2):
+        raise UserError(
+            f"{where} is a network of layout {model.layout!r} and architecture {model.architecture!r}, expected "
+            "'channels' and 'paper' with two convolutions: train --config=classifier"
+        )
+    if inference.config.representation != paper:
+        raise UserError(
+            f"{where} was trained on other spectrograms than the paper's ({inference.config.representation}): train "
+            "--config=classifier"
+        )
+    return {name: variables["params"][name] for name in ("conv1", "conv2")}
 
 
 class Guess(NamedTuple):

@@ -1,7 +1,8 @@
-"""Subcommands `classify`, `spectrogram`, `invert`, `stream` and `features` of `specjax synth`."""
+"""Subcommands `style`, `panels`, `classify`, `spectrogram`, `invert`, `stream` and `features` of `specjax synth`."""
 
 import argparse
 import math
+import signal
 from typing import Any
 
 from specjax.cli import app, options, outputs
@@ -63,6 +64,41 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help="sound file")
     parser.add_argument("--bundle", required=True, help="folder of a classifier, written by specjax export")
     parser.add_argument("--top", type=int, default=5, help="number of classes to print (default: %(default)s)")
+
+
+def _add_pair(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--content", dest="file", required=True, help="sound file whose events are kept")
+    parser.add_argument("--style", required=True, help="sound file whose texture is taken")
+    parser.add_argument("--bundle", help="classifier whose weights the form wyse uses, written by specjax export")
+    parser.add_argument("--iterations", type=int, help="optimizer steps (default: that of the form)")
+    parser.add_argument("--content_weight", type=float, help="weight of the content")
+    parser.add_argument("--style_weight", type=float, help="weight of the style (forms wyse and image)")
+    parser.add_argument(
+        "--layers",
+        type=options.comma_separated,
+        help="layers that describe the style: conv1,conv2 of wyse, conv1_1 to conv5_1 of image",
+    )
+    parser.add_argument("--optimizer", help="adam or lbfgs (form wyse; the others use lbfgs)")
+    parser.add_argument("--filters", type=int, help="number of random filters")
+    parser.add_argument("--seed", type=int, help="random seed of filters and noise (default: 0)")
+
+
+def _add_style(parser: argparse.ArgumentParser) -> None:
+    _add_pair(parser)
+    options.add_output(parser, "sound to write, .wav")
+    parser.add_argument(
+        "--form",
+        default="waveform",
+        help="waveform (optimizes the wave itself), wyse, ulyanov or image (VGG-19) (default: %(default)s)",
+    )
+    parser.add_argument("--noise", type=float, help="weight of the noise in the starting point, 0 to 1 (form wyse)")
+    parser.add_argument("--weights", help="weights of VGG-19 (form image), .safetensors")
+    options.add_plot(parser)
+
+
+def _add_panels(parser: argparse.ArgumentParser) -> None:
+    _add_pair(parser)
+    options.add_output(parser, "folder to write")
 
 
 def _add_preset(parser: argparse.ArgumentParser) -> None:
@@ -177,6 +213,81 @@ def classify(args: argparse.Namespace) -> None:
         print(f"{guess.probability:6.1%} {guess.class_name}")
 
 
+def style(args: argparse.Namespace) -> None:
+    """Run `specjax synth style`: give the sound of one file the texture of another, and write it to a file."""
+    content, out, plot = options.input_file(args), options.output_file(args, ".wav"), options.plot_file(args)
+    style_file = local_path(args.style, "--style", "file")
+    if args.iterations is not None and args.iterations < 1:
+        raise UserError(f"--iterations={args.iterations} must be at least 1")
+    options.start()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C ends the optimization with the best result so far
+    from specjax.cli import files
+    from specjax.papers.texture import stylize
+
+    form = stylize.make_form(args.form, _style_settings(args), _style_network(args))
+    result = stylize.stylize(content, style_file, form, _report_style)
+    outputs.write(out, files.wav(result.wave, result.sample_rate))
+    ended = " (interrupted: best so far)" if result.interrupted else ""
+    print(
+        f"{content}, {style_file}: {result.wave.shape[-1] / result.sample_rate:.2f} s at {result.sample_rate} Hz, "
+        f"{result.loss_left:.1%} of the loss left{ended} -> {out}"
+    )
+    if plot:
+        outputs.write(plot, files.png(stylize.draw_result(content, style_file, result)))
+
+
+def panels(args: argparse.Namespace) -> None:
+    """Run `specjax synth panels`: make the four sounds of the paper's Figure 1 and a picture of their spectrograms."""
+    content, style_file = options.input_file(args), local_path(args.style, "--style", "file")
+    if args.bundle is None:
+        raise UserError("--bundle is missing: name a classifier exported from --config=classifier")
+    from specjax.papers.texture import stylize
+
+    names = [*(f"{name}.wav" for name in stylize.FIGURE_1), "panels.png"]
+    paths = outputs.claim(local_path(args.out, "--out"), names, overwrite=args.overwrite)
+    options.start()
+    from specjax.cli import files
+
+    settings, network = _style_settings(args), _style_network(args)
+    waves = {}
+    for name, (trained, noise) in stylize.FIGURE_1.items():
+        options.say(name)
+        form = stylize.make_form("wyse", {**settings, "noise": noise}, network if trained else None)
+        result = stylize.stylize(content, style_file, form, _report_style)
+        outputs.write(paths[f"{name}.wav"], files.wav(result.wave, result.sample_rate))
+        waves[name.replace("_", " ")] = result.wave.mean(axis=0)
+        print(f"{name}: {result.loss_left:.1%} of the loss left -> {paths[f'{name}.wav']}")
+    outputs.write(paths["panels.png"], files.png(stylize.draw_panels(waves, result.sample_rate)))
+
+
+def _style_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of the form of style transfer that the user gave."""
+    names = {"iterations": "steps", "optimizer": "method"}
+    given = ("iterations", "content_weight", "style_weight", "layers", "optimizer", "filters", "seed", "noise")
+    return {names.get(x, x): getattr(args, x) for x in given if getattr(args, x, None) is not None}
+
+
+def _style_network(args: argparse.Namespace) -> Any:
+    """Load the network that the user gave: VGG-19, or the convolutions of a classifier; None if there is none."""
+    if getattr(args, "weights", None) is not None:
+        from specjax.papers.texture.style.vgg import load_params
+
+        return load_params(local_path(args.weights, "--weights", "file"))
+    if args.bundle is None:
+        return None
+    from specjax import papers
+    from specjax.papers.texture.classify import convolutions
+
+    folder = local_path(args.bundle, "--bundle")
+    inference, variables = papers.open_bundle(folder, "texture/classifier")
+    return convolutions(inference, variables, str(folder))
+
+
+def _report_style(done: int, total: int, loss: float) -> None:
+    """Print the progress of a style transfer."""
+    options.say(f"step {done}/{total}: loss {loss:.4g}")
+
+
 def _preset(args: argparse.Namespace) -> Any:
     """Return the spectrogram preset that `--preset` names, or None if the option is not given."""
     from specjax.papers.texture import inference
@@ -190,6 +301,8 @@ def _report(method: str, done: int, total: int, convergence_db: float) -> None:
 
 
 SUBCOMMANDS = {
+    "style": Subcommand("Give one sound the texture of another.", _add_style, style),
+    "panels": Subcommand("Make the four panels and sounds of Figure 1 of the texture paper.", _add_panels, panels),
     "classify": Subcommand("Name the most probable classes of a sound.", _add_classify, classify),
     "spectrogram": Subcommand("Write the spectrogram of a sound.", _add_spectrogram, spectrogram),
     "invert": Subcommand("Reconstruct sound from a spectrogram.", _add_invert, invert),

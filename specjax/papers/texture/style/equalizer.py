@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from specjax.arrays.axes import pad_axis
 from specjax.papers.texture.style.form import Waves
-from specjax.papers.texture.style.sounds import Style, split
+from specjax.papers.texture.style.source import Style, split
 from specjax.signal.fourier import irfft, rfft
 from specjax.signal.polar import scaled
 from specjax.signal.stft import Stft, power
@@ -37,7 +37,7 @@ def equalize(contents: Waves, styles: Sequence[Style]) -> Waves:
     The gains are limited to `RANGE_DB` below and above 0 dB.
 
     Args:
-      contents: waves at the level `sounds.LEVEL`.
+      contents: waves at the level `source.LEVEL`.
       styles: the style of each content.
     """
     target = jnp.stack([mean_power(style) for style in styles])

@@ -7,7 +7,7 @@ import optax
 from jaxtyping import Array, Float
 
 from specjax.optim.minimize import Loss
-from specjax.papers.texture.style.sounds import Style
+from specjax.papers.texture.style.source import Style
 
 Waves = Float[Array, "examples samples"]
 
@@ -51,4 +51,4 @@ class Form(Protocol):
         """Optimizer; the same object each time."""
 
     def pose(self, contents: Waves, styles: Sequence[Style]) -> Problem:
-        """Pose the optimization problem of some contents, each with its own style, at the level `sounds.LEVEL`."""
+        """Pose the optimization problem of some contents, each with its own style, at the level `source.LEVEL`."""

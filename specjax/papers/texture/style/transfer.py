@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from specjax.optim.minimize import Solution, improve
 from specjax.papers.texture.style.form import Form, Problem
-from specjax.papers.texture.style.sounds import LEVEL, Blocks, Style
+from specjax.papers.texture.style.source import LEVEL, Blocks, Style
 
 StepReport = Callable[[int, int, float], None]
 Contents = Float[np.ndarray, "pairs channels samples"]

@@ -24,7 +24,7 @@ from specjax.papers.texture.style.networks import (
     gram_distance,
     random_kernel,
 )
-from specjax.papers.texture.style.sounds import Style, split
+from specjax.papers.texture.style.source import Style, split
 from specjax.signal.inversion import Inversion, invert
 from specjax.signal.presets import PRESETS, Spectrogram, magnitudes, spectrogram
 from specjax.signal.stft import Stft, magnitude
@@ -72,6 +72,10 @@ class Ulyanov:
     seed: int = 0
 
     sample_rate = PRESET.sample_rate
+
+    def __post_init__(self) -> None:
+        if min(self.filters, self.width, self.steps) < 1:
+            raise ValueError(f"filters={self.filters}, width={self.width} and steps={self.steps} must be at least 1")
 
     @property
     def min_samples(self) -> int:

@@ -20,7 +20,7 @@ from specjax.optim.minimize import LBFGS
 from specjax.papers.texture.style.equalizer import equalize
 from specjax.papers.texture.style.form import Problem, Waves
 from specjax.papers.texture.style.networks import Features, Frames, Kernel, convolve, gram, gram_distance, random_kernel
-from specjax.papers.texture.style.sounds import LEVEL, Style, split
+from specjax.papers.texture.style.source import LEVEL, Style, split
 from specjax.signal.fourier import irfft, rfft
 from specjax.signal.mel import Mel, mel_filters
 from specjax.signal.shapes import Magnitude
@@ -137,6 +137,7 @@ class Waveform:
       rhythm_weight: weight of the autocorrelation.
       bands_weight: weight of the content's mel bands.
       envelope_weight: weight of the content's level over time.
+      content_weight: factor of both weights of the content.
       steps: number of L-BFGS steps.
       seed: random seed of the filters.
     """
@@ -147,10 +148,18 @@ class Waveform:
     rhythm_weight: float = 0.3
     bands_weight: float = 0.3
     envelope_weight: float = 0.6
+    content_weight: float = 1.0
     steps: int = 200
     seed: int = 0
 
     min_samples = max(SIZES)
+
+    def __post_init__(self) -> None:
+        if min(self.filters, self.linear_filters, self.steps) < 1:
+            raise ValueError(
+                f"filters={self.filters}, linear_filters={self.linear_filters} and steps={self.steps} must be at "
+                "least 1"
+            )
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
@@ -166,7 +175,10 @@ class Waveform:
         content = jax.jit(jax.vmap(partial(content_features, sample_rate=self.sample_rate)))(contents)
         start = equalize(contents, styles)
         scale = _start_terms(start, content, style, network, self.sample_rate)
-        loss = WaveformLoss(self.sample_rate, self.rhythm_weight, self.bands_weight, self.envelope_weight)
+        bands_weight, envelope_weight = (
+            self.content_weight * weight for weight in (self.bands_weight, self.envelope_weight)
+        )
+        loss = WaveformLoss(self.sample_rate, self.rhythm_weight, bands_weight, envelope_weight)
         return Problem(loss, start, (content, style, scale), (network,), lambda waves: waves)
 
 

@@ -28,7 +28,7 @@ from specjax.papers.texture.style.networks import (
     gram_distance,
     random_params,
 )
-from specjax.papers.texture.style.sounds import Style, split
+from specjax.papers.texture.style.source import Style, split
 from specjax.signal.inversion import Inversion, invert
 from specjax.signal.level import amplitude_to_db, db_to_amplitude
 from specjax.signal.presets import PRESETS
@@ -41,7 +41,7 @@ Second = Float[Array, "second second"]
 
 TOP = 255.0  # value of the greatest magnitude; 0 is `PRESET.range_db` below it
 _ADAM = optax.adam(2.0)
-_LAYER_WEIGHTS = (1.0, 2.0)
+LAYERS = {"conv1": 1.0, "conv2": 2.0}  # weight of the style in each layer
 _RANGE_WEIGHT = 0.01
 # Frames of context that make the features of a piece equal to those of the whole: at least 2 + 2 * 2 for two layers of
 # width 5 with pooling by 2 in between, and even, so that frames are pooled in the same pairs.
@@ -57,13 +57,15 @@ class WyseLoss:
     network.
 
     Attributes:
-      alpha: weight of the content loss, the mean squared difference of the second layer, divided by 4.
-      beta: weight of the style loss, the sum over both layers, weighted 1 and 2, of the mean squared difference of the
-        mean Gram matrices, divided by 4.
+      content_weight: weight of the content loss, the mean squared difference of the second layer, divided by 4.
+      style_weight: weight of the style loss, the sum over the layers, weighted as in `LAYERS`, of the mean squared
+        difference of the mean Gram matrices, divided by 4.
+      layers: layers of the style loss, keys of `LAYERS`.
     """
 
-    alpha: float
-    beta: float
+    content_weight: float
+    style_weight: float
+    layers: tuple[str, ...]
 
     def __call__(
         self, x: Frames, content: Features, first: Float[Array, "first first"], second: Gram, params: Params
@@ -71,12 +73,16 @@ class WyseLoss:
         layers = activations(x, params)
         content_loss = jnp.mean((layers[1] - content) ** 2) / 4
         style_loss = sum(
-            weight * gram_distance(layer, target) / (4 * target.size)
-            for weight, layer, target in zip(_LAYER_WEIGHTS, layers, (first, second), strict=True)
+            (
+                weight * gram_distance(layer, target) / (4 * target.size)
+                for (name, weight), layer, target in zip(LAYERS.items(), layers, (first, second), strict=True)
+                if name in self.layers
+            ),
+            jnp.zeros(()),
         )
         outside = x - jnp.clip(x, 0.0, TOP)
         range_loss = _RANGE_WEIGHT * 0.5 * jnp.sum(outside**2)
-        return self.alpha * content_loss + self.beta * style_loss + range_loss
+        return self.content_weight * content_loss + self.style_weight * style_loss + range_loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +92,9 @@ class Wyse:
     Attributes:
       params: the two convolutional layers of a trained classifier, as for `networks.activations`. None: random layers.
       filters: number of filters of a random first layer.
-      alpha: weight of the content.
-      beta: weight of the style.
+      layers: layers whose Gram matrices describe the style, keys of `LAYERS`.
+      content_weight: weight of the content, alpha in the published code.
+      style_weight: weight of the style, beta in the published code.
       noise: weight of the noise in the starting point, 0 to 1; that of the content is `1 - noise`.
       method: `adam`, as in the published code, or `lbfgs`.
       steps: number of optimizer steps.
@@ -97,8 +104,9 @@ class Wyse:
 
     params: Params | None = None
     filters: int = 2048
-    alpha: float = 10.0
-    beta: float = 200.0
+    layers: tuple[str, ...] = tuple(LAYERS)
+    content_weight: float = 10.0
+    style_weight: float = 200.0
     noise: float = 0.5
     method: Literal["adam", "lbfgs"] = "adam"
     steps: int = 600
@@ -107,6 +115,16 @@ class Wyse:
 
     sample_rate = PRESET.sample_rate
     min_samples = PRESET.transform.samples(2 * _CONTEXT)
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.layers) - LAYERS.keys()):
+            raise ValueError(f"layers: {unknown[0]!r} is unknown: choose from {', '.join(LAYERS)}")
+        if not 0 <= self.noise <= 1:
+            raise ValueError(f"noise={self.noise} must lie between 0 and 1")
+        if self.method not in ("adam", "lbfgs"):
+            raise ValueError(f"method={self.method!r} is unknown: choose adam or lbfgs")
+        if min(self.filters, self.steps) < 1:
+            raise ValueError(f"filters={self.filters} and steps={self.steps} must be at least 1")
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
@@ -126,8 +144,14 @@ class Wyse:
         # All examples start from the same noise, so an example has the same result in any batch.
         noise = jax.random.uniform(start_key, values.shape[1:], minval=-1.0)
         start = self.noise * noise[None] + (1 - self.noise) * values
-        to_waves = partial(_to_waves, peak=peak, length=contents.shape[-1], inversion=self.inversion)
-        return Problem(WyseLoss(self.alpha, self.beta), start, (content, first, second), (params,), to_waves)
+        decode_waves = partial(to_waves, peak=peak, length=contents.shape[-1], inversion=self.inversion)
+        return Problem(
+            WyseLoss(self.content_weight, self.style_weight, self.layers),
+            start,
+            (content, first, second),
+            (params,),
+            decode_waves,
+        )
 
 
 def cover(waves: Waves) -> Float[Array, "examples covered"]:
@@ -195,13 +219,21 @@ def _add_grams(
     return totals[0] + gram(first), totals[1] + gram(second)
 
 
-def _to_waves(
+def to_waves(
     points: Float[Array, "examples frames bins"],
     *,
     peak: Float[Array, "examples 1 1"],
     length: int,
     inversion: Inversion,
 ) -> Waves:
+    """Reconstruct waves from spectrograms with values in 0 to 255, and cut off what `cover` added.
+
+    Args:
+      points: spectrograms.
+      peak: magnitude of the greatest value.
+      length: number of samples of the waves.
+      inversion: method of phase reconstruction.
+    """
     wave = invert(peak * decode(points), PRESET.transform, inversion)
     margin = PRESET.transform.n_fft // 2
     return wave[..., margin : margin + length]

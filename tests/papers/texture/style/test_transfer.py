@@ -8,7 +8,7 @@ import soundfile
 
 from specjax.data import audio
 from specjax.papers.texture.style import networks, ulyanov, wyse
-from specjax.papers.texture.style.sounds import LEVEL, SoundFile, Style, split
+from specjax.papers.texture.style.source import LEVEL, SoundFile, Style, split
 from specjax.papers.texture.style.transfer import transfer
 from specjax.papers.texture.style.ulyanov import Ulyanov
 from specjax.papers.texture.style.wyse import Wyse

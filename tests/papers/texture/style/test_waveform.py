@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from specjax.papers.texture.style import equalizer, waveform
-from specjax.papers.texture.style.sounds import LEVEL, Style
+from specjax.papers.texture.style.source import LEVEL, Style
 from specjax.papers.texture.style.transfer import transfer
 from specjax.papers.texture.style.waveform import LAGS, Waveform
 from specjax.signal.stft import power

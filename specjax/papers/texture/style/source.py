@@ -25,11 +25,11 @@ class SoundFile:
     """Sound file that is read as a mono wave in blocks, each time it is iterated over.
 
     Attributes:
-      path: wav, flac, ogg, mp3 or au file.
+      path: sound file; its channels are mixed.
       sample_rate: sample rate of the blocks in Hz.
 
     Raises:
-      UserError: the file is not valid (see `audio.audio_blocks`).
+      UserError: the file is not valid (see `audio.channel_blocks`).
     """
 
     path: Path
@@ -38,7 +38,8 @@ class SoundFile:
     def __iter__(self) -> Iterator[Block]:
         import soxr
 
-        rate, blocks = audio.audio_blocks(self.path, _BLOCK)
+        rate, _, channels = audio.channel_blocks(self.path, _BLOCK)
+        blocks = (block.mean(axis=0) for block in channels)
         if rate == self.sample_rate:
             yield from blocks
             return

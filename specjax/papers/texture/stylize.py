@@ -1,0 +1,133 @@
+"""Style transfer between sound files: reading, the choice of a form with its settings, and panels of spectrograms."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from specjax.cli.config import to_dataclass
+from specjax.cli.errors import UserError
+from specjax.data.audio import read_channels
+from specjax.papers.texture.representation import Representation
+from specjax.papers.texture.style.form import Form
+from specjax.papers.texture.style.image import Image
+from specjax.papers.texture.style.source import SoundFile
+from specjax.papers.texture.style.transfer import StepReport, transfer
+from specjax.papers.texture.style.ulyanov import Ulyanov
+from specjax.papers.texture.style.waveform import Waveform
+from specjax.papers.texture.style.wyse import Wyse
+from specjax.plots import render
+
+FORMS: dict[str, type] = {"waveform": Waveform, "wyse": Wyse, "ulyanov": Ulyanov, "image": Image}
+# Panels of Figure 1 of the paper: whether the weights are trained, and the weight of the noise in the starting point.
+FIGURE_1 = {
+    "trained_weights": (True, 0.0),
+    "random_weights": (False, 0.0),
+    "trained_weights_noise": (True, 0.5),
+    "random_weights_noise": (False, 0.5),
+}
+Channels = Float[np.ndarray, "channels samples"]
+
+
+class Stylized(NamedTuple):
+    """Result of a style transfer between two files.
+
+    Attributes:
+      wave: as long and as loud as the content, with its channels.
+      sample_rate: in Hz.
+      interrupted: whether Ctrl-C ended the optimization early.
+      loss_left: final loss, as a fraction of the loss at the start.
+    """
+
+    wave: Channels
+    sample_rate: int
+    interrupted: bool
+    loss_left: float
+
+
+def make_form(name: str, settings: Mapping[str, Any], network: Any = None) -> Form:
+    """Create a form of style transfer.
+
+    Args:
+      name: key of `FORMS`.
+      settings: values of some fields of the form, by name; the others keep their defaults.
+      network: parameters of the network of the forms `wyse` (None: random) and `image`.
+
+    Raises:
+      UserError: the form is unknown, does not have a setting, or a value is out of range.
+    """
+    if name not in FORMS:
+        raise UserError(f"--form={name!r} is unknown: choose one of {', '.join(FORMS)}")
+    form = FORMS[name]
+    known = {field.name for field in fields(form)} - {"params", "inversion"}
+    if unknown := sorted(set(settings) - known):
+        raise UserError(f"--{unknown[0]} has no effect in the form {name}, which knows {', '.join(sorted(known))}")
+    if name == "image" and network is None:
+        raise UserError("--form=image needs the weights of VGG-19: name a safetensors file with --weights")
+    made: Any = to_dataclass(form, settings, "style")
+    return made if network is None else replace(made, params=network)
+
+
+def stylize(content: Path, style: Path, form: Form, report: StepReport | None = None) -> Stylized:
+    """Give the sound of one file the texture of another.
+
+    Args:
+      content: sound file, mono or stereo, of any rate; at most 600 s.
+      style: sound file of any rate; its channels are mixed. It is read in pieces.
+      form: form of style transfer.
+      report: progress callback.
+
+    Raises:
+      UserError: a file cannot be used, is silent, or is too short for the form.
+    """
+    wave, rate = read_channels(content, form.sample_rate)
+    try:
+        result = transfer(wave[None], [SoundFile(style, rate)], form, report=report)
+    except ValueError as error:
+        raise UserError(f"{content}, {style}: {error}") from error
+    left = float(np.mean(result.history[-1] / result.history[0]))
+    return Stylized(result.waves[0], rate, result.interrupted, left)
+
+
+def draw_panels(waves: Mapping[str, Float[np.ndarray, " samples"]], sample_rate: int) -> render.Rgb:
+    """Draw the spectrograms of sounds in two columns, as those of the paper: 80 dB below the greatest magnitude.
+
+    Args:
+      waves: mono waves by title.
+      sample_rate: of all waves, in Hz.
+    """
+    settings = Representation(sample_rate=sample_rate)
+    panels = []
+    for title, wave in waves.items():
+        levels = np.asarray(settings.encode(jnp.asarray(wave)))[::-1]
+        duration_s, row_hz = len(wave) / sample_rate, sample_rate / settings.n_fft
+        panels.append(render.spectrogram(levels, row_hz=row_hz, duration_s=duration_s, title=title, size=(420, 260)))
+    if len(panels) % 2:
+        panels.append(np.full_like(panels[0], 255))
+    rows = [np.concatenate(panels[i : i + 2], axis=1) for i in range(0, len(panels), 2)]
+    return np.concatenate(rows)
+
+
+def draw_result(content: Path, style: Path, result: Stylized) -> render.Rgb:
+    """Draw the spectrograms of content, style and result; of the style, at most as much as the content lasts.
+
+    Raises:
+      UserError: a file cannot be used.
+    """
+    rate, samples = result.sample_rate, result.wave.shape[-1]
+    begin, missing = [], samples
+    for block in SoundFile(style, rate):
+        begin.append(block[:missing])
+        missing -= len(begin[-1])
+        if not missing:
+            break
+    waves = {
+        f"content: {content.name}": read_channels(content, rate)[0].mean(axis=0),
+        f"style: {style.name}": np.pad(np.concatenate(begin), (0, missing)),
+        "result": result.wave.mean(axis=0),
+    }
+    return draw_panels(waves, rate)
