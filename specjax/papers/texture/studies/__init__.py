@@ -1,8 +1,9 @@
-"""Studies for `specjax study` of classifiers, and of spectrograms, features and inversion methods on sound files."""
+"""Studies for `specjax study` of classifiers, of style transfer, and of spectrograms, features and inversion methods on sound files."""
 
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from specjax.cli import app
 from specjax.engine.study import Options
@@ -53,7 +54,47 @@ def run_classifiers(question: str, options: Options) -> None:
     classifiers.cross_validate(classifiers.STUDIES[question], options)
 
 
+def run_style(options: Options) -> None:
+    """Run the study of style transfer on pairs of sounds, and print its result as a Markdown table.
+
+    Args:
+      options: command-line options. `sounds`: paths of sound files, or of folders of them. `examples`: largest number
+        of pairs. `config`: config of a classifier in the paper's form, which is trained first and whose weights are
+        used; without it, the variants with trained weights are left out.
+
+    Raises:
+      UserError: fewer than two sounds can be used, or the classifier could not be trained.
+    """
+    from specjax import papers
+    from specjax.engine.study import run
+    from specjax.papers.texture.classify import ClassifierInference, convolutions
+    from specjax.papers.texture.judges import format_table
+    from specjax.papers.texture.studies import inversion, style
+
+    paths = inversion.check_sounds(options.sounds)
+    app.use_compilation_cache()
+    sounds = inversion.load_clips(paths, style.DURATION_S)
+    network = None
+    if options.config is not None:
+        options.require_config()
+        workdir = options.workdir / "classifier"
+        run(options.config_flags, workdir, 0)
+        _, task, trained = papers.open_run(workdir)
+        inference = ClassifierInference(task.config)
+        network = convolutions(inference, task.inference_variables(trained.state), str(workdir))
+
+    def report(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    named = {Path(path).name: wave for path, wave in sounds.items()}
+    options.workdir.mkdir(parents=True, exist_ok=True)
+    measures = style.compare(named, options.workdir, options.examples, network, report)
+    for reference in (style.EQUALIZED, "Ulyanov"):
+        print(format_table(measures, reference), end="\n\n")
+
+
 QUESTIONS: dict[str, Callable[[Options], None]] = {
     **{name: partial(run_study, name) for name in ("inversion", "mel", "parity")},
+    "style": run_style,
     **{name: partial(run_classifiers, name) for name in ("axes", "folds")},
 }

@@ -64,13 +64,14 @@ class Score(NamedTuple):
     real_time_factor: float
 
 
-def load_clips(paths: Sequence[Path]) -> dict[str, Wave]:
-    """Load a clip of `DURATION_S` seconds from each sound file, without leading silence, at `SAMPLE_RATE`.
+def load_clips(paths: Sequence[Path], duration_s: float = DURATION_S) -> dict[str, Wave]:
+    """Load a clip of `duration_s` seconds from each sound file, without leading silence, at `SAMPLE_RATE`.
 
     Shorter sounds are padded with silence at the end. Invalid files are skipped with a warning.
 
     Args:
       paths: sound files, or folders of sound files.
+      duration_s: duration of each clip in seconds.
 
     Returns:
       Waves of equal length, by path.
@@ -79,7 +80,7 @@ def load_clips(paths: Sequence[Path]) -> dict[str, Wave]:
       UserError: a folder cannot be read or contains no sound files, or all sound files are invalid.
     """
     files = [file for path in paths for file in (audio_files(path) if path.is_dir() else [path])]
-    samples = round(DURATION_S * SAMPLE_RATE)
+    samples = round(duration_s * SAMPLE_RATE)
     clips: dict[str, Wave] = {}
     for file in files:
         try:
