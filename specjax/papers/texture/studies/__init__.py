@@ -1,4 +1,4 @@
-"""Studies for `specjax study` of classifiers, of style transfer, and of spectrograms, features and inversion methods on sound files."""
+"""Studies for `specjax study`: classifiers, style transfer, spectrograms, features and inversion methods."""
 
 import sys
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from specjax.cli import app
+from specjax.cli.errors import UserError
 from specjax.engine.study import Options
 
 
@@ -67,9 +68,10 @@ def run_style(options: Options) -> None:
     """
     from specjax import papers
     from specjax.engine.study import run
-    from specjax.papers.texture.classify import ClassifierInference, convolutions
+    from specjax.papers.texture.classify import convolutions
     from specjax.papers.texture.judges import format_table
     from specjax.papers.texture.studies import inversion, style
+    from specjax.papers.texture.task import ClassifierTask
 
     paths = inversion.check_sounds(options.sounds)
     app.use_compilation_cache()
@@ -80,8 +82,9 @@ def run_style(options: Options) -> None:
         workdir = options.workdir / "classifier"
         run(options.config_flags, workdir, 0)
         _, task, trained = papers.open_run(workdir)
-        inference = ClassifierInference(task.config)
-        network = convolutions(inference, task.inference_variables(trained.state), str(workdir))
+        if not isinstance(task, ClassifierTask):
+            raise UserError(f"--config describes the task {task.name}, expected a classifier: name --config=classifier")
+        network = convolutions(task.inference, task.inference_variables(trained.state), str(workdir))
 
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
