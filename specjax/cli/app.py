@@ -99,10 +99,13 @@ def use_compilation_cache() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
-def leave_promptly() -> None:
-    """Make Ctrl-C and SIGTERM end the process within a second, even during a long call into a library.
+def leave_promptly(signals: Sequence[signal.Signals] = _STOP_SIGNALS) -> None:
+    """Make signals end the process within a second, even during a long call into a library.
 
     Temporary files of unfinished writes are removed first. The exit status is 128 plus the number of the signal.
+
+    Args:
+      signals: the signals; by default Ctrl-C and SIGTERM.
     """
     # Python runs signal handlers only between two bytecode instructions, so a long library call would delay them. An
     # interpreter that shuts down during such a call crashes. Therefore a second thread waits for the signal and ends
@@ -110,11 +113,11 @@ def leave_promptly() -> None:
     receiver, sender = socket.socketpair()
     sender.setblocking(False)
     signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
-    for number in _STOP_SIGNALS:
+    for number in signals:
         signal.signal(number, lambda *_: None)
 
     def wait_and_exit() -> None:
-        while (number := receiver.recv(1)[0]) not in _STOP_SIGNALS:
+        while (number := receiver.recv(1)[0]) not in signals:
             pass
         try:
             files.remove_partial_files()

@@ -1,6 +1,7 @@
 """Command-line options shared by the subcommands of `specjax synth`, such as `--out` and `--plot`."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -46,14 +47,20 @@ def comma_separated(text: str) -> list[str]:
     return text.split(",")
 
 
-def start() -> None:
+def start(*, catches_interrupt: bool = False) -> None:
     """Prepare a subcommand of `specjax synth`, before its work begins.
 
     Print on stderr that the command has started, make Ctrl-C and SIGTERM end the process within a second, and enable
     JAX's persistent compilation cache.
+
+    Args:
+      catches_interrupt: whether the subcommand handles Ctrl-C (`KeyboardInterrupt`) itself.
     """
     say("specjax synth: starting")
-    app.leave_promptly()
+    if catches_interrupt:
+        app.leave_promptly((signal.SIGTERM,))
+    else:
+        app.leave_promptly()
     app.use_compilation_cache()
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import signal
 from typing import Any
 
 from specjax.cli import app, options, outputs
@@ -219,8 +218,7 @@ def style(args: argparse.Namespace) -> None:
     style_file = local_path(args.style, "--style", "file")
     if args.iterations is not None and args.iterations < 1:
         raise UserError(f"--iterations={args.iterations} must be at least 1")
-    options.start()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C ends the optimization with the best result so far
+    options.start(catches_interrupt=True)  # It ends the optimization; the best result so far is written.
     from specjax.cli import files
     from specjax.papers.texture import stylize
 
