@@ -1,4 +1,4 @@
-"""Benchmarks of spectrograms and of their inversion to sound, on synthetic noise and tones."""
+"""Benchmarks of spectrograms, of their inversion to sound, and of networks, on synthetic noise and tones."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -14,6 +14,7 @@ from specjax.benchmark.timing import Benchmark, Info, compile_benchmark, wrap_ca
 from specjax.benchmark.tones import make_tones
 from specjax.cli.config import to_dataclass
 from specjax.engine import sharding
+from specjax.papers.texture import network_benchmarks
 from specjax.signal.inversion import DIRECT, Inversion, convergence_db, invert
 from specjax.signal.phase.griffin_lim import griffin_lim, random_phase
 from specjax.signal.polar import polar
@@ -74,7 +75,7 @@ INFO = {
     "pghi": Info(4),
     "invert": _phase_info("invert"),
     "refine": Info(4),
-}
+} | network_benchmarks.INFO
 
 
 def build(name: str, config: Mapping[str, Any], batch: int) -> Benchmark:
@@ -82,13 +83,17 @@ def build(name: str, config: Mapping[str, Any], batch: int) -> Benchmark:
 
     Args:
       name: name of the benchmark, a key of `INFO`.
-      config: fields of `SignalConfig` by name; a key `task` is ignored.
+      config: task `texture/signal` and fields of `SignalConfig` by name, or the config of another task of this paper,
+        whose values have no effect.
       batch: number of clips per call, split evenly over all devices.
 
     Raises:
       UserError: a config value is invalid, or `batch` is not a multiple of the number of devices.
     """
-    values = {key: value for key, value in config.items() if key != "task"}
+    if name in network_benchmarks.INFO:
+        return network_benchmarks.build(name, batch)
+    own = config.get("task") == "texture/signal"
+    values = {key: value for key, value in config.items() if own and key != "task"}
     return _build_on_mesh(name, to_dataclass(SignalConfig, values), batch)
 
 
