@@ -1,11 +1,11 @@
-# make demo | make test | make bench: each makes its own environment, from nothing but Python and make.
+# make demo | make demo-texture | make test | make bench: each makes its own environment, from nothing but Python and make.
 
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 
-.PHONY: demo test test-long test-versions bench check format clean
+.PHONY: demo demo-texture test test-long test-versions bench check format clean
 
 demo: $(READY)
 	$(RUN) -m specjax.train --config=unet:tiny --workdir=demo/run
@@ -16,6 +16,20 @@ demo: $(READY)
 	cp demo/run/samples/*/contact_sheet.png demo/contact_sheet.png
 	$(RUN) -m specjax.evaluate --workdir=demo/run
 	@echo "look at demo/contact_sheet.png and listen to demo/chords/*.wav"
+
+demo-texture: $(READY)
+	$(RUN) -m specjax.train --config=classifier:small --workdir=demo/texture/run
+	$(RUN) -m specjax.export --workdir=demo/texture/run --out=demo/texture/bundle.new
+	rm -rf demo/texture/bundle && mv demo/texture/bundle.new demo/texture/bundle
+	$(RUN) -m specjax.synth sounds --out=demo/texture/sounds --overwrite
+	$(RUN) -m specjax.synth classify demo/texture/sounds/rooster.wav --bundle=demo/texture/bundle
+	$(RUN) -m specjax.synth style --content=demo/texture/sounds/dog.wav --style=demo/texture/sounds/rain.wav \
+		--out=demo/texture/dog_as_rain.wav --plot=demo/texture/dog_as_rain.png --overwrite
+	$(RUN) -m specjax.synth panels --content=demo/texture/sounds/crying_baby.wav \
+		--style=demo/texture/sounds/rooster.wav --bundle=demo/texture/bundle --filters=256 --iterations=200 \
+		--out=demo/texture/figure_1 --overwrite
+	$(RUN) -m specjax.evaluate --workdir=demo/texture/run
+	@echo "look at demo/texture/figure_1/panels.png and listen to demo/texture/*.wav"
 
 test: check
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10

@@ -52,8 +52,8 @@ def get_config(variant: str = "") -> ConfigDict:
     """Return the config.
 
     Args:
-      variant: empty for the network and settings of the paper; `best` for those that work best; `tiny` for a short
-        training of a narrow network.
+      variant: empty for the network and settings of the paper; `best` for those that work best; `small` for a narrow
+        network of the paper's form, and `tiny` for one of the best form, both with a short training.
 
     Raises:
       ValueError: the variant is unknown.
@@ -62,6 +62,14 @@ def get_config(variant: str = "") -> ConfigDict:
         config, train = PAPER, PAPER_TRAIN
     elif variant == "best":
         config, train = BEST, BEST_TRAIN
+    elif variant == "small":
+        config = replace(
+            PAPER,
+            data=SoundsConfig(duration_s=2.0, synthetic_clips=20),
+            model=replace(PAPER.model, widths=(256, 64)),
+            optimizer=OptimizerConfig(learning_rate=ScheduleSpec("cosine", value=1e-3, warmup=20)),
+        )
+        train = replace(PAPER_TRAIN, steps=300, eval_every=100, checkpoint_every=100)
     elif variant == "tiny":
         config = replace(
             BEST,
@@ -71,5 +79,5 @@ def get_config(variant: str = "") -> ConfigDict:
         )
         train = replace(BEST_TRAIN, steps=200, eval_every=100, checkpoint_every=100)
     else:
-        raise ValueError(f"classifier:{variant} is unknown: choose classifier, classifier:best or classifier:tiny")
+        raise ValueError(f"classifier:{variant} is unknown: choose classifier or its variants best, small and tiny")
     return ConfigDict({"task": "texture/classifier", **asdict(train), **asdict(config)})

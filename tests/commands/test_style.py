@@ -19,6 +19,7 @@ from specjax.papers.texture.classify import ClassifierInference
 from specjax.papers.texture.config import ClassifierConfig
 from specjax.papers.texture.data import SoundsConfig
 from specjax.papers.texture.model import ModelConfig
+from specjax.papers.texture.sounds import CLASSES
 
 RATE = 22050
 WYSE = ("--form=wyse", "--filters=8", "--iterations=2")
@@ -125,3 +126,10 @@ def test_unusable_sounds_are_one_line(pair, tmp_path):
     assert "silent" in error_in_process("synth", *style(pair, *WYSE, out, content="silent.wav"))
     silent_style = ("style", f"--content={pair}/content.wav", f"--style={pair}/silent.wav", *WYSE, out)
     assert "silent" in error_in_process("synth", *silent_style)
+
+
+def test_sounds_writes_one_synthetic_sound_of_each_class(tmp_path):
+    done = run_in_process("synth", "sounds", f"--out={tmp_path}/sounds")
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.stem for path in (tmp_path / "sounds").iterdir()) == sorted(CLASSES)
+    assert "exists already" in error_in_process("synth", "sounds", f"--out={tmp_path}/sounds")

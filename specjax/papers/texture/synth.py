@@ -1,4 +1,4 @@
-"""Subcommands `style`, `panels`, `classify`, `spectrogram`, `invert`, `stream` and `features` of `specjax synth`."""
+"""Subcommands of `specjax synth` for sounds: style transfer, classification, spectrograms, inversion and features."""
 
 import argparse
 import math
@@ -98,6 +98,11 @@ def _add_style(parser: argparse.ArgumentParser) -> None:
 def _add_panels(parser: argparse.ArgumentParser) -> None:
     _add_pair(parser)
     options.add_output(parser, "folder to write")
+
+
+def _add_sounds(parser: argparse.ArgumentParser) -> None:
+    options.add_output(parser, "folder to write")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
 
 
 def _add_preset(parser: argparse.ArgumentParser) -> None:
@@ -212,6 +217,24 @@ def classify(args: argparse.Namespace) -> None:
         print(f"{guess.probability:6.1%} {guess.class_name}")
 
 
+def sounds(args: argparse.Namespace) -> None:
+    """Run `specjax synth sounds`: write one synthetic environmental sound of each class to a folder."""
+    options.start()
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from specjax.cli import files
+    from specjax.papers.texture.sounds import CLASSES, synthesize
+
+    names = [f"{name}.wav" for name in CLASSES]
+    paths = outputs.claim(local_path(args.out, "--out"), names, overwrite=args.overwrite)
+    keys = jax.random.split(jax.random.key(args.seed), len(CLASSES))
+    for name, wave in zip(names, np.asarray(synthesize(keys, jnp.arange(len(CLASSES)))), strict=True):
+        outputs.write(paths[name], files.wav(wave, 22050))
+    print(f"{len(CLASSES)} synthetic sounds -> {args.out}")
+
+
 def style(args: argparse.Namespace) -> None:
     """Run `specjax synth style`: give the sound of one file the texture of another, and write it to a file."""
     content, out, plot = options.input_file(args), options.output_file(args, ".wav"), options.plot_file(args)
@@ -301,6 +324,7 @@ def _report(method: str, done: int, total: int, convergence_db: float) -> None:
 SUBCOMMANDS = {
     "style": Subcommand("Give one sound the texture of another.", _add_style, style),
     "panels": Subcommand("Make the four panels and sounds of Figure 1 of the texture paper.", _add_panels, panels),
+    "sounds": Subcommand("Write synthetic environmental sounds, one of each class.", _add_sounds, sounds),
     "classify": Subcommand("Name the most probable classes of a sound.", _add_classify, classify),
     "spectrogram": Subcommand("Write the spectrogram of a sound.", _add_spectrogram, spectrogram),
     "invert": Subcommand("Reconstruct sound from a spectrogram.", _add_invert, invert),

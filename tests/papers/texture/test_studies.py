@@ -1,11 +1,16 @@
-"""Tests of the studies of sound: inversion methods, mel inversion, and parity with librosa."""
+"""Tests of the studies: inversion methods, mel inversion, parity with librosa, classifiers and style transfer."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
+from specjax.cli.config import load
 from specjax.cli.errors import UserError
-from specjax.papers.texture.studies import inversion, mel, parity
+from specjax.engine.study import Options
+from specjax.papers import build
+from specjax.papers.texture.studies import classifiers, inversion, mel, parity, style
 from specjax.papers.texture.studies.inversion import Score
 from specjax.signal.inversion import Inversion
 from specjax.signal.stft import Stft
@@ -24,7 +29,7 @@ def test_inversion_study_runs_every_method_on_every_sound(sounds, monkeypatch):
     monkeypatch.setattr(inversion, "METHODS", methods)
     monkeypatch.setattr(inversion, "TRANSFORMS", {"Hann, redundancy 4": Stft(512, 128)})
     monkeypatch.setattr(inversion, "DURATION_S", 0.5)
-    clips = inversion.load_clips(inversion.check_sounds([str(sounds), str(sounds / "a.wav")]))
+    clips = inversion.load_clips(inversion.check_sounds([str(sounds), str(sounds / "a.wav")]), 0.5)
     assert [len(wave) for wave in clips.values()] == [11025, 11025], "a file that is named twice counts once"
     lines = []
     results = inversion.compare(clips, lines.append)
@@ -89,3 +94,48 @@ def test_every_representation_agrees_with_librosa():
     rows = parity.format_table(errors).splitlines()
     assert len(rows) == 2 + len(errors)
     assert rows[2].startswith("| STFT | ")
+
+
+def test_style_study_judges_controls_and_variants_and_resumes(tmp_path, monkeypatch):
+    """The content equals itself, the style is nearest to itself, and saved results are not computed again."""
+    monkeypatch.setattr(style, "SAMPLE_RATE", 22050)
+    monkeypatch.setattr(style, "VARIANTS", {"wyse": style.Variant("wyse", {"steps": 2, "filters": 4, "noise": 0.0})})
+    rng = np.random.default_rng(0)
+    sounds = {name: 0.1 * rng.normal(size=16384).astype(np.float32) * (i + 1) for i, name in enumerate("ab")}
+    lines = []
+    first = style.compare(sounds, tmp_path, 2, report=lines.append)
+    assert lines == ["wyse: pair 1/2, a in the style of b", "wyse: pair 2/2, b in the style of a"]
+    assert list(first) == ["content", "style", "equalized content", "wyse"]
+    np.testing.assert_allclose(first["content"]["content"], 1, atol=1e-4)
+    np.testing.assert_allclose(first["style"]["texture"], 0, atol=1e-4)
+    monkeypatch.setattr(style, "transfer", None)
+    again = style.compare(sounds, tmp_path, 2)
+    np.testing.assert_array_equal(first["wyse"]["mfcc"], again["wyse"]["mfcc"])
+    with pytest.raises(UserError, match="1 sounds, expected at least 2"):
+        style.compare({"a": sounds["a"]}, tmp_path, 2)
+
+
+def test_every_fold_is_held_out_in_turn(tmp_path, monkeypatch):
+    asked = []
+
+    def answer(study, flags, repetitions, folder, examples):
+        asked.append(repetitions)
+        return {name: [{"eval/accuracy": 0.5}] * len(repetitions) for name in study.variants}
+
+    monkeypatch.setattr(classifiers, "answer", answer)
+    values = load("classifier:tiny").to_dict()
+    options = Options(values, ["--config=classifier:tiny"], tmp_path, seeds=0, examples=0, sounds=[])
+    classifiers.cross_validate(classifiers.STUDIES["folds"], options)
+    assert [r["data.held_out_folds"] for r in asked[0].values()] == [(fold,) for fold in range(1, 6)]
+    wrong = replace(options, config=load("unet:tiny").to_dict())
+    with pytest.raises(UserError, match="task chord/unet, expected a classifier"):
+        classifiers.cross_validate(classifiers.STUDIES["folds"], wrong)
+
+
+@pytest.mark.parametrize("name", classifiers.STUDIES["axes"].variants)
+def test_every_variant_of_the_axes_study_is_a_valid_config(name):
+    values = load("classifier:best")
+    for key, value in classifiers.STUDIES["axes"].variants[name].items():
+        group, _, leaf = key.rpartition(".")
+        values[group][leaf] = value
+    build(values.to_dict())
