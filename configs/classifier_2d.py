@@ -1,6 +1,7 @@
 """Classifier of environmental sounds that treats a spectrogram as an image: convolutions over frequency and time.
 
-Hardware, minutes and accuracies are in docs/texture.md.
+Hardware: one CPU core trains `best` on 240 sounds in 8 minutes.
+Expected: docs/texture.md has the accuracy of `best` on held-out folds of ESC-10.
 
     python -m specjax.train --config=classifier_2d --config.data.source=path/to/ESC-50
     python -m specjax.train --config=classifier_2d:best --config.data.source=path/to/ESC-50
