@@ -77,7 +77,7 @@ def check_errors(cases):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("train", "--config=unett"), "choose one of signal, unet, unet_chords, unet_paper"),
+        (("train", "--config=unett"), "choose one of classifier, classifier_2d, signal, unet, unet_chords, unet_paper"),
         (("evaluate",), "--workdir is missing"),
         (("export", "--workdir=no/such", "--out=no/bundle"), "No such file"),
         (("synth", "chord", "--digit=4"), "the following arguments are required: --bundle"),
@@ -106,7 +106,7 @@ def test_bad_configs(tmp_path):
     check_errors(
         [
             (("train",), "--config is missing"),
-            (("train", "--config=unett"), "choose one of signal, unet, unet_chords, unet_paper"),
+            (("train", "--config=unett"), "choose one of classifier, classifier_2d, signal, unet, unet_chords, unet_paper"),
             (("train", "--config=no/such.py"), "no such file"),
             (("train", "--config=unet:huge"), "unet:huge is unknown"),
             ((*train, "--config.stepz=3"), "config.stepz does not exist: choose from"),
