@@ -18,6 +18,7 @@ from specjax.papers.chord import conditioning
 from specjax.papers.chord.conditioning import Conditioning
 from specjax.papers.chord.model import UNet, UNetConfig
 from specjax.papers.texture import benchmarks as texture_benchmarks
+from specjax.papers.texture import network_benchmarks
 from specjax.signal import oscillators
 from specjax.signal.presets import PRESETS, spectrogram
 
@@ -139,7 +140,11 @@ def test_step_benchmark_uses_the_head_and_losses_in_its_name(monkeypatch):
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=() if i.default else pytest.mark.long) for n, i in texture_benchmarks.INFO.items()],
+    [
+        pytest.param(n, marks=() if i.default else pytest.mark.long)
+        for n, i in texture_benchmarks.INFO.items()
+        if n not in network_benchmarks.INFO
+    ],
 )
 def test_signal_benchmarks_return_finite_results_for_every_clip(name):
     config = {"task": "texture/signal", "mel_s": 0.5, "phase_s": 0.25, "iterations": 2, "refinements": 2}
@@ -150,6 +155,14 @@ def test_signal_benchmarks_return_finite_results_for_every_clip(name):
     assert min(benchmark.flops, benchmark.bytes_moved, benchmark.audio_s) > 0
     assert (benchmark.convergence_db is None) == (name in ("mel", "mel_100", "stft"))
     assert benchmark.convergence_db is None or benchmark.convergence_db(result) < -5
+
+
+@pytest.mark.parametrize("name", network_benchmarks.INFO)
+def test_network_benchmarks_return_finite_results(name):
+    config = {"networks": {"widths": (8, 4), "filters": 8, "duration_s": 0.5}}
+    benchmark = texture_benchmarks.build(name, config, 2)
+    assert all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(benchmark.call()))
+    assert min(benchmark.flops, benchmark.bytes_moved) > 0
 
 
 @pytest.mark.parametrize("name", ["stft", "istft", "griffin_lim"])

@@ -106,7 +106,10 @@ def test_bad_configs(tmp_path):
     check_errors(
         [
             (("train",), "--config is missing"),
-            (("train", "--config=unett"), "choose one of classifier, classifier_2d, signal, unet, unet_chords, unet_paper"),
+            (
+                ("train", "--config=unett"),
+                "choose one of classifier, classifier_2d, signal, unet, unet_chords, unet_paper",
+            ),
             (("train", "--config=no/such.py"), "no such file"),
             (("train", "--config=unet:huge"), "unet:huge is unknown"),
             ((*train, "--config.stepz=3"), "config.stepz does not exist: choose from"),

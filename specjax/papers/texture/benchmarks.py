@@ -15,6 +15,7 @@ from specjax.benchmark.tones import make_tones
 from specjax.cli.config import to_dataclass
 from specjax.engine import sharding
 from specjax.papers.texture import network_benchmarks
+from specjax.papers.texture.network_benchmarks import NetworkSizes
 from specjax.signal.inversion import DIRECT, Inversion, convergence_db, invert
 from specjax.signal.phase.griffin_lim import griffin_lim, random_phase
 from specjax.signal.polar import polar
@@ -36,6 +37,7 @@ class SignalConfig:
         does.
       refinements: iterations of the benchmarks `invert` and `refine`. They start from phases estimated by PGHI (phase
         gradient heap integration).
+      networks: sizes of the networks in the benchmarks `classifier_step`, `style` and `style_8`.
     """
 
     sample_rate: int = 22050
@@ -45,6 +47,7 @@ class SignalConfig:
     hop_length: int = 256
     iterations: int = 100
     refinements: int = 32
+    networks: NetworkSizes = NetworkSizes()
 
 
 _MEL = Info(10, plain=("librosa", "signal_mel"), tuned=("melody_mel.py", "--variant", "torch", "--log", "--compile"))
@@ -90,11 +93,12 @@ def build(name: str, config: Mapping[str, Any], batch: int) -> Benchmark:
     Raises:
       UserError: a config value is invalid, or `batch` is not a multiple of the number of devices.
     """
-    if name in network_benchmarks.INFO:
-        return network_benchmarks.build(name, batch)
-    own = config.get("task") == "texture/signal"
+    own = config.get("task", "texture/signal") == "texture/signal"
     values = {key: value for key, value in config.items() if own and key != "task"}
-    return _build_on_mesh(name, to_dataclass(SignalConfig, values), batch)
+    settings = to_dataclass(SignalConfig, values)
+    if name in network_benchmarks.INFO:
+        return network_benchmarks.build(name, settings.networks, batch)
+    return _build_on_mesh(name, settings, batch)
 
 
 def _build_on_mesh(name: str, config: SignalConfig, batch: int) -> Benchmark:
