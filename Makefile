@@ -23,10 +23,10 @@ demo-texture: $(READY)
 	rm -rf demo/texture/bundle && mv demo/texture/bundle.new demo/texture/bundle
 	$(RUN) -m specjax.synth sounds --out=demo/texture/sounds --overwrite
 	$(RUN) -m specjax.synth classify demo/texture/sounds/rooster.wav --bundle=demo/texture/bundle
-	$(RUN) -m specjax.synth style --content=demo/texture/sounds/dog.wav --style=demo/texture/sounds/rain.wav \
+	$(RUN) -m specjax.synth style --content=demo/texture/sounds/dog_bark.wav --style=demo/texture/sounds/rain.wav \
 		--out=demo/texture/dog_as_rain.wav --plot=demo/texture/dog_as_rain.png --overwrite
 	$(RUN) -m specjax.synth panels --content=demo/texture/sounds/crying_baby.wav \
-		--style=demo/texture/sounds/rooster.wav --bundle=demo/texture/bundle --filters=256 --iterations=200 \
+		--style=demo/texture/sounds/rooster.wav --bundle=demo/texture/bundle --iterations=200 \
 		--out=demo/texture/figure_1 --overwrite
 	$(RUN) -m specjax.evaluate --workdir=demo/texture/run
 	@echo "look at demo/texture/figure_1/panels.png and listen to demo/texture/*.wav"

@@ -1,7 +1,7 @@
 """Inference with a trained classifier: the classes of a sound, with their probabilities."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +16,9 @@ from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
 from specjax.papers.texture.config import ClassifierConfig
 from specjax.papers.texture.data import read_clip
-from specjax.papers.texture.model import Classifier, Logits
+from specjax.papers.texture.model import Classifier, Logits, ModelConfig
 from specjax.papers.texture.representation import Representation
+from specjax.papers.texture.style.wyse import TOP
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,35 @@ class ClassifierInference:
         return jax.nn.softmax(label_logits)
 
 
+def check_convolutions(config: ClassifierConfig, where: str) -> None:
+    """Check that style transfer can use the convolutions of a classifier.
+
+    Args:
+      config: settings of the classifier.
+      where: source of the settings, for error messages.
+
+    Raises:
+      UserError: the network or its spectrograms are not the paper's, with frequency bins as channels.
+    """
+    model, paper = config.model, ModelConfig()
+    shape = (model.layout, model.architecture, len(model.widths), model.kernel_frames)
+    if shape != (paper.layout, paper.architecture, len(paper.widths), paper.kernel_frames):
+        raise UserError(
+            f"{where} is a network of layout {model.layout!r} and architecture {model.architecture!r} with "
+            f"{len(model.widths)} convolutions of {model.kernel_frames} frames, expected {paper.layout!r} and "
+            f"{paper.architecture!r} with {len(paper.widths)} of {paper.kernel_frames}: use --config=classifier"
+        )
+    if config.representation != Representation():
+        raise UserError(
+            f"{where} has other spectrograms than the paper's ({config.representation}): use --config=classifier"
+        )
+
+
 def convolutions(inference: ClassifierInference, variables: Any, where: str) -> dict[str, Any]:
-    """Return the two convolutions of a trained network, which style transfer uses (section 4 of the paper).
+    """Return the two convolutions of a trained network, for style transfer (section 2 of the paper).
+
+    The network was trained on levels from 0 to 1; style transfer uses 0 to 255, as the author's code does. The biases
+    are multiplied by 255, so that all activations are 255 times those of the trained network.
 
     Args:
       inference: inference functions of the network.
@@ -74,18 +102,9 @@ def convolutions(inference: ClassifierInference, variables: Any, where: str) -> 
     Raises:
       UserError: the network or its spectrograms are not the paper's, with frequency bins as channels.
     """
-    model, paper = inference.config.model, Representation()
-    if (model.layout, model.architecture, len(model.widths)) != ("channels", "paper", 2):
-        raise UserError(
-            f"{where} is a network of layout {model.layout!r} and architecture {model.architecture!r}, expected "
-            "'channels' and 'paper' with two convolutions: train --config=classifier"
-        )
-    if inference.config.representation != paper:
-        raise UserError(
-            f"{where} was trained on other spectrograms than the paper's ({inference.config.representation}): train "
-            "--config=classifier"
-        )
-    return {name: variables["params"][name] for name in ("conv1", "conv2")}
+    check_convolutions(inference.config, where)
+    layers = {name: variables["params"][name] for name in ("conv1", "conv2")}
+    return {name: {"kernel": layer["kernel"], "bias": TOP * layer["bias"]} for name, layer in layers.items()}
 
 
 class Guess(NamedTuple):
@@ -139,10 +158,7 @@ def classify(inference: ClassifierInference, variables: Any, path: Path, top: in
     return [Guess(inference.config.data.classes[i], float(probability[i])) for i in order]
 
 
+@partial(jax.jit, static_argnames="inference")
 def _probabilities(inference: ClassifierInference, variables: Any, wave: Float[Array, "1 samples"]) -> Array:
-    @jax.jit
-    def run(variables: Any, wave: Array) -> Array:
-        levels = inference.config.representation.encode(wave)
-        return inference.probabilities(inference.predict(variables, levels).label)
-
-    return run(variables, wave)
+    levels = inference.config.representation.encode(wave)
+    return inference.probabilities(inference.predict(variables, levels).label)

@@ -1,4 +1,4 @@
-"""Classifiers of sounds: spectrograms in, classes out (section 3 of the paper).
+"""Classifiers of sounds: spectrograms in, classes out (section 2 of the paper).
 
 In the layout `channels`, each frequency bin is an input channel and convolutions run over time only. In the layout
 `image`, a spectrogram is an image of one channel, and convolutions run over frequency and time.
@@ -21,7 +21,9 @@ _PAPER_BIAS = nn.initializers.constant(0.1)
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Architecture of a classifier. The defaults are those of the paper: 3,729,634 parameters with 50 classes.
+    """Architecture of a classifier. The defaults are those of the paper and its published code.
+
+    With 50 classes, they have 3,729,634 parameters.
 
     layout: `channels` or `image`, see the module.
     architecture: `paper` is that of the paper. `residual` normalizes the rows of the spectrogram, and has a

@@ -170,7 +170,8 @@ class ClassifierTask(SingleModel):
     ) -> Metrics:
         label = jnp.asarray(examples.label)[indices]
         logits = self.inference.predict(self.inference_variables(state), jnp.asarray(examples.levels)[indices])
-        rank = jnp.sum(logits.label > jnp.take_along_axis(logits.label, label[:, None], axis=1), axis=1)
+        own = jnp.take_along_axis(logits.label, label[:, None], axis=1)
+        rank = jnp.sum(~(logits.label < own), axis=1) - 1  # ties and NaN count as wrong
         one_hot = jax.nn.one_hot(label, logits.label.shape[1])
         measures = {
             "accuracy": (rank == 0).astype(jnp.float32),

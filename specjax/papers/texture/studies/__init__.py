@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from specjax.cli import app
 from specjax.cli.errors import UserError
@@ -68,7 +67,7 @@ def run_style(options: Options) -> None:
     """
     from specjax import papers
     from specjax.engine.study import run
-    from specjax.papers.texture.classify import convolutions
+    from specjax.papers.texture.classify import check_convolutions, convolutions
     from specjax.papers.texture.judges import format_table
     from specjax.papers.texture.studies import inversion, style
     from specjax.papers.texture.task import ClassifierTask
@@ -78,20 +77,21 @@ def run_style(options: Options) -> None:
     sounds = inversion.load_clips(paths, style.DURATION_S)
     network = None
     if options.config is not None:
-        options.require_config()
         workdir = options.workdir / "classifier"
-        run(options.config_flags, workdir, 0)
-        _, task, trained = papers.open_run(workdir)
+        _, task = papers.build(options.require_config())
         if not isinstance(task, ClassifierTask):
             raise UserError(f"--config describes the task {task.name}, expected a classifier: name --config=classifier")
+        check_convolutions(task.config, "--config")
+        if "stopped" in (result := run(options.config_flags, workdir, 0)):
+            raise UserError(f"the training in {workdir} diverged: {result['stopped']}")
+        _, task, trained = papers.open_run(workdir)
+        assert isinstance(task, ClassifierTask)
         network = convolutions(task.inference, task.inference_variables(trained.state), str(workdir))
 
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    named = {Path(path).name: wave for path, wave in sounds.items()}
-    options.workdir.mkdir(parents=True, exist_ok=True)
-    measures = style.compare(named, options.workdir, options.examples, network, report)
+    measures = style.compare(sounds, options.workdir, options.examples, network, report)
     for reference in (style.EQUALIZED, "Ulyanov"):
         print(format_table(measures, reference), end="\n\n")
 

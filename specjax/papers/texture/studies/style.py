@@ -87,7 +87,7 @@ def compare(
     Args:
       sounds: waves of equal length at `SAMPLE_RATE`, by name.
       folder: folder of the results.
-      pairs: largest number of pairs.
+      pairs: largest number of pairs; 0 for all sounds.
       network: convolutions of a trained classifier; None leaves the variants with trained weights out.
       report: called with a line of progress.
 
@@ -100,7 +100,7 @@ def compare(
     if len(sounds) < 2:
         raise UserError(f"{len(sounds)} sounds, expected at least 2: name more with --sounds")
     names, waves = list(sounds), np.stack(list(sounds.values()))
-    count = min(pairs, len(names))
+    count = min(pairs, len(names)) if pairs else len(names)
     partner = [(i + len(names) // 2) % len(names) for i in range(count)]
     contents, styles = waves[:count], waves[partner]
     results = {CONTENT: contents, STYLE: styles, EQUALIZED: _equalize(contents, styles)}
@@ -110,7 +110,8 @@ def compare(
         outcome = []
         for i in range(count):
             if report is not None:
-                report(f"{name}: pair {i + 1}/{count}, {names[i]} in the style of {names[partner[i]]}")
+                content, style = (Path(names[j]).name for j in (i, partner[i]))
+                report(f"{name}: pair {i + 1}/{count}, {content} in the style of {style}")
             outcome.append(_transfer_once(variant, contents[i], styles[i], network, folder))
         results[name] = np.stack(outcome)
     return {
@@ -127,7 +128,8 @@ def _equalize(contents: Float[np.ndarray, "pairs samples"], styles: Float[np.nda
 def _transfer_once(variant: Variant, content: Wave, style: Wave, network: Any, folder: Path) -> Wave:
     """Transfer one pair, unless the folder already holds its result."""
     parameters = [np.asarray(x).tobytes() for x in jax.tree.leaves(network if variant.trained else None)]
-    request = [repr(variant).encode(), content.tobytes(), style.tobytes(), *parameters]
+    settings = repr(stylize.make_form(variant.form, variant.settings)).encode()
+    request = [settings, content.tobytes(), style.tobytes(), *parameters]
     path = folder / f"{hashlib.sha256(b''.join(request)).hexdigest()[:24]}.npy"
     if path.exists():
         saved: Wave = np.load(path)

@@ -1,4 +1,4 @@
-"""Style transfer with an image network (section 4 of the paper): VGG-19 looks at the spectrogram as at a picture."""
+"""Style transfer with an image network (section 2 of the paper): VGG-19 looks at the spectrogram as at a picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -114,17 +114,20 @@ def style_grams(style: Style, params: Any, layers: tuple[str, ...]) -> dict[str,
     totals = {name: jnp.zeros(()) for name in layers}
     counts = dict.fromkeys(layers, 0)
     for piece in split(style, transform, frames, context=_CONTEXT):
-        features = _piece_features(jnp.asarray(piece.wave), peak, params)
+        features = _piece_features(jnp.asarray(piece.wave), peak, params, layers)
         for name in layers:
             rows = _rows(_drop(features[name], name, piece.before, piece.after))
             totals[name], counts[name] = totals[name] + gram(rows), counts[name] + len(rows)
     return {name: totals[name] / counts[name] for name in layers}
 
 
-@jax.jit
-def _piece_features(wave: Float[Array, " samples"], peak: Float[Array, ""], params: Any) -> dict[str, Array]:
+@partial(jax.jit, static_argnames="layers")
+def _piece_features(
+    wave: Float[Array, " samples"], peak: Float[Array, ""], params: Any, layers: tuple[str, ...]
+) -> dict[str, Array]:
     values = wyse.encode(magnitude(wave, wyse.PRESET.transform), peak.reshape(1, 1))
-    return extract_features(values, params)
+    features = extract_features(values, params)
+    return {name: features[name] for name in layers}
 
 
 def _drop(

@@ -1,6 +1,6 @@
 """VGG-19 (Simonyan and Zisserman 2015) as the network of style transfer, applied to spectrograms as pictures.
 
-Wyse (2017, section 4) gives a spectrogram to the image network in all three color channels, and takes the luminosity of
+Wyse (2017, section 2) gives a spectrogram to the image network in all three color channels, and takes the luminosity of
 the result as its spectrogram. Here the spectrogram of one channel is itself the variable that is optimized, and is
 copied to three channels at the input of the network. So the three channels never differ, and their luminosity is the
 spectrogram.
