@@ -1,4 +1,4 @@
-# make demo | make demo-texture | make test | make bench: each makes its own environment, from nothing but Python and make.
+# make demo | demo-texture | test | bench: each makes its own environment, from nothing but Python and make.
 
 PYTHON ?= python3
 VENV ?= .venv

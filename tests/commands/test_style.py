@@ -71,7 +71,7 @@ def test_panels_of_figure_1_come_from_one_command(pair, tmp_path):
     config = ClassifierConfig(data=SoundsConfig(classes=("a", "b")), model=ModelConfig(widths=(8, 4), hidden=2))
     variables = jax.jit(ClassifierInference(config).init)(jax.random.key(0))
     bundle.save(tmp_path / "bundle", "texture/classifier", {"classifier": Part(variables, asdict(config))}, {})
-    sounds = style(pair, f"--bundle={tmp_path}/bundle", "--iterations=2", "--filters=8", f"--out={tmp_path}/figure")
+    sounds = style(pair, f"--bundle={tmp_path}/bundle", "--iterations=2", f"--out={tmp_path}/figure")
     done = run_in_process("synth", "panels", *sounds[1:])
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (tmp_path / "figure").iterdir())
@@ -105,7 +105,16 @@ def test_interrupted_transfer_writes_the_best_result_so_far(pair, cache, tmp_pat
     ("arguments", "message"),
     [
         (("--form=gan",), "--form='gan' is unknown: choose one of waveform, wyse, ulyanov, image"),
-        (("--form=ulyanov", "--noise=0.5"), "--noise has no effect in the form ulyanov"),
+        (
+            ("--form=ulyanov", "--noise=0.5"),
+            "--noise has no effect in the form ulyanov, whose options are --iterations",
+        ),
+        (("--form=ulyanov", "--optimizer=adam"), "--optimizer has no effect in the form ulyanov"),
+        (("--bundle=b",), "--bundle has no effect in the form waveform"),
+        (("--form=wyse", "--weights=a.safetensors"), "--weights has no effect in the form wyse"),
+        (("--content_weight=nan",), "--content_weight=nan must be a number of at least 0"),
+        (("--seed=-1",), "--seed=-1 must lie between 0 and"),
+        (("--form=wyse", "--bundle=b", "--filters=8"), "--filters has no effect with --bundle"),
         (("--form=image",), "needs the weights of VGG-19"),
         (("--form=wyse", "--noise=2"), "noise=2.0 must lie between 0 and 1"),
         (("--form=wyse", "--layers=conv7"), "'conv7' is unknown: choose from conv1, conv2"),
@@ -123,6 +132,8 @@ def test_unusable_sounds_are_one_line(pair, tmp_path):
     out = f"--out={tmp_path}/a.wav"
     short = error_in_process("synth", *style(pair, *WYSE, out, content="short.wav"))
     assert "the content has 500 samples, expected at least" in short
+    missing = ("style", f"--content={pair}/content.wav", f"--style={pair}/none.wav", *WYSE, out)
+    assert "none.wav" in error_in_process("synth", *missing)
     assert "silent" in error_in_process("synth", *style(pair, *WYSE, out, content="silent.wav"))
     silent_style = ("style", f"--content={pair}/content.wav", f"--style={pair}/silent.wav", *WYSE, out)
     assert "silent" in error_in_process("synth", *silent_style)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from specjax.optim.optimizer import OptimizerConfig
-from specjax.papers.texture.data import SoundsConfig, resolve_classes
+from specjax.papers.texture.data import BUILTIN, SoundsConfig, resolve_classes
 from specjax.papers.texture.model import ModelConfig
 from specjax.papers.texture.representation import Representation
 
@@ -56,11 +56,11 @@ class ClassifierConfig:
     model: architecture of the network.
     augment: random augmentation of the training spectrograms.
     loss: `softmax` is the cross-entropy of one class among all. `sigmoid` is the binary cross-entropy of each class,
-      summed over the classes; with mixup, a sound then belongs to two classes.
+      summed over the classes; with mixup, the targets are the shares of the two classes.
     label_smoothing: weight of the uniform distribution that is mixed into the one-hot labels.
     second_task: weight of the cross-entropy of the second task, in which the network names the class of the sound's
       spectral centroid. It has an effect only if `model.centroid_classes` is not 0.
-    views: number of versions of each held-out sound whose predictions are averaged; version v is the spectrogram
+    views: number of versions of each held-out sound whose logits are averaged; version v is the spectrogram
       shifted cyclically by v/views of its duration.
     optimizer: optimizer, learning rate schedule and moving average of the parameters.
     """
@@ -82,6 +82,19 @@ class ClassifierConfig:
             raise ValueError(f"label_smoothing={self.label_smoothing} must lie in [0, 1)")
         if self.second_task < 0 or self.views < 1:
             raise ValueError(f"second_task={self.second_task} must be at least 0, and views={self.views} at least 1")
+
+        samples = round(self.data.duration_s * self.representation.sample_rate)
+        frames = self.representation.frames(samples)
+        least = 2 ** (len(self.model.widths) + 1)
+        if frames < least:
+            raise ValueError(
+                f"sounds of data.duration_s={self.data.duration_s} have {frames} frames, expected at least {least} for "
+                "this network: use a longer duration or a shorter hop_length"
+            )
+        if self.data.source == BUILTIN and (self.data.duration_s < 0.5 or self.representation.sample_rate < 8000):
+            raise ValueError(
+                f"data.source={BUILTIN} needs data.duration_s of at least 0.5 and a sample_rate of at least 8000"
+            )
 
     def resolve(self) -> "ClassifierConfig":
         """Fill in the names of the classes from the data source, if they are not set.

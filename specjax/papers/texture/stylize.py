@@ -1,5 +1,6 @@
 """Style transfer between sound files: reading, the choice of a form with its settings, and panels of spectrograms."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from jaxtyping import Float
 from specjax.cli.config import to_dataclass
 from specjax.cli.errors import UserError
 from specjax.data.audio import read_channels
+from specjax.papers.texture.inference import PEAK
 from specjax.papers.texture.representation import Representation
 from specjax.papers.texture.style.form import Form
 from specjax.papers.texture.style.image import Image
@@ -23,6 +25,12 @@ from specjax.papers.texture.style.wyse import Wyse
 from specjax.plots import render
 
 FORMS: dict[str, type] = {"waveform": Waveform, "wyse": Wyse, "ulyanov": Ulyanov, "image": Image}
+# Fields of the forms that are options of the command line, by the name of the option.
+OPTIONS = {
+    "iterations": "steps",
+    "optimizer": "method",
+    **{name: name for name in ("content_weight", "style_weight", "layers", "noise", "filters", "seed")},
+}
 # Panels of Figure 1 of the paper: whether the weights are trained, and the weight of the noise in the starting point.
 FIGURE_1 = {
     "trained_weights": (True, 0.0),
@@ -37,14 +45,16 @@ class Stylized(NamedTuple):
     """Result of a style transfer between two files.
 
     Attributes:
-      wave: as long and as loud as the content, with its channels.
+      wave: as long and as loud as the content, with its channels. If it would clip, its peak is reduced to 0.9.
       sample_rate: in Hz.
+      gain_db: gain by which the wave was reduced, at most 0.
       interrupted: whether Ctrl-C ended the optimization early.
       loss_left: final loss, as a fraction of the loss at the start.
     """
 
     wave: Channels
     sample_rate: int
+    gain_db: float
     interrupted: bool
     loss_left: float
 
@@ -63,9 +73,11 @@ def make_form(name: str, settings: Mapping[str, Any], network: Any = None) -> Fo
     if name not in FORMS:
         raise UserError(f"--form={name!r} is unknown: choose one of {', '.join(FORMS)}")
     form = FORMS[name]
-    known = {field.name for field in fields(form)} - {"params", "inversion"}
+    known = {field.name for field in fields(form)}
     if unknown := sorted(set(settings) - known):
-        raise UserError(f"--{unknown[0]} has no effect in the form {name}, which knows {', '.join(sorted(known))}")
+        options = ", ".join(f"--{option}" for option, field in OPTIONS.items() if field in known)
+        option = next((option for option, field in OPTIONS.items() if field == unknown[0]), unknown[0])
+        raise UserError(f"--{option} has no effect in the form {name}, whose options are {options}")
     if name == "image" and network is None:
         raise UserError("--form=image needs the weights of VGG-19: name a safetensors file with --weights")
     made: Any = to_dataclass(form, settings, "style")
@@ -90,7 +102,9 @@ def stylize(content: Path, style: Path, form: Form, report: StepReport | None = 
     except ValueError as error:
         raise UserError(f"{content}, {style}: {error}") from error
     left = float(np.mean(result.history[-1] / result.history[0]))
-    return Stylized(result.waves[0], rate, result.interrupted, left)
+    peak = float(np.abs(result.waves).max())
+    gain = PEAK / peak if peak > 1 else 1.0
+    return Stylized(gain * result.waves[0], rate, 20 * math.log10(gain), result.interrupted, left)
 
 
 def draw_panels(waves: Mapping[str, Float[np.ndarray, " samples"]], sample_rate: int) -> render.Rgb:

@@ -2,12 +2,14 @@
 
 import argparse
 import math
+from pathlib import Path
 from typing import Any
 
 from specjax.cli import app, options, outputs
 from specjax.cli.errors import UserError
 from specjax.cli.options import Subcommand
 from specjax.cli.paths import local_path
+from specjax.data.readers import check_regular_file
 
 PRESETS = "picture, librosa, melodygan, mvnet, wyse or ulyanov"
 _LAYOUTS = {1: "mono", 2: "stereo"}
@@ -219,6 +221,7 @@ def classify(args: argparse.Namespace) -> None:
 
 def sounds(args: argparse.Namespace) -> None:
     """Run `specjax synth sounds`: write one synthetic environmental sound of each class to a folder."""
+    _check_seed(args.seed)
     options.start()
     import jax
     import jax.numpy as jnp
@@ -238,9 +241,7 @@ def sounds(args: argparse.Namespace) -> None:
 def style(args: argparse.Namespace) -> None:
     """Run `specjax synth style`: give the sound of one file the texture of another, and write it to a file."""
     content, out, plot = options.input_file(args), options.output_file(args, ".wav"), options.plot_file(args)
-    style_file = local_path(args.style, "--style", "file")
-    if args.iterations is not None and args.iterations < 1:
-        raise UserError(f"--iterations={args.iterations} must be at least 1")
+    style_file = _style_file(args, out)
     options.start(catches_interrupt=True)  # It ends the optimization; the best result so far is written.
     from specjax.cli import files
     from specjax.papers.texture import stylize
@@ -251,7 +252,7 @@ def style(args: argparse.Namespace) -> None:
     ended = " (interrupted: best so far)" if result.interrupted else ""
     print(
         f"{content}, {style_file}: {result.wave.shape[-1] / result.sample_rate:.2f} s at {result.sample_rate} Hz, "
-        f"{result.loss_left:.1%} of the loss left{ended} -> {out}"
+        f"level {result.gain_db:+.1f} dB, {result.loss_left:.1%} of the loss left{ended} -> {out}"
     )
     if plot:
         outputs.write(plot, files.png(stylize.draw_result(content, style_file, result)))
@@ -259,7 +260,7 @@ def style(args: argparse.Namespace) -> None:
 
 def panels(args: argparse.Namespace) -> None:
     """Run `specjax synth panels`: make the four sounds of the paper's Figure 1 and a picture of their spectrograms."""
-    content, style_file = options.input_file(args), local_path(args.style, "--style", "file")
+    content, style_file = options.input_file(args), _style_file(args)
     if args.bundle is None:
         raise UserError("--bundle is missing: name a classifier exported from --config=classifier")
     from specjax.papers.texture import stylize
@@ -270,6 +271,7 @@ def panels(args: argparse.Namespace) -> None:
     from specjax.cli import files
 
     settings, network = _style_settings(args), _style_network(args)
+    settings["filters"] = network["conv1"]["bias"].size  # so that the networks differ in their weights only
     waves = {}
     for name, (trained, noise) in stylize.FIGURE_1.items():
         options.say(name)
@@ -281,15 +283,43 @@ def panels(args: argparse.Namespace) -> None:
     outputs.write(paths["panels.png"], files.png(stylize.draw_panels(waves, result.sample_rate)))
 
 
+def _style_file(args: argparse.Namespace, out: Path | None = None) -> Path:
+    """Return the path given by `--style`, after checking that it is a file and not the output `out`."""
+    path = local_path(args.style, "--style", "file")
+    check_regular_file(path)
+    if out is not None and out.exists() and out.samefile(path):
+        raise UserError(f"--out={out} is the style: choose another")
+    return path
+
+
 def _style_settings(args: argparse.Namespace) -> dict[str, Any]:
     """Return the settings of the form of style transfer that the user gave."""
-    names = {"iterations": "steps", "optimizer": "method"}
-    given = ("iterations", "content_weight", "style_weight", "layers", "optimizer", "filters", "seed", "noise")
-    return {names.get(x, x): getattr(args, x) for x in given if getattr(args, x, None) is not None}
+    from specjax.papers.texture.stylize import OPTIONS
+
+    given = {name: getattr(args, name) for name in OPTIONS if getattr(args, name, None) is not None}
+    if "iterations" in given and given["iterations"] < 1:
+        raise UserError(f"--iterations={given['iterations']} must be at least 1")
+    for name in ("content_weight", "style_weight"):
+        if not 0 <= given.get(name, 0.0) < math.inf:
+            raise UserError(f"--{name}={given[name]} must be a number of at least 0")
+    _check_seed(given.get("seed", 0))
+    if "filters" in given and args.bundle is not None:
+        raise UserError("--filters has no effect with --bundle, whose network has its own: omit one of them")
+    return {OPTIONS[name]: value for name, value in given.items()}
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed={seed} must lie between 0 and {2**32 - 1}")
 
 
 def _style_network(args: argparse.Namespace) -> Any:
     """Load the network that the user gave: VGG-19, or the convolutions of a classifier; None if there is none."""
+    form = getattr(args, "form", "wyse")
+    if args.bundle is not None and form != "wyse":
+        raise UserError(f"--bundle has no effect in the form {form}: use --form=wyse, or omit it")
+    if getattr(args, "weights", None) is not None and form != "image":
+        raise UserError(f"--weights has no effect in the form {form}: use --form=image, or omit it")
     if getattr(args, "weights", None) is not None:
         from specjax.papers.texture.style.vgg import load_params
 

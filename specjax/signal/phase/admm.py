@@ -50,8 +50,8 @@ def iterate(state: AdmmState, magnitude: Magnitude, transform: Stft, *, iteratio
       magnitude: target magnitudes, 0 or more, shape `(*batch, bins, frames)`.
       transform: parameters of the short-time Fourier transform.
       iterations: number of iterations.
-      rho: penalty, 0 or more. 0 gives the difference map of hybrid input-output, which does not settle; the greater,
-        the closer to Griffin-Lim.
+      rho: penalty, 0 or more. 0 gives the difference map of hybrid input-output, which does not settle. Values much
+        greater than 1 slow the iteration down.
 
     Raises:
       ValueError: the transform has no inverse, the wave's number of frames does not match `magnitude`, or a number is

@@ -10,16 +10,18 @@ from jax.sharding import Mesh
 from sklearn.metrics import log_loss
 
 from conftest import find_collectives
+from specjax.cli.errors import UserError
 from specjax.engine import program, sharding
 from specjax.engine.config import TrainConfig
 from specjax.engine.live.values import LiveValues, initial
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
-from specjax.papers.texture.classify import ClassifierInference
+from specjax.papers.texture.classify import ClassifierInference, convolutions
 from specjax.papers.texture.config import AugmentConfig, ClassifierConfig
 from specjax.papers.texture.data import Sounds, SoundsConfig
 from specjax.papers.texture.model import ModelConfig
 from specjax.papers.texture.representation import Representation
+from specjax.papers.texture.style.networks import activations
 from specjax.papers.texture.task import ClassifierTask
 
 CLASSES = ("a", "b", "c", "d", "e", "f")
@@ -146,6 +148,31 @@ def test_top_5_counts_labels_among_the_five_largest_logits():
     np.testing.assert_array_equal(measures["top_5"], [y in row for y, row in zip(examples.label, top, strict=True)])
 
 
+def test_ties_and_nan_count_as_wrong():
+    task, examples = ClassifierTask(CONFIG), make_examples()
+    state = jax.jit(task.init)(jax.random.key(0))
+    for value in (0.0, jnp.nan):
+        broken = state._replace(params=jax.tree.map(lambda x, v=value: jnp.full_like(x, v), state.params))
+        measures = jax.jit(task.evaluate)(broken, examples, jnp.arange(12), {}, jax.random.key(0))
+        assert float(jnp.sum(measures["accuracy"])) == 0
+
+
+def test_trained_convolutions_see_255_times_the_levels():
+    """On levels from 0 to 255, the convolutions of style transfer give 255 times the activations of the classifier."""
+    config = ClassifierConfig(data=SoundsConfig(classes=("a", "b")), model=ModelConfig(widths=(8, 4), hidden=2))
+    inference = ClassifierInference(config)
+    variables = jax.jit(inference.init)(jax.random.key(0))
+    frames = jnp.asarray(np.random.default_rng(0).uniform(size=(16, 257)), jnp.float32)
+    plain = {name: variables["params"][name] for name in ("conv1", "conv2")}
+    scaled = convolutions(inference, variables, "bundle")
+    for ours, trained in zip(activations(255 * frames, scaled), activations(frames, plain), strict=True):
+        np.testing.assert_allclose(ours, 255 * trained, rtol=1e-4, atol=1e-3)
+    with pytest.raises(UserError, match="other spectrograms than the paper's"):
+        convolutions(ClassifierInference(replace(config, representation=Representation(axis="mel"))), {}, "b")
+    with pytest.raises(UserError, match="convolutions of 3 frames, expected 'channels' and 'paper' with 2 of 5"):
+        convolutions(ClassifierInference(replace(config, model=ModelConfig(kernel_frames=3))), {}, "b")
+
+
 def test_devices_exchange_no_examples(mesh):
     """In a training step and in evaluation, devices exchange sums but never spectrograms."""
     task, examples = ClassifierTask(CONFIG), make_examples(2 * mesh.size)
@@ -185,6 +212,8 @@ def test_four_devices_train_like_one(mesh):
             "fold 1 is in held_out_folds and in train_folds",
         ),
         (lambda: replace(CONFIG, label_smoothing=1.0), "must lie in"),
+        (lambda: replace(CONFIG, data=replace(CONFIG.data, duration_s=0.03)), "expected at least 8"),
+        (lambda: replace(CONFIG, data=replace(CONFIG.data, duration_s=0.4)), "needs data.duration_s of at least 0.5"),
         (lambda: replace(CONFIG, views=0), "views=0 at least 1"),
     ],
 )

@@ -26,9 +26,8 @@ def mean_power(style: Style) -> Float[Array, " bins"]:
     """Compute the mean power of a style in each frequency bin. The style is read in pieces."""
     frames = TRANSFORM.frames(style.samples)
     pieces = split(style, TRANSFORM, frames, context=0)
-    return sum((jnp.sum(power(jnp.asarray(piece.wave), _UNCENTERED), axis=-1) for piece in pieces), jnp.zeros(())) / (
-        frames
-    )
+    total = sum((jnp.sum(power(jnp.asarray(piece.wave), _UNCENTERED), axis=-1) for piece in pieces), jnp.zeros(()))
+    return total / frames
 
 
 def equalize(contents: Waves, styles: Sequence[Style]) -> Waves:
@@ -47,7 +46,7 @@ def equalize(contents: Waves, styles: Sequence[Style]) -> Waves:
 def spectral_gains(source: Spectra, target: Spectra) -> Spectra:
     """Compute the gain of each bin that turns the mean power `source` into `target`, within `RANGE_DB`."""
     limit = 10 ** (RANGE_DB / 10)
-    floor = 1e-10 * jnp.max(source, axis=-1, keepdims=True)
+    floor = jnp.maximum(1e-10 * jnp.max(source, axis=-1, keepdims=True), 1e-20)
     return jnp.sqrt(jnp.clip(target / jnp.maximum(source, floor), 1 / limit, limit))
 
 

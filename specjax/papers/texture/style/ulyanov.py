@@ -53,7 +53,10 @@ class UlyanovLoss:
 
 @dataclass(frozen=True)
 class Ulyanov:
-    """Settings of Ulyanov and Lebedev's style transfer; the defaults are theirs.
+    """Settings of Ulyanov and Lebedev's style transfer.
+
+    The defaults are theirs, except that phases are reconstructed by `Inversion()`, and that the Gram matrix is divided
+    by the number of frames after the convolution.
 
     Attributes:
       filters: number of random filters.

@@ -86,7 +86,7 @@ class ContentFeatures(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """Terms of the loss: squared distances to the style; those to the content are relative to its variance."""
+    """Terms of the loss before division by their scale: squared distances to the style (first three) and content."""
 
     grams: Float[Array, ""]
     linear: Float[Array, ""]
