@@ -97,4 +97,4 @@ def test_loss_of_wyse_agrees_with_numpy(key):
         + 0.01 * 0.5 * (np.sum(np.minimum(x, 0) ** 2) + np.sum(np.maximum(x - 255, 0) ** 2))
     )
     arrays = (jnp.asarray(a) for a in (x, content, gram1, gram2))
-    np.testing.assert_allclose(WyseLoss(10.0, 200.0)(*arrays, params), expected, rtol=1e-4)
+    np.testing.assert_allclose(WyseLoss(10.0, 200.0, ("conv1", "conv2"))(*arrays, params), expected, rtol=1e-4)
