@@ -44,8 +44,14 @@ def map_examples(function: Callable[..., Any], batch_size: int = 1) -> Callable[
       batch_size: number of examples per iteration of the loop on a CPU. It has no effect on other devices.
     """
     if jax.default_backend() == "cpu":
-        vmap_size = batch_size if batch_size > 1 else None
-        return map_devices(lambda *args: jax.lax.map(lambda example: function(*example), args, batch_size=vmap_size))
+
+        def map_in_blocks(*args: Any) -> Any:
+            # No block may have one example alone: with an axis of size 1, XLA fails on some Fourier transforms.
+            count = len(jax.tree.leaves(args)[0])
+            size = next((size for size in range(batch_size, 1, -1) if count % size != 1), None)
+            return jax.lax.map(lambda example: function(*example), args, batch_size=size)
+
+        return map_devices(map_in_blocks)
     return map_devices(jax.vmap(function))
 
 
