@@ -4,7 +4,7 @@ Waves are float arrays with samples on the last axis. Spectra are complex arrays
 in librosa. The default parameters are librosa's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import jax.numpy as jnp
@@ -82,6 +82,10 @@ class Stft:
         length = self.win_length or self.n_fft
         left = (self.n_fft - length) // 2
         return np.pad(window(self.window, length), (left, self.n_fft - length - left))
+
+    def without_centering(self) -> "Stft":
+        """Return the same transform with `center` set to false, for waves that are already padded."""
+        return replace(self, center=False)
 
     def frames(self, samples: int) -> int:
         """Return the number of frames of a wave of `samples` samples.

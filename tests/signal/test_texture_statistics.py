@@ -31,12 +31,12 @@ ENVELOPES = (0.5 + 0.1 * RNG.gamma(2.0, size=(30, 401))).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def described():
+def envelope_statistics():
     return jax.tree.map(np.asarray, jax.jit(describe_envelopes)(jnp.asarray(ENVELOPES)))
 
 
 @pytest.fixture(scope="module")
-def compared():
+def wave_statistics():
     """Statistics of white noise, modulated noise, impulses, quiet noise and silence."""
     waves = np.stack([NOISE, MODULATED, IMPULSES, 1e-3 * NOISE, 0 * NOISE])
     return jax.tree.map(np.asarray, texture_statistics(jnp.asarray(waves), RATE))
@@ -77,23 +77,23 @@ def test_envelopes_match_scipy(samples):
     np.testing.assert_allclose(result, expected, atol=2e-3)
 
 
-def test_marginals_and_correlations_match_scipy(described):
+def test_marginals_and_correlations_match_scipy(envelope_statistics):
     x = ENVELOPES.astype(float)
-    np.testing.assert_allclose(described.mean, x.mean(axis=1), rtol=1e-5)
-    np.testing.assert_allclose(described.variation, scipy.stats.variation(x, axis=1), rtol=1e-3)
-    np.testing.assert_allclose(described.skewness, scipy.stats.skew(x, axis=1), rtol=1e-3, atol=1e-3)
-    np.testing.assert_allclose(described.kurtosis, scipy.stats.kurtosis(x, axis=1, fisher=False), rtol=1e-3)
+    np.testing.assert_allclose(envelope_statistics.mean, x.mean(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(envelope_statistics.variation, scipy.stats.variation(x, axis=1), rtol=1e-3)
+    np.testing.assert_allclose(envelope_statistics.skewness, scipy.stats.skew(x, axis=1), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(envelope_statistics.kurtosis, scipy.stats.kurtosis(x, axis=1, fisher=False), rtol=1e-3)
     matrix = np.corrcoef(x)
     expected = np.concatenate([np.diagonal(matrix, lag) for lag in LAGS])
-    np.testing.assert_allclose(described.correlation, expected, atol=1e-3)
+    np.testing.assert_allclose(envelope_statistics.correlation, expected, atol=1e-3)
 
 
-def test_modulations_match_filtered_envelopes(described):
+def test_modulations_match_filtered_envelopes(envelope_statistics):
     times = ENVELOPES.shape[1]
     spectrum = np.fft.rfft(ENVELOPES.astype(float))
     filtered = np.fft.irfft(spectrum[:, None] * modulation_filters(times), times)
     power = filtered.var(axis=-1) / ENVELOPES.var(axis=1, keepdims=True)
-    np.testing.assert_allclose(described.modulation_power, power, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(envelope_statistics.modulation_power, power, rtol=1e-3, atol=1e-6)
 
     octaves = np.fft.irfft(spectrum[:, None] * octave_filters(times), times)
     c1 = [
@@ -101,39 +101,39 @@ def test_modulations_match_filtered_envelopes(described):
         for lag in (1, 2)
         for band in range(30 - lag)
     ]
-    np.testing.assert_allclose(described.modulation_correlation, c1, atol=2e-3)
+    np.testing.assert_allclose(envelope_statistics.modulation_correlation, c1, atol=2e-3)
 
     analytic = scipy.signal.hilbert(octaves)
     low, high = analytic[:, :-1], analytic[:, 1:]
     doubled = np.abs(low) * np.exp(2j * np.angle(low))
     c2 = np.mean(doubled.conj() * high, axis=-1)
     c2 /= np.sqrt(np.mean(np.abs(low) ** 2, axis=-1) * np.mean(np.abs(high) ** 2, axis=-1))
-    np.testing.assert_allclose(described.modulation_phase, np.stack([c2.real, c2.imag], -1), atol=2e-3)
+    np.testing.assert_allclose(envelope_statistics.modulation_phase, np.stack([c2.real, c2.imag], -1), atol=2e-3)
 
 
-def test_modulated_noise_has_more_power_in_the_band_of_its_modulation(compared):
+def test_modulated_noise_has_more_power_in_the_band_of_its_modulation(wave_statistics):
     band = np.argmin(np.abs(MODULATION_HZ - RATE_HZ))
-    white, modulated = compared.modulation_power[:2, 10:].mean(axis=1)
+    white, modulated = wave_statistics.modulation_power[:2, 10:].mean(axis=1)
     assert modulated[band] > 3 * white[band]
-    assert compared.correlation[1].mean() > compared.correlation[0].mean() + 0.2
+    assert wave_statistics.correlation[1].mean() > wave_statistics.correlation[0].mean() + 0.2
 
 
-def test_impulses_have_sparse_envelopes_that_rise_together(compared):
-    assert np.all(compared.kurtosis[2, 15:] > compared.kurtosis[0, 15:])
-    assert np.all(compared.skewness[2, 15:] > compared.skewness[0, 15:] + 1)
-    assert np.median(compared.correlation[2]) > np.median(compared.correlation[0]) + 0.3
+def test_impulses_have_sparse_envelopes_that_rise_together(wave_statistics):
+    assert np.all(wave_statistics.kurtosis[2, 15:] > wave_statistics.kurtosis[0, 15:])
+    assert np.all(wave_statistics.skewness[2, 15:] > wave_statistics.skewness[0, 15:] + 1)
+    assert np.median(wave_statistics.correlation[2]) > np.median(wave_statistics.correlation[0]) + 0.3
 
 
-def test_statistics_do_not_depend_on_the_level_and_are_finite_for_silence(compared):
-    for values in compared:
+def test_statistics_do_not_depend_on_the_level_and_are_finite_for_silence(wave_statistics):
+    for values in wave_statistics:
         np.testing.assert_allclose(values[3], values[0], rtol=1e-3, atol=1e-4)
         assert np.all(np.isfinite(values[4]))
 
 
-def test_vmapped_statistics_are_those_of_a_batch(compared):
+def test_vmapped_statistics_are_those_of_a_batch(wave_statistics):
     waves = jnp.asarray(np.stack([NOISE, IMPULSES]))
     result = jax.jit(jax.vmap(lambda wave: texture_statistics(wave, RATE)))(waves)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b[::2][:2], rtol=1e-3, atol=1e-4), result, compared)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b[::2][:2], rtol=1e-3, atol=1e-4), result, wave_statistics)
 
 
 def test_waves_that_are_too_short_are_errors():

@@ -217,7 +217,7 @@ def _list_esc(folder: Path) -> list[_Entry]:
 def _list_class_folders(folder: Path) -> list[_Entry]:
     entries = []
     for child in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        # The order within a class is random: neighbors in a folder are often parts of one recording session.
+        # The order within a class is random: neighbors in a folder are often excerpts of one recording.
         files = audio_files(child)
         order = np.random.default_rng(0).permutation(len(files))
         entries += [_Entry(files[j], child.name, i % FOLDS + 1) for i, j in enumerate(order)]

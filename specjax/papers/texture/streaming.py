@@ -7,7 +7,6 @@ import math
 import resource
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
@@ -71,7 +70,7 @@ def stream(path: Path, out: Path, transform: Stft, method: str, report: Callable
     """
     import soundfile
 
-    transform = replace(transform, center=False)
+    transform = transform.without_centering()
     hop = transform.hop_length
     rate, channels, blocks = audio.channel_blocks(path, hop)
     # The first `delay` samples of the output precede the sound and are dropped. The last samples of the sound come out

@@ -40,7 +40,7 @@ FIRST, SECOND = make_textures(0), make_textures(1)
 
 
 @pytest.fixture(scope="module")
-def measured():
+def judge_values():
     """Judges of textures compared with themselves, other excerpts, other textures, a louder copy, and silence."""
     silence = jnp.zeros_like(FIRST)
     results = {
@@ -55,26 +55,26 @@ def measured():
     return {name: judge(result, FIRST, style, RATE) for name, (result, style) in results.items()}
 
 
-def test_judges_are_perfect_for_equal_sounds(measured):
+def test_judges_are_perfect_for_equal_sounds(judge_values):
     for name in STYLE_JUDGES:
-        np.testing.assert_allclose(measured["self"][name], 0, atol=1e-5)
-    np.testing.assert_allclose(measured["self"]["content"], 1, atol=1e-5)
+        np.testing.assert_allclose(judge_values["self"][name], 0, atol=1e-5)
+    np.testing.assert_allclose(judge_values["self"]["content"], 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", STYLE_JUDGES)
-def test_excerpts_of_one_texture_are_nearer_than_other_textures(measured, name):
-    assert np.all(measured["same"][name] < 0.7 * measured["other"][name])
+def test_excerpts_of_one_texture_are_nearer_than_other_textures(judge_values, name):
+    assert np.all(judge_values["same"][name] < 0.7 * judge_values["other"][name])
 
 
-def test_judges_do_not_depend_on_the_level(measured):
+def test_judges_do_not_depend_on_the_level(judge_values):
     for name in JUDGES:
-        np.testing.assert_allclose(measured["louder"][name], measured["same"][name], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(judge_values["louder"][name], judge_values["same"][name], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("case", ["silent result", "silent style", "silence"])
-def test_judges_of_silence_are_finite(measured, case):
-    assert measured[case].keys() == set(JUDGES)
-    for values in measured[case].values():
+def test_judges_of_silence_are_finite(judge_values, case):
+    assert judge_values[case].keys() == set(JUDGES)
+    for values in judge_values[case].values():
         assert values.shape == (3,)
         assert np.all(np.isfinite(values))
 
@@ -104,9 +104,9 @@ def test_excerpts_cover_the_wave_from_start_to_end():
     assert cut_excerpts(jnp.zeros((2, 10_000)), 100).shape == (2, 16, 100)
 
 
-def test_a_long_style_is_judged_by_the_mean_of_its_excerpts(measured):
+def test_a_long_style_is_judged_by_the_mean_of_its_excerpts(judge_values):
     excerpts = cut_excerpts(jnp.tile(SECOND, (1, 3)), RATE)
-    np.testing.assert_allclose(mfcc_distance(FIRST[:, None], excerpts, RATE), measured["same"]["mfcc"], rtol=1e-3)
+    np.testing.assert_allclose(mfcc_distance(FIRST[:, None], excerpts, RATE), judge_values["same"]["mfcc"], rtol=1e-3)
 
 
 def test_table_lists_means_with_intervals_and_shares_of_pairs_nearer_to_the_style():

@@ -16,7 +16,6 @@ from specjax.signal.polar import scaled
 from specjax.signal.stft import Stft, power
 
 TRANSFORM = Stft(2048, 512)
-_UNCENTERED = Stft(2048, 512, center=False)
 RANGE_DB = 40.0
 
 Spectra = Float[Array, "examples bins"]
@@ -26,7 +25,10 @@ def mean_power(style: Style) -> Float[Array, " bins"]:
     """Compute the mean power of a style in each frequency bin. The style is read in pieces."""
     frames = TRANSFORM.frames(style.samples)
     pieces = split(style, TRANSFORM, frames, context=0)
-    total = sum((jnp.sum(power(jnp.asarray(piece.wave), _UNCENTERED), axis=-1) for piece in pieces), jnp.zeros(()))
+    total = sum(
+        (jnp.sum(power(jnp.asarray(piece.wave), TRANSFORM.without_centering()), axis=-1) for piece in pieces),
+        jnp.zeros(()),
+    )
     return total / frames
 
 

@@ -27,7 +27,7 @@ from specjax.papers.texture.style.networks import (
 from specjax.papers.texture.style.source import Style, split
 from specjax.signal.inversion import Inversion, invert
 from specjax.signal.presets import PRESETS, Spectrogram, magnitudes, spectrogram
-from specjax.signal.stft import Stft, magnitude
+from specjax.signal.stft import magnitude
 
 PRESET = PRESETS["ulyanov"]
 _START_DEVIATION = 1e-3
@@ -121,8 +121,7 @@ def style_gram(style: Style, kernel: Kernel) -> Gram:
 
 @partial(jax.jit, static_argnames="before", donate_argnums=0)
 def _add_gram(total: Gram, wave: Float[Array, " samples"], kernel: Kernel, *, before: int) -> Gram:
-    uncentered = Stft(PRESET.transform.n_fft, PRESET.transform.hop_length, center=False)
-    values = jnp.log1p(magnitude(wave, uncentered))
+    values = jnp.log1p(magnitude(wave, PRESET.transform.without_centering()))
     return total + gram(random_features(values.T, kernel)[before:])
 
 

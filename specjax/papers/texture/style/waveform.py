@@ -344,11 +344,11 @@ def _piece_products(
 
 @partial(jax.jit, static_argnums=(2, 3))
 def _linear_gram(wave: Wave, kernel: Kernel, before: int, after: int) -> Filters:
-    return gram(_drop(linear_features(power(wave, _uncentered(-1)), kernel), before, after))
+    return gram(_drop(linear_features(power(wave, _transform(-1).without_centering()), kernel), before, after))
 
 
 def _piece_mel(wave: Wave, i: int, sample_rate: int) -> Frames:
-    return log_mel(power(wave, _uncentered(i)), i, sample_rate)
+    return log_mel(power(wave, _transform(i).without_centering()), i, sample_rate)
 
 
 def _drop(rows: Float[Array, "rows columns"], before: int, after: int) -> Float[Array, "kept columns"]:
@@ -357,7 +357,3 @@ def _drop(rows: Float[Array, "rows columns"], before: int, after: int) -> Float[
 
 def _transform(i: int) -> Stft:
     return Stft(SIZES[i], SIZES[i] // 4)
-
-
-def _uncentered(i: int) -> Stft:
-    return Stft(SIZES[i], SIZES[i] // 4, center=False)

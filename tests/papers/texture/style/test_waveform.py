@@ -25,7 +25,7 @@ def noise(seed, samples):
     return (LEVEL * wave / np.sqrt(np.mean(wave**2))).astype(np.float32)
 
 
-def filtered(seed, samples):
+def make_dark_noise(seed, samples):
     """Noise whose high frequencies are 20 dB below its low ones."""
     wave = np.convolve(noise(seed, samples), [0.55, 0.45], "same")
     return (LEVEL * wave / np.sqrt(np.mean(wave**2))).astype(np.float32)
@@ -61,14 +61,14 @@ def test_lagged_products_agree_with_numpy():
 @pytest.mark.long
 def test_loss_falls_from_that_of_the_equalized_content():
     """At the start the Gram terms are 1 each, and the autocorrelation adds its weight."""
-    result = transfer(noise(0, 9_001)[None, None], [[filtered(1, 12_000)]], TINY, chunk=1)
+    result = transfer(noise(0, 9_001)[None, None], [[make_dark_noise(1, 12_000)]], TINY, chunk=1)
     assert result.waves.shape == (1, 1, 9_001)
     assert np.all(np.diff(result.history[:, 0]) < 0)
     assert 2.3 <= result.history[0, 0] < 3
 
 
 def test_equalizer_gives_the_mean_spectrum_of_the_style_and_keeps_time():
-    content, style = noise(0, 40_000), filtered(1, 50_000)
+    content, style = noise(0, 40_000), make_dark_noise(1, 50_000)
     result = equalizer.equalize(jnp.asarray(content)[None], [Style.measure(np.split(style, 2), 1)])
     assert result.shape == (1, 40_000)
     mean = [jnp.mean(power(jnp.asarray(wave), equalizer.TRANSFORM), axis=-1) for wave in (result[0], style)]
