@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from specjax.papers.texture.style import equalizer, waveform
+from specjax.papers.texture.style import equalizer, waveform, waveform_statistics
 from specjax.papers.texture.style.source import LEVEL, Style
 from specjax.papers.texture.style.transfer import transfer
-from specjax.papers.texture.style.waveform import LAGS, Waveform
+from specjax.papers.texture.style.waveform import Waveform
+from specjax.papers.texture.style.waveform_statistics import LAGS, lagged_products
 from specjax.signal.stft import power
 
 RATE = 22050
@@ -33,16 +34,16 @@ def make_dark_noise(seed, samples):
 
 @pytest.fixture(scope="module")
 def network():
-    return waveform.random_network(jax.random.key(0), 2, 4)
+    return waveform_statistics.random_network(jax.random.key(0), 2, 4)
 
 
 def test_statistics_in_pieces_equal_those_of_the_whole(network):
     """Against the whole wave, all terms are zero."""
     wave = noise(0, 1060 * 512)
-    frames = waveform._transform(1).frames(len(wave))
-    statistics = waveform.measure_style(Style.measure(np.split(wave, 4), 1), network, RATE, frames)
-    content = waveform.content_features(jnp.asarray(wave), RATE)
-    other = waveform.measure_style(Style.measure([noise(1, 30_000)], 1), network, RATE, frames)
+    frames = waveform_statistics.resolution_transform(1).frames(len(wave))
+    statistics = waveform_statistics.measure_style(Style.measure(np.split(wave, 4), 1), network, RATE, frames)
+    content = waveform_statistics.content_features(jnp.asarray(wave), RATE)
+    other = waveform_statistics.measure_style(Style.measure([noise(1, 30_000)], 1), network, RATE, frames)
     compute = jax.jit(partial(waveform.compute_terms, sample_rate=RATE))
     same, different = (compute(jnp.asarray(wave), content, style, network) for style in (statistics, other))
     for name in ("grams", "linear", "rhythm"):
@@ -53,8 +54,8 @@ def test_statistics_in_pieces_equal_those_of_the_whole(network):
 def test_lagged_products_agree_with_numpy():
     bands = np.random.default_rng(0).standard_normal((200, 3)).astype(np.float32)
     expected = [np.sum(bands[: 200 - lag] * bands[lag:], axis=0) for lag in range(LAGS)]
-    np.testing.assert_allclose(waveform.lagged_products(jnp.asarray(bands)), expected, atol=1e-4)
-    parts = waveform.lagged_products(jnp.asarray(bands), LAGS) + waveform.lagged_products(jnp.asarray(bands[50:]))
+    np.testing.assert_allclose(lagged_products(jnp.asarray(bands)), expected, atol=1e-4)
+    parts = lagged_products(jnp.asarray(bands), LAGS) + lagged_products(jnp.asarray(bands[50:]))
     np.testing.assert_allclose(parts, expected, atol=1e-4)
 
 
