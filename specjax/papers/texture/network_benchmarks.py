@@ -13,7 +13,7 @@ from specjax.papers.texture.config import ClassifierConfig
 from specjax.papers.texture.data import SoundsConfig
 from specjax.papers.texture.model import ModelConfig
 from specjax.papers.texture.representation import Representation
-from specjax.papers.texture.style.networks import gram, random_kernel
+from specjax.papers.texture.style.networks import FactoredGram, factor_gram, random_kernel
 from specjax.papers.texture.style.ulyanov import UlyanovLoss, random_features
 from specjax.papers.texture.task import Batch, ClassifierTask
 
@@ -93,18 +93,19 @@ def style_iteration(sizes: NetworkSizes, batch: int) -> Benchmark:
     """Build a benchmark that computes loss and gradient of Ulyanov's form for spectrograms of 257 bins."""
     representation = Representation()
     frames = representation.frames(round(sizes.duration_s * representation.sample_rate))
+    out_frames = frames - WIDTH + 1
     keys = jax.random.split(jax.random.key(0), 3)
     kernel = random_kernel(keys[0], WIDTH, BINS, sizes.filters)
     x, style = (jnp.log1p(jnp.abs(jax.random.normal(key, (batch, frames, BINS)))) for key in keys[1:])
     content = map_examples(lambda y: random_features(y, kernel))(x)
-    target = map_examples(lambda y: gram(random_features(y, kernel)) / (frames - WIDTH + 1))(style)
+    target = map_examples(lambda y: factor_gram(random_features(y, kernel), out_frames))(style)
     loss = UlyanovLoss(1e-2)
 
-    def iterate(x: jax.Array, content: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def iterate(x: jax.Array, content: jax.Array, target: FactoredGram) -> tuple[jax.Array, jax.Array]:
         return map_examples(lambda *one: jax.value_and_grad(loss)(*one, kernel))(x, content, target)
 
-    out_frames = frames - WIDTH + 1
-    # Two convolutions (forward, gradient of the input), the Gram matrix and one product for its gradient.
-    flops = 2.0 * out_frames * sizes.filters * (2 * WIDTH * BINS + 2 * sizes.filters)
-    bytes_moved = 4.0 * (2 * frames * BINS + sizes.filters**2)
+    # Two convolutions (forward, gradient of the input), and products of the frames with each other and with those of
+    # the style, with as many for their gradients.
+    flops = 2.0 * out_frames * sizes.filters * (2 * WIDTH * BINS + 4 * out_frames)
+    bytes_moved = 4.0 * 2 * (frames * BINS + out_frames * sizes.filters)
     return compile_benchmark(iterate, (x, content, target), batch, flops, bytes_moved)

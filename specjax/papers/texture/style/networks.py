@@ -1,6 +1,7 @@
 """One-dimensional convolutions over time, with frequency bins as channels, and the Gram matrices of their features."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ Frames = Float[Array, "frames channels"]
 Features = Float[Array, "_ filters"]
 Kernel = Float[Array, "width channels filters"]
 Gram = Float[Array, "filters filters"]
+Rows = Float[Array, "_ filters"]
 Params = dict[str, dict[str, Array]]
 
 
@@ -70,6 +72,87 @@ def _gram_distance_gradient(saved: tuple[Array, Array], cotangent: Float[Array, 
 
 
 gram_distance.defvjp(_gram_distance, _gram_distance_gradient)
+
+
+class FactoredGram(NamedTuple):
+    """Mean Gram matrix of more filters than frames, as a product `rows.T @ rows`.
+
+    A sound of 5 s has a few hundred frames, and a layer of 4096 filters has a Gram matrix of 17 million numbers. Its
+    rows are fewer, and `factored_gram_distance` needs nothing else.
+
+    Attributes:
+      rows: a row for each frame, or one for each filter if these are fewer.
+      energy: squared Frobenius norm of the Gram matrix.
+    """
+
+    rows: Float[Array, "*batch rows filters"]
+    energy: Float[Array, "*batch"]
+
+
+def add_rows(rows: Rows, features: Features) -> Rows:
+    """Append features to rows. If they become more than the filters, reduce them to as many by a QR decomposition.
+
+    The product `rows.T @ rows` is the sum of both Gram matrices in either case.
+    """
+    joined = jnp.concatenate([rows, features])
+    return _triangle(joined) if len(joined) > joined.shape[1] else joined
+
+
+@jax.jit
+def _triangle(rows: Rows) -> Rows:
+    return jnp.linalg.qr(rows, mode="r")
+
+
+def factor_gram(rows: Rows, frames: int) -> FactoredGram:
+    """Return the mean over `frames` frames of the Gram matrix `rows.T @ rows`."""
+    scaled = rows / jnp.sqrt(jnp.float32(frames))
+    return FactoredGram(scaled, jnp.sum(_smaller_gram(scaled) ** 2))
+
+
+def stack_factored(grams: Sequence[FactoredGram]) -> FactoredGram:
+    """Stack Gram matrices along a new first axis. Rows of zeros make up for different numbers of rows."""
+    count = max(len(gram.rows) for gram in grams)
+    rows = jnp.stack([pad_axis(gram.rows, 0, count - len(gram.rows), axis=0) for gram in grams])
+    return FactoredGram(rows, jnp.stack([gram.energy for gram in grams]))
+
+
+@jax.custom_vjp
+def factored_gram_distance(features: Features, target: FactoredGram) -> Float[Array, ""]:
+    """Compute what `gram_distance` does, without a matrix of filters by filters if the frames are fewer.
+
+    With A the features divided by the square root of their number of frames, and S the rows of the target, the squared
+    distance of the Gram matrices is `|A A.T|^2 - 2 |A S.T|^2 + |S S.T|^2` (Frobenius norms). For 846 frames and 4096
+    filters, the products of value and gradient need 2.4 times fewer operations. The terms cancel near the target: the
+    error is about 1e-7 of the target's energy. There is no gradient with respect to `target`.
+    """
+    return _factored_gram_distance(features, target)[0]
+
+
+def _factored_gram_distance(
+    features: Features, target: FactoredGram
+) -> tuple[Float[Array, ""], tuple[Array, Array, Array, Array]]:
+    scaled = features / jnp.sqrt(jnp.float32(len(features)))
+    own = _smaller_gram(scaled)
+    cross = jnp.matmul(scaled, target.rows.T, precision=_EXACT)
+    return jnp.sum(own**2) - 2 * jnp.sum(cross**2) + target.energy, (scaled, target.rows, own, cross)
+
+
+def _factored_gram_distance_gradient(
+    saved: tuple[Array, Array, Array, Array], cotangent: Float[Array, ""]
+) -> tuple[Array, None]:
+    scaled, rows, own, cross = saved
+    frames, filters = scaled.shape
+    product = own @ scaled if frames <= filters else scaled @ own
+    return (4.0 / jnp.sqrt(jnp.float32(frames)) * cotangent) * (product - cross @ rows), None
+
+
+factored_gram_distance.defvjp(_factored_gram_distance, _factored_gram_distance_gradient)
+
+
+def _smaller_gram(rows: Rows) -> Float[Array, "n n"]:
+    """Compute the products of every two rows, or of every two filters if these are fewer."""
+    few = rows if len(rows) <= rows.shape[1] else rows.T
+    return jnp.matmul(few, few.T, precision=_EXACT)
 
 
 def random_kernel(key: Key[Array, ""], width: int, bins: int, filters: int) -> Kernel:

@@ -15,14 +15,16 @@ from jaxtyping import Array, Float
 from specjax.optim.minimize import LBFGS
 from specjax.papers.texture.style.form import Problem, Waves
 from specjax.papers.texture.style.networks import (
+    FactoredGram,
     Features,
     Frames,
-    Gram,
     Kernel,
+    add_rows,
     convolve,
-    gram,
-    gram_distance,
+    factor_gram,
+    factored_gram_distance,
     random_kernel,
+    stack_factored,
 )
 from specjax.papers.texture.style.source import Style, split
 from specjax.signal.inversion import Inversion, invert
@@ -46,9 +48,9 @@ class UlyanovLoss:
 
     content_weight: float
 
-    def __call__(self, x: Frames, content: Features, style: Gram, kernel: Kernel) -> Float[Array, ""]:
+    def __call__(self, x: Frames, content: Features, style: FactoredGram, kernel: Kernel) -> Float[Array, ""]:
         features = random_features(x, kernel)
-        return self.content_weight * jnp.sum((features - content) ** 2) + gram_distance(features, style)
+        return self.content_weight * jnp.sum((features - content) ** 2) + factored_gram_distance(features, style)
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class Ulyanov:
         # All examples start from the same noise, so an example has the same result in any batch.
         noise = _START_DEVIATION * jax.random.normal(start_key, values.shape[1:])
         content = jax.lax.map(partial(random_features, kernel=kernel), values)
-        style = jnp.stack([style_gram(style, kernel) for style in styles])
+        style = stack_factored([style_gram(style, kernel) for style in styles])
         to_waves = partial(_to_waves, length=contents.shape[-1], inversion=self.inversion)
         start = jnp.broadcast_to(noise, values.shape)
         return Problem(UlyanovLoss(self.content_weight), start, (content, style), (kernel,), to_waves)
@@ -109,20 +111,20 @@ def random_features(x: Frames, kernel: Kernel) -> Features:
     return jax.nn.relu(convolve(x, kernel, "VALID"))
 
 
-def style_gram(style: Style, kernel: Kernel) -> Gram:
+def style_gram(style: Style, kernel: Kernel) -> FactoredGram:
     """Compute the mean Gram matrix of the features of a style, which is read in pieces."""
     context = len(kernel) - 1
     frames = PRESET.transform.frames(style.samples)
-    total = jnp.zeros((kernel.shape[-1],) * 2)
+    rows = jnp.zeros((0, kernel.shape[-1]))
     for piece in split(style, PRESET.transform, frames, context=context):
-        total = _add_gram(total, jnp.asarray(piece.wave), kernel, before=piece.before)
-    return total / (frames - context)
+        rows = add_rows(rows, _piece_features(jnp.asarray(piece.wave), kernel)[piece.before :])
+    return factor_gram(rows, frames - context)
 
 
-@partial(jax.jit, static_argnames="before", donate_argnums=0)
-def _add_gram(total: Gram, wave: Float[Array, " samples"], kernel: Kernel, *, before: int) -> Gram:
+@jax.jit
+def _piece_features(wave: Float[Array, " samples"], kernel: Kernel) -> Features:
     values = jnp.log1p(magnitude(wave, PRESET.transform.without_centering()))
-    return total + gram(random_features(values.T, kernel)[before:])
+    return random_features(values.T, kernel)
 
 
 def _to_waves(points: Float[Array, "examples frames bins"], *, length: int, inversion: Inversion) -> Waves:

@@ -19,14 +19,19 @@ from specjax.arrays.axes import pad_axis
 from specjax.optim.minimize import LBFGS
 from specjax.papers.texture.style.form import Problem, Waves
 from specjax.papers.texture.style.networks import (
+    FactoredGram,
     Features,
     Frames,
     Gram,
     Params,
     activations,
+    add_rows,
+    factor_gram,
+    factored_gram_distance,
     gram,
     gram_distance,
     random_params,
+    stack_factored,
 )
 from specjax.papers.texture.style.source import Style, split
 from specjax.signal.inversion import Inversion, invert
@@ -36,8 +41,6 @@ from specjax.signal.shapes import Rows
 from specjax.signal.stft import magnitude
 
 PRESET = PRESETS["wyse"]
-First = Float[Array, "first first"]  # Gram matrices of the two layers
-Second = Float[Array, "second second"]
 
 TOP = 255.0  # value of the greatest magnitude; 0 is `PRESET.range_db` below it
 _ADAM = optax.adam(2.0)
@@ -68,16 +71,16 @@ class WyseLoss:
     layers: tuple[str, ...]
 
     def __call__(
-        self, x: Frames, content: Features, first: Float[Array, "first first"], second: Gram, params: Params
+        self, x: Frames, content: Features, first: FactoredGram, second: Gram, params: Params
     ) -> Float[Array, ""]:
-        layers = activations(x, params)
-        content_loss = jnp.mean((layers[1] - content) ** 2) / 4
+        features = dict(zip(LAYERS, activations(x, params), strict=True))
+        content_loss = jnp.mean((features["conv2"] - content) ** 2) / 4
+        distances = {
+            "conv1": factored_gram_distance(features["conv1"], first),
+            "conv2": gram_distance(features["conv2"], second),
+        }
         style_loss = sum(
-            (
-                weight * gram_distance(layer, target) / (4 * target.size)
-                for (name, weight), layer, target in zip(LAYERS.items(), layers, (first, second), strict=True)
-                if name in self.layers
-            ),
+            (LAYERS[name] * distances[name] / (4 * features[name].shape[1] ** 2) for name in self.layers),
             jnp.zeros(()),
         )
         outside = x - jnp.clip(x, 0.0, TOP)
@@ -140,7 +143,7 @@ class Wyse:
         values = encode(levels, peak)
         content = jax.lax.map(lambda x: activations(x, params)[1], values)
         grams = [style_grams(style, params) for style in styles]
-        first, second = (jnp.stack(layer) for layer in zip(*grams, strict=True))
+        first, second = stack_factored([gram for gram, _ in grams]), jnp.stack([gram for _, gram in grams])
         # All examples start from the same noise, so an example has the same result in any batch.
         noise = jax.random.uniform(start_key, values.shape[1:], minval=-1.0)
         start = self.noise * noise[None] + (1 - self.noise) * values
@@ -185,17 +188,18 @@ def decode(values: Float[Array, "*batch frames bins"]) -> Rows:
     return jnp.swapaxes(levels[..., ::-1], -1, -2)
 
 
-def style_grams(style: Style, params: Params) -> tuple[First, Second]:
+def style_grams(style: Style, params: Params) -> tuple[FactoredGram, Gram]:
     """Compute the mean Gram matrices of both layers for a style, which is read in pieces, twice."""
     frames = PRESET.transform.frames(style.samples) // PRESET.frames_multiple * PRESET.frames_multiple
     peak = jnp.zeros(())
     for piece in split(style, PRESET.transform, frames, context=0):
         peak = jnp.maximum(peak, _peak(jnp.asarray(piece.wave)))
-    totals = tuple(jnp.zeros((layer["bias"].size,) * 2) for layer in (params["conv1"], params["conv2"]))
+    rows, total = jnp.zeros((0, params["conv1"]["bias"].size)), jnp.zeros(())
     for piece in split(style, PRESET.transform, frames, context=_CONTEXT):
-        totals = _add_grams(totals, jnp.asarray(piece.wave), peak, params, before=piece.before, after=piece.after)
-    first, second = totals
-    return first / frames, second / (frames // 2)
+        first, second = _piece_features(jnp.asarray(piece.wave), peak, params)
+        rows = add_rows(rows, first[piece.before : len(first) - piece.after])
+        total = total + gram(second[piece.before // 2 : len(second) - piece.after // 2])
+    return factor_gram(rows, frames), total / (frames // 2)
 
 
 @jax.jit
@@ -203,20 +207,11 @@ def _peak(wave: Float[Array, " samples"]) -> Float[Array, ""]:
     return jnp.max(magnitude(wave, PRESET.transform))
 
 
-@partial(jax.jit, static_argnames=("before", "after"), donate_argnums=0)
-def _add_grams(
-    totals: tuple[First, Second],
-    wave: Float[Array, " samples"],
-    peak: Float[Array, ""],
-    params: Params,
-    *,
-    before: int,
-    after: int,
-) -> tuple[First, Second]:
-    first, second = activations(encode(magnitude(wave, PRESET.transform), peak.reshape(1, 1)), params)
-    first = first[before : len(first) - after]
-    second = second[before // 2 : len(second) - after // 2]
-    return totals[0] + gram(first), totals[1] + gram(second)
+@jax.jit
+def _piece_features(
+    wave: Float[Array, " samples"], peak: Float[Array, ""], params: Params
+) -> tuple[Float[Array, "frames first"], Float[Array, "half second"]]:
+    return activations(encode(magnitude(wave, PRESET.transform), peak.reshape(1, 1)), params)
 
 
 def to_waves(

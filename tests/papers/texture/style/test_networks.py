@@ -51,6 +51,48 @@ def test_gram_distance_and_its_gradient():
     np.testing.assert_allclose(grad, expected_grad, rtol=1e-4, atol=1e-5)
 
 
+def rows_of(features):
+    return networks.factor_gram(jnp.asarray(features), len(features))
+
+
+@pytest.mark.parametrize("frames", [3, 9])
+@pytest.mark.parametrize("rows", [2, 5])
+def test_factored_gram_distance_is_the_gram_distance(frames, rows):
+    features, style = draw(0, frames, 5), draw(1, rows, 5)
+    target = jnp.asarray(style.T @ style / rows)
+    value, grad = jax.value_and_grad(networks.factored_gram_distance)(jnp.asarray(features), rows_of(style))
+    expected, expected_grad = jax.value_and_grad(networks.gram_distance)(jnp.asarray(features), target)
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    np.testing.assert_allclose(grad, expected_grad, rtol=1e-4, atol=1e-5)
+
+
+def test_factored_gram_distance_near_the_target_is_as_exact_as_single_precision():
+    features = np.abs(draw(0, 40, 200))
+    style = features + 1e-2 * draw(1, 40, 200)
+    difference = features.T.astype(np.float64) @ features / 40 - style.T.astype(np.float64) @ style / 40
+    value = networks.factored_gram_distance(jnp.asarray(features), rows_of(style))
+    assert abs(value - np.sum(difference**2)) < 1e-6 * np.sum((style.T @ style / 40) ** 2)
+
+
+def test_rows_beyond_the_number_of_filters_are_reduced_without_changing_their_gram_matrix():
+    pieces = [draw(seed, length, 6) for seed, length in enumerate((4, 5, 9, 1))]
+    rows = jnp.zeros((0, 6))
+    for piece in pieces:
+        rows = networks.add_rows(rows, jnp.asarray(piece))
+        assert len(rows) <= 6
+    whole = np.concatenate(pieces)
+    np.testing.assert_allclose(rows.T @ rows, whole.T @ whole, rtol=1e-4, atol=1e-4)
+
+
+def test_stacked_grams_of_different_lengths_keep_their_matrices():
+    styles = [draw(0, 3, 6), draw(1, 5, 6)]
+    stacked = networks.stack_factored([rows_of(style) for style in styles])
+    for rows, energy, style in zip(*stacked, styles, strict=True):
+        expected = style.T @ style / len(style)
+        np.testing.assert_allclose(rows.T @ rows, expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(energy, np.sum(expected**2), rtol=1e-5)
+
+
 def test_random_weights_have_the_published_distributions(key):
     kernel = networks.random_kernel(key, 11, 257, 64)
     assert float(kernel.std()) == pytest.approx(np.sqrt(2) * np.sqrt(2 / ((257 + 64) * 11)), rel=0.01)
@@ -73,11 +115,11 @@ def gram_error(features, target):
 
 
 def test_loss_of_ulyanov_agrees_with_numpy():
-    x, kernel, style = draw(0, 16, 6), draw(1, 11, 6, 8), draw(2, 8, 8)
+    x, kernel, style = draw(0, 16, 6), draw(1, 11, 6, 8), draw(2, 7, 8)
     features = relu(np.asarray(reference_convolution(x, kernel, "VALID")))
     content = draw(3, *features.shape)
-    value = UlyanovLoss(0.01)(jnp.asarray(x), jnp.asarray(content), jnp.asarray(style), jnp.asarray(kernel))
-    expected = 0.01 * np.sum((features - content) ** 2) + gram_error(features, style)
+    value = UlyanovLoss(0.01)(jnp.asarray(x), jnp.asarray(content), rows_of(style), jnp.asarray(kernel))
+    expected = 0.01 * np.sum((features - content) ** 2) + gram_error(features, style.T @ style / 7)
     np.testing.assert_allclose(value, expected, rtol=1e-5)
 
 
@@ -90,11 +132,12 @@ def test_loss_of_wyse_agrees_with_numpy(key):
     second = relu(
         np.asarray(reference_convolution(pooled, weights["conv2"]["kernel"], "SAME")) + weights["conv2"]["bias"]
     )
-    content, gram1, gram2 = draw(1, *second.shape), draw(2, 8, 8), draw(3, 4, 4)
+    content, style, gram2 = draw(1, *second.shape), draw(2, 7, 8), draw(3, 4, 4)
     expected = (
         10 * np.sum((second - content) ** 2) / (4 * content.size)
-        + 200 * (gram_error(first, gram1) / (4 * 8**2) + 2 * gram_error(second, gram2) / (4 * 4**2))
+        + 200 * (gram_error(first, style.T @ style / 7) / (4 * 8**2) + 2 * gram_error(second, gram2) / (4 * 4**2))
         + 0.01 * 0.5 * (np.sum(np.minimum(x, 0) ** 2) + np.sum(np.maximum(x - 255, 0) ** 2))
     )
-    arrays = (jnp.asarray(a) for a in (x, content, gram1, gram2))
-    np.testing.assert_allclose(WyseLoss(10.0, 200.0, ("conv1", "conv2"))(*arrays, params), expected, rtol=1e-4)
+    loss = WyseLoss(10.0, 200.0, ("conv1", "conv2"))
+    value = loss(jnp.asarray(x), jnp.asarray(content), rows_of(style), jnp.asarray(gram2), params)
+    np.testing.assert_allclose(value, expected, rtol=1e-4)
