@@ -15,11 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from specjax.arrays.axes import pad_axis
+
 Form = Literal["direct", "fourier"]
 Padding = Literal["SAME", "VALID"]
 Sequences = Float[Array, "batch frames channels"]
 
 _TILE = 32
+_BLOCK = 256  # greatest number of tiles whose spectra are multiplied at a time
 _EXACT = jax.lax.Precision.HIGHEST
 
 
@@ -78,22 +81,34 @@ def _convolve_tiles(x: Array, kernel: Array) -> Array:
     out_frames = frames - width + 1
     count = -(-out_frames // hop)
     x = jnp.pad(x, ((0, 0), (0, (count - 1) * hop + _TILE - frames), (0, 0)))
-    tiles = x[:, np.arange(count)[:, None] * hop + np.arange(_TILE)]
+    tiles = x[:, np.arange(count)[:, None] * hop + np.arange(_TILE)].reshape(batch * count, _TILE, channels)
     real, imag = _dft_matrices()
-    x_real, x_imag = (
-        jnp.einsum("ft,bitc->fbic", m, tiles, precision=_EXACT).reshape(len(real), -1, channels) for m in (real, imag)
-    )
     # Cross-correlation multiplies by the conjugate of the kernel's spectrum.
     k_real, k_imag = (jnp.einsum("ft,tcd->fcd", m[:, :width], kernel, precision=_EXACT) for m in (real, -imag))
+    # The spectra of all tiles at once would take several times the memory of the result.
+    blocks = -(-len(tiles) // _BLOCK)
+    size = -(-len(tiles) // blocks)
+    tiles = pad_axis(tiles, 0, blocks * size - len(tiles), axis=0).reshape(blocks, size, _TILE, channels)
+    y = jax.lax.map(lambda block: _multiply_spectra(block, k_real, k_imag, hop), tiles)
+    return y.reshape(blocks * size, hop, features)[: batch * count].reshape(batch, -1, features)[:, :out_frames]
+
+
+def _multiply_spectra(
+    tiles: Float[Array, "tiles n channels"],
+    k_real: Float[Array, "f channels features"],
+    k_imag: Float[Array, "f channels features"],
+    hop: int,
+) -> Float[Array, "tiles hop features"]:
+    """Multiply the spectra of tiles by that of a kernel, and return the frames that are free of the wrap-around."""
+    real, imag = _dft_matrices()
+    x_real, x_imag = (jnp.einsum("ft,itc->fic", m, tiles, precision=_EXACT) for m in (real, imag))
     common = _multiply(x_real + x_imag, k_real)
     y_real = common - _multiply(x_imag, k_real + k_imag)
     y_imag = common + _multiply(x_real, k_imag - k_real)
-    # The first `hop` frames of the inverse transform are free of the wrap-around.
     weight = np.full((len(real), 1), 2.0 / _TILE, np.float32)
     weight[[0, -1]] /= 2
     y = jnp.einsum("ft,fmd->mtd", (weight * real)[:, :hop], y_real, precision=_EXACT)
-    y += jnp.einsum("ft,fmd->mtd", (weight * imag)[:, :hop], y_imag, precision=_EXACT)
-    return y.reshape(batch, count * hop, features)[:, :out_frames]
+    return y + jnp.einsum("ft,fmd->mtd", (weight * imag)[:, :hop], y_imag, precision=_EXACT)
 
 
 def _multiply(x: Float[Array, "f rows channels"], y: Float[Array, "f channels features"]) -> Array:

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from specjax.nn.conv import Conv, Init, UpConv
 from specjax.nn.norm import normalize_batch
+from specjax.nn.pool import max_pool
 from specjax.nn.separable import RowHead, UpsampledConv
 
 LEAKY_SLOPE = 0.2  # negative slope of the bottleneck's LeakyReLU; that of the last activation is 0.01
@@ -123,8 +124,8 @@ class UNet(nn.Module):
         x = digits[..., None].astype(dtype)
         normalize = training and c.batch_norm
         skip_fine = self._apply_convs(x, fine, c.depth, "encode_fine", normalize)
-        skip_middle = self._apply_convs(_max_pool(skip_fine), middle, c.depth, "encode_middle", normalize)
-        x = self._apply_bottleneck(_max_pool(skip_middle), coarse, quality, training)
+        skip_middle = self._apply_convs(max_pool(skip_fine, (1, 2)), middle, c.depth, "encode_middle", normalize)
+        x = self._apply_bottleneck(max_pool(skip_middle, (1, 2)), coarse, quality, training)
         x = UpConv(middle, c.init, dtype, name="up_middle")(x)
         x = self._apply_convs(self._concatenate(x, skip_middle), middle, c.depth, "decode_middle")
         x = UpConv(fine, c.init, dtype, name="up_fine")(x)
@@ -163,13 +164,6 @@ class UNet(nn.Module):
 
     def _concatenate(self, up: Array, skip: Array) -> Array:
         return jnp.concatenate([up, skip], axis=-1) if self.config.skips else up
-
-
-def _max_pool(x: Array) -> Array:
-    """Take the maximum of each 2x2 block of a feature map."""
-    # The gradient of this form is a selection; that of `nn.max_pool` would be a scatter, which is slow on CPU.
-    batch, height, width, channels = x.shape
-    return x.reshape(batch, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
 
 
 def parameter_count(params: dict) -> int:

@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from specjax.nn.pool import max_pool
 from specjax.nn.time_conv import TimeConv
 
 _PAPER_INIT = nn.initializers.truncated_normal(0.1)
@@ -148,8 +149,7 @@ class Classifier(nn.Module):
 
 def _pool(x: Float[Array, "batch frames ..."]) -> Array:
     """Take the maximum over pairs of frames, and of rows if there is an axis of rows before the channels."""
-    window = (2,) * (x.ndim - 2)
-    return nn.max_pool(x, window, window)
+    return max_pool(x, range(1, x.ndim - 1))
 
 
 def _space_to_depth(x: Float[Array, "batch frames rows"]) -> Float[Array, "batch frames2 rows2 4"]:

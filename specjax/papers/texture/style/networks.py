@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from specjax.arrays.axes import pad_axis
+from specjax.nn.pool import max_pool
 
 # Gram matrices are subtracted from each other. By default accelerators round the factors to 8 or 10 bits.
 _EXACT = jax.lax.Precision.HIGHEST
@@ -38,12 +39,6 @@ def convolve(x: Frames, kernel: Kernel, padding: Literal["SAME", "VALID"] = "SAM
     frames = len(x) - span
     unfolded = jnp.concatenate([x[i : i + frames] for i in range(0, span + 1, dilation)], axis=1)
     return unfolded @ kernel.reshape(width * channels, filters)
-
-
-def max_pool(x: Frames) -> Float[Array, "half channels"]:
-    """Reduce every two frames to their maximum; an odd frame at the end is kept as it is."""
-    even = pad_axis(x, 0, len(x) % 2, axis=0, fill=-jnp.inf)
-    return jnp.maximum(even[0::2], even[1::2])
 
 
 def gram(features: Features) -> Gram:
@@ -203,4 +198,4 @@ def activations(
         return jax.nn.relu(convolve(x, weights["kernel"]) + weights["bias"][None])
 
     first = layer(x, params["conv1"])
-    return first, layer(max_pool(first), params["conv2"])
+    return first, layer(max_pool(first, (0,)), params["conv2"])

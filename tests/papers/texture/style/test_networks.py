@@ -31,12 +31,6 @@ def test_convolution_agrees_with_xla(padding, width, dilation):
     np.testing.assert_allclose(own_transpose(cotangent)[0], transpose(cotangent)[0], atol=1e-5)
 
 
-def test_pooling_keeps_the_greater_of_two_frames():
-    np.testing.assert_array_equal(
-        networks.max_pool(jnp.array([[1.0, -5.0], [2.0, -7.0], [-3.0, -9.0]])), [[2, -5], [-3, -9]]
-    )
-
-
 def test_gram_distance_and_its_gradient():
     features, target = draw(0, 7, 5), draw(1, 5, 5)
     target = target + target.T

@@ -1,0 +1,23 @@
+"""Max pooling compared with flax's."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from specjax.nn.pool import max_pool
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 8, 3), (2, 7, 5, 3)])
+def test_pooling_and_its_gradient_agree_with_flax(shape):
+    x = jnp.asarray(np.random.default_rng(0).standard_normal(shape), jnp.float32)
+    expected, transpose = jax.vjp(lambda x: nn.max_pool(x, (2, 2), (2, 2)), x)
+    actual, own_transpose = jax.vjp(lambda x: max_pool(x, (1, 2)), x)
+    np.testing.assert_array_equal(actual, expected)
+    cotangent = jnp.asarray(np.random.default_rng(1).standard_normal(expected.shape), jnp.float32)
+    np.testing.assert_array_equal(own_transpose(cotangent)[0], transpose(cotangent)[0])
+
+
+def test_only_the_named_axes_are_pooled():
+    assert max_pool(jnp.zeros((4, 6, 8)), (1,)).shape == (4, 3, 8)
