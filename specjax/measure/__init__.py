@@ -1,1 +1,1 @@
-"""Measures that judge results: arrays in, numbers out."""
+"""Measures that judge results: arrays in, numbers out. Those of generative models compare embeddings."""

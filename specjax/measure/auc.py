@@ -1,0 +1,28 @@
+"""How well a score separates real from generated examples: the area under the ROC curve."""
+
+import numpy as np
+from jaxtyping import Array, Float
+
+Scores = Float[Array, " _"] | Float[np.ndarray, " _"]
+
+
+def discriminator_auc(real_scores: Scores, fake_scores: Scores) -> float:
+    """Compute the probability that a real example has a higher score than a generated one (Mann and Whitney 1947).
+
+    This is the area under the ROC curve: 1 if the scores separate the sets, 0.5 if they tell nothing. Ties count half.
+
+    Args:
+      real_scores: scores of real examples, higher for what is judged to be real.
+      fake_scores: scores of generated examples.
+
+    Raises:
+      ValueError: there are no scores, or a score is not finite.
+    """
+    real, fake = np.asarray(real_scores), np.sort(np.asarray(fake_scores))
+    for name, scores in (("real_scores", real), ("fake_scores", fake)):
+        if not len(scores):
+            raise ValueError(f"{name} is empty, expected at least one score")
+        if broken := int(np.sum(~np.isfinite(scores))):
+            raise ValueError(f"{name} has {broken} non-finite values of {len(scores)}, expected numbers")
+    below, up_to = (np.searchsorted(fake, real, side=side) for side in ("left", "right"))
+    return float(np.mean(below + up_to) / (2 * len(fake)))
