@@ -22,7 +22,7 @@ from specjax.papers.texture.model import ModelConfig
 from specjax.papers.texture.sounds import CLASSES
 
 RATE = 22050
-WYSE = ("--form=wyse", "--filters=8", "--iterations=2")
+WYSE = ("--method=wyse", "--filters=8", "--iterations=2")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_panels_of_figure_1_come_from_one_command(pair, tmp_path):
 
 
 def test_interrupted_transfer_writes_the_best_result_so_far(pair, cache, tmp_path):
-    arguments = style(pair, "--form=wyse", "--filters=8", "--iterations=1000000", f"--out={tmp_path}/a.wav")
+    arguments = style(pair, "--method=wyse", "--filters=8", "--iterations=1000000", f"--out={tmp_path}/a.wav")
     process = subprocess.Popen(
         command("synth", *arguments), cwd=ROOT, env=environment(cache), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -104,22 +104,22 @@ def test_interrupted_transfer_writes_the_best_result_so_far(pair, cache, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--form=gan",), "--form='gan' is unknown: choose one of waveform, wyse, ulyanov, image"),
+        (("--method=gan",), "--method='gan' is unknown: choose one of waveform, wyse, ulyanov, image"),
         (
-            ("--form=ulyanov", "--noise=0.5"),
-            "--noise has no effect in the form ulyanov, whose options are --iterations",
+            ("--method=ulyanov", "--noise=0.5"),
+            "--noise has no effect in the method ulyanov, whose options are --iterations",
         ),
-        (("--form=ulyanov", "--optimizer=adam"), "--optimizer has no effect in the form ulyanov"),
-        (("--bundle=b",), "--bundle has no effect in the form waveform"),
-        (("--form=wyse", "--weights=a.safetensors"), "--weights has no effect in the form wyse"),
+        (("--method=ulyanov", "--optimizer=adam"), "--optimizer has no effect in the method ulyanov"),
+        (("--bundle=b",), "--bundle has no effect in the method waveform"),
+        (("--method=wyse", "--weights=a.safetensors"), "--weights has no effect in the method wyse"),
         (("--content_weight=nan",), "--content_weight=nan must be a number of at least 0"),
         (("--seed=-1",), "--seed=-1 must lie between 0 and"),
-        (("--form=wyse", "--bundle=b", "--filters=8"), "--filters has no effect with --bundle"),
-        (("--form=image",), "needs the weights of VGG-19"),
-        (("--form=wyse", "--noise=2"), "noise=2.0 must lie between 0 and 1"),
-        (("--form=wyse", "--layers=conv7"), "'conv7' is unknown: choose from conv1, conv2"),
+        (("--method=wyse", "--bundle=b", "--filters=8"), "--filters has no effect with --bundle"),
+        (("--method=image",), "needs the weights of VGG-19"),
+        (("--method=wyse", "--noise=2"), "noise=2.0 must lie between 0 and 1"),
+        (("--method=wyse", "--layers=conv7"), "'conv7' is unknown: choose from conv1, conv2"),
         (("--iterations=0",), "--iterations=0 must be at least 1"),
-        (("--form=wyse", "--bundle=nowhere"), "nowhere"),
+        (("--method=wyse", "--bundle=nowhere"), "nowhere"),
     ],
 )
 def test_unusable_options_are_one_line(pair, tmp_path, arguments, message):

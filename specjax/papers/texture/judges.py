@@ -1,4 +1,4 @@
-"""Judges of style transfer: measures that no form of the transfer optimizes, and tables of them over pairs of sounds.
+"""Judges of style transfer: measures that no method of the transfer optimizes, and tables of them over pairs of sounds.
 
 A judge compares a result with the sound that gave the content, or with the sound that gave the style. None depends on
 the level of a sound, and all are finite for silence. Waves have shape `(batch, samples)`, one pair of sounds per row.
@@ -43,7 +43,7 @@ TEXTURE_SCALES = {
 
 _RANGE_DB = 80.0
 _GRAM_BANDS, _KERNEL_FRAMES, _KERNELS = 64, 9, 1024
-_GRAM_SEED = 271_828  # used by no form of the transfer
+_GRAM_SEED = 271_828  # used by no method of the transfer
 _ENVELOPE_BANDS = 32
 _MFCC_BANDS = 40
 _EXACT = jax.lax.Precision.HIGHEST  # by default accelerators round the factors of a product to 8 or 10 bits
@@ -85,20 +85,20 @@ def judge(result: Waves, content: Waves, style: Styles, sample_rate: int) -> Mea
 
 
 def format_table(measures: Mapping[str, Measures], reference: str) -> str:
-    """Format the judges of several forms of style transfer, and of controls, as a Markdown table, one row each.
+    """Format the judges of several methods of style transfer, and of controls, as a Markdown table, one row each.
 
     Controls are results too: the content, the style, and the content equalized to the mean spectrum of the style.
 
     The columns are the mean of each judge over the pairs, with its 95% confidence interval (Student's t), and for each
-    distance to the style the share of the pairs for which the form is nearer to the style than `reference`, with the
+    distance to the style the share of the pairs for which the method is nearer to the style than `reference`, with the
     95% Wilson interval.
 
     Args:
-      measures: values of the judges, as returned by `judge`, by the name of the form or control.
-      reference: name of the form that the others are compared with.
+      measures: values of the judges, as returned by `judge`, by the name of the method or control.
+      reference: name of the method that the others are compared with.
 
     Raises:
-      ValueError: `reference` is not one of the forms.
+      ValueError: `reference` is not one of the methods.
     """
     if reference not in measures:
         raise ValueError(f"reference {reference!r} is unknown: choose one of {', '.join(measures)}")

@@ -90,7 +90,7 @@ def classifier_step(sizes: NetworkSizes, batch: int) -> Benchmark:
 
 
 def style_iteration(sizes: NetworkSizes, batch: int) -> Benchmark:
-    """Build a benchmark that computes loss and gradient of Ulyanov's form for spectrograms of 257 bins."""
+    """Build a benchmark that computes loss and gradient of Ulyanov's method for spectrograms of 257 bins."""
     representation = Representation()
     frames = representation.frames(round(sizes.duration_s * representation.sample_rate))
     out_frames = frames - WIDTH + 1

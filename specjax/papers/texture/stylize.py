@@ -1,4 +1,4 @@
-"""Style transfer between sound files: reading, the choice of a form with its settings, and panels of spectrograms."""
+"""Style transfer between sound files: reading, the choice of a method with its settings, and panels of spectrograms."""
 
 import math
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ from specjax.cli.errors import UserError
 from specjax.data.audio import read_channels
 from specjax.papers.texture.inference import PEAK
 from specjax.papers.texture.representation import Representation
-from specjax.papers.texture.style.form import Form
 from specjax.papers.texture.style.image import Image
+from specjax.papers.texture.style.method import Method
 from specjax.papers.texture.style.source import SoundFile
 from specjax.papers.texture.style.transfer import StepReport, transfer
 from specjax.papers.texture.style.ulyanov import Ulyanov
@@ -24,11 +24,11 @@ from specjax.papers.texture.style.waveform import Waveform
 from specjax.papers.texture.style.wyse import Wyse
 from specjax.plots import render
 
-FORMS: dict[str, type] = {"waveform": Waveform, "wyse": Wyse, "ulyanov": Ulyanov, "image": Image}
-# Fields of the forms that are options of the command line, by the name of the option.
+METHODS: dict[str, type] = {"waveform": Waveform, "wyse": Wyse, "ulyanov": Ulyanov, "image": Image}
+# Fields of the methods that are options of the command line, by the name of the option.
 OPTIONS = {
     "iterations": "steps",
-    "optimizer": "method",
+    "optimizer": "algorithm",
     **{name: name for name in ("content_weight", "style_weight", "layers", "noise", "filters", "seed")},
 }
 # Panels of Figure 1 of the paper: whether the weights are trained, and the weight of the noise in the starting point.
@@ -59,46 +59,46 @@ class Stylized(NamedTuple):
     loss_left: float
 
 
-def make_form(name: str, settings: Mapping[str, Any], network: Any = None) -> Form:
-    """Create a form of style transfer.
+def make_method(name: str, settings: Mapping[str, Any], network: Any = None) -> Method:
+    """Create a method of style transfer.
 
     Args:
-      name: key of `FORMS`.
-      settings: values of some fields of the form, by name; the others keep their defaults.
-      network: parameters of the network of the forms `wyse` (None: random) and `image`.
+      name: key of `METHODS`.
+      settings: values of some fields of the method, by name; the others keep their defaults.
+      network: parameters of the network of the methods `wyse` (None: random) and `image`.
 
     Raises:
-      UserError: the form is unknown, does not have a setting, or a value is out of range.
+      UserError: the method is unknown, does not have a setting, or a value is out of range.
     """
-    if name not in FORMS:
-        raise UserError(f"--form={name!r} is unknown: choose one of {', '.join(FORMS)}")
-    form = FORMS[name]
-    known = {field.name for field in fields(form)}
+    if name not in METHODS:
+        raise UserError(f"--method={name!r} is unknown: choose one of {', '.join(METHODS)}")
+    method = METHODS[name]
+    known = {field.name for field in fields(method)}
     if unknown := sorted(set(settings) - known):
         options = ", ".join(f"--{option}" for option, field in OPTIONS.items() if field in known)
         option = next((option for option, field in OPTIONS.items() if field == unknown[0]), unknown[0])
-        raise UserError(f"--{option} has no effect in the form {name}, whose options are {options}")
+        raise UserError(f"--{option} has no effect in the method {name}, whose options are {options}")
     if name == "image" and network is None:
-        raise UserError("--form=image needs the weights of VGG-19: name a safetensors file with --weights")
-    made: Any = to_dataclass(form, settings, "style")
+        raise UserError("--method=image needs the weights of VGG-19: name a safetensors file with --weights")
+    made: Any = to_dataclass(method, settings, "style")
     return made if network is None else replace(made, params=network)
 
 
-def stylize(content: Path, style: Path, form: Form, report: StepReport | None = None) -> Stylized:
+def stylize(content: Path, style: Path, method: Method, report: StepReport | None = None) -> Stylized:
     """Give the sound of one file the texture of another.
 
     Args:
       content: sound file, mono or stereo, of any rate; at most 600 s.
       style: sound file of any rate; its channels are mixed. It is read in pieces.
-      form: form of style transfer.
+      method: method of style transfer.
       report: progress callback.
 
     Raises:
-      UserError: a file cannot be used, is silent, or is too short for the form.
+      UserError: a file cannot be used, is silent, or is too short for the method.
     """
-    wave, rate = read_channels(content, form.sample_rate)
+    wave, rate = read_channels(content, method.sample_rate)
     try:
-        result = transfer(wave[None], [SoundFile(style, rate)], form, report=report)
+        result = transfer(wave[None], [SoundFile(style, rate)], method, report=report)
     except ValueError as error:
         raise UserError(f"{content}, {style}: {error}") from error
     left = float(np.mean(result.history[-1] / result.history[0]))

@@ -15,16 +15,16 @@ from specjax.data.readers import check_regular_file
 def _add_pair(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--content", dest="file", required=True, help="sound file whose events are kept")
     parser.add_argument("--style", required=True, help="sound file whose texture is taken")
-    parser.add_argument("--bundle", help="classifier whose weights the form wyse uses, written by specjax export")
-    parser.add_argument("--iterations", type=int, help="optimizer steps (default: that of the form)")
+    parser.add_argument("--bundle", help="classifier whose weights the method wyse uses, written by specjax export")
+    parser.add_argument("--iterations", type=int, help="optimizer steps (default: that of the method)")
     parser.add_argument("--content_weight", type=float, help="weight of the content")
-    parser.add_argument("--style_weight", type=float, help="weight of the style (forms wyse and image)")
+    parser.add_argument("--style_weight", type=float, help="weight of the style (methods wyse and image)")
     parser.add_argument(
         "--layers",
         type=options.comma_separated,
         help="layers that describe the style: conv1,conv2 of wyse, conv1_1 to conv5_1 of image",
     )
-    parser.add_argument("--optimizer", help="adam or lbfgs (form wyse; the others use lbfgs)")
+    parser.add_argument("--optimizer", help="adam or lbfgs (method wyse; the others use lbfgs)")
     parser.add_argument("--filters", type=int, help="number of random filters")
     parser.add_argument("--seed", type=int, help="random seed of filters and noise (default: 0)")
 
@@ -33,12 +33,12 @@ def _add_style(parser: argparse.ArgumentParser) -> None:
     _add_pair(parser)
     options.add_output(parser, "sound to write, .wav")
     parser.add_argument(
-        "--form",
+        "--method",
         default="waveform",
         help="waveform (optimizes the wave itself), wyse, ulyanov or image (VGG-19) (default: %(default)s)",
     )
-    parser.add_argument("--noise", type=float, help="weight of the noise in the starting point, 0 to 1 (form wyse)")
-    parser.add_argument("--weights", help="weights of VGG-19 (form image), .safetensors")
+    parser.add_argument("--noise", type=float, help="weight of the noise in the starting point, 0 to 1 (method wyse)")
+    parser.add_argument("--weights", help="weights of VGG-19 (method image), .safetensors")
     options.add_plot(parser)
 
 
@@ -85,8 +85,8 @@ def style(args: argparse.Namespace) -> None:
     from specjax.cli import files
     from specjax.papers.texture import stylize
 
-    form = stylize.make_form(args.form, _style_settings(args), _style_network(args))
-    result = stylize.stylize(content, style_file, form, _report_style)
+    method = stylize.make_method(args.method, _style_settings(args), _style_network(args))
+    result = stylize.stylize(content, style_file, method, _report_style)
     outputs.write(out, files.wav(result.wave, result.sample_rate))
     ended = " (interrupted: best so far)" if result.interrupted else ""
     print(
@@ -114,8 +114,8 @@ def panels(args: argparse.Namespace) -> None:
     waves = {}
     for name, (trained, noise) in stylize.FIGURE_1.items():
         options.say(name)
-        form = stylize.make_form("wyse", {**settings, "noise": noise}, network if trained else None)
-        result = stylize.stylize(content, style_file, form, _report_style)
+        method = stylize.make_method("wyse", {**settings, "noise": noise}, network if trained else None)
+        result = stylize.stylize(content, style_file, method, _report_style)
         outputs.write(paths[f"{name}.wav"], files.wav(result.wave, result.sample_rate))
         waves[name.replace("_", " ")] = result.wave.mean(axis=0)
         print(f"{name}: {result.loss_left:.1%} of the loss left -> {paths[f'{name}.wav']}")
@@ -132,7 +132,7 @@ def _style_file(args: argparse.Namespace, out: Path | None = None) -> Path:
 
 
 def _style_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings of the form of style transfer that the user gave."""
+    """Return the settings of the method of style transfer that the user gave."""
     from specjax.papers.texture.stylize import OPTIONS
 
     given = {name: getattr(args, name) for name in OPTIONS if getattr(args, name, None) is not None}
@@ -154,11 +154,11 @@ def _check_seed(seed: int) -> None:
 
 def _style_network(args: argparse.Namespace) -> Any:
     """Load the network that the user gave: VGG-19, or the convolutions of a classifier; None if there is none."""
-    form = getattr(args, "form", "wyse")
-    if args.bundle is not None and form != "wyse":
-        raise UserError(f"--bundle has no effect in the form {form}: use --form=wyse, or omit it")
-    if getattr(args, "weights", None) is not None and form != "image":
-        raise UserError(f"--weights has no effect in the form {form}: use --form=image, or omit it")
+    method = getattr(args, "method", "wyse")
+    if args.bundle is not None and method != "wyse":
+        raise UserError(f"--bundle has no effect in the method {method}: use --method=wyse, or omit it")
+    if getattr(args, "weights", None) is not None and method != "image":
+        raise UserError(f"--weights has no effect in the method {method}: use --method=image, or omit it")
     if getattr(args, "weights", None) is not None:
         from specjax.papers.texture.style.vgg import load_params
 

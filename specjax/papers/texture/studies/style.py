@@ -1,7 +1,7 @@
-"""Study of style transfer: forms, trained or random weights, noise and numbers of filters, judged on pairs of sounds.
+"""Study of style transfer: methods, trained or random weights, noise and numbers of filters, judged on pairs of sounds.
 
-The judges are measures that no form optimizes. Beside the forms stand three controls: the content, the style, and the
-content equalized to the mean spectrum of the style.
+The judges are measures that no method optimizes. Beside the methods stand three controls: the content, the style, and
+the content equalized to the mean spectrum of the style.
 """
 
 import hashlib
@@ -27,22 +27,22 @@ from specjax.papers.texture.style.transfer import transfer
 DURATION_S = 3.0
 SAMPLE_RATE = 22050
 CONTENT, STYLE, EQUALIZED = "content", "style", "equalized content"
-_STEPS = 300  # of the forms of the paper
+_STEPS = 300  # of the methods on spectrograms
 
 Wave = Float[np.ndarray, " samples"]
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Form of style transfer with its settings.
+    """Method of style transfer with its settings.
 
     Attributes:
-      form: key of `stylize.FORMS`.
+      method: key of `stylize.METHODS`.
       settings: values of some of its fields.
-      trained: whether the form `wyse` uses the weights of a trained classifier.
+      trained: whether the method `wyse` uses the weights of a trained classifier.
     """
 
-    form: str
+    method: str
     settings: Mapping[str, Any]
     trained: bool = False
 
@@ -128,14 +128,14 @@ def _equalize(contents: Float[np.ndarray, "pairs samples"], styles: Float[np.nda
 def _transfer_once(variant: Variant, content: Wave, style: Wave, network: Any, folder: Path) -> Wave:
     """Transfer one pair, unless the folder already holds its result."""
     parameters = [np.asarray(x).tobytes() for x in jax.tree.leaves(network if variant.trained else None)]
-    settings = repr(stylize.make_form(variant.form, variant.settings)).encode()
+    settings = repr(stylize.make_method(variant.method, variant.settings)).encode()
     request = [settings, content.tobytes(), style.tobytes(), *parameters]
     path = folder / f"{hashlib.sha256(b''.join(request)).hexdigest()[:24]}.npy"
     if path.exists():
         saved: Wave = np.load(path)
         return saved
-    form = stylize.make_form(variant.form, variant.settings, network if variant.trained else None)
-    result = transfer(content[None, None], [[style]], form)
+    method = stylize.make_method(variant.method, variant.settings, network if variant.trained else None)
+    result = transfer(content[None, None], [[style]], method)
     if result.interrupted:
         raise KeyboardInterrupt
     wave: Wave = result.waves[0, 0]

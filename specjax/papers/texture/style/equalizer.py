@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from specjax.arrays.axes import pad_axis
-from specjax.papers.texture.style.form import Waves
+from specjax.papers.texture.style.method import Waves
 from specjax.papers.texture.style.source import Style, split
 from specjax.signal.fourier import irfft, rfft
 from specjax.signal.polar import scaled

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from specjax.optim.minimize import LBFGS
 from specjax.papers.texture.style import wyse
-from specjax.papers.texture.style.form import Problem, Waves
+from specjax.papers.texture.style.method import Problem, Waves
 from specjax.papers.texture.style.networks import Frames, Gram, gram, gram_distance
 from specjax.papers.texture.style.source import Style, split
 from specjax.papers.texture.style.vgg import CONTENT_LAYERS, STYLE_LAYERS, Vgg19

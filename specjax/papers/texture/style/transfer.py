@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from specjax.optim.minimize import Solution, improve
-from specjax.papers.texture.style.form import Form, Problem
+from specjax.papers.texture.style.method import Method, Problem
 from specjax.papers.texture.style.source import LEVEL, Blocks, Style
 
 StepReport = Callable[[int, int, float], None]
@@ -32,7 +32,7 @@ class Transferred(NamedTuple):
 def transfer(
     contents: Contents,
     styles: Sequence[Blocks],
-    form: Form,
+    method: Method,
     *,
     chunk: int = 10,
     report: StepReport | None = None,
@@ -47,38 +47,38 @@ def transfer(
     returned.
 
     Args:
-      contents: at the sample rate of the form.
-      styles: for each pair, the consecutive blocks of a mono wave at the sample rate of the form, such as `[wave]` or a
-        `SoundFile`. They may have any length: they are read in pieces.
-      form: form of style transfer and its settings.
+      contents: at the sample rate of the method.
+      styles: for each pair, the consecutive blocks of a mono wave at the sample rate of the method, such as `[wave]` or
+        a `SoundFile`. They may have any length: they are read in pieces.
+      method: method of style transfer and its settings.
       chunk: number of steps from one report to the next.
       report: progress callback, called as `report(steps_done, total_steps, mean_loss)`.
 
     Raises:
-      ValueError: the numbers of contents and styles differ; a content or style is too short for the form, silent or
+      ValueError: the numbers of contents and styles differ; a content or style is too short for the method, silent or
         not finite.
     """
     pairs, channels, samples = contents.shape
     if len(styles) != pairs:
         raise ValueError(f"{pairs} contents and {len(styles)} styles, expected one style for each content")
-    if samples < form.min_samples:
+    if samples < method.min_samples:
         raise ValueError(
-            f"the content has {samples} samples, expected at least {form.min_samples}: use a longer content"
+            f"the content has {samples} samples, expected at least {method.min_samples}: use a longer content"
         )
     level = _rms(contents)
     if not np.all(np.isfinite(level) & (level > 0)):
         raise ValueError("a content is silent or not finite, expected an audible sound: choose another content")
-    measured = [Style.measure(blocks, form.min_samples) for blocks in styles]
+    measured = [Style.measure(blocks, method.min_samples) for blocks in styles]
     scaled = (contents * (LEVEL / level)).astype(np.float32).reshape(pairs * channels, samples)
-    problem = form.pose(jnp.asarray(scaled), [style for style in measured for _ in range(channels)])
-    solution, interrupted = _solve(problem, form, chunk, report)
+    problem = method.pose(jnp.asarray(scaled), [style for style in measured for _ in range(channels)])
+    solution, interrupted = _solve(problem, method, chunk, report)
     waves = np.asarray(problem.to_waves(solution.best)).reshape(contents.shape)
     waves = np.where(np.any(contents, axis=-1, keepdims=True), waves, 0)
     gain = level / np.maximum(_rms(waves), 1e-30)
     return Transferred((waves * gain).astype(np.float32), solution.history, interrupted)
 
 
-def _solve(problem: Problem, form: Form, chunk: int, report: StepReport | None) -> tuple[Solution, bool]:
+def _solve(problem: Problem, method: Method, chunk: int, report: StepReport | None) -> tuple[Solution, bool]:
     """Solve an optimization problem, and return the solution and whether Ctrl-C ended it early."""
     solution, interrupted = None, False
     try:
@@ -87,12 +87,12 @@ def _solve(problem: Problem, form: Form, chunk: int, report: StepReport | None) 
             problem.start,
             *problem.args,
             shared=problem.shared,
-            steps=form.steps,
+            steps=method.steps,
             chunk=chunk,
-            optimizer=form.optimizer,
+            optimizer=method.optimizer,
         ):
             if report is not None:
-                report(len(solution.history), form.steps, float(np.mean(solution.value)))
+                report(len(solution.history), method.steps, float(np.mean(solution.value)))
     except KeyboardInterrupt:
         interrupted = True
     if solution is None:  # it was interrupted before any step was done

@@ -13,7 +13,7 @@ import optax
 from jaxtyping import Array, Float
 
 from specjax.optim.minimize import LBFGS
-from specjax.papers.texture.style.form import Problem, Waves
+from specjax.papers.texture.style.method import Problem, Waves
 from specjax.papers.texture.style.networks import (
     FactoredGram,
     Features,

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from specjax.arrays import safe
 from specjax.optim.minimize import LBFGS
 from specjax.papers.texture.style.equalizer import equalize
-from specjax.papers.texture.style.form import Problem, Waves
+from specjax.papers.texture.style.method import Problem, Waves
 from specjax.papers.texture.style.networks import gram_distance
 from specjax.papers.texture.style.source import Style
 from specjax.papers.texture.style.waveform_statistics import (

@@ -1,4 +1,4 @@
-"""Features of waves for the form `waveform` of style transfer, and the statistics of styles that are read in pieces."""
+"""Features of waves for the style transfer method `waveform`, and the statistics of styles that are read in pieces."""
 
 from collections.abc import Sequence
 from functools import partial

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from specjax.arrays import safe
 from specjax.arrays.axes import pad_axis
 from specjax.optim.minimize import LBFGS
-from specjax.papers.texture.style.form import Problem, Waves
+from specjax.papers.texture.style.method import Problem, Waves
 from specjax.papers.texture.style.networks import (
     FactoredGram,
     Features,
@@ -99,7 +99,7 @@ class Wyse:
       content_weight: weight of the content, alpha in the published code.
       style_weight: weight of the style, beta in the published code.
       noise: weight of the noise in the starting point, 0 to 1; that of the content is `1 - noise`.
-      method: `adam`, as in the published code, or `lbfgs`.
+      algorithm: `adam`, as in the published code, or `lbfgs`.
       steps: number of optimizer steps.
       inversion: how a sound is reconstructed from the resulting spectrogram.
       seed: random seed of random layers and of the noise.
@@ -111,7 +111,7 @@ class Wyse:
     content_weight: float = 10.0
     style_weight: float = 200.0
     noise: float = 0.5
-    method: Literal["adam", "lbfgs"] = "adam"
+    algorithm: Literal["adam", "lbfgs"] = "adam"
     steps: int = 600
     inversion: Inversion = Inversion()
     seed: int = 0
@@ -124,15 +124,15 @@ class Wyse:
             raise ValueError(f"layers: {unknown[0]!r} is unknown: choose from {', '.join(LAYERS)}")
         if not 0 <= self.noise <= 1:
             raise ValueError(f"noise={self.noise} must lie between 0 and 1")
-        if self.method not in ("adam", "lbfgs"):
-            raise ValueError(f"method={self.method!r} is unknown: choose adam or lbfgs")
+        if self.algorithm not in ("adam", "lbfgs"):
+            raise ValueError(f"algorithm={self.algorithm!r} is unknown: choose adam or lbfgs")
         if min(self.filters, self.steps) < 1:
             raise ValueError(f"filters={self.filters} and steps={self.steps} must be at least 1")
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
         """Adam with a learning rate of 2, or L-BFGS."""
-        return _ADAM if self.method == "adam" else LBFGS
+        return _ADAM if self.algorithm == "adam" else LBFGS
 
     def pose(self, contents: Waves, styles: Sequence[Style]) -> Problem:
         """Pose the optimization problem of some contents, each with its own style."""

@@ -25,20 +25,20 @@ def noise(seed, *shape):
 
 STYLES = [[noise(1, 15_000)], [noise(2, 20_000)]]
 FAST = Inversion("fast_griffin_lim", ("zero",), iterations=2)
-FORMS = {"ulyanov": Ulyanov(filters=8, steps=3, inversion=FAST), "wyse": Wyse(filters=8, steps=3, inversion=FAST)}
+METHODS = {"ulyanov": Ulyanov(filters=8, steps=3, inversion=FAST), "wyse": Wyse(filters=8, steps=3, inversion=FAST)}
 
 
-@pytest.fixture(scope="module", params=FORMS)
-def form(request):
-    return FORMS[request.param]
+@pytest.fixture(scope="module", params=METHODS)
+def method(request):
+    return METHODS[request.param]
 
 
 @pytest.fixture(scope="module")
-def results(form):
+def results(method):
     """Two stereo pairs at once."""
     contents = noise(0, 2, 2, SAMPLES)
     contents[1, 1] = 0
-    return contents, transfer(contents, STYLES, form, chunk=1)
+    return contents, transfer(contents, STYLES, method, chunk=1)
 
 
 def test_result_is_as_long_and_as_loud_as_the_content(results):
@@ -56,22 +56,22 @@ def test_silent_channel_stays_silent(results):
     assert result.waves[1, 0].any()
 
 
-def test_results_depend_neither_on_the_gain_nor_on_the_rest_of_the_batch(results, form):
+def test_results_depend_neither_on_the_gain_nor_on_the_rest_of_the_batch(results, method):
     contents, result = results
     others = np.concatenate([10 * contents[:1], noise(5, 1, 2, SAMPLES)])
     styles = [[100 * STYLES[0][0]], [noise(6, 15_000)]]
-    actual = transfer(others, styles, form, chunk=1)
+    actual = transfer(others, styles, method, chunk=1)
     np.testing.assert_allclose(actual.waves[0] / 10, result.waves[0], atol=2e-3 * np.abs(result.waves).max())
 
 
-def test_interruption_keeps_the_best_result_so_far(form):
+def test_interruption_keeps_the_best_result_so_far(method):
     def stop(done, total, loss):
         assert (total, np.isfinite(loss)) == (3, True)
         if done == 2:
             raise KeyboardInterrupt
 
     contents = noise(0, 2, 2, SAMPLES)
-    result = transfer(contents, STYLES, form, chunk=1, report=stop)
+    result = transfer(contents, STYLES, method, chunk=1, report=stop)
     assert result.interrupted
     assert len(result.history) == 2
     assert result.waves.shape == contents.shape
@@ -132,15 +132,15 @@ def test_sound_file_is_resampled_block_by_block(tmp_path):
     assert sum(len(block) for block in file) == len(whole)
 
 
-def test_invalid_sounds_raise_errors(form):
+def test_invalid_sounds_raise_errors(method):
     content, style = noise(0, 1, 1, SAMPLES), [noise(1, SAMPLES)]
     with pytest.raises(ValueError, match="content has 100 samples, expected at least"):
-        transfer(content[..., :100], [style], form)
+        transfer(content[..., :100], [style], method)
     with pytest.raises(ValueError, match="style has 100 samples, expected at least"):
-        transfer(content, [[style[0][:100]]], form)
+        transfer(content, [[style[0][:100]]], method)
     with pytest.raises(ValueError, match="a content is silent"):
-        transfer(0 * content, [style], form)
+        transfer(0 * content, [style], method)
     with pytest.raises(ValueError, match="the style is silent"):
-        transfer(content, [[0 * style[0]]], form)
+        transfer(content, [[0 * style[0]]], method)
     with pytest.raises(ValueError, match="1 contents and 2 styles"):
-        transfer(content, [style, style], form)
+        transfer(content, [style, style], method)

@@ -1,4 +1,4 @@
-"""The waveform form and its control: statistics in pieces, autocorrelation, gradients, and the equalizer's spectrum."""
+"""The method `waveform` and its control: statistics in pieces, autocorrelation, gradients, the equalizer's spectrum."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Contract between a form of style transfer (what is optimized, and by which loss) and `transfer`, which runs it."""
+"""Contract between a method of style transfer (what is optimized, and by which loss) and `transfer`, which runs it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -31,8 +31,8 @@ class Problem(NamedTuple):
 
 
 @runtime_checkable
-class Form(Protocol):
-    """Form of style transfer: a frozen dataclass of settings."""
+class Method(Protocol):
+    """Method of style transfer: a frozen dataclass of settings."""
 
     @property
     def sample_rate(self) -> int:
