@@ -49,6 +49,19 @@ def track(wave: Float[np.ndarray, " samples"], sample_rate: int, cache: Path | N
     return result
 
 
+def steady_tempo_bpm(beats: Beats) -> float:
+    """Compute the mean tempo of a track of steady tempo from its beat times, in beats per minute.
+
+    It is more exact than `Beats.tempo_bpm`, which knows only intervals of whole frames (117.5 and 123.0 BPM, but not
+    120). The result is the median over spans of half of the track, so that a few missing or additional beats change it
+    little. It is 0 if there are fewer than 2 beats.
+    """
+    span = len(beats.beat_s) // 2
+    if not span:
+        return 0.0
+    return 60.0 * span / float(np.median(beats.beat_s[span:] - beats.beat_s[:-span]))
+
+
 def _read_cache(path: Path) -> Beats | None:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:

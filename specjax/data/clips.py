@@ -75,7 +75,11 @@ def read_clips(
     """
     if not paths:
         raise UserError("no sound files to read, expected at least one: name some")
-    _check_memory(len(paths), samples, sample_rate)
+    check_memory(
+        len(paths) * samples * np.dtype(np.float32).itemsize,
+        f"{len(paths)} clips of {samples / sample_rate:.1f} s at {sample_rate} Hz",
+        "use shorter clips, a lower sample rate or fewer files",
+    )
     waves = np.empty((len(paths), samples), np.float32)
     kept: list[Path] = []
     skipped: list[Skipped] = []
@@ -102,23 +106,27 @@ def read_clips(
     return Clips(waves[: len(kept)], kept, skipped)
 
 
-def _check_memory(clips: int, samples: int, sample_rate: int) -> None:
-    """Check that waves fit in the memory that is available now. Log the memory of a large set.
+def check_memory(needed: int, content: str, remedy: str) -> None:
+    """Check that arrays fit in the memory that is available now. Log the memory of large ones.
+
+    Args:
+      needed: size of the arrays in bytes.
+      content: what they contain, a plural, for messages.
+      remedy: what the user can do if they do not fit.
 
     Raises:
-      UserError: the waves need more than a fraction `MEMORY_SHARE` of the available memory.
+      UserError: they need more than a fraction `MEMORY_SHARE` of the available memory.
     """
     import psutil
 
-    needed, available = clips * samples * np.dtype(np.float32).itemsize, psutil.virtual_memory().available
-    described = f"{clips} clips of {samples / sample_rate:.1f} s at {sample_rate} Hz"
+    available = psutil.virtual_memory().available
     if needed > MEMORY_SHARE * available:
         raise UserError(
-            f"{described} need {needed / 2**30:.2f} GiB of memory, expected at most {MEMORY_SHARE:.0%} of the "
-            f"{available / 2**30:.2f} GiB available: use shorter clips, a lower sample rate or fewer files"
+            f"{content} need {needed / 2**30:.2f} GiB of memory, expected at most {MEMORY_SHARE:.0%} of the "
+            f"{available / 2**30:.2f} GiB available: {remedy}"
         )
     if needed > _LARGE_BYTES:
-        _log.info("%s take %.2f of %.2f GiB of memory", described, needed / 2**30, available / 2**30)
+        _log.info("%s take %.2f of %.2f GiB of memory", content, needed / 2**30, available / 2**30)
 
 
 def audio_files(folder: Path) -> list[Path]:

@@ -11,13 +11,18 @@ import stat
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from jaxtyping import UInt8
 
 from specjax.cli.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 IDX_BYTE = 0x08
 MAX_IDX_BYTES = 2**31
@@ -96,6 +101,27 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "height width"]:
     Raises:
       UserError: the file is not a readable regular file, not an image, or too large; pixels are not finite.
     """
+    with _open_picture(path) as picture:
+        if picture.mode == "F" and not np.all(np.isfinite(np.asarray(picture))):
+            raise UserError(f"{path} contains pixels that are not finite: save it with 8-bit gray levels")
+        if picture.mode.startswith("I;16"):  # Pillow's conversion to 8 bits would clip instead of scale.
+            return (np.asarray(picture).astype(np.uint32) // 257).astype(np.uint8)
+        return np.asarray(picture.convert("L"))
+
+
+def read_color_picture(path: Path) -> UInt8[np.ndarray, "height width 4"]:
+    """Read an image file as 8-bit red, green, blue and alpha (opacity). An image without alpha is opaque.
+
+    Raises:
+      UserError: the file is not a readable regular file, not an image, or too large.
+    """
+    with _open_picture(path) as picture:
+        return np.asarray(picture.convert("RGBA"))
+
+
+@contextmanager
+def _open_picture(path: Path) -> Iterator["Image"]:
+    """Open an image file after its size is checked. Errors of the decoder become `UserError`, also in the context."""
     from PIL import Image, UnidentifiedImageError
 
     bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -112,11 +138,7 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "height width"]:
             if max(picture.size) > MAX_PICTURE_SIDE:
                 size = f"{picture.size[0]} x {picture.size[1]}"
                 raise UserError(f"{path} is {size}, expected sides of at most {MAX_PICTURE_SIDE}: shrink the image")
-            if picture.mode == "F" and not np.all(np.isfinite(np.asarray(picture))):
-                raise UserError(f"{path} contains pixels that are not finite: save it with 8-bit gray levels")
-            if picture.mode.startswith("I;16"):  # Pillow's conversion to 8 bits would clip instead of scale.
-                return (np.asarray(picture).astype(np.uint32) // 257).astype(np.uint8)
-            return np.asarray(picture.convert("L"))
+            yield picture
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, *bombs) as error:
         raise UserError(f"{path} is not a readable image ({error})") from error
 
@@ -215,3 +237,8 @@ def check_folder(path: Path, expected: str) -> None:
         raise UserError(f"{path} is not readable by this user: change its permissions") from error
     if empty:
         raise UserError(f"{path} is empty: expected {expected}")
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """List the subfolders of a folder, sorted by name. Those whose name begins with a dot are left out."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))

@@ -2,6 +2,7 @@
 
 import librosa
 import numpy as np
+import pytest
 
 from specjax.data import beats
 
@@ -24,6 +25,21 @@ def test_clicks_are_detected_as_beats():
 def test_silence_has_no_beats():
     result = beats.track(np.zeros(RATE, np.float32), RATE)
     assert (result.tempo_bpm, len(result.beat_s)) == (0.0, 0)
+
+
+@pytest.mark.parametrize("bpm", [101.3, 120.0])
+def test_steady_tempo_lies_between_the_tempos_of_whole_frames(bpm):
+    frame_s = 512 / RATE
+    beat_s = np.round(np.arange(40) * 60 / bpm / frame_s) * frame_s
+    exact = beats.steady_tempo_bpm(beats.Beats(0.0, beat_s.astype(np.float32)))
+    assert abs(exact / bpm - 1) < 0.003
+    missing_one = beats.steady_tempo_bpm(beats.Beats(0.0, np.delete(beat_s, 30).astype(np.float32)))
+    assert abs(missing_one / bpm - 1) < 0.06
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_fewer_than_two_beats_have_no_steady_tempo(count):
+    assert beats.steady_tempo_bpm(beats.Beats(0.0, np.zeros(count, np.float32))) == 0
 
 
 def test_results_are_cached_and_damaged_entries_computed_again(tmp_path, monkeypatch):

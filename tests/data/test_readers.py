@@ -111,7 +111,11 @@ def test_gzip_with_a_flipped_byte_raises(tmp_path):
         readers.read_idx(write_bytes(tmp_path / "x.gz", bytes(content)), 3)
 
 
-@pytest.mark.parametrize("read", [lambda p: readers.read_idx(p, 3), readers.read_picture], ids=["idx", "picture"])
+@pytest.mark.parametrize(
+    "read",
+    [lambda p: readers.read_idx(p, 3), readers.read_picture, readers.read_color_picture],
+    ids=["idx", "picture", "color"],
+)
 class TestNotARegularFile:
     def test_missing_file_raises(self, tmp_path, read):
         with pytest.raises(UserError, match=r"nothing\.png: No such file"):
@@ -164,6 +168,16 @@ def test_white_is_255_in_every_color_mode(tmp_path, mode):
     black_and_white = np.repeat(np.array([[0, 255]], np.uint8), 2, axis=0)
     Image.fromarray(black_and_white).convert(mode).save(tmp_path / "x.png")
     np.testing.assert_array_equal(readers.read_picture(tmp_path / "x.png"), black_and_white)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colors_are_read_exactly_and_opaque_without_alpha(tmp_path, channels):
+    pixels = RNG.integers(0, 256, (5, 7, channels), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    result = readers.read_color_picture(tmp_path / "x.png")
+    np.testing.assert_array_equal(result[..., :channels], pixels)
+    assert result.shape == (5, 7, 4)
+    assert channels == 4 or np.all(result[..., 3] == 255)
 
 
 def test_sixteen_bit_gray_levels_are_scaled_not_clipped(tmp_path):

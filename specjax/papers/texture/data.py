@@ -14,8 +14,8 @@ from jaxtyping import Array, Float, Float32, Int32
 
 from specjax.cli.errors import UserError
 from specjax.cli.paths import local_path
-from specjax.data.audio import fit_length, read_audio, resample
-from specjax.data.clips import audio_files
+from specjax.data.audio import fit_length, read_audio
+from specjax.data.labeled_sounds import TFDS, class_files, open_tfds
 from specjax.data.readers import check_folder, check_regular_file
 from specjax.papers.texture import sounds
 from specjax.papers.texture.representation import Representation
@@ -100,8 +100,8 @@ def resolve_classes(config: SoundsConfig) -> SoundsConfig:
     """
     if config.classes:
         return config
-    if config.source.startswith("tfds:"):
-        return replace(config, classes=tuple(_open_tfds(config.source)[1]))
+    if config.source.startswith(TFDS):
+        return replace(config, classes=tuple(open_tfds(config.source).class_names))
     return replace(config, classes=tuple(sorted({entry.class_name for entry in _list_sounds(config)})))
 
 
@@ -111,7 +111,7 @@ def fold_numbers(config: SoundsConfig) -> list[int]:
     Raises:
       UserError: the source is missing or has another layout.
     """
-    if config.source.startswith("tfds:"):
+    if config.source.startswith(TFDS):
         return list(range(1, FOLDS + 1))
     return sorted({entry.fold for entry in _list_sounds(config)})
 
@@ -132,7 +132,7 @@ def load(config: SoundsConfig, representation: Representation, centroid_classes:
       UserError: the source is missing, damaged or has another layout; it has a class that is not in `config.classes`,
         or no sound to train on.
     """
-    if config.source.startswith("tfds:"):
+    if config.source.startswith(TFDS):
         waves, label, fold = _read_tfds(config, representation)
         levels, centroid_hz = _transform(iter([jnp.asarray(waves)]), representation, len(waves))
     else:
@@ -216,11 +216,10 @@ def _list_esc(folder: Path) -> list[_Entry]:
 
 def _list_class_folders(folder: Path) -> list[_Entry]:
     entries = []
-    for child in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+    for name, files in class_files(folder).items():
         # The order within a class is random: neighbors in a folder are often excerpts of one recording.
-        files = audio_files(child)
         order = np.random.default_rng(0).permutation(len(files))
-        entries += [_Entry(files[j], child.name, i % FOLDS + 1) for i, j in enumerate(order)]
+        entries += [_Entry(files[j], name, i % FOLDS + 1) for i, j in enumerate(order)]
     if not entries:
         raise UserError(
             f"{folder} has neither {_META} nor subfolders: name a folder in the layout of ESC-50, or one with a "
@@ -265,34 +264,15 @@ def _transform(
     return np.concatenate(levels), np.concatenate(centroid_hz)
 
 
-def _open_tfds(source: str) -> tuple[Sequence[dict[str, np.ndarray]], list[str], int]:
-    """Open a data set of TensorFlow Datasets; return its examples, its class names and its sample rate in Hz."""
-    name = source.removeprefix("tfds:")
-    try:
-        import tensorflow_datasets as tfds
-
-        builder = tfds.builder(name)
-        examples = builder.as_data_source(split="train")
-        return examples, builder.info.features["label"].names, builder.info.features["audio"].sample_rate
-    except (ImportError, ValueError, OSError, RuntimeError, KeyError, AttributeError) as error:
-        remedy = "prepare it once where TensorFlow is installed (pip install 'specjax[tfds]')"
-        raise UserError(
-            f"{source} cannot be read as labeled sounds ({type(error).__name__}: {error}): {remedy}"
-        ) from error
-
-
 def _read_tfds(
     config: SoundsConfig, representation: Representation
 ) -> tuple[Float[np.ndarray, "n samples"], Int32[np.ndarray, " n"], np.ndarray]:
-    examples, names, rate = _open_tfds(config.source)
-    samples = round(config.duration_s * representation.sample_rate)
-
-    def read(audio: np.ndarray) -> Float[np.ndarray, " samples"]:
-        scale = np.float32(2**15) if np.issubdtype(audio.dtype, np.integer) else np.float32(1)
-        wave = resample(audio.astype(np.float32) / scale, rate, representation.sample_rate)
-        return fit_length(wave, samples, short="pad")
-
-    waves, class_names = zip(*((read(x["audio"]), names[int(x["label"])]) for x in examples), strict=True)
+    opened, rate = open_tfds(config.source), representation.sample_rate
+    samples = round(config.duration_s * rate)
+    waves, class_names = zip(
+        *((fit_length(opened.wave(x, rate), samples, short="pad"), opened.class_name(x)) for x in opened.examples),
+        strict=True,
+    )
     label = _labels(class_names, config)
     fold = np.empty(len(label), int)
     for value in np.unique(label):
