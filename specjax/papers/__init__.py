@@ -55,7 +55,7 @@ TASKS = {
         inference="specjax.papers.texture.classify:open_classifier",
     ),
 }
-PAPERS = ("chord", "texture")
+PAPERS = ("chord", "melody", "texture")
 
 
 def build(config: Mapping[str, Any]) -> "tuple[TrainConfig, Task]":
