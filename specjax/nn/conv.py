@@ -31,8 +31,8 @@ def kernel_init(init: Init) -> Callable:
         distribution with variance 2/fan_in (He et al. 2015).
     """
     if init == "torch":
-        return _as_matrix(nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"))
-    return _as_matrix(nn.initializers.he_normal())
+        return as_matrix(nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"))
+    return as_matrix(nn.initializers.he_normal())
 
 
 def bias_init(init: Init, fan_in: int) -> Callable:
@@ -44,11 +44,11 @@ def bias_init(init: Init, fan_in: int) -> Callable:
     """
     if init == "torch":
         bound = 1 / np.sqrt(fan_in)
-        return _as_matrix(partial(jax.random.uniform, minval=-bound, maxval=bound))
+        return as_matrix(partial(jax.random.uniform, minval=-bound, maxval=bound))
     return nn.initializers.zeros
 
 
-def _as_matrix(initializer: Callable) -> Callable:
+def as_matrix(initializer: Callable) -> Callable:
     """Wrap an initializer so that it draws a matrix, which is then reshaped to the shape of the parameter.
 
     The distribution of the values does not change.
