@@ -1,9 +1,11 @@
 """Application of functions to batches, with the batch split over devices."""
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec as P
 
@@ -70,3 +72,25 @@ def map_batch(function: Callable[..., Any], batch: tuple[int, ...], batch_size: 
         return jax.tree.map(lambda x: x.reshape(*batch, *x.shape[1:]), result)
 
     return apply
+
+
+def map_models(function: Callable[..., Any], *args: Any) -> Any:
+    """Apply a function to each of several models, which lie along the first axis of every argument and result.
+
+    On a GPU or TPU this is `jax.vmap`. On a CPU the calls stand one after the other in the program, because XLA turns
+    the convolutions of stacked models into grouped ones, which are slow there. If the current mesh has an axis
+    `ensemble`, each device applies the function to its own models: XLA would divide grouped convolutions wrongly.
+    """
+
+    def apply(*args: Any) -> Any:
+        if jax.default_backend() != "cpu":
+            return jax.vmap(function)(*args)
+        count = len(jax.tree.leaves(args)[0])
+        results = [function(*jax.tree.map(operator.itemgetter(i), args)) for i in range(count)]
+        return jax.tree.map(lambda *arrays: jnp.stack(arrays), *results)
+
+    mesh = jax.sharding.get_abstract_mesh()
+    if dict(mesh.shape).get("ensemble", 1) == 1 or "ensemble" in mesh.manual_axes:
+        return apply(*args)
+    spec = P("ensemble")
+    return jax.shard_map(apply, in_specs=spec, out_specs=spec, axis_names={"ensemble"}, check_vma=False)(*args)

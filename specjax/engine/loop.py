@@ -5,6 +5,7 @@ examples are pure functions of (seed, stream name, step). A setting that a user 
 to disk before it is used.
 """
 
+import logging
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -31,6 +32,8 @@ from specjax.engine.task import Data, Task, Tree
 from specjax.engine.workdir import StopRequest
 
 MAX_LISTED = 16  # a metric that is a longer vector is logged only as its mean
+
+_log = logging.getLogger("specjax")
 
 
 def train(task: Task, config: TrainConfig, workdir: Path, metadata: dict[str, Any], stop: StopRequest) -> Run:
@@ -113,6 +116,7 @@ class _Host:
         self._updates: dict[tuple[int, frozenset[str]], Update] = {}
         self._measure = program.compile_measures(task, mesh)
         self._pending: tuple[int, int, Outputs] | None = None
+        self._alarms: tuple[str, ...] = ()
 
     def train(self, stop: StopRequest) -> Run:
         """Run updates until the last step or until `stop` asks to stop. The final state is then on disk."""
@@ -192,10 +196,19 @@ class _Host:
                 scalars = _to_scalars({name: np.asarray(values[i]) for name, values in outputs.metrics.items()})
                 for network, health in outputs.health.items():
                     scalars[f"{network}/skipped".lstrip("/")] = float(np.sum(health.skipped[i]))
+                self._warn(step, scalars)
                 self._writer.write_scalars(step, {f"train/{name}": value for name, value in (scalars | timing).items()})
         headline = {name: float(np.mean(outputs.metrics[name][-1])) for name in self._task.headline}
         self._progress.report(end, headline, last=last)
         self._stop_if_unhealthy(outputs, end)
+
+    def _warn(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Log the alarms of the task that were not raised at the previous logged step."""
+        alarms = self._task.alarms(scalars)
+        for line in alarms:
+            if line not in self._alarms:
+                _log.warning("step %d: %s", step, line)
+        self._alarms = alarms
 
     def _stop_if_unhealthy(self, outputs: Outputs, step: int) -> None:
         """Raise an error if the latest `max_skipped` updates of a network were all skipped.

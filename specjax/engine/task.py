@@ -173,6 +173,17 @@ class Task(Protocol):
         """
         ...
 
+    def alarms(self, metrics: Mapping[str, float]) -> tuple[str, ...]:
+        """Return warnings about a training that is going wrong, such as a GAN whose generator has collapsed.
+
+        Args:
+          metrics: metrics of an update that is logged, averaged over their entries, by name.
+
+        Returns:
+          One line each. A line is shown when it appears, and again only after it was absent.
+        """
+        ...
+
     def evaluate(
         self, state: State, examples: Examples, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]
     ) -> Metrics:
@@ -223,7 +234,7 @@ class Task(Protocol):
 class SingleModel:
     """Base class of tasks that train a single model, with default attributes.
 
-    State and examples are replicated on every device, and there are no frozen inputs.
+    State and examples are replicated on every device, there are no frozen inputs, and no alarms.
     """
 
     models: int = 1
@@ -233,3 +244,7 @@ class SingleModel:
     def frozen(self) -> Tree:
         """Return an empty dict, because training uses no fixed arrays such as a pretrained network."""
         return {}
+
+    def alarms(self, metrics: Mapping[str, float]) -> tuple[str, ...]:
+        """Return no warnings."""
+        return ()

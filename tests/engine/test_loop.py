@@ -253,3 +253,18 @@ def test_last_progress_line_is_printed(tmp_path, stop, capsys):
 def test_config_out_of_range_raises(change, message):
     with pytest.raises(ValueError, match=message):
         TrainConfig(**change)
+
+
+def test_an_alarm_is_shown_when_it_appears_and_again_after_it_was_absent(tmp_path, stop, caplog):
+    @dataclasses.dataclass(frozen=True)
+    class Alarming(ToyTask):
+        def alarms(self, metrics):
+            assert np.isfinite(metrics["loss"])
+            self.logged.append(1)
+            return ("too hot",) if len(self.logged) in (2, 3, 6) else ()
+
+    task = Alarming()
+    object.__setattr__(task, "logged", [])
+    train(tmp_path, stop, task, steps=7)
+    warnings = [record.getMessage() for record in caplog.records if "too hot" in record.getMessage()]
+    assert warnings == ["step 2: too hot", "step 6: too hot"]

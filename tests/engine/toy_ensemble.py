@@ -71,6 +71,9 @@ class ToyEnsemble:
 
         return jax.vmap(one)(state, batch.x, batch.y, jnp.arange(MODELS))
 
+    def alarms(self, metrics):
+        return ()
+
     def evaluate(self, state, examples, indices, frozen, key):
         predicted = jnp.einsum("mnw,mw->nm", examples.x[:, indices], state.params["w"]) + state.params["b"][None, :]
         return {"squared_error": (predicted - examples.y[:, indices].T) ** 2}

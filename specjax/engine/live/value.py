@@ -4,9 +4,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import Schedule
 
 Value = Float[np.ndarray, "..."]
@@ -70,3 +72,22 @@ def label_mask_parser(labels: int) -> Callable[[str], Value]:
         return mask
 
     return parse
+
+
+def optimizer_values(config: OptimizerConfig, steps: int, network: str = "") -> dict[str, LiveValue]:
+    """Return the live values of an optimizer: the learning rate `lr` and, if an average is kept, its `ema_decay`.
+
+    Args:
+      config: settings of the optimizer.
+      steps: number of updates of the training.
+      network: name of the network, which stands before the names of the values, as in `generator.lr`; empty if there is
+        only one network.
+    """
+    prefix = f"{network}." if network else ""
+    values = {f"{prefix}lr": LiveValue(config.learning_rate.build(steps), number_parser(0.0), scales=True)}
+    if config.ema_decay:
+        # Early on, a long average would mostly remember the random initialization.
+        values[f"{prefix}ema_decay"] = LiveValue(
+            lambda step: jnp.minimum(config.ema_decay, (1 + step) / (10 + step)), number_parser(0.0, below=1.0)
+        )
+    return values

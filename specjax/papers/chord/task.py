@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from specjax.arrays.batching import map_examples
 from specjax.engine import train_state
-from specjax.engine.live.value import LiveValue, label_mask_parser, number_parser
+from specjax.engine.live.value import LiveValue, label_mask_parser, number_parser, optimizer_values
 from specjax.engine.task import Data, Metrics, Part, Sample, SingleModel, Tree
 from specjax.engine.train_state import TrainState
 from specjax.image import augment
@@ -65,20 +65,13 @@ class ChordTask(SingleModel):
           steps: number of updates of the training. A schedule whose own length is not set ends at this step.
         """
         c = self.config
-        values = {
-            "lr": LiveValue(c.optimizer.learning_rate.build(steps), number_parser(0.0), scales=True),
+        return {
+            **optimizer_values(c.optimizer, steps),
             **{f"loss.{name}": _build_weight(c.loss[name], steps) for name in self._losses},
             "curriculum": LiveValue(
                 _build_mask_schedule(c.curriculum, c.data.labels), label_mask_parser(c.data.labels)
             ),
         }
-        if c.optimizer.ema_decay:
-            # Early on, a long average would mostly remember the random initialization.
-            values["ema_decay"] = LiveValue(
-                lambda step: jnp.minimum(c.optimizer.ema_decay, (1 + step) / (10 + step)),
-                number_parser(0.0, below=1.0),
-            )
-        return values
 
     @property
     def _losses(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from specjax.engine import train_state
-from specjax.engine.live.value import LiveValue, number_parser
+from specjax.engine.live.value import LiveValue, number_parser, optimizer_values
 from specjax.engine.task import Data, Metrics, Part, Sample, SingleModel, Tree
 from specjax.engine.train_state import TrainState
 from specjax.measure.intervals import share_interval
@@ -61,14 +61,9 @@ class ClassifierTask(SingleModel):
         its decay `ema_decay`.
         """
         c = self.config
-        values = {"lr": LiveValue(c.optimizer.learning_rate.build(steps), number_parser(0.0), scales=True)}
+        values = optimizer_values(c.optimizer, steps)
         if c.model.centroid_classes:
             values["second_task"] = LiveValue(optax.constant_schedule(c.second_task), number_parser(0.0))
-        if c.optimizer.ema_decay:
-            values["ema_decay"] = LiveValue(
-                lambda step: jnp.minimum(c.optimizer.ema_decay, (1 + step) / (10 + step)),
-                number_parser(0.0, below=1.0),
-            )
         return values
 
     def load(self) -> Data:
