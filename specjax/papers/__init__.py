@@ -48,6 +48,18 @@ TASKS = {
         task="specjax.papers.chord.task:ChordTask",
         inference="specjax.papers.chord.inference:open_unet",
     ),
+    # Writes mel spectrograms of music in several genres. Used by the configs gan and gan_paper_relu.
+    "melody/gan": Entry(
+        config="specjax.papers.melody.config:GanConfig",
+        task="specjax.papers.melody.task:GanTask",
+        inference="specjax.papers.melody.inference:open_generator",
+    ),
+    # Names the genre of a clip of music; judges generated music. Used by the config judge_genre.
+    "melody/judge": Entry(
+        config="specjax.papers.melody.judge:JudgeConfig",
+        task="specjax.papers.melody.judge_task:JudgeTask",
+        inference="specjax.papers.melody.judge:open_judge",
+    ),
     # Names the class of an environmental sound. Used by the configs classifier and classifier_2d.
     "texture/classifier": Entry(
         config="specjax.papers.texture.config:ClassifierConfig",

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Float32, Int32
+from jaxtyping import Array, Float, Float32, Int, Int32
 
 from specjax.cli.app import cache_folder
 from specjax.cli.errors import UserError
@@ -20,7 +21,16 @@ from specjax.data.audio import read_audio
 from specjax.data.clips import check_memory
 from specjax.data.labeled_sounds import TFDS, open_tfds
 from specjax.papers.melody import band
-from specjax.papers.melody.representation import CLIP_SAMPLES, FILTERS, FRAMES, MELS, SAMPLE_RATE, TRANSFORM, Statistics
+from specjax.papers.melody.representation import (
+    CLIP_SAMPLES,
+    FILTERS,
+    FRAMES,
+    MELS,
+    SAMPLE_RATE,
+    TRANSFORM,
+    Representation,
+    Statistics,
+)
 from specjax.papers.melody.tracks import (
     BUILTIN,
     MusicConfig,
@@ -95,6 +105,34 @@ def _load(config: MusicConfig, tracks: tuple[Track, ...]) -> tuple[Music, Music]
         split = Split(*([i for i in numbers if i in clips] for numbers in by_lists))
         check_split(config, tracks, split)
     return _assemble(config, tracks, clips, split.train), _assemble(config, tracks, clips, split.held_out)
+
+
+def resolve(config: MusicConfig, representation: Representation) -> tuple[MusicConfig, Representation]:
+    """Fill in the names of the genres and the statistics of the training clips, unless they are set.
+
+    Raises:
+      UserError: the data set cannot be used (see `load`).
+    """
+    config = resolve_genres(config)
+    if representation.statistics is None:
+        statistics = measure_statistics(load(config)[0], representation.range_db)
+        representation = replace(representation, statistics=statistics)
+    return config, representation
+
+
+def locate(music: Music, indices: Int[Array, " batch"]) -> tuple[Int[Array, " batch"], Int[Array, " batch"]]:
+    """Find clips by their numbers, which count the different clips of the first genre, then of the second, and so on.
+
+    Args:
+      music: the clips.
+      indices: numbers of clips, 0 to `sum(music.clips) - 1`.
+
+    Returns:
+      The genre of each clip, and its position among the clips of the genre.
+    """
+    ends = jnp.cumsum(jnp.asarray(music.clips))
+    genre = jnp.searchsorted(ends, indices, side="right")
+    return genre, indices - jnp.where(genre > 0, ends[genre - 1], 0)
 
 
 def measure_statistics(music: Music, range_db: float = 80.0) -> Statistics:

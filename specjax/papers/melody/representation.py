@@ -142,6 +142,14 @@ class Representation:
             length = CLIP_SAMPLES
         return inversion.to_wave(Spectrogram(self.decode(values), PRESET), settings, length=length, report=report)
 
+    def width_db(self) -> Float[np.ndarray, "mels 1"]:
+        """Return the difference of level in each band, in dB, that is a difference of 1 on the scale `db`.
+
+        Raises:
+          ValueError: `statistics` is None.
+        """
+        return np.asarray(self._bands(2)[1])
+
     @property
     def _measured(self) -> Statistics:
         if self.statistics is None:

@@ -1,0 +1,43 @@
+"""Judge of music: names the genre of a clip of 10 s. Generated music is measured in its embedding.
+
+Hardware: one CPU core.
+Expected: to be measured.
+
+    python -m specjax.train  --config=judge_genre --config.data.source=path/to/genres --workdir=runs/judge
+    python -m specjax.export --workdir=runs/judge --out=bundles/judge
+    python -m specjax.train  --config=judge_genre:tiny      (synthetic band)
+"""
+
+from dataclasses import asdict, replace
+
+from ml_collections import ConfigDict
+
+from specjax.engine.config import TrainConfig
+from specjax.optim.optimizer import OptimizerConfig
+from specjax.optim.schedules import ScheduleSpec
+from specjax.papers.melody.judge import JudgeConfig
+from specjax.papers.melody.tracks import MusicConfig
+
+JUDGE = JudgeConfig(
+    data=MusicConfig(hop_s=5.0),
+    optimizer=OptimizerConfig(learning_rate=ScheduleSpec("cosine", value=2e-3, warmup=50), clip=5.0, weight_decay=0.02),
+)
+TRAIN = TrainConfig(steps=1000, batch_size=16, eval_every=200, eval_batch=16, checkpoint_every=200)
+
+
+def get_config(variant: str = "") -> ConfigDict:
+    """Return the config.
+
+    Args:
+      variant: empty for the full network, `tiny` for a narrow one and a short training.
+
+    Raises:
+      ValueError: the variant is unknown.
+    """
+    judge, train = JUDGE, TRAIN
+    if variant == "tiny":
+        judge = replace(judge, widths=(32, 32, 32), data=replace(judge.data, synthetic_tracks=16, hop_s=10.0))
+        train = replace(train, steps=150, eval_every=50, checkpoint_every=150)
+    elif variant:
+        raise ValueError(f"judge_genre:{variant} is unknown: choose judge_genre or its variant tiny")
+    return ConfigDict({"task": "melody/judge", **asdict(train), **asdict(judge)})

@@ -1,0 +1,227 @@
+"""Both networks of the GAN, and inference with a trained generator: clips, longer pieces and loops."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from specjax.cli.config import to_dataclass
+from specjax.cli.errors import UserError
+from specjax.engine import bundle
+from specjax.engine.bundle import Bundle
+from specjax.nn.residual import Padding
+from specjax.nn.spectral_norm import spectral_normalize
+from specjax.papers.melody.config import GanConfig
+from specjax.papers.melody.judge import JudgeInference
+from specjax.papers.melody.model import Discriminator, Generator, Latents, ModelConfig, draw_latents
+from specjax.papers.melody.paper_model import LATENT, PaperDiscriminator, PaperGenerator
+from specjax.papers.melody.representation import FRAMES, MELS
+
+Variables = dict[str, Any]
+Values = Float[Array, "batch mels frames"]
+Shares = Float[Array, "batch genres"]
+Scores = Float[Array, " batch"]
+
+
+class OpenJudge(NamedTuple):
+    """A judge and the variables of its network."""
+
+    inference: JudgeInference
+    variables: Variables
+
+
+@dataclass(frozen=True)
+class GanInference:
+    """Methods that use the networks of a GAN. Their variables are not stored here: methods take them as an argument.
+
+    config: settings, with the names of the genres and the statistics filled in.
+    """
+
+    config: GanConfig
+
+    @cached_property
+    def generator(self) -> nn.Module:
+        """The generator."""
+        return self._make_generator("zeros")
+
+    @cached_property
+    def discriminator(self) -> nn.Module:
+        """The discriminator."""
+        c = self.config
+        if c.approach == "residual":
+            return Discriminator(c.model)
+        return PaperDiscriminator(c.approach, batch_norm=not c.spectral_norm)
+
+    def _make_generator(self, padding: Padding) -> nn.Module:
+        c = self.config
+        return Generator(c.model, padding) if c.approach == "residual" else PaperGenerator(c.approach)
+
+    @property
+    def column_frames(self) -> int:
+        """Number of frames that come from one local latent vector; those of a clip, if the length is fixed."""
+        return self.config.model.column_frames if self.config.approach == "residual" else FRAMES
+
+    @property
+    def genres(self) -> int:
+        """Number of genres that a generator knows: 1 in an ensemble."""
+        return 1 if self.config.ensemble else len(self.config.data.genres)
+
+    @cached_property
+    def judge(self) -> OpenJudge | None:
+        """The judge that the config names; None without one.
+
+        Raises:
+          UserError: the bundle is missing or damaged, or it knows other genres.
+        """
+        if not self.config.judge:
+            return None
+        from specjax import papers
+
+        inference, variables = papers.open_bundle(Path(self.config.judge), task="melody/judge")
+        if inference.config.data.genres != self.config.data.genres:
+            raise UserError(
+                f"{self.config.judge} judges the genres {', '.join(inference.config.data.genres)}, expected "
+                f"{', '.join(self.config.data.genres)}: train a judge on the same genres"
+            )
+        return OpenJudge(inference, variables)
+
+    def init(self, key: Key[Array, ""]) -> tuple[Variables, Variables]:
+        """Initialize the variables of the generator and of the discriminator."""
+        generator_key, discriminator_key = jax.random.split(key)
+        shares, values = jnp.zeros((1, self.genres)), jnp.zeros((1, MELS, FRAMES))
+        latents = self.draw_latents(key[None])
+        generator = self.generator.init(generator_key, *self._generator_inputs(latents, shares))
+        discriminator = self.discriminator.init(discriminator_key, *self._discriminator_inputs(values, shares))
+        return dict(generator), dict(discriminator)
+
+    def init_generators(self, key: Key[Array, ""]) -> Variables:
+        """Initialize the variables of the generator; in an ensemble those of all genres, along a leading axis."""
+        if not self.config.ensemble:
+            return self.init(key)[0]
+        return jax.vmap(lambda key: self.init(key)[0])(jax.random.split(key, len(self.config.data.genres)))
+
+    def draw_latents(self, keys: Key[Array, " batch"], frames: int = FRAMES) -> Latents:
+        """Draw the latent variables of pieces of at least `frames` frames, one for each key."""
+        paper = ModelConfig(whole_latents=LATENT)  # a network that ignores the local ones
+        config = self.config.model if self.config.approach == "residual" else paper
+        return draw_latents(keys, config, -(-frames // self.column_frames))
+
+    def _generator_inputs(self, latents: Latents, genre: Shares) -> tuple[Any, ...]:
+        return (latents, genre) if self.config.approach == "residual" else (latents.whole,)
+
+    def _discriminator_inputs(self, values: Values, genre: Shares) -> tuple[Array, ...]:
+        return (values, genre) if self.config.approach == "residual" else (values[..., None],)
+
+    def _to_values(self, output: Array, frames: int) -> Values:
+        values = output if self.config.approach == "residual" else output[..., 0]
+        return values[..., :frames]
+
+    def generate(
+        self, variables: Variables, latents: Latents, genre: Shares, frames: int = FRAMES, *, loop: bool = False
+    ) -> Values:
+        """Generate pieces of `frames` frames.
+
+        Args:
+          variables: variables of the generator.
+          latents: latent variables for at least as many frames.
+          genre: share of each genre in each piece.
+          frames: number of frames.
+          loop: whether the last frame continues into the first one.
+        """
+        network = self._make_generator("circular") if loop else self.generator
+        output = network.apply(variables, *self._generator_inputs(latents, genre))
+        return self._to_values(cast(Array, output), frames)
+
+    def score(self, variables: Variables, values: Values, genre: Shares) -> Scores:
+        """Score clips; real ones should have a high score."""
+        inputs = self._discriminator_inputs(values, genre)
+        return cast(Scores, self.discriminator.apply(self._normalize(variables), *inputs))
+
+    def _normalize(self, variables: Variables) -> Variables:
+        """Normalize the kernels of the discriminator, if the config says so."""
+        if not self.config.spectral_norm:
+            return variables
+        # The kernels of residual branches start at zero, so only singular values above 1 are reduced.
+        floor = 1.0 if self.config.approach == "residual" else 1e-6
+        return variables | {"params": spectral_normalize(variables["params"], floor)}
+
+    def generate_in_training(self, variables: Variables, latents: Latents, genre: Shares) -> tuple[Values, Variables]:
+        """Generate clips as in training; return them and the updated statistics of the normalization layers."""
+        inputs = self._generator_inputs(latents, genre)
+        if self.config.approach == "residual":
+            return self.generate(variables, latents, genre), {}
+        output, updates = self.generator.apply(variables, *inputs, training=True, mutable=["batch_stats"])
+        return self._to_values(output, FRAMES), updates["batch_stats"]
+
+    def score_in_training(self, variables: Variables, values: Values, genre: Shares) -> tuple[Scores, Variables]:
+        """Score clips as in training; return the scores and the updated statistics of the normalization layers."""
+        if self.config.approach == "residual":
+            return self.score(variables, values, genre), {}
+        inputs = self._discriminator_inputs(values, genre)
+        scores, updates = self.discriminator.apply(
+            self._normalize(variables), *inputs, training=True, mutable=["batch_stats"]
+        )
+        return scores, updates.get("batch_stats", {})
+
+    def generate_power(
+        self,
+        variables: Variables,
+        keys: Key[Array, " batch"],
+        genre: Shares,
+        frames: int = FRAMES,
+        *,
+        loop: bool = False,
+    ) -> Values:
+        """Generate the mel power of pieces, one for each key.
+
+        Args:
+          variables: variables of the generator; those of all genres in an ensemble.
+          keys: random keys of the pieces.
+          genre: share of each genre in each piece; in an ensemble, that of the genre whose network is used is greatest.
+          frames: number of frames; of a loop, a multiple of `column_frames`.
+          loop: whether the last frame of a piece continues into its first one.
+
+        Raises:
+          ValueError: the networks write pieces of a fixed length, and `frames` or `loop` asks for another.
+        """
+        if self.config.approach != "residual" and (frames > FRAMES or loop):
+            raise ValueError(
+                f"networks of approach {self.config.approach!r} write {FRAMES} frames, not {frames} or loops"
+            )
+        latents = self.draw_latents(keys, frames)
+        if not self.config.ensemble:
+            values = self.generate(variables, latents, genre, frames, loop=loop)
+            return self.config.representation.decode(values)
+
+        def generate_one(latents: Latents, model: Int[Array, ""]) -> Float[Array, "mels frames"]:
+            own = jax.tree.map(lambda x: jnp.asarray(x)[model], variables)
+            return self.generate(own, jax.tree.map(lambda x: x[None], latents), jnp.ones((1, 1)), frames, loop=loop)[0]
+
+        values = jax.lax.map(lambda x: generate_one(*x), (latents, jnp.argmax(genre, axis=1)))
+        return self.config.representation.decode(values)
+
+
+def open_generator(opened: Bundle, where: str) -> tuple[GanInference, Any]:
+    """Get the generator of a trained model that was exported from the task `melody/gan`.
+
+    Args:
+      opened: the exported model.
+      where: the folder of the exported model, for error messages.
+
+    Returns:
+      A `GanInference`, which describes the networks, and the variables of the generator.
+
+    Raises:
+      UserError: the exported model does not consist of exactly one part named `generator`, its settings are invalid, or
+        its tensors do not fit the network.
+    """
+    if set(opened.parts) != {"generator"}:
+        raise UserError(f"{where} has the parts {sorted(opened.parts)}, expected ['generator']; re-export the bundle")
+    part = opened.parts["generator"]
+    inference = GanInference(to_dataclass(GanConfig, part.card, f"{where}: config"))
+    return inference, bundle.unflatten(part, jax.eval_shape(inference.init_generators, jax.random.key(0)), where)

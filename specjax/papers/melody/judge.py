@@ -1,0 +1,154 @@
+"""Judge of music: a network that names the genre of a clip, and in whose embedding generated music is measured.
+
+It is trained on real clips only, and it is never the discriminator of a GAN.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any, NamedTuple, cast
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from specjax.cli.config import to_dataclass
+from specjax.cli.errors import UserError
+from specjax.engine import bundle
+from specjax.engine.bundle import Bundle
+from specjax.nn.pool import max_pool
+from specjax.nn.time_conv import TimeConv
+from specjax.optim.optimizer import OptimizerConfig
+from specjax.papers.melody.representation import FRAMES, MELS, Representation
+from specjax.papers.melody.tracks import MusicConfig
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """Settings of the task `melody/judge`: a network names the genre of a clip from its mel spectrogram.
+
+    data: source of the music.
+    representation: how mel spectrograms are scaled.
+    widths: number of channels of the first convolution and of each residual block.
+    dropout: dropout rate of the embedding during training.
+    max_gain_db: largest random change of a clip's level.
+    mixup: parameter alpha of the beta distribution of mixup; 0 disables it.
+    time_masks, mel_masks: number of masked bands of frames and of mel bands.
+    optimizer: optimizer, learning rate schedule and moving average of the parameters.
+    """
+
+    data: MusicConfig = MusicConfig()
+    representation: Representation = Representation()
+    widths: tuple[int, ...] = (128, 128, 128, 128)
+    dropout: float = 0.2
+    max_gain_db: float = 6.0
+    mixup: float = 0.2
+    time_masks: int = 1
+    mel_masks: int = 1
+    optimizer: OptimizerConfig = OptimizerConfig()
+
+    def __post_init__(self) -> None:
+        if not self.widths or min(self.widths) < 1:
+            raise ValueError(f"widths={self.widths} must name at least one convolution with at least 1 channel")
+        if not 0 <= self.dropout < 1 or min(self.max_gain_db, self.mixup, self.time_masks, self.mel_masks) < 0:
+            raise ValueError(
+                f"dropout={self.dropout} must lie in [0, 1), max_gain_db={self.max_gain_db}, mixup={self.mixup}, "
+                f"time_masks={self.time_masks} and mel_masks={self.mel_masks} must be at least 0"
+            )
+        if self.representation.scale != "db":
+            raise ValueError(f"representation.scale={self.representation.scale!r} must be 'db' for a judge")
+
+    def resolve(self) -> "JudgeConfig":
+        """Fill in the genres and the statistics of the training clips from the data source.
+
+        Raises:
+          UserError: the source is missing or has another layout.
+        """
+        from specjax.papers.melody.data import resolve
+
+        data, representation = resolve(self.data, self.representation)
+        return replace(self, data=data, representation=representation)
+
+
+class Verdict(NamedTuple):
+    """Output of the judge.
+
+    Attributes:
+      logits: logits of the genres.
+      embedding: the features from which the logits are computed.
+    """
+
+    logits: Float[Array, "batch genres"]
+    embedding: Float[Array, "batch features"]
+
+
+class Judge(nn.Module):
+    """Convolutions over time with mel bands as channels, in residual blocks; mean and maximum over time.
+
+    Attributes:
+      widths: number of channels of the first convolution and of each residual block.
+      dropout: dropout rate of the embedding. Training needs the Flax RNG stream `dropout`.
+      genres: number of genres.
+    """
+
+    widths: tuple[int, ...]
+    dropout: float
+    genres: int
+
+    @nn.compact
+    def __call__(self, values: Float[Array, "batch mels frames"], training: bool = False) -> Verdict:
+        norm = partial(nn.BatchNorm, use_running_average=not training, momentum=0.9)
+        x = TimeConv(self.widths[0], 5, name="conv0")(jnp.swapaxes(values, 1, 2))
+        x = max_pool(nn.relu(norm(name="norm0")(x)), (1,))
+        for i, width in enumerate(self.widths[1:], 1):
+            y = nn.relu(norm(name=f"norm{i}a")(TimeConv(width, 3, name=f"conv{i}a")(x)))
+            y = norm(name=f"norm{i}b")(TimeConv(width, 3, name=f"conv{i}b")(y))
+            shortcut = x if x.shape[-1] == width else TimeConv(width, 1, name=f"conv{i}s")(x)
+            x = max_pool(nn.relu(shortcut + y), (1,))
+        embedding = jnp.mean(x, axis=1) + jnp.max(x, axis=1)
+        dropped = nn.Dropout(self.dropout, deterministic=not training)(embedding)
+        return Verdict(nn.Dense(self.genres, name="genre")(dropped), embedding)
+
+
+@dataclass(frozen=True)
+class JudgeInference:
+    """Methods that use a judge. The network's variables are not stored here: methods take them as an argument.
+
+    config: settings, with the names of the genres and the statistics filled in.
+    """
+
+    config: JudgeConfig
+
+    @cached_property
+    def network(self) -> Judge:
+        """The network."""
+        return Judge(self.config.widths, self.config.dropout, len(self.config.data.genres))
+
+    def init(self, key: Key[Array, ""]) -> dict[str, Any]:
+        """Initialize the variables of the network: `params` and `batch_stats`."""
+        return dict(self.network.init({"params": key}, jnp.zeros((1, MELS, FRAMES))))
+
+    def judge(self, variables: Any, mel_power: Float[Array, "batch mels frames"]) -> Verdict:
+        """Judge clips by their mel power."""
+        return cast(Verdict, self.network.apply(variables, self.config.representation.encode(mel_power)))
+
+
+def open_judge(opened: Bundle, where: str) -> tuple[JudgeInference, Any]:
+    """Get the network of a trained model that was exported from the task `melody/judge`.
+
+    Args:
+      opened: the exported model.
+      where: the folder of the exported model, for error messages.
+
+    Returns:
+      A `JudgeInference`, which describes the network, and the network's variables.
+
+    Raises:
+      UserError: the exported model does not consist of exactly one part named `judge`, its settings are invalid, or its
+        tensors do not fit the network.
+    """
+    if set(opened.parts) != {"judge"}:
+        raise UserError(f"{where} has the parts {sorted(opened.parts)}, expected ['judge']; re-export the bundle")
+    part = opened.parts["judge"]
+    inference = JudgeInference(to_dataclass(JudgeConfig, part.card, f"{where}: config"))
+    return inference, bundle.unflatten(part, jax.eval_shape(inference.init, jax.random.key(0)), where)

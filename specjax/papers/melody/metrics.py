@@ -1,0 +1,129 @@
+"""Measures of generated music: while it trains, and against held-out clips."""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from specjax.arrays import safe
+from specjax.measure.auc import discriminator_auc
+from specjax.measure.kernel_distance import kernel_distance
+from specjax.measure.prdc import prdc
+
+# Limits of the alarms. The shares of pairs and the ratios of a healthy training lie far from them.
+WON_AUC = 0.99
+COLLAPSED_SPREAD = 0.2
+SILENT_DB = -20.0
+
+_SILENCE = 1e-10  # power relative to the mean of the real clips
+
+MelPower = Float[Array, "batch mels frames"]
+Scores = Float[Array, " batch"]
+
+
+def pairwise_auc(real: Scores, fake: Scores) -> Float[Array, ""]:
+    """Compute the share of all pairs of a real and a fake clip in which the real one has the higher score.
+
+    It estimates the area under the discriminator's ROC curve: 0.5 if it guesses, 1 if it has won.
+    """
+    difference = real[:, None] - fake[None, :]
+    return jnp.mean((jnp.sign(difference) + 1.0) / 2.0)
+
+
+def level_and_spread(fake: MelPower, real: MelPower) -> dict[str, Float[Array, ""]]:
+    """Compare the level of generated clips and their differences from each other with those of real clips.
+
+    Returns:
+      `level_db`: mean power of the generated clips relative to that of the real ones, in dB. `spread`: standard
+      deviation over the batch of the level in each band and frame, averaged, relative to that of the real clips; near 0
+      if all clips are equal.
+    """
+    unit = jnp.mean(real)
+
+    def spread(power: MelPower) -> Float[Array, ""]:
+        return jnp.mean(jnp.std(_level_db(power, unit), axis=0))
+
+    level_db = 10 * jnp.log10(safe.divide(jnp.mean(fake), unit) + _SILENCE)
+    return {"level_db": level_db, "spread": safe.divide(spread(fake), spread(real))}
+
+
+def alarms(metrics: Mapping[str, float]) -> tuple[str, ...]:
+    """Return warnings about a GAN whose metrics say that its discriminator has won, it has collapsed or is silent."""
+    lines = []
+    if metrics["auc"] >= WON_AUC:
+        lines.append(
+            f"the discriminator has won (it ranks {WON_AUC:.0%} or more of the pairs right): raise the live value "
+            "penalty, or lower discriminator.lr"
+        )
+    if metrics["spread"] < COLLAPSED_SPREAD:
+        lines.append(
+            f"the generator has collapsed (its clips differ less than {COLLAPSED_SPREAD:.0%} as much as real ones): "
+            "raise the live value penalty, or lower both learning rates"
+        )
+    if metrics["level_db"] < SILENT_DB:
+        lines.append(
+            f"the generator is nearly silent (more than {-SILENT_DB:.0f} dB below real clips): use "
+            "representation.scale=db"
+        )
+    return tuple(lines)
+
+
+def thirds_db(mel_power: MelPower) -> Scores:
+    """Compute the power of the outer thirds of clips relative to the middle third, in dB.
+
+    The paper's generators put most energy into the middle of a clip.
+    """
+    third = mel_power.shape[-1] // 3
+    power = jnp.mean(mel_power, axis=-2)
+    outer = (jnp.mean(power[:, :third], axis=1) + jnp.mean(power[:, -third:], axis=1)) / 2.0
+    middle = jnp.mean(power[:, third:-third], axis=1)
+    floor = jnp.mean(power) * _SILENCE + 1e-30
+    return 10 * jnp.log10((outer + floor) / (middle + floor))
+
+
+def summarize(measures: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Compute figures of a whole held-out set from the measures of its clips and of as many generated ones.
+
+    Args:
+      measures: arrays with the leading axes (clips, genres). `valid`: whether the held-out clip is one of its own, and
+        no repetition. `real_` and `fake_` with `score`, `level_db`, `thirds_db` and, if there is a judge, `embedding`
+        and `guess` (the judge's genre).
+
+    Returns:
+      AUC of the discriminator; difference of the mean levels and of the power of the outer thirds, in dB; with a judge
+      its accuracy on both, PRDC (Naeem et al. 2020) and the kernel distance (Binkowski et al. 2018), and their number
+      of clips.
+    """
+    valid = measures["valid"].astype(bool)
+    genre = np.broadcast_to(np.arange(valid.shape[1]), valid.shape)[valid]
+    chosen = {name: values[valid] for name, values in measures.items()}
+    figures = {
+        "eval/auc": discriminator_auc(chosen["real_score"], chosen["fake_score"]),
+        "eval/level_db": float(np.mean(chosen["fake_level_db"]) - np.mean(chosen["real_level_db"])),
+        "eval/outer_thirds_db": float(np.mean(chosen["fake_thirds_db"]) - np.mean(chosen["real_thirds_db"])),
+        "eval/clips": float(len(genre)),
+    }
+    if "real_embedding" not in chosen:
+        return figures
+    real, fake = (chosen[f"{kind}_embedding"] for kind in ("real", "fake"))
+    shares = prdc(real, fake)
+    distance = kernel_distance(real, fake)
+    return figures | {
+        "eval/judge_accuracy": float(np.mean(chosen["fake_guess"] == genre)),
+        "eval/judge_accuracy_real": float(np.mean(chosen["real_guess"] == genre)),
+        **{f"eval/{name}": float(value) for name, value in shares._asdict().items()},
+        "eval/kernel_distance": distance.distance,
+        "eval/kernel_distance_half_width": distance.half_width,
+    }
+
+
+def clip_level_db(mel_power: MelPower) -> Scores:
+    """Compute the mean power of each clip in dB; at least -100."""
+    return 10 * jnp.log10(jnp.mean(mel_power, axis=(1, 2)) + _SILENCE)
+
+
+def _level_db(power: MelPower, unit: Float[Array, ""]) -> MelPower:
+    """Compute levels relative to `unit`, limited to 60 dB below it."""
+    return 10 * jnp.log10(jax.nn.relu(safe.divide(power, unit)) + 1e-6)

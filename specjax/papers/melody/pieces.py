@@ -1,0 +1,150 @@
+"""Pieces of music from a trained generator: their lengths, loops, sound, and pictures of their mel spectrograms."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from specjax.cli.errors import UserError
+from specjax.papers.melody.inference import GanInference, Variables
+from specjax.papers.melody.representation import FRAMES, SAMPLE_RATE, TRANSFORM, Representation
+from specjax.plots import render
+from specjax.signal.inversion import Inversion
+
+MAX_DURATION_S = 600.0
+_BEATS_PER_BAR = 4
+_OVERLAP = 64  # frames before and after a loop that are inverted with it
+_FADE = 4096  # samples over which the end of a loop fades into its beginning
+_WIDTH = 216  # pixels of a clip in a grid
+
+MelPower = Float[Array, "pieces mels frames"]
+
+
+def count_frames(duration_s: float) -> int:
+    """Return the number of frames of a piece of a given duration."""
+    return TRANSFORM.frames(round(duration_s * SAMPLE_RATE))
+
+
+def count_loop_frames(duration_s: float, column_frames: int, tempo_bpm: float = 0.0) -> int:
+    """Return the number of frames of a loop whose duration is near `duration_s`: whole columns and, if it can, bars.
+
+    Args:
+      duration_s: wanted duration in seconds.
+      column_frames: number of frames that the generator makes from one local latent vector.
+      tempo_bpm: common tempo of the music in beats per minute; 0 if there is none.
+
+    Returns:
+      A multiple of `column_frames`. With a tempo it is that of whole bars of four beats, rounded to whole columns; at
+      107.67 BPM, a bar of 96 frames is exactly six columns of 16.
+    """
+    frames = duration_s * SAMPLE_RATE / TRANSFORM.hop_length
+    if tempo_bpm:
+        bar = _BEATS_PER_BAR * 60 / tempo_bpm * SAMPLE_RATE / TRANSFORM.hop_length
+        frames = max(round(frames / bar), 1) * bar
+    return max(round(frames / column_frames), 1) * column_frames
+
+
+def genre_shares(genres: Sequence[str], wanted: Sequence[str], count: int) -> Float[np.ndarray, "pieces genres"]:
+    """Return one-hot rows: `count` pieces of each wanted genre.
+
+    Raises:
+      UserError: a genre is unknown.
+    """
+    if unknown := [name for name in wanted if name not in genres]:
+        raise UserError(f"genre {unknown[0]!r} is unknown: choose from {', '.join(genres)}")
+    rows = np.eye(len(genres), dtype=np.float32)[[genres.index(name) for name in wanted]]
+    return np.repeat(rows, count, axis=0)
+
+
+def morph_shares(genres: Sequence[str], ends: Sequence[str], count: int) -> Float[np.ndarray, "pieces genres"]:
+    """Return the shares of genres in `count` pieces that lead from one genre to another in equal steps.
+
+    Raises:
+      UserError: a genre is unknown.
+    """
+    first, last = genre_shares(genres, ends, 1)
+    weight = np.linspace(0, 1, count, dtype=np.float32)[:, None]
+    return (1 - weight) * first + weight * last
+
+
+@partial(jax.jit, static_argnames=("inference", "frames", "loop"))
+def generate(
+    inference: GanInference,
+    variables: Variables,
+    keys: Key[Array, " pieces"],
+    shares: Float[Array, "pieces genres"],
+    frames: int = FRAMES,
+    loop: bool = False,
+) -> MelPower:
+    """Generate the mel power of pieces, one for each key.
+
+    Args:
+      inference: the networks.
+      variables: variables of the generator.
+      keys: random keys of the pieces.
+      shares: share of each genre in each piece.
+      frames: number of frames; of a loop, a multiple of the frames of a column.
+      loop: whether the last frame of a piece continues into its first one.
+    """
+    return inference.generate_power(variables, keys, shares, frames, loop=loop)
+
+
+def to_waves(
+    mel_power: MelPower, representation: Representation, *, loop: bool = False, settings: Inversion = Inversion()
+) -> Float[np.ndarray, "pieces samples"]:
+    """Reconstruct the sound of pieces, at `SAMPLE_RATE`.
+
+    Args:
+      mel_power: mel power of the pieces.
+      representation: scale on which the sound is reconstructed.
+      loop: whether the end of each sound leads into its beginning. Such a sound has `frames * hop_length` samples.
+      settings: method of the reconstruction.
+    """
+    values = representation.encode(mel_power)
+    if not loop:
+        return np.asarray(representation.to_wave(values, settings))
+    frames = values.shape[-1]
+    repeated = values[..., np.arange(-_OVERLAP, frames + _OVERLAP) % frames]
+    waves = np.asarray(representation.to_wave(repeated, settings))
+    start, length = _OVERLAP * TRANSFORM.hop_length, frames * TRANSFORM.hop_length
+    whole, after = waves[:, start : start + length].copy(), waves[:, start + length : start + length + _FADE]
+    # What follows the end is what the beginning sounds like; at the seam both have the same phases only there.
+    weight = np.linspace(0, 1, _FADE, endpoint=False, dtype=np.float32) if length > _FADE else np.ones(0, np.float32)
+    whole[:, : len(weight)] = weight * whole[:, : len(weight)] + (1 - weight) * after[:, : len(weight)]
+    return whole
+
+
+def draw_grid(
+    mel_power: Float[np.ndarray, "rows pieces mels frames"],
+    titles: Sequence[str],
+    representation: Representation,
+) -> render.Rgb:
+    """Draw mel spectrograms in a grid, with the lowest band of each at its bottom.
+
+    The colors cover the dynamic range of the representation, below the greatest power of the training clips.
+
+    Args:
+      mel_power: mel power of the pieces of each row.
+      titles: title of each row.
+      representation: scale, with its statistics.
+    """
+    rows = [[render.apply_colormap(_levels(piece, representation)) for piece in pieces] for pieces in mel_power]
+    return render.tile(rows, [str(i) for i in range(1, mel_power.shape[1] + 1)], list(titles))
+
+
+def draw_piece(mel_power: Float[np.ndarray, "mels frames"], representation: Representation, title: str) -> render.Rgb:
+    """Draw the mel spectrogram of a piece, 108 pixels wide for each 5 s."""
+    width = max(_WIDTH * mel_power.shape[1] // FRAMES, 1)
+    return render.tile([[render.apply_colormap(_levels(mel_power, representation, width))]], [title])
+
+
+def _levels(
+    mel_power: Float[np.ndarray, "mels frames"], representation: Representation, width: int = _WIDTH
+) -> Float[np.ndarray, "mels width"]:
+    """Return levels in [0, 1], with the lowest band in the last row and `width` of the frames."""
+    statistics, range_db = representation.statistics, representation.range_db
+    assert statistics is not None
+    relative = mel_power[::-1, np.arange(width) * mel_power.shape[1] // width] / statistics.peak_power
+    return 10 * np.log10(relative + 10 ** (-range_db / 10)) / range_db + 1

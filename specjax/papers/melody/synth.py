@@ -1,0 +1,89 @@
+"""Subcommand `specjax synth melody`: music from a trained generator."""
+
+import argparse
+
+from specjax.cli import options, outputs
+from specjax.cli.errors import UserError
+from specjax.cli.options import Subcommand
+from specjax.cli.paths import local_path
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--bundle", required=True, help="generator, written by specjax export")
+    genres = parser.add_mutually_exclusive_group()
+    genres.add_argument("--genre", type=options.comma_separated, help="genres: pop,jazz (default: all of the bundle)")
+    genres.add_argument(
+        "--morph", type=options.comma_separated, help="two genres, pop,jazz: pieces from one to the other"
+    )
+    parser.add_argument("--count", type=int, help="pieces of each genre, or of a morph (default: 1; morph: 5)")
+    options.add_output(parser, "folder for NAME.wav and NAME.png of every piece, and grid.png (default: out)", "out")
+    parser.add_argument("--duration", type=float, default=10.0, help="duration in s (default: %(default)s)")
+    parser.add_argument("--loop", action="store_true", help="the end of each piece leads into its beginning")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Run `specjax synth melody`: generate pieces of music, and write their sounds and pictures to a folder."""
+    count = chosen.count if chosen.count is not None else (5 if chosen.morph else 1)
+    _check(chosen, count)
+    bundle, out = local_path(chosen.bundle, "--bundle"), local_path(chosen.out, "--out")
+    options.start()
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from specjax import papers
+    from specjax.cli import files
+    from specjax.papers.melody import pieces
+    from specjax.papers.melody.representation import SAMPLE_RATE
+
+    inference, variables = papers.open_bundle(bundle, "melody/gan")
+    genres, representation = inference.config.data.genres, inference.config.representation
+    if chosen.morph:
+        if inference.config.ensemble:
+            raise UserError(f"{bundle} has a network for each genre, which cannot be mixed: use one of --config=gan")
+        shares, titles = pieces.morph_shares(genres, chosen.morph, count), ["-".join(chosen.morph)]
+        keys = jnp.repeat(jax.random.key(chosen.seed)[None], count)  # the same piece in other genres
+    else:
+        titles = list(chosen.genre or genres)
+        shares = pieces.genre_shares(genres, titles, count)
+        keys = jax.random.split(jax.random.key(chosen.seed), len(shares))
+    frames = pieces.count_frames(chosen.duration)
+    if chosen.loop:
+        frames = pieces.count_loop_frames(chosen.duration, inference.column_frames, inference.config.data.tempo_bpm)
+    names = [f"{title}-{i}" for title in titles for i in range(1, count + 1)]
+    paths = outputs.claim(
+        out, [f"{name}.{kind}" for name in names for kind in ("wav", "png")] + ["grid.png"], overwrite=chosen.overwrite
+    )
+    power = np.asarray(
+        pieces.generate(inference, variables, keys, jnp.asarray(shares), frames=frames, loop=chosen.loop)
+    )
+    outputs.write(
+        paths["grid.png"],
+        files.png(pieces.draw_grid(power.reshape(len(titles), count, *power.shape[1:]), titles, representation)),
+    )
+    for i, name in enumerate(names):
+        wave = pieces.to_waves(jnp.asarray(power[i : i + 1]), representation, loop=chosen.loop)[0]
+        peak = float(np.abs(wave).max())
+        outputs.write(paths[f"{name}.wav"], files.wav(wave / max(peak, 1.0), SAMPLE_RATE))
+        outputs.write(paths[f"{name}.png"], files.png(pieces.draw_piece(power[i], representation, name)))
+        print(f"{name}: {len(wave) / SAMPLE_RATE:.2f} s, peak {peak:.2f} -> {paths[f'{name}.wav']}")
+
+
+def _check(chosen: argparse.Namespace, count: int) -> None:
+    """Check the values of the options.
+
+    Raises:
+      UserError: a value is out of range.
+    """
+    if count < 1:
+        raise UserError(f"--count={count} must be at least 1")
+    if not 0 <= chosen.seed < 2**32:
+        raise UserError(f"--seed={chosen.seed} must lie between 0 and {2**32 - 1}")
+    if not 1 <= chosen.duration <= 600:
+        raise UserError(f"--duration={chosen.duration:g} must lie between 1 and 600")
+    if chosen.morph and len(chosen.morph) != 2:
+        raise UserError(f"--morph names {len(chosen.morph)} genres, expected two, as in --morph=pop,jazz")
+
+
+SUBCOMMANDS = {"melody": Subcommand("Write music with a trained generator.", add_options, run)}

@@ -1,0 +1,333 @@
+"""Training task of the melody paper: a generator of mel spectrograms against a discriminator."""
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Float, Int, Key
+
+from specjax.arrays.batching import map_models
+from specjax.engine import train_state
+from specjax.engine.live.value import LiveValue, number_parser, optimizer_values
+from specjax.engine.task import Data, Metrics, Part, Sample, Shardings, Tree
+from specjax.engine.train_state import TrainState
+from specjax.nn.adversarial import LOSSES, PenalizedScores, penalize_difference, penalize_gradient
+from specjax.papers.melody import data, metrics
+from specjax.papers.melody.augment import augment_clip
+from specjax.papers.melody.config import GanConfig
+from specjax.papers.melody.data import Music
+from specjax.papers.melody.inference import GanInference, Variables
+from specjax.papers.melody.pieces import draw_grid
+from specjax.papers.melody.representation import SAMPLE_RATE
+from specjax.signal.inversion import Inversion
+
+Values = Float[Array, "batch mels frames"]
+
+_SAMPLES = 4  # clips of each genre in the picture that is made during training
+_QUICK = Inversion(iterations=16, mel_steps=0)  # for the sounds made during training
+Scores = Float[Array, " batch"]
+
+
+class Gan(NamedTuple):
+    """Training state of both networks. In an ensemble, all arrays have a leading axis of genres."""
+
+    generator: TrainState
+    discriminator: TrainState
+
+
+class Batch(NamedTuple):
+    """Real clips of one update. In an ensemble, both arrays have a leading axis of genres.
+
+    Attributes:
+      values: values on the scale of the representation.
+      genre: share of each genre that a network knows: one-hot labels.
+    """
+
+    values: Float[Array, "*models batch mels frames"]
+    genre: Float[Array, "*models batch genres"]
+
+
+@dataclass(frozen=True)
+class GanTask:
+    """Training task of the GAN: one update of the discriminator, then one of the generator, on separate fake clips.
+
+    config: settings, with the genres and the statistics filled in.
+    name: name of the task.
+    """
+
+    config: GanConfig
+    name: str = "melody/gan"
+    headline: tuple[str, ...] = ("generator.loss", "discriminator.loss", "auc")
+
+    @property
+    def models(self) -> int:
+        return len(self.config.data.genres) if self.config.ensemble else 1
+
+    @property
+    def shardings(self) -> Shardings:
+        if not self.config.ensemble:
+            return Shardings()
+        return Shardings(state=P("ensemble"), examples=P("ensemble"), batch=P("ensemble", "data"))
+
+    @cached_property
+    def inference(self) -> GanInference:
+        """Both networks, with functions that generate and score clips."""
+        return GanInference(self.config)
+
+    def live_values(self, steps: int) -> dict[str, LiveValue]:
+        """Return the values that may be changed while training runs, by name.
+
+        They are the learning rates `generator.lr` and `discriminator.lr`, the weight `penalty` of the gradient penalty,
+        and the decay `generator.ema_decay` of the generator's moving average, if there are any.
+        """
+        c = self.config
+        values = {
+            **optimizer_values(c.generator, steps, "generator"),
+            **optimizer_values(c.discriminator, steps, "discriminator"),
+        }
+        if c.penalty.kind != "none":
+            values["penalty"] = LiveValue(c.penalty.weight.build(steps), number_parser(0.0))
+        return values
+
+    def load(self) -> Data:
+        train, held_out = data.load(self.config.data)
+        count = int(train.clips.max() if self.config.ensemble else train.clips.sum())
+        return Data(train, held_out, count, int(held_out.clips.max()))
+
+    def frozen(self) -> Tree:
+        """Return the variables of the judge, if there is one."""
+        return {} if self.inference.judge is None else {"judge": self.inference.judge.variables}
+
+    def init(self, key: Key[Array, ""]) -> Gan:
+        if not self.config.ensemble:
+            return self._init_one(key)
+        return jax.vmap(self._init_one)(jax.random.split(key, self.models))
+
+    def _init_one(self, key: Key[Array, ""]) -> Gan:
+        c = self.config
+        generator, discriminator = self.inference.init(key)
+        return Gan(
+            train_state.create(
+                generator["params"],
+                c.generator.transform(),
+                generator.get("batch_stats", {}),
+                ema=c.generator.ema_decay > 0,
+            ),
+            train_state.create(
+                discriminator["params"], c.discriminator.transform(), discriminator.get("batch_stats", {})
+            ),
+        )
+
+    def batch(self, examples: Music, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
+        mel = jnp.asarray(examples.mel)
+        if self.config.ensemble:
+            clip = indices[None] % jnp.asarray(examples.clips)[:, None]
+            values = jax.vmap(lambda mel, clip: mel[clip])(mel, clip)
+            shares = jnp.ones((*clip.shape, 1))
+        else:
+            genre, clip = data.locate(examples, indices)
+            values, shares = mel[genre, clip], jax.nn.one_hot(genre, self.inference.genres)
+        return Batch(self.config.representation.encode(values), shares)
+
+    def step(
+        self, state: Gan, batch: Batch, frozen: Tree, live: Mapping[str, Array], key: Key[Array, ""]
+    ) -> tuple[Gan, Metrics]:
+        if not self.config.ensemble:
+            return self._step_one(state, batch, live, key)
+        keys = jax.random.split(key, self.models)
+        return map_models(lambda state, batch, key: self._step_one(state, batch, live, key), state, batch, keys)
+
+    def _step_one(
+        self, state: Gan, batch: Batch, live: Mapping[str, Array], key: Key[Array, ""]
+    ) -> tuple[Gan, Metrics]:
+        """Update the discriminator, then the generator of one GAN."""
+        critic_key, generator_key = jax.random.split(key)
+        discriminator, critic_metrics = self._update_discriminator(state, batch, live, critic_key)
+        state = state._replace(discriminator=discriminator)
+        generator, generator_metrics = self._update_generator(state, batch, live, generator_key)
+        return Gan(generator, discriminator), critic_metrics | generator_metrics
+
+    def _update_discriminator(
+        self, state: Gan, batch: Batch, live: Mapping[str, Array], key: Key[Array, ""]
+    ) -> tuple[TrainState, Metrics]:
+        c, genre = self.config, batch.genre
+        latent_key, augment_key, penalty_key = jax.random.split(key, 3)
+        latents = self.inference.draw_latents(jax.random.split(latent_key, len(genre)))
+        fake, _ = self.inference.generate_in_training(_variables(state.generator), latents, genre)
+        real, fake = self._augment(augment_key, batch.values, fake)
+
+        def objective(params: Tree) -> tuple[Array, tuple[Array, Array, Array, Tree]]:
+            def score(values: Values, genre: Array, stats: Tree) -> tuple[Scores, Tree]:
+                return self.inference.score_in_training({"params": params, "batch_stats": stats}, values, genre)
+
+            if c.penalty.kind == "none":
+                # Real and fake clips in separate batches, because the paper's networks normalize by those.
+                real_scores, stats = score(real, genre, state.discriminator.batch_stats)
+                fake_scores, stats = score(fake, genre, stats)
+                penalty = jnp.zeros(())
+            else:
+                stats = state.discriminator.batch_stats
+                scored = self._penalize(
+                    lambda x: score(x, jnp.concatenate([genre, genre]), stats)[0], real, fake, penalty_key
+                )
+                real_scores, fake_scores = scored.real, scored.fake
+                penalty = 0.5 * (scored.r1 + scored.r2)
+            loss = LOSSES[c.loss].discriminator(real_scores, fake_scores)
+            if c.penalty.kind != "none":
+                loss = loss + live["penalty"] * penalty
+            return loss, (real_scores, fake_scores, penalty, stats)
+
+        (loss, (real_scores, fake_scores, penalty, stats)), gradients = jax.value_and_grad(objective, has_aux=True)(
+            state.discriminator.params
+        )
+        discriminator, norms = train_state.update(
+            state.discriminator,
+            gradients,
+            c.discriminator.transform(live["discriminator.lr"]),
+            loss,
+            batch_stats=stats,
+        )
+        measured = {
+            "discriminator.loss": loss,
+            "auc": metrics.pairwise_auc(real_scores, fake_scores),
+            "gradient_penalty": penalty,
+        }
+        return discriminator, measured | {f"discriminator.{name}": norm for name, norm in norms.items()}
+
+    def _penalize(
+        self, score: Callable[[Values], Scores], real: Values, fake: Values, key: Key[Array, ""]
+    ) -> PenalizedScores:
+        if self.config.penalty.kind == "gradient":
+            return penalize_gradient(score, real, fake)
+        return penalize_difference(score, real, fake, key)
+
+    def _update_generator(
+        self, state: Gan, batch: Batch, live: Mapping[str, Array], key: Key[Array, ""]
+    ) -> tuple[TrainState, Metrics]:
+        c, genre = self.config, batch.genre
+        latent_key, augment_key = jax.random.split(key)
+        latents = self.inference.draw_latents(jax.random.split(latent_key, len(genre)))
+        discriminator, adversarial = _variables(state.discriminator), LOSSES[c.loss]
+
+        def objective(params: Tree) -> tuple[Array, tuple[Values, Tree]]:
+            variables = {"params": params, "batch_stats": state.generator.batch_stats}
+            values, stats = self.inference.generate_in_training(variables, latents, genre)
+            real, fake = self._augment(augment_key, batch.values, values)
+            fake_scores, _ = self.inference.score_in_training(discriminator, fake, genre)
+            # XLA leaves this out if the loss does not depend on it.
+            real_scores, _ = self.inference.score_in_training(discriminator, real, genre)
+            return adversarial.generator(real_scores, fake_scores), (values, stats)
+
+        (loss, (values, stats)), gradients = jax.value_and_grad(objective, has_aux=True)(state.generator.params)
+        generator, norms = train_state.update(
+            state.generator,
+            gradients,
+            c.generator.transform(live["generator.lr"]),
+            loss,
+            batch_stats=stats,
+            ema_decay=live.get("generator.ema_decay"),
+        )
+        decode = c.representation.decode
+        measured = {"generator.loss": loss, **metrics.level_and_spread(decode(values), decode(batch.values))}
+        return generator, measured | {f"generator.{name}": norm for name, norm in norms.items()}
+
+    def _augment(self, key: Key[Array, ""], real: Values, fake: Values) -> tuple[Values, Values]:
+        """Augment real and fake clips independently, if this is enabled."""
+        a = self.config.augment
+        if not a.enabled:
+            return real, fake
+        keys = jax.random.split(key, (2, len(real)))
+        augment_batch = jax.vmap(
+            lambda key, x: augment_clip(key, x, self.config.representation, a.max_gain_db, a.time_masks, a.mel_masks)
+        )
+        return augment_batch(keys[0], real), augment_batch(keys[1], fake)
+
+    def alarms(self, metrics_: Mapping[str, float]) -> tuple[str, ...]:
+        """Return warnings if the discriminator has won, or if the generator has collapsed or is silent."""
+        return metrics.alarms(metrics_)
+
+    def evaluate(
+        self, state: Gan, examples: Music, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]
+    ) -> Metrics:
+        """Generate a clip for every held-out clip with these indices, in every genre, and measure both.
+
+        Returns:
+          The measures that `metrics.summarize` takes, with the leading axes (batch, genres).
+        """
+        mel = jnp.asarray(examples.mel)[:, indices]
+        genres, batch = mel.shape[:2]
+        keys = jax.vmap(lambda g: jax.vmap(lambda i: jax.random.fold_in(jax.random.fold_in(key, g), i))(indices))(
+            jnp.arange(genres)
+        )
+        shares = jnp.ones((genres, 1)) if self.config.ensemble else jnp.eye(genres)
+        variables = self.generator_variables(state), _variables(state.discriminator)
+        each = []
+        for g in range(genres):
+            own = jax.tree.map(operator.itemgetter(g), variables) if self.config.ensemble else variables
+            repeated = jnp.broadcast_to(shares[g][None], (batch, shares.shape[1]))
+            each.append(self._measure(own, keys[g], repeated, mel[g], frozen))
+        measured = jax.tree.map(lambda *arrays: jnp.stack(arrays, axis=1), *each)
+        return measured | {"valid": indices[:, None] < jnp.asarray(examples.clips)[None]}
+
+    def _measure(
+        self,
+        variables: tuple[Variables, Variables],
+        keys: Key[Array, " batch"],
+        shares: Float[Array, "batch genres"],
+        real_power: Values,
+        frozen: Tree,
+    ) -> Metrics:
+        """Measure real clips of one genre, and as many generated ones."""
+        representation, inference = self.config.representation, self.inference
+        fake = inference.generate(variables[0], inference.draw_latents(keys), shares)
+        kinds = {
+            "real": (representation.encode(real_power), real_power),
+            "fake": (fake, representation.decode(fake)),
+        }
+        measured = {}
+        for kind, (values, power) in kinds.items():
+            measured[f"{kind}_score"] = inference.score(variables[1], values, shares)
+            measured[f"{kind}_level_db"] = metrics.clip_level_db(power)
+            measured[f"{kind}_thirds_db"] = metrics.thirds_db(power)
+            if inference.judge is not None:
+                verdict = inference.judge.inference.judge(frozen["judge"], power)
+                measured[f"{kind}_embedding"] = verdict.embedding
+                measured[f"{kind}_guess"] = jnp.argmax(verdict.logits, axis=1)
+        return measured
+
+    def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Compute figures of the whole held-out set, see `metrics.summarize`."""
+        return metrics.summarize(measures)
+
+    def sample(self, state: Gan, examples: Music, frozen: Tree, key: Key[Array, ""]) -> Sample:
+        """Draw clips of each genre, and make the sound of the first of each."""
+        genres = self.config.data.genres
+        count = len(genres) * _SAMPLES
+        shares = jnp.repeat(jnp.eye(len(genres)), _SAMPLES, axis=0)
+        power = self.inference.generate_power(self.generator_variables(state), jax.random.split(key, count), shares)
+        power = power.reshape(len(genres), _SAMPLES, *power.shape[1:])
+        representation = self.config.representation
+        waves = np.asarray(representation.to_wave(representation.encode(power[:, 0]), _QUICK))
+        picture = draw_grid(np.asarray(power), genres, representation)
+        sounds = {name: np.clip(wave, -1, 1) for name, wave in zip(genres, waves, strict=True)}
+        return Sample({"generated": picture}, sounds, SAMPLE_RATE)
+
+    def parts(self, state: Gan, frozen: Tree) -> dict[str, Part]:
+        """Return the content of the exported bundle: the generator's variables, and the config."""
+        return {"generator": Part(self.generator_variables(state), asdict(self.config))}
+
+    def generator_variables(self, state: Gan) -> Variables:
+        """Return the variables of the generator to generate with: the moving average if one is kept."""
+        network = state.generator
+        params = self.config.generator.eval_params(network.params, network.opt_state, network.ema_params)
+        return {"params": params} | ({"batch_stats": network.batch_stats} if network.batch_stats else {})
+
+
+def _variables(state: TrainState) -> dict[str, Any]:
+    return {"params": state.params, "batch_stats": state.batch_stats}

@@ -1,0 +1,103 @@
+"""Commands with music: train a GAN and a judge, evaluate, export, and synth melody, as a user would run them."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from commands.conftest import make_once
+from commands.run import error_in_process, run_in_process
+
+RATE = 22050
+MUSIC = ("--config.data.genres=('jazz','pop')", "--config.data.synthetic_tracks=3", "--config.data.hop_s=10.0")
+SMALL = ("--config.batch_size=4", "--config.eval_every=0", "--config.log_every=1", "--config.steps=4")
+GAN = ("--config=gan:tiny", *MUSIC, *SMALL)
+JUDGE = ("--config=judge_genre:tiny", "--config.widths=(8,8)", *MUSIC, *SMALL)
+
+
+def run(*arguments):
+    done = run_in_process(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def judge(shared):
+    """Bundle of a judge of two genres."""
+
+    def make(folder):
+        run("train", *JUDGE, f"--workdir={folder}/run")
+        run("export", f"--workdir={folder}/run", f"--out={folder}/bundle")
+
+    return make_once(shared / "judge", make) / "bundle"
+
+
+@pytest.fixture(scope="module")
+def gan(judge, shared):
+    """Folder with a finished run of a GAN of two genres, and its bundle."""
+
+    def make(folder):
+        run("train", *GAN, f"--config.judge={judge}", f"--workdir={folder}/run")
+        run("export", f"--workdir={folder}/run", f"--out={folder}/bundle")
+
+    return make_once(shared / "gan", make)
+
+
+def test_training_leaves_a_picture_and_sounds(gan):
+    (folder,) = (gan / "run" / "samples").iterdir()
+    assert {path.name for path in folder.iterdir()} >= {"generated.png", "jazz.wav", "pop.wav"}
+
+
+def test_evaluation_reports_figures_of_the_judge(gan):
+    figures = json.loads(run("evaluate", f"--workdir={gan}/run", "--examples=0").stdout.splitlines()[-1])
+    assert figures["eval/clips"] == 6  # one held-out track of each genre, with three clips
+    for name in ("eval/judge_accuracy", "eval/judge_accuracy_real", "eval/coverage", "eval/auc"):
+        assert 0 <= figures[name] <= 1
+
+
+def test_pieces_of_each_genre_and_a_grid(gan, tmp_path):
+    done = run("synth", "melody", f"--bundle={gan}/bundle", "--count=2", f"--out={tmp_path}/a", "--seed=3")
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["jazz-1", "jazz-2", "pop-1", "pop-2"]
+    assert (tmp_path / "a" / "grid.png").exists()
+    wave, rate = soundfile.read(tmp_path / "a" / "pop-2.wav")
+    assert (len(wave), rate) == (10 * RATE, RATE)
+    assert 0 < np.abs(wave).max() <= 1
+    run("synth", "melody", f"--bundle={gan}/bundle", "--genre=jazz", f"--out={tmp_path}/b", "--seed=3")
+    assert (tmp_path / "b" / "jazz-1.png").exists()
+
+
+def test_longer_pieces_and_loops_and_morphs(gan, tmp_path):
+    melody = ("synth", "melody", f"--bundle={gan}/bundle")
+    run(*melody, "--genre=pop", "--duration=12.5", f"--out={tmp_path}/a")
+    assert len(soundfile.read(tmp_path / "a" / "pop-1.wav")[0]) == pytest.approx(12.5 * RATE, abs=512)
+    run(*melody, "--genre=pop", "--duration=4", "--loop", f"--out={tmp_path}/b")
+    loop = soundfile.read(tmp_path / "b" / "pop-1.wav")[0]
+    assert len(loop) % (16 * 512) == 0
+    assert len(loop) == pytest.approx(4 * RATE, abs=8 * 512)
+    done = run(*melody, "--morph=jazz,pop", "--count=3", "--duration=4", f"--out={tmp_path}/c")
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == [f"jazz-pop-{i}" for i in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--genre=polka",), "genre 'polka' is unknown: choose from jazz, pop"),
+        (("--morph=jazz",), "--morph names 1 genres, expected two"),
+        (("--count=0",), "--count=0 must be at least 1"),
+        (("--duration=0.5",), "--duration=0.5 must lie between 1 and 600"),
+        (("--seed=-1",), "--seed=-1 must lie between 0 and"),
+    ],
+)
+def test_unusable_options_are_one_line(gan, arguments, message, tmp_path):
+    error = error_in_process("synth", "melody", f"--bundle={gan}/bundle", *arguments, f"--out={tmp_path}/a")
+    assert message in error
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_judge_of_other_genres_is_an_error(judge, tmp_path):
+    others = ("--config.data.genres=('rock','pop')", "--config.data.synthetic_tracks=2")
+    error = error_in_process(
+        "train", "--config=gan:tiny", *others, f"--config.judge={judge}", *SMALL, f"--workdir={tmp_path}/run"
+    )
+    assert "judges the genres jazz, pop, expected rock, pop" in error

@@ -1,0 +1,208 @@
+"""The GAN's task: batches, separate updates, ensembles on several devices, evaluation, and the exported bundle."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh
+
+from specjax.engine import bundle, program
+from specjax.engine.config import TrainConfig
+from specjax.engine.live.values import LiveValues, initial
+from specjax.optim.optimizer import OptimizerConfig
+from specjax.optim.schedules import ScheduleSpec
+from specjax.papers.melody.config import AugmentConfig, GanConfig, PenaltyConfig
+from specjax.papers.melody.data import Music
+from specjax.papers.melody.inference import open_generator
+from specjax.papers.melody.model import ModelConfig
+from specjax.papers.melody.representation import FRAMES, MELS, Representation, Statistics
+from specjax.papers.melody.task import GanTask
+from specjax.papers.melody.tracks import MusicConfig
+
+GENRES = ("blues", "jazz", "pop", "rock")
+# The gradient of the discriminator's last bias is 0 but for rounding, which a smaller epsilon would blow up.
+OPTIMIZER = OptimizerConfig(learning_rate=ScheduleSpec(value=1e-3), b1=0.0, epsilon=1e-3)
+CONFIG = GanConfig(
+    data=MusicConfig(genres=GENRES),
+    representation=Representation(statistics=Statistics(1.0, (-30.0,) * MELS, (10.0,) * MELS)),
+    model=ModelConfig("channels", widths=(4, 4, 4), trunk_width=4, trunk_blocks=1, whole_latents=3, local_latents=2),
+    loss="relativistic",
+    penalty=PenaltyConfig("difference", ScheduleSpec(value=0.1)),
+    generator=OPTIMIZER,
+    discriminator=OPTIMIZER,
+)
+ENSEMBLE = replace(CONFIG, ensemble=True)
+
+
+@pytest.fixture(scope="module")
+def music():
+    """Three clips of each genre, of which the second has only two different ones."""
+    mel = 10 ** np.random.default_rng(0).uniform(-5, -1, (4, 3, MELS, FRAMES)).astype(np.float32)
+    return Music(mel, np.array([3, 2, 3, 3], np.int32), np.arange(12, dtype=np.int32).reshape(4, 3))
+
+
+def update(task, music, seed=0):
+    state = task.init(jax.random.key(seed))
+    batch = task.batch(music, jnp.array([0, 4, 5]), jax.random.key(1))
+    return state, task.step(state, batch, {}, initial(task.live_values(10)), jax.random.key(2))
+
+
+def test_a_batch_has_the_clips_and_the_genres_of_its_indices(music):
+    batch = GanTask(CONFIG).batch(music, jnp.array([0, 4, 5]), jax.random.key(0))
+    expected = CONFIG.representation.encode(jnp.stack([music.mel[0, 0], music.mel[1, 1], music.mel[2, 0]]))
+    np.testing.assert_allclose(batch.values, expected, atol=1e-6)
+    np.testing.assert_array_equal(jnp.argmax(batch.genre, axis=1), [0, 1, 2])
+
+
+def test_a_batch_of_an_ensemble_has_clips_of_every_genre(music):
+    batch = GanTask(ENSEMBLE).batch(music, jnp.array([0, 2]), jax.random.key(0))
+    assert batch.values.shape == (4, 2, MELS, FRAMES)
+    expected = CONFIG.representation.encode(jnp.asarray(music.mel[1, [0, 0]]))  # it has only two different clips
+    np.testing.assert_allclose(batch.values[1], expected, atol=1e-6)
+
+
+def test_each_network_is_trained_by_its_own_loss_only(music):
+    """With a learning rate of 0 a network stays as it is, whatever happens to the other."""
+    for frozen, trained in (("generator", "discriminator"), ("discriminator", "generator")):
+        still = replace(getattr(CONFIG, frozen), learning_rate=ScheduleSpec(value=0.0))
+        state, (new, _) = update(GanTask(replace(CONFIG, **{frozen: still})), music)
+        jax.tree.map(np.testing.assert_array_equal, getattr(state, frozen).params, getattr(new, frozen).params)
+        assert any(
+            np.any(a != b)
+            for a, b in zip(*(jax.tree.leaves(getattr(s, trained).params) for s in (state, new)), strict=True)
+        )
+
+
+def test_the_discriminator_learns_to_rank_and_the_generator_to_fool_it(music):
+    """One network's loss falls while the other stands still, so its gradients have the right sign."""
+    for frozen, trained in (("generator", "discriminator"), ("discriminator", "generator")):
+        still = replace(getattr(CONFIG, frozen), learning_rate=ScheduleSpec(value=0.0))
+        task = GanTask(replace(CONFIG, penalty=PenaltyConfig(), **{frozen: still}))
+        state, batch = task.init(jax.random.key(0)), task.batch(music, jnp.arange(8), jax.random.key(1))
+        live, step, losses = initial(task.live_values(10)), jax.jit(task.step), []
+        for _ in range(12):
+            state, metrics = step(state, batch, {}, live, jax.random.key(2))
+            losses.append(float(metrics[f"{trained}.loss"]))
+        assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize(("approach", "scale"), [("tanh", "signed_power"), ("relu", "power")])
+def test_the_papers_networks_keep_running_statistics(approach, scale, music):
+    representation = replace(CONFIG.representation, scale=scale)
+    config = replace(
+        CONFIG,
+        data=MusicConfig(genres=GENRES[:1]),
+        approach=approach,
+        representation=representation,
+        loss="least_squares",
+        penalty=PenaltyConfig(),
+    )
+    state, (new, metrics) = update(GanTask(config), music)
+    for before, after in zip(state, new, strict=True):
+        changed = jax.tree.map(lambda a, b: bool(np.any(a != b)), before.batch_stats, after.batch_stats)
+        assert all(jax.tree.leaves(changed))
+        assert int(after.skipped) == 0
+    assert np.isfinite(float(metrics["discriminator.loss"]))
+
+
+def test_spectral_normalization_makes_scores_independent_of_the_scale_of_a_kernel():
+    inference = GanTask(replace(CONFIG, spectral_norm=True)).inference
+    _, discriminator = inference.init(jax.random.key(0))
+    large = jax.tree.map(lambda x: 100 * x if x.ndim > 1 else x, discriminator)
+    larger = jax.tree.map(lambda x: 1000 * x if x.ndim > 1 else x, discriminator)
+    values, shares = jax.random.uniform(jax.random.key(1), (2, MELS, FRAMES)), jnp.eye(4)[:2]
+    scores = inference.score(large, values, shares)
+    np.testing.assert_allclose(inference.score(larger, values, shares), scores, rtol=1e-3)
+
+
+@pytest.mark.parametrize("config", [CONFIG, ENSEMBLE], ids=["conditional", "ensemble"])
+def test_one_and_four_devices_give_the_same_losses(config, music, mesh):
+    task, settings = GanTask(config), TrainConfig(steps=3, batch_size=4, eval_every=0)
+    losses = []
+    for count in (1, 4):
+        shape = (count, 1) if task.models > 1 else (1, count)
+        small = Mesh(mesh.devices.flat[:count].reshape(shape), mesh.axis_names, axis_types=mesh.axis_types)
+        with jax.set_mesh(small):
+            inputs, run = program.place(music, {}, task, small), program.init(task, settings, small)
+            live = LiveValues(task.live_values(3), small)(0, 1)
+            update = program.compile_update(task, settings, small, 3, run, inputs, live)
+            found = []
+            for _ in range(3):
+                run, outputs = update(run, inputs, live)
+                found.append([outputs.metrics[f"{name}.loss"] for name in ("generator", "discriminator")])
+        losses.append(np.asarray(jax.device_get(found)))
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3)
+
+
+def test_augmentation_changes_real_and_generated_clips(music):
+    task = GanTask(replace(CONFIG, augment=AugmentConfig(enabled=True)))
+    batch = task.batch(music, jnp.array([0, 4, 5]), jax.random.key(1))
+    real, fake = task._augment(jax.random.key(3), batch.values, batch.values)
+    for changed in (real, fake):
+        assert float(jnp.abs(changed).max()) <= 1
+        assert not np.allclose(changed, batch.values)
+    assert not np.allclose(real, fake)
+
+
+@pytest.mark.parametrize("config", [CONFIG, ENSEMBLE], ids=["conditional", "ensemble"])
+def test_evaluation_measures_every_genre_and_marks_repeated_clips(config, music):
+    task = GanTask(config)
+    state = task.init(jax.random.key(0))
+    measures = jax.jit(task.evaluate)(state, music, jnp.array([0, 2]), {}, jax.random.key(0))
+    assert all(values.shape[:2] == (2, 4) for values in measures.values())
+    np.testing.assert_array_equal(measures["valid"], [[True] * 4, [True, False, True, True]])
+    figures = task.summarize({name: np.asarray(values) for name, values in measures.items()})
+    assert figures["eval/clips"] == 7
+
+
+def test_each_genre_of_an_ensemble_has_its_own_network():
+    task = GanTask(ENSEMBLE)
+    variables = task.generator_variables(jax.device_get(task.init(jax.random.key(0))))
+    keys, shares = jnp.repeat(jax.random.key(1)[None], 2), jnp.eye(4)[jnp.array([2, 0])]
+    actual = task.inference.generate_power(variables, keys, shares)
+    for power, model in zip(actual, (2, 0), strict=True):
+        own = jax.tree.map(lambda x, model=model: x[model], variables)
+        values = task.inference.generate(own, task.inference.draw_latents(keys[:1]), jnp.ones((1, 1)))
+        np.testing.assert_allclose(power, ENSEMBLE.representation.decode(values)[0], rtol=1e-4)
+
+
+def test_generated_clips_depend_on_their_own_keys_only():
+    inference = GanTask(CONFIG).inference
+    generator, _ = inference.init(jax.random.key(0))
+    keys, shares = jax.random.split(jax.random.key(1), 3), jnp.eye(4)[:3]
+    whole = inference.generate_power(generator, keys, shares)
+    np.testing.assert_allclose(inference.generate_power(generator, keys[1:2], shares[1:2])[0], whole[1], rtol=1e-4)
+    assert whole.shape == (3, MELS, FRAMES)
+    assert inference.generate_power(generator, keys, shares, 1000).shape == (3, MELS, 1000)
+
+
+@pytest.mark.parametrize("config", [CONFIG, ENSEMBLE], ids=["conditional", "ensemble"])
+def test_an_exported_generator_opens_again(config, tmp_path):
+    task = GanTask(config)
+    state = jax.device_get(task.init(jax.random.key(0)))
+    bundle.save(tmp_path / "b", task.name, task.parts(state, {}), {})
+    inference, variables = open_generator(bundle.load(tmp_path / "b"), "b")
+    assert inference.config == config
+    jax.tree.map(np.testing.assert_array_equal, variables, task.generator_variables(state))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda: replace(CONFIG, approach="relu"), "has networks that are not told the genre"),
+        (lambda: replace(ENSEMBLE, approach="relu"), "whose scores depend on the whole batch"),
+        (
+            lambda: replace(ENSEMBLE, approach="relu", penalty=PenaltyConfig()),
+            "does not fit representation.scale='db'",
+        ),
+        (
+            lambda: replace(CONFIG, augment=AugmentConfig(enabled=True), representation=Representation("signed_power")),
+            "needs representation.scale='db'",
+        ),
+    ],
+)
+def test_settings_out_of_range_raise(change, message):
+    with pytest.raises(ValueError, match=message):
+        change()
