@@ -15,6 +15,10 @@ from safetensors.numpy import load_file, save_file
 from commands.run import SMALL, command, error_line, run, run_command_line, run_in_process
 from permissions import PERMISSIONS_LAUNCHER
 
+CONFIGS = (
+    "classifier, classifier_2d, gan, gan_paper_relu, gan_paper_tanh, judge_genre, signal, unet, unet_chords, unet_paper"
+)
+
 
 def encode_idx(shape, body, magic=None):
     """Encode an array of bytes in the idx format of MNIST."""
@@ -77,7 +81,7 @@ def check_errors(cases):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("train", "--config=unett"), "choose one of classifier, classifier_2d, signal, unet, unet_chords, unet_paper"),
+        (("train", "--config=unett"), f"choose one of {CONFIGS}"),
         (("evaluate",), "--workdir is missing"),
         (("export", "--workdir=no/such", "--out=no/bundle"), "No such file"),
         (("synth", "chord", "--digit=4"), "the following arguments are required: --bundle"),
@@ -108,7 +112,7 @@ def test_bad_configs(tmp_path):
             (("train",), "--config is missing"),
             (
                 ("train", "--config=unett"),
-                "choose one of classifier, classifier_2d, signal, unet, unet_chords, unet_paper",
+                f"choose one of {CONFIGS}",
             ),
             (("train", "--config=no/such.py"), "no such file"),
             (("train", "--config=unet:huge"), "unet:huge is unknown"),
