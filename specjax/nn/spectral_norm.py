@@ -45,7 +45,7 @@ def largest_singular_value(matrix: Float[Array, "rows columns"]) -> Float[Array,
     """
     if matrix.shape[0] < matrix.shape[1]:
         matrix = matrix.T
-    fixed = jax.lax.stop_gradient(matrix)
+    fixed = _divide_by_norm(jax.lax.stop_gradient(matrix))
     power = _divide_by_norm(fixed.T @ fixed)
     for _ in range(_SQUARINGS):
         power = _divide_by_norm(power @ power)
@@ -56,5 +56,7 @@ def largest_singular_value(matrix: Float[Array, "rows columns"]) -> Float[Array,
 
 
 def _divide_by_norm(x: Array) -> Array:
-    norm = jnp.sqrt(jnp.sum(x**2))
-    return x / jnp.where(norm > 0, norm, 1.0)
+    # Division by the largest value first keeps the squares within the range of numbers.
+    largest = jnp.max(jnp.abs(x))
+    x = x / jnp.where(largest > 0, largest, 1.0)
+    return x / jnp.sqrt(jnp.maximum(jnp.sum(x**2), 1.0))
