@@ -21,6 +21,8 @@ from specjax.papers.melody.representation import FRAMES, MELS, Representation, S
 from specjax.papers.melody.task import GanTask
 from specjax.papers.melody.tracks import MusicConfig
 
+pytestmark = pytest.mark.long  # its programs take minutes to compile
+
 GENRES = ("blues", "jazz", "pop", "rock")
 # The gradient of the discriminator's last bias is 0 but for rounding, which a smaller epsilon would blow up.
 OPTIMIZER = OptimizerConfig(learning_rate=ScheduleSpec(value=1e-3), b1=0.0, epsilon=1e-3)
