@@ -9,6 +9,8 @@ import pytest
 
 from specjax.papers.melody.model import Discriminator, Generator, Latents, ModelConfig, draw_latents
 
+pytestmark = pytest.mark.long
+
 GENRES, COLUMNS = 3, 9
 IMAGE = ModelConfig(bands=16, widths=(4, 6), trunk_width=8, trunk_blocks=1, whole_latents=5, local_latents=3)
 CHANNELS = replace(IMAGE, layout="channels")
