@@ -87,7 +87,7 @@ def finished(cache, tmp_path_factory):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("warp=9",), "'warp' is not a live value of this run: choose from lr, loss.mse"),
+        (("warp=9",), "'warp' is not a live value of this run: choose from lr, ema_decay, loss.mse"),
         (("lr",), "'lr' is not of the form NAME=VALUE"),
         (("lr=fast",), "lr: 'fast' is not a finite number of at least 0"),
         (("lr=-1",), "lr: '-1' is not a finite number"),
