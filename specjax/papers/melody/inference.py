@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
@@ -17,7 +16,7 @@ from specjax.engine.bundle import Bundle
 from specjax.nn.residual import Padding
 from specjax.nn.spectral_norm import spectral_normalize
 from specjax.papers.melody.config import GanConfig
-from specjax.papers.melody.judge import JudgeInference
+from specjax.papers.melody.evaluation import OpenJudge, load_judge
 from specjax.papers.melody.model import Discriminator, Generator, Latents, ModelConfig, draw_latents
 from specjax.papers.melody.paper_model import LATENT, PaperDiscriminator, PaperGenerator
 from specjax.papers.melody.representation import FRAMES, MELS
@@ -26,13 +25,6 @@ Variables = dict[str, Any]
 Values = Float[Array, "batch mels frames"]
 Shares = Float[Array, "batch genres"]
 Scores = Float[Array, " batch"]
-
-
-class OpenJudge(NamedTuple):
-    """A judge and the variables of its network."""
-
-    inference: JudgeInference
-    variables: Variables
 
 
 @dataclass(frozen=True)
@@ -78,17 +70,7 @@ class GanInference:
         Raises:
           UserError: the bundle is missing or damaged, or it knows other genres.
         """
-        if not self.config.judge:
-            return None
-        from specjax import papers
-
-        inference, variables = papers.open_bundle(Path(self.config.judge), task="melody/judge")
-        if inference.config.data.genres != self.config.data.genres:
-            raise UserError(
-                f"{self.config.judge} judges the genres {', '.join(inference.config.data.genres)}, expected "
-                f"{', '.join(self.config.data.genres)}: train a judge on the same genres"
-            )
-        return OpenJudge(inference, variables)
+        return load_judge(self.config.judge, self.config.data.genres)
 
     def init(self, key: Key[Array, ""]) -> tuple[Variables, Variables]:
         """Initialize the variables of the generator and of the discriminator."""

@@ -1,16 +1,12 @@
-"""Measures of generated music: while it trains, and against held-out clips."""
+"""Measures of generated music, in each update of a training and of each clip, and alarms."""
 
 from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from specjax.arrays import safe
-from specjax.measure.auc import discriminator_auc
-from specjax.measure.kernel_distance import kernel_distance
-from specjax.measure.prdc import prdc
 
 # Limits of the alarms. The shares of pairs and the ratios of a healthy training lie far from them.
 WON_AUC = 0.99
@@ -81,42 +77,6 @@ def thirds_db(mel_power: MelPower) -> Scores:
     middle = jnp.mean(power[:, third:-third], axis=1)
     floor = jnp.mean(power) * _SILENCE + 1e-30
     return 10 * jnp.log10((outer + floor) / (middle + floor))
-
-
-def summarize(measures: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Compute figures of a whole held-out set from the measures of its clips and of as many generated ones.
-
-    Args:
-      measures: arrays with the leading axes (clips, genres). `valid`: whether the held-out clip is one of its own, and
-        no repetition. `real_` and `fake_` with `score`, `level_db`, `thirds_db` and, if there is a judge, `embedding`
-        and `guess` (the judge's genre).
-
-    Returns:
-      AUC of the discriminator; difference of the mean levels and of the power of the outer thirds, in dB; with a judge
-      its accuracy on both, PRDC (Naeem et al. 2020) and the kernel distance (Binkowski et al. 2018), and their number
-      of clips.
-    """
-    valid = measures["valid"].astype(bool)
-    genre = np.broadcast_to(np.arange(valid.shape[1]), valid.shape)[valid]
-    chosen = {name: values[valid] for name, values in measures.items()}
-    figures = {
-        "eval/auc": discriminator_auc(chosen["real_score"], chosen["fake_score"]),
-        "eval/level_db": float(np.mean(chosen["fake_level_db"]) - np.mean(chosen["real_level_db"])),
-        "eval/outer_thirds_db": float(np.mean(chosen["fake_thirds_db"]) - np.mean(chosen["real_thirds_db"])),
-        "eval/clips": float(len(genre)),
-    }
-    if "real_embedding" not in chosen:
-        return figures
-    real, fake = (chosen[f"{kind}_embedding"] for kind in ("real", "fake"))
-    shares = prdc(real, fake)
-    distance = kernel_distance(real, fake)
-    return figures | {
-        "eval/judge_accuracy": float(np.mean(chosen["fake_guess"] == genre)),
-        "eval/judge_accuracy_real": float(np.mean(chosen["real_guess"] == genre)),
-        **{f"eval/{name}": float(value) for name, value in shares._asdict().items()},
-        "eval/kernel_distance": distance.distance,
-        "eval/kernel_distance_half_width": distance.half_width,
-    }
 
 
 def clip_level_db(mel_power: MelPower) -> Scores:

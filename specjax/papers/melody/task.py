@@ -17,8 +17,9 @@ from specjax.engine import train_state
 from specjax.engine.live.value import LiveValue, number_parser, optimizer_values
 from specjax.engine.task import Data, Metrics, Part, Sample, Shardings, Tree
 from specjax.engine.train_state import TrainState
+from specjax.measure.auc import discriminator_auc
 from specjax.nn.adversarial import LOSSES, PenalizedScores, penalize_difference, penalize_gradient
-from specjax.papers.melody import data, metrics
+from specjax.papers.melody import data, evaluation, metrics
 from specjax.papers.melody.augment import augment_clip
 from specjax.papers.melody.config import GanConfig
 from specjax.papers.melody.data import Music
@@ -258,52 +259,33 @@ class GanTask:
         """Generate a clip for every held-out clip with these indices, in every genre, and measure both.
 
         Returns:
-          The measures that `metrics.summarize` takes, with the leading axes (batch, genres).
+          `score`, which the discriminator gives, and the measures of `evaluation.measure_clips`, with the leading axes
+          (batch, genres).
         """
-        mel = jnp.asarray(examples.mel)[:, indices]
-        genres, batch = mel.shape[:2]
-        keys = jax.vmap(lambda g: jax.vmap(lambda i: jax.random.fold_in(jax.random.fold_in(key, g), i))(indices))(
-            jnp.arange(genres)
-        )
-        shares = jnp.ones((genres, 1)) if self.config.ensemble else jnp.eye(genres)
-        variables = self.generator_variables(state), _variables(state.discriminator)
-        each = []
-        for g in range(genres):
-            own = jax.tree.map(operator.itemgetter(g), variables) if self.config.ensemble else variables
-            repeated = jnp.broadcast_to(shares[g][None], (batch, shares.shape[1]))
-            each.append(self._measure(own, keys[g], repeated, mel[g], frozen))
-        measured = jax.tree.map(lambda *arrays: jnp.stack(arrays, axis=1), *each)
-        return measured | {"valid": indices[:, None] < jnp.asarray(examples.clips)[None]}
-
-    def _measure(
-        self,
-        variables: tuple[Variables, Variables],
-        keys: Key[Array, " batch"],
-        shares: Float[Array, "batch genres"],
-        real_power: Values,
-        frozen: Tree,
-    ) -> Metrics:
-        """Measure real clips of one genre, and as many generated ones."""
         representation, inference = self.config.representation, self.inference
-        fake = inference.generate(variables[0], inference.draw_latents(keys), shares)
-        kinds = {
-            "real": (representation.encode(real_power), real_power),
-            "fake": (fake, representation.decode(fake)),
-        }
-        measured = {}
-        for kind, (values, power) in kinds.items():
-            measured[f"{kind}_score"] = inference.score(variables[1], values, shares)
-            measured[f"{kind}_level_db"] = metrics.clip_level_db(power)
-            measured[f"{kind}_thirds_db"] = metrics.thirds_db(power)
-            if inference.judge is not None:
-                verdict = inference.judge.inference.judge(frozen["judge"], power)
-                measured[f"{kind}_embedding"] = verdict.embedding
-                measured[f"{kind}_guess"] = jnp.argmax(verdict.logits, axis=1)
-        return measured
+        variables = self.generator_variables(state), _variables(state.discriminator)
+        judge = None if inference.judge is None else inference.judge.inference
+
+        def measure(genre: int, keys: Key[Array, " batch"], real: Values) -> Metrics:
+            if self.config.ensemble:
+                (generator, discriminator), share = jax.tree.map(operator.itemgetter(genre), variables), jnp.ones(1)
+            else:
+                (generator, discriminator), share = variables, jax.nn.one_hot(genre, inference.genres)
+            shares = jnp.broadcast_to(share[None], (len(keys), inference.genres))
+            fake = inference.generate(generator, inference.draw_latents(keys), shares)
+            return {
+                "real_score": inference.score(discriminator, representation.encode(real), shares),
+                "fake_score": inference.score(discriminator, fake, shares),
+                **evaluation.measure_clips(real, representation.decode(fake), judge, frozen.get("judge")),
+            }
+
+        return evaluation.map_genres(measure, examples.mel, examples.clips, indices, key)
 
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Compute figures of the whole held-out set, see `metrics.summarize`."""
-        return metrics.summarize(measures)
+        """Compute the AUC of the discriminator and the figures of `evaluation.summarize` of the whole held-out set."""
+        valid = measures["valid"].astype(bool)
+        auc = discriminator_auc(measures["real_score"][valid], measures["fake_score"][valid])
+        return {"eval/auc": auc, **evaluation.summarize(measures)}
 
     def sample(self, state: Gan, examples: Music, frozen: Tree, key: Key[Array, ""]) -> Sample:
         """Draw clips of each genre, and make the sound of the first of each."""

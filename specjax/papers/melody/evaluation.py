@@ -1,0 +1,137 @@
+"""Comparison of generated clips with held-out ones, for every task that trains a generator of music.
+
+The `evaluate` of such a task calls `map_genres`, with a function that generates clips of one genre and calls
+`measure_clips`; its `summarize` calls `summarize`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from specjax.cli.errors import UserError
+from specjax.measure.kernel_distance import kernel_distance
+from specjax.measure.prdc import prdc
+from specjax.papers.melody import metrics
+from specjax.papers.melody.judge import JudgeInference
+
+MelPower = Float[Array, "batch mels frames"]
+Measures = dict[str, Array]
+
+
+class OpenJudge(NamedTuple):
+    """A judge and the variables of its network."""
+
+    inference: JudgeInference
+    variables: Any
+
+
+def load_judge(folder: str, genres: Sequence[str]) -> OpenJudge | None:
+    """Open the bundle of a judge; return None if `folder` is empty.
+
+    Args:
+      folder: folder of the bundle.
+      genres: names of the genres that it must know, in the same order.
+
+    Raises:
+      UserError: the bundle is missing or damaged, or it knows other genres.
+    """
+    if not folder:
+        return None
+    from specjax import papers
+
+    inference, variables = papers.open_bundle(Path(folder), task="melody/judge")
+    if inference.config.data.genres != tuple(genres):
+        raise UserError(
+            f"{folder} judges the genres {', '.join(inference.config.data.genres)}, expected {', '.join(genres)}: "
+            "train a judge on the same genres"
+        )
+    return OpenJudge(inference, variables)
+
+
+def map_genres(
+    measure: Callable[[int, Key[Array, " batch"], Array], Measures],
+    clips: Float[Array, "genres clips ..."] | Float[np.ndarray, "genres clips ..."],
+    count: Int[Array, " genres"] | Int[np.ndarray, " genres"],
+    indices: Int[Array, " batch"],
+    key: Key[Array, ""],
+) -> Measures:
+    """Measure held-out clips of every genre, and as many generated ones.
+
+    Args:
+      measure: takes the number of a genre, a random key for each clip to be generated, and the held-out clips of the
+        genre; returns measures with a leading axis of clips.
+      clips: held-out clips of every genre, as mel power or in another form.
+      count: number of different clips of each genre; those that follow are repetitions.
+      indices: numbers of the clips to measure in every genre.
+      key: random key.
+
+    Returns:
+      The measures with the leading axes (batch, genres), and `valid`: whether a held-out clip is no repetition.
+    """
+    each = []
+    for genre in range(len(clips)):
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(key, genre), indices)
+        each.append(measure(genre, keys, jnp.asarray(clips)[genre, indices]))
+    measured: Measures = jax.tree.map(lambda *arrays: jnp.stack(arrays, axis=1), *each)
+    return measured | {"valid": indices[:, None] < jnp.asarray(count)[None]}
+
+
+def measure_clips(real: MelPower, fake: MelPower, judge: JudgeInference | None, variables: Any = None) -> Measures:
+    """Measure held-out clips and generated ones, both as mel power.
+
+    Args:
+      real: held-out clips.
+      fake: generated clips.
+      judge: the judge, if there is one.
+      variables: variables of its network.
+
+    Returns:
+      `real_` and `fake_` with `level_db`, `thirds_db` and, if there is a judge, `embedding` and `guess` (the number of
+      the genre that it hears).
+    """
+    measured = {}
+    for kind, power in (("real", real), ("fake", fake)):
+        measured[f"{kind}_level_db"] = metrics.clip_level_db(power)
+        measured[f"{kind}_thirds_db"] = metrics.thirds_db(power)
+        if judge is not None:
+            verdict = judge.judge(variables, power)
+            measured[f"{kind}_embedding"] = verdict.embedding
+            measured[f"{kind}_guess"] = jnp.argmax(verdict.logits, axis=1)
+    return measured
+
+
+def summarize(measures: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Compute figures of a whole held-out set from the measures of its clips and of as many generated ones.
+
+    Args:
+      measures: result of `map_genres` and `measure_clips`, with the leading axes (clips, genres).
+
+    Returns:
+      Differences of the mean levels and of the power of the outer thirds, in dB; with a judge its accuracy on both,
+      PRDC (Naeem et al. 2020) and the kernel distance (Binkowski et al. 2018); and the number of clips.
+    """
+    valid = measures["valid"].astype(bool)
+    genre = np.broadcast_to(np.arange(valid.shape[1]), valid.shape)[valid]
+    chosen = {name: values[valid] for name, values in measures.items()}
+    figures = {
+        "eval/level_db": float(np.mean(chosen["fake_level_db"]) - np.mean(chosen["real_level_db"])),
+        "eval/outer_thirds_db": float(np.mean(chosen["fake_thirds_db"]) - np.mean(chosen["real_thirds_db"])),
+        "eval/clips": float(len(genre)),
+    }
+    if "real_embedding" not in chosen:
+        return figures
+    real, fake = (chosen[f"{kind}_embedding"] for kind in ("real", "fake"))
+    shares = prdc(real, fake)
+    distance = kernel_distance(real, fake)
+    return figures | {
+        "eval/judge_accuracy": float(np.mean(chosen["fake_guess"] == genre)),
+        "eval/judge_accuracy_real": float(np.mean(chosen["real_guess"] == genre)),
+        **{f"eval/{name}": float(value) for name, value in shares._asdict().items()},
+        "eval/kernel_distance": distance.distance,
+        "eval/kernel_distance_half_width": distance.half_width,
+    }
