@@ -1,16 +1,19 @@
 """python -m specjax.study QUESTION [--config=unet:small ...] [--seeds=N] [--workdir=DIR] [--sounds=DIR,a.wav]
+    [--bundles=NAME=DIR,NAME=DIR] [--judge=DIR]
 
 Runs a study of a paper, which is a predefined experiment. QUESTION is the name of the study; without it, the names are
 listed. A study of training needs --config: it trains each variant of the config with several seeds, evaluates it on
-held-out examples, and prints a table with 95% confidence intervals. A study of sound needs --sounds. To continue an
-interrupted study, run the same command again.
+held-out examples, and prints a table with 95% confidence intervals. A study of sound needs --sounds, and one of trained
+models needs --bundles. To continue an interrupted study, run the same command again.
 
     python -m specjax.study heads --config=unet:small --config.data.source=path/to/mnist
     python -m specjax.study inversion --sounds=path/to/sounds
+    python -m specjax.study music --config=gan --bundles=gan=bundles/gan,paper=bundles/paper --judge=bundles/judge
 """
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from absl import flags
 from ml_collections import config_flags
@@ -27,6 +30,8 @@ CONFIG = config_flags.DEFINE_config_file("config", None, "base config, such as u
 WORKDIR = flags.DEFINE_string("workdir", "runs/studies", "folder of all studies; each has a subfolder")
 SEEDS = flags.DEFINE_integer("seeds", 0, "seeds per variant; 0: the default of the study", lower_bound=0)
 SOUNDS = flags.DEFINE_list("sounds", [], "sound files, or folders of them")
+BUNDLES = flags.DEFINE_list("bundles", [], "bundles to compare, each as NAME=FOLDER")
+JUDGE = flags.DEFINE_string("judge", None, "bundle of the judge of the study music")
 EXAMPLES = flags.DEFINE_integer("examples", 1000, "held-out examples to evaluate; 0: all", lower_bound=0)
 
 
@@ -42,8 +47,27 @@ def main(argv: Sequence[str]) -> None:
         seeds=SEEDS.value,
         examples=EXAMPLES.value,
         sounds=[str(local_path(place, "--sounds", "file")) for place in SOUNDS.value],
+        bundles=_parse_bundles(BUNDLES.value),
+        judge=None if JUDGE.value is None else local_path(JUDGE.value, "--judge"),
     )
     questions[argv[1]](options)
+
+
+def _parse_bundles(entries: Sequence[str]) -> dict[str, Path]:
+    """Return the folders of bundles by their names.
+
+    Raises:
+      UserError: an entry is not of the form NAME=FOLDER, or a name occurs twice.
+    """
+    bundles: dict[str, Path] = {}
+    for entry in entries:
+        name, equals, folder = entry.partition("=")
+        if not (name and equals and folder):
+            raise UserError(f"--bundles holds {entry!r}, expected NAME=FOLDER, as in --bundles=gan=bundles/gan")
+        if name in bundles:
+            raise UserError(f"--bundles names {name!r} twice: give each bundle its own name")
+        bundles[name] = local_path(folder, "--bundles")
+    return bundles
 
 
 def _questions() -> dict[str, Callable[[Options], None]]:

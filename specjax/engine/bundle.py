@@ -109,6 +109,18 @@ def load(folder: Path) -> Bundle:
     return Bundle(str(card.get("task")), parts, about)
 
 
+def digest(folder: Path) -> str:
+    """Return the first 12 hexadecimal digits of the SHA-256 of a bundle's card, which holds the checksums of its parts.
+
+    Raises:
+      UserError: the folder holds no card.
+    """
+    path = folder / CARD
+    if not path.is_file():
+        raise UserError(f"{folder} holds no {CARD}: name a bundle made by `specjax export`")
+    return _sha256(path)[:12]
+
+
 def unflatten(part: Part, abstract: Tree, where: str) -> Tree:
     """Arrange the tensors of a loaded part in the structure of the tree `abstract`, after checking each tensor.
 

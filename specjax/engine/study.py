@@ -1,10 +1,11 @@
 """Studies: train variants of a config with several seeds, evaluate each, and tabulate the results."""
 
+import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +45,8 @@ class Options:
       seeds: number of seeds per variant; 0 for the default of the study.
       examples: number of held-out examples to evaluate; 0 for all.
       sounds: paths of sound files, or of folders that contain them, for a study of sound.
+      bundles: folders of exported models by the name that the table gives them, for a study of trained models.
+      judge: folder of the exported model that judges them; None if the user gave no `--judge`.
     """
 
     config: dict[str, Any] | None
@@ -52,6 +55,8 @@ class Options:
     seeds: int
     examples: int
     sounds: Sequence[str]
+    bundles: Mapping[str, Path] = field(default_factory=dict)
+    judge: Path | None = None
 
     def require_config(self) -> dict[str, Any]:
         """Return the values of the config that the user chose with `--config`, and create the folder `workdir`.
@@ -141,6 +146,30 @@ def table(study: Study, results: Mapping[str, Sequence[Result]], measures: Seque
         cells = [format_interval([m.scale * run[m.key] for run in good if m.key in run], m.form) for m in columns]
         lines.append(f"| {name} | {len(good)} of {len(runs)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def remember(folder: Path, request: Mapping[str, Any], compute: Callable[[], Result]) -> Result:
+    """Return the result that a folder holds for a request; if it holds none, compute the result and save it.
+
+    Args:
+      folder: folder of the results.
+      request: everything that the result depends on; must be JSON-serializable.
+      compute: computes the result, which must be JSON-serializable.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+    name = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:24]
+    path = folder / f"{name}.json"
+    if path.exists():
+        saved: Result = json.loads(path.read_text(encoding="utf-8"))["result"]
+        return saved
+    result = compute()
+    try:
+        files.write_atomic(path, json.dumps({"request": request, "result": result}, indent=1).encode())
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
+    return result
 
 
 def run(arguments: Sequence[str], workdir: Path, examples: int) -> Result:

@@ -107,6 +107,19 @@ def _load(config: MusicConfig, tracks: tuple[Track, ...]) -> tuple[Music, Music]
     return _assemble(config, tracks, clips, split.train), _assemble(config, tracks, clips, split.held_out)
 
 
+def read_waves(config: MusicConfig, numbers: Sequence[int]) -> list[Float[np.ndarray, " samples"]]:
+    """Read whole tracks at `SAMPLE_RATE`, in their own tempo.
+
+    Args:
+      config: the data set.
+      numbers: numbers of the tracks, as in `Music.track`.
+
+    Raises:
+      UserError: the source is missing, or a track is damaged.
+    """
+    return [read_wave() for _, read_wave in _waves(config, list_tracks(config), numbers)]
+
+
 def resolve(config: MusicConfig, representation: Representation) -> tuple[MusicConfig, Representation]:
     """Fill in the names of the genres and the statistics of the training clips, unless they are set.
 

@@ -59,6 +59,11 @@ class GanInference:
         return self.config.model.column_frames if self.config.approach == "residual" else FRAMES
 
     @property
+    def any_length(self) -> bool:
+        """Whether the generator writes pieces of any length, and loops."""
+        return self.config.approach == "residual"
+
+    @property
     def genres(self) -> int:
         """Number of genres that a generator knows: 1 in an ensemble."""
         return 1 if self.config.ensemble else len(self.config.data.genres)
@@ -171,7 +176,7 @@ class GanInference:
         Raises:
           ValueError: the networks write pieces of a fixed length, and `frames` or `loop` asks for another.
         """
-        if self.config.approach != "residual" and (frames > FRAMES or loop):
+        if not self.any_length and (frames > FRAMES or loop):
             raise ValueError(
                 f"networks of approach {self.config.approach!r} write {FRAMES} frames, not {frames} or loops"
             )

@@ -1,0 +1,108 @@
+"""Search for seams: whether a piece of music changes more at given times than elsewhere.
+
+A piece that is put together from parts has a seam where two of them meet, and a loop may have one where its end meets
+its beginning. A seam is a sudden change of the spectrum from one frame to the next, a lasting change from before to
+after, or a click. Music has such changes too, at its notes and sections. So the changes at the joints are ranked among
+those at all other places of the same piece, and what rank is suspicious is learned from recordings.
+"""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from specjax.papers.melody.representation import FILTERS, SAMPLE_RATE, TRANSFORM
+from specjax.signal.mel import mel_from_wave
+
+PERIOD_S = 10.0  # duration of the clips of which a piece may be put together
+
+_SPANS = (1, 86)  # frames before and after a place whose mean levels are compared: 23 ms and 2 s
+_SLACK = 2  # A change of one sample reaches the frames at up to this distance, because frames overlap.
+_RANGE_DB = 40.0
+_CLICK = 32  # samples in which a click is looked for
+
+MelPower = Float[np.ndarray, "mels frames"]
+Wave = Float[np.ndarray, " samples"]
+Changes = Float[np.ndarray, " places"]
+
+
+def rank_multiples(mel_power: MelPower) -> float:
+    """Rank the changes of the spectrum of a piece at all multiples of 10 s, see `rank_joints`.
+
+    Args:
+      mel_power: mel power of the piece, of at least 15 s.
+    """
+    period = PERIOD_S * SAMPLE_RATE / TRANSFORM.hop_length
+    return rank_joints(mel_power, [round(i * period) for i in range(1, int(mel_power.shape[1] / period) + 1)])
+
+
+def rank_joints(mel_power: MelPower, joints: Sequence[int]) -> float:
+    """Rank the changes of the spectrum of a piece at its joints among those at all other places.
+
+    Args:
+      mel_power: mel power of the piece.
+      joints: frames with which a new part may begin. Those less than 2.1 s from an end of the piece are left out.
+
+    Returns:
+      Share of other places with a smaller change, averaged over the joints, for that kind of change, sudden or lasting,
+      for which it is greater. It is 1 if the changes at all joints are the greatest of the piece.
+
+    Raises:
+      ValueError: no joint, or no other place, is far enough from the ends.
+    """
+    floor = 10 ** (-_RANGE_DB / 10)
+    level_db = 10 * np.log10(np.maximum(mel_power / max(float(mel_power.max()), 1e-30), floor))
+    margin = max(_SPANS) + _SLACK
+    inside = [joint for joint in joints if margin <= joint <= mel_power.shape[1] - margin]
+    if not inside:
+        raise ValueError(f"{mel_power.shape[1]} frames have no joint at least {margin} frames from the ends: {joints}")
+    return max(_rank_changes(_measure_changes(level_db, span), span, inside) for span in _SPANS)
+
+
+def rank_loop(wave: Wave) -> float:
+    """Rank the change of a loop where its end meets its beginning, see `rank_wave`; it must last at least 5 s."""
+    return rank_wave(np.tile(wave, 2), len(wave))
+
+
+def rank_wave(wave: Wave, joint: int) -> float:
+    """Rank the change of a wave at a joint: that of the spectrum (see `rank_joints`), or a click if that is greater.
+
+    Args:
+      wave: mono wave at `SAMPLE_RATE`.
+      joint: sample with which a new part may begin.
+    """
+    mel = np.asarray(mel_from_wave(jnp.asarray(wave), TRANSFORM, FILTERS))
+    bends = np.abs(np.diff(wave, 2))  # The sample in the middle of bend i is i + 1.
+    first = joint - 1 - _CLICK // 2
+    others = np.concatenate([bends[:first], bends[first + _CLICK :]])
+    blocks = others[: len(others) // _CLICK * _CLICK].reshape(-1, _CLICK).max(axis=1)
+    click = _rank(bends[first : first + _CLICK].max(keepdims=True), blocks)
+    return max(click, rank_joints(mel, [round(joint / TRANSFORM.hop_length)]))
+
+
+def _measure_changes(level_db: Float[np.ndarray, "mels frames"], span: int) -> Changes:
+    """Compare the mean levels of the `span` frames before each frame and of the `span` frames from there on.
+
+    Returns:
+      Mean absolute difference over the bands, in dB. Entry i is the change at frame `span + i`.
+    """
+    sums = np.cumsum(np.pad(level_db, ((0, 0), (1, 0))), axis=1)
+    means = (sums[:, span:] - sums[:, :-span]) / span
+    return np.mean(np.abs(means[:, span:] - means[:, :-span]), axis=0)
+
+
+def _rank_changes(changes: Changes, span: int, joints: Sequence[int]) -> float:
+    """Rank the changes at joints among those at places that no joint affects."""
+    greatest = np.lib.stride_tricks.sliding_window_view(changes, 2 * _SLACK + 1).max(axis=1)  # around each place
+    places = np.array(joints) - span - _SLACK
+    distance = np.abs(np.arange(len(greatest))[:, None] - places[None]).min(axis=1)
+    return _rank(greatest[places], greatest[distance > span + 2 * _SLACK])
+
+
+def _rank(values: Float[np.ndarray, " _"], others: Float[np.ndarray, " _"]) -> float:
+    """Return the mean share of `others` that is smaller than a value; ties count half."""
+    if not len(others):
+        raise ValueError("there is no place away from the joints: use a longer piece")
+    below, up_to = (np.searchsorted(np.sort(others), values, side=side) for side in ("left", "right"))
+    return float(np.mean(below + up_to) / (2 * len(others)))

@@ -1,0 +1,193 @@
+"""Rows of the table of generators: trained generators, and the controls beside them."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float32, Key
+
+from specjax.cli.errors import UserError
+from specjax.engine import bundle
+from specjax.papers.melody import band, pieces, seams
+from specjax.papers.melody.representation import CLIP_SAMPLES, FILTERS, FRAMES, SAMPLE_RATE, TRANSFORM, Representation
+from specjax.papers.melody.studies.controls import Clips, RealMusic
+from specjax.papers.melody.studies.sounds import INVERSION
+from specjax.signal.mel import mel_from_wave
+
+REAL, COPIES, NOISE = "real", "copies", "moment-matched noise"
+PIECE_S = 60.0
+LOOP_S = 10.0
+RECORDINGS = 3  # of each genre of the synthetic band, of which the first is the row of real music
+_BLOCK = 10  # clips that are generated at a time
+
+Recordings = Float32[np.ndarray, "genres recordings samples"]
+Ranks = dict[str, list[float]]
+
+
+class Generator(Protocol):
+    """What the table needs of the inference with a generator of music."""
+
+    @property
+    def config(self) -> Any:
+        """Settings with `data.genres`, `data.tempo_bpm` and `representation`."""
+        ...
+
+    @property
+    def any_length(self) -> bool:
+        """Whether it writes pieces of any length, and loops."""
+        ...
+
+    @property
+    def column_frames(self) -> int:
+        """Frames of which the length of a loop is a multiple."""
+        ...
+
+    def generate_power(
+        self,
+        variables: Any,
+        keys: Key[Array, " batch"],
+        genre: Float[Array, "batch genres"],
+        frames: int = FRAMES,
+        *,
+        loop: bool = False,
+    ) -> Float[Array, "batch mels frames"]:
+        """Generate the mel power of pieces, one for each key."""
+        ...
+
+
+class Row(NamedTuple):
+    """Row of the table, whose clips are made when they are first needed.
+
+    Attributes:
+      identity: text that differs if the clips do.
+      clips: makes the clips.
+      ranks: ranks the joints of pieces of 60 s and of loops (see `seams`); None if there are none.
+    """
+
+    identity: str
+    clips: Callable[[], Clips]
+    ranks: Callable[[], Ranks] | None
+
+
+def list_rows(
+    bundles: Mapping[str, Path], genres: tuple[str, ...], real: RealMusic, representation: Representation
+) -> dict[str, Row]:
+    """List the control rows and a row for each bundle.
+
+    Args:
+      bundles: folders of generators, by name.
+      genres: names of the genres that they must write.
+      real: real clips.
+      representation: scale of the values whose moments the noise has.
+
+    Raises:
+      UserError: a bundle is missing, damaged, or writes no music or other genres; it has the name of a control.
+    """
+    rows = {
+        REAL: Row(REAL, lambda: real.others, lambda: rank_recordings(record())),
+        COPIES: Row(COPIES, real.copies, lambda: rank_joined(record())),
+        NOISE: Row(NOISE, lambda: real.noise(representation), None),
+    }
+    for name, folder in bundles.items():
+        if name in rows:
+            raise UserError(f"--bundles names {name!r}, which is a control row: choose another name")
+        rows[name] = _open_generator(folder, genres, real)
+    return rows
+
+
+def _open_generator(folder: Path, genres: tuple[str, ...], real: RealMusic) -> Row:
+    from specjax import papers
+
+    opened = papers.open_bundle(folder)
+    if not (isinstance(opened, tuple) and hasattr(opened[0], "generate_power")):
+        raise UserError(f"{folder} is not a generator of music: name a bundle exported from melody/gan")
+    generator: Generator = opened[0]
+    variables = jax.device_put(opened[1])
+    if generator.config.data.genres != genres:
+        raise UserError(
+            f"{folder} writes the genres {', '.join(generator.config.data.genres)}, expected {', '.join(genres)} as "
+            "judged: name a judge and generators of the same genres"
+        )
+    ranks = (lambda: _rank_generated(generator, variables)) if generator.any_length else None
+    return Row(bundle.digest(folder), lambda: _generate_clips(generator, variables, real.count), ranks)
+
+
+def _generate_clips(generator: Generator, variables: Any, count: int) -> Clips:
+    genres = len(generator.config.data.genres)
+    shares = np.repeat(np.eye(genres, dtype=np.float32), count, axis=0)
+    keys = jax.random.split(jax.random.key(0), len(shares))
+    generate = jax.jit(lambda keys, shares: generator.generate_power(variables, keys, shares))
+    parts = []
+    for start in range(0, len(shares), _BLOCK):
+        block = np.arange(start, start + _BLOCK) % len(shares)  # of constant size, to compile once
+        parts.append(np.asarray(generate(keys[block], jnp.asarray(shares[block]))))
+    power = np.concatenate(parts)[: len(shares)]
+    return power.reshape(genres, count, *power.shape[1:])
+
+
+def _rank_generated(generator: Generator, variables: Any) -> Ranks:
+    """Generate a piece of 60 s and a loop of about 10 s of each genre, and rank their joints."""
+    config = generator.config
+    keys = jax.random.split(jax.random.key(1), len(config.data.genres))
+    frames = pieces.count_frames(PIECE_S)
+    loop_frames = pieces.count_loop_frames(LOOP_S, generator.column_frames, config.data.tempo_bpm)
+    ranks: Ranks = {"pieces": [], "loops": []}
+    for key, shares in zip(keys, np.eye(len(keys), dtype=np.float32), strict=True):
+        inputs = variables, key[None], jnp.asarray(shares)[None]
+        ranks["pieces"].append(seams.rank_multiples(np.asarray(generator.generate_power(*inputs, frames)[0])))
+        loop = generator.generate_power(*inputs, loop_frames, loop=True)
+        wave = pieces.to_waves(loop, config.representation, loop=True, settings=INVERSION)[0]
+        ranks["loops"].append(seams.rank_loop(wave))
+    return ranks
+
+
+@cache
+def record() -> Recordings:
+    """Synthesize recordings of 60 s by the synthetic band."""
+    genres = len(band.GENRES)
+    keys = jax.random.split(jax.random.key(2), (RECORDINGS, genres))
+    genre = jnp.arange(genres)
+    waves = [np.asarray(band.synthesize(own, genre, SAMPLE_RATE, PIECE_S)) for own in keys]
+    return np.stack(waves, axis=1)
+
+
+def rank_recordings(recordings: Recordings) -> Ranks:
+    """Rank places of the first recording of each genre as if they were joints."""
+    return _merge([rank_recording(own[0]) for own in recordings])
+
+
+def rank_recording(wave: Float32[np.ndarray, " samples"]) -> Ranks:
+    """Rank all multiples of 10 s in a recording, and the middle of each third of it, as if they were joints."""
+    thirds = wave[: 6 * CLIP_SAMPLES].reshape(3, -1)
+    return {
+        "pieces": [seams.rank_multiples(_mel(wave))],
+        "loops": [seams.rank_wave(third, CLIP_SAMPLES) for third in thirds],
+    }
+
+
+def rank_joined(recordings: Recordings) -> Ranks:
+    """Rank the joints of pieces that are put together from clips of several recordings, and those of clips as loops."""
+    ranks = []
+    for own in recordings:
+        clips = own[:, : 6 * CLIP_SAMPLES].reshape(len(own), 6, CLIP_SAMPLES)
+        joined = np.concatenate([clips[i % len(clips), i] for i in range(6)])
+        ranks.append({"pieces": [seams.rank_multiples(_mel(joined))], "loops": [seams.rank_loop(clips[0, 0])]})
+    return _merge(ranks)
+
+
+def limits() -> dict[str, float]:
+    """Return the ranks of pieces and of loops that 5% of the recordings of the synthetic band exceed."""
+    ranks = _merge([rank_recording(wave) for own in record() for wave in own[1:]])
+    return {kind: float(np.quantile(found, 0.95)) for kind, found in ranks.items()}
+
+
+def _merge(ranks: list[Ranks]) -> Ranks:
+    return {kind: [rank for each in ranks for rank in each[kind]] for kind in ("pieces", "loops")}
+
+
+def _mel(wave: Float32[np.ndarray, " samples"]) -> Float[np.ndarray, "mels frames"]:
+    return np.asarray(mel_from_wave(jnp.asarray(wave), TRANSFORM, FILTERS))

@@ -1,0 +1,182 @@
+"""Table of generators of music: the measures by which the melody paper's results are accepted, with control rows."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache, cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from specjax.engine.study import Result, remember
+from specjax.measure.intervals import format_share
+from specjax.papers.melody import data
+from specjax.papers.melody.evaluation import OpenJudge
+from specjax.papers.melody.studies import embedding, rows, sounds
+from specjax.papers.melody.studies.controls import RealMusic
+from specjax.papers.melody.studies.rows import REAL, Row
+from specjax.papers.melody.tracks import MusicConfig, list_tracks
+
+RowResult = Mapping[str, Result]
+
+
+class Context(NamedTuple):
+    """Measures with which those of all rows are compared.
+
+    Attributes:
+      judge: digest of the judge.
+      reference: result of `sounds.measure_sounds` for the reference.
+      floor: result of `sounds.measure_floor`.
+      limits: result of `rows.limits`.
+    """
+
+    judge: str
+    reference: Result
+    floor: Result
+    limits: Result
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Measures of rows. Their results are saved, and are not computed again.
+
+    judge: the judge.
+    digest: its digest.
+    config: the data set, with the names of its genres.
+    max_clips: largest number of clips of each genre in a row; 0 for as many as there are.
+    folder: folder of the results.
+    report: called with a line of progress.
+    """
+
+    judge: OpenJudge
+    digest: str
+    config: MusicConfig
+    max_clips: int
+    folder: Path
+    report: Callable[[str], None]
+
+    @cached_property
+    def real(self) -> RealMusic:
+        """The real clips."""
+        return RealMusic(self.config, self.max_clips)
+
+    @cached_property
+    def _train(self) -> tuple[np.ndarray, np.ndarray]:
+        return embedding.hear_all(self.judge, self.real.train)
+
+    @cached_property
+    def _request(self) -> dict[str, Any]:
+        tracks = sha256(repr(list_tracks(self.config)).encode()).hexdigest()  # differs if a file has changed
+        return {"data": asdict(self.config), "tracks": tracks, "clips": self.max_clips}
+
+    def measure_row(self, name: str, row: Row) -> RowResult:
+        """Measure a row.
+
+        Args:
+          name: its name, for the progress.
+          row: the row.
+
+        Returns:
+          Results by kind of measure: `embedding`, `gan_train`, `sounds` and, if the row has joints, `seams`.
+        """
+        clips = cache(row.clips)
+
+        def compare() -> Result:
+            return embedding.compare_clips(self.judge, self.real.reference, clips(), *self._train)
+
+        def train() -> Result:
+            representation = self.judge.inference.config.representation
+            return {"accuracy": embedding.train_and_test(clips(), self.real.reference, representation)}
+
+        results = {
+            "embedding": self._remember(name, row.identity, "embedding", compare, judge=self.digest),
+            "gan_train": self._remember(name, row.identity, "gan_train", train, judge=self.digest),
+            "sounds": self._remember(
+                name, row.identity, "sounds", lambda: sounds.measure_sounds(clips(), self.config.tempo_bpm)
+            ),
+        }
+        if row.ranks is not None:
+            results["seams"] = self._remember(name, row.identity, "seams", row.ranks)
+        return results
+
+    def measure_context(self) -> Context:
+        """Measure that with which the rows are compared."""
+
+        def measure_floor() -> Result:
+            return sounds.measure_floor(data.read_waves(self.config, self.real.reference_tracks))
+
+        def measure_sounds() -> Result:
+            return sounds.measure_sounds(self.real.reference, self.config.tempo_bpm)
+
+        name = "reference"
+        return Context(
+            self.digest,
+            reference=self._remember(name, name, "sounds", measure_sounds),
+            floor=self._remember(name, name, "floor", measure_floor),
+            limits=self._remember(name, name, "limits", rows.limits),
+        )
+
+    def _remember(self, name: str, identity: str, kind: str, compute: Callable[[], Result], **more: str) -> Result:
+        def announce() -> Result:
+            self.report(f"{name}: {kind}")
+            return compute()
+
+        return remember(self.folder, {**self._request, **more, "row": identity, "kind": kind}, announce)
+
+
+def format_table(context: Context, results: Mapping[str, RowResult]) -> str:
+    """Format the results of all rows as a Markdown table, below lines that say with what they are compared."""
+    real, floor, limits = results[REAL]["embedding"], context.floor, context.limits
+    mean = {name: float(np.mean(values)) for name, values in floor.items()}
+    lines = [
+        f"Judge {context.judge}, which names {real['accuracy_reference']:.1%} of the held-out clips right; N = "
+        f"{real['clips']:.0f} clips in every row and in the reference. GAN-train: {embedding.TRAIN_STEPS} steps of "
+        f"{embedding.TRAIN_BATCH} clips. Sounds: {sounds.CLIPS} clips of each genre.",
+        "",
+        f"Floor, real -> mel -> sound: error {mean['linear_db']:.1f} dB linear and {mean['mel_db']:.1f} dB mel; RMS "
+        f"{mean['rms_db']:+.1f} dB and crest factor {mean['crest_db']:+.1f} dB relative to the recordings"
+        + "".join(f"; {text} {share}" for text, share in _tempo_cells(context.reference).items())
+        + ".",
+        "",
+        f"Seams: share of pieces of 60 s with a rank above {limits['pieces']:.2f}, and of loops above "
+        f"{limits['loops']:.2f}, which 5% of recordings exceed.",
+        "",
+    ]
+    cells = {name: _format_row(context, result) for name, result in results.items()}
+    headings = list(cells[REAL])
+    lines.append("| | " + " | ".join(headings) + " |")
+    lines.append("|---|" + "--:|" * len(headings))
+    lines += [f"| {name} | " + " | ".join(own.values()) + " |" for name, own in cells.items()]
+    return "\n".join(lines)
+
+
+def _format_row(context: Context, result: RowResult) -> dict[str, str]:
+    """Format the cells of a row by heading."""
+    heard = result["embedding"]
+    cells = {
+        "judge right": f"{heard['accuracy']:.1%}",
+        "GAN-train": f"{result['gan_train']['accuracy']:.1%}",
+        **{name: f"{heard[name]:.2f}" for name in ("precision", "recall", "density", "coverage")},
+        "kernel distance": f"{heard['kernel_distance']:.3g} ± {heard['kernel_half_width']:.2g}",
+        "Frechet": f"{heard['frechet']:.3g}",
+        "outer thirds, dB": f"{heard['outer_thirds_db']:+.1f}",
+        "mel level, dB": f"{heard['level_db']:+.1f}",
+    }
+    for heading, key in (("RMS, dB", "rms_db"), ("crest factor, dB", "crest_db")):
+        cells[heading] = f"{np.mean(result['sounds'][key]) - np.mean(context.reference[key]):+.1f}"
+    cells |= _tempo_cells(result["sounds"])
+    cells["nearest training clip"] = f"{heard['memorization']:.2f} (lowest 5%: {heard['memorization_lowest']:.2f})"
+    for heading, kind in (("60 s with seams", "pieces"), ("loops with seams", "loops")):
+        ranks = result["seams"][kind] if "seams" in result else []
+        cells[heading] = format_share(int(np.sum(np.array(ranks) > context.limits[kind])), len(ranks))
+    return cells
+
+
+def _tempo_cells(measured: Result) -> dict[str, str]:
+    """Format the shares of sounds in tempo by heading; there are none without a common tempo."""
+    if "octaves" not in measured:
+        return {}
+    total = len(measured["octaves"])
+    exact, octave = sounds.count_in_tempo(measured["octaves"])
+    return {"in tempo": format_share(exact, total), "half or twice the tempo": format_share(octave, total)}
