@@ -60,6 +60,12 @@ TASKS = {
         task="specjax.papers.melody.judge_task:JudgeTask",
         inference="specjax.papers.melody.judge:open_judge",
     ),
+    # Writes mel spectrograms of music block by block. Used by the config melody_transformer.
+    "melody/transformer": Entry(
+        config="specjax.papers.melody.transformer.config:TransformerConfig",
+        task="specjax.papers.melody.transformer.task:TransformerTask",
+        inference="specjax.papers.melody.transformer.inference:open_transformer",
+    ),
     # Names the class of an environmental sound. Used by the configs classifier and classifier_2d.
     "texture/classifier": Entry(
         config="specjax.papers.texture.config:ClassifierConfig",
@@ -137,12 +143,13 @@ def open_run(workdir: Path, data: str | None = None) -> "tuple[TrainConfig, Task
     return config, task, restore_run(task, config, workdir)
 
 
-def open_bundle(folder: Path, task: str | None = None) -> Any:
+def open_bundle(folder: Path, task: str | tuple[str, ...] | None = None) -> Any:
     """Load a bundle (the folder of a trained model that was exported) and prepare it for inference.
 
     Args:
       folder: folder of the bundle.
-      task: name of the task that the model must have been trained for, such as `chord/unet`; None accepts any task.
+      task: name of the task that the model must have been trained for, such as `chord/unet`, or several of which it
+        must be one; None accepts any task.
 
     Returns:
       An object that depends on the task. For `chord/unet`, it is a pair: a `ChordInference`, which describes the
@@ -150,14 +157,16 @@ def open_bundle(folder: Path, task: str | None = None) -> Any:
       variables.
 
     Raises:
-      UserError: the bundle is damaged, its task is unknown, or its task is not `task`.
+      UserError: the bundle is damaged, its task is unknown, or its task is not among those expected.
     """
     from specjax.engine import bundle
 
     opened = bundle.load(folder)
-    if task is not None and opened.task != task:
+    expected = (task,) if isinstance(task, str) else task
+    if expected is not None and opened.task not in expected:
+        names = " or ".join(map(repr, expected))
         raise UserError(
-            f"{folder} is a bundle of {opened.task!r}, expected {task!r}: name a bundle exported from {task!r}"
+            f"{folder} is a bundle of {opened.task!r}, expected {names}: name a bundle exported from {names}"
         )
     return _import_name(_look_up(opened.task, f"{folder}: task").inference)(opened, str(folder))
 

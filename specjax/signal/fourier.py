@@ -1,4 +1,4 @@
-"""Fourier transforms along the last axis of an array.
+"""Fourier transforms along the last axis of an array, and the matrix of the discrete cosine transform.
 
 With several devices, each one transforms only its own part of the batch (see `batching.map_devices`).
 """
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from specjax.arrays.batching import map_devices
@@ -37,6 +38,14 @@ def fft(x: Spectrum) -> Spectrum:
 def ifft(x: Spectrum) -> Spectrum:
     """Compute `numpy.fft.ifft` along the last axis."""
     return _transform_rows(jnp.fft.ifft, x)
+
+
+def dct_matrix(n: int) -> Float[np.ndarray, "n n"]:
+    """Return the matrix of the orthonormal discrete cosine transform (DCT-II), with one row for each frequency."""
+    angle = np.pi / n * np.outer(np.arange(n), np.arange(n) + 0.5)
+    matrix = np.sqrt(2 / n) * np.cos(angle)
+    matrix[0] /= np.sqrt(2)
+    return matrix.astype(np.float32)
 
 
 def _transform_rows(function: Callable[[Array], Array], x: Array) -> Array:

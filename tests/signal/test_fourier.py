@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
+from scipy.fft import dct
 
 from conftest import find_collectives, modes
 from specjax.signal import fourier
@@ -37,3 +38,7 @@ def test_sharded_rows_are_transformed_without_transfers(name, mesh):
     compiled = jax.jit(function).lower(sharded).compile()
     assert not find_collectives(compiled)
     np.testing.assert_allclose(compiled(sharded), reference(x), atol=2e-5)
+
+
+def test_cosine_transform_matches_scipy():
+    np.testing.assert_allclose(REAL @ fourier.dct_matrix(12).T, dct(REAL, norm="ortho"), atol=1e-5)

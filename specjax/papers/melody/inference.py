@@ -60,8 +60,18 @@ class GanInference:
 
     @property
     def any_length(self) -> bool:
-        """Whether the generator writes pieces of any length, and loops."""
+        """Whether the generator writes pieces longer than 10 s."""
         return self.config.approach == "residual"
+
+    @property
+    def loops(self) -> bool:
+        """Whether the generator writes loops."""
+        return self.any_length
+
+    @property
+    def mixes_genres(self) -> bool:
+        """Whether one network writes all genres, and mixtures of them."""
+        return not self.config.ensemble
 
     @property
     def genres(self) -> int:

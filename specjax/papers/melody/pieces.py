@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
 from specjax.cli.errors import UserError
-from specjax.papers.melody.inference import GanInference, Variables
+from specjax.engine.task import Sample
 from specjax.papers.melody.representation import FRAMES, SAMPLE_RATE, TRANSFORM, Representation
+from specjax.papers.melody.tracks import MusicConfig
 from specjax.plots import render
 from specjax.signal.inversion import Inversion
 
@@ -19,7 +22,91 @@ _OVERLAP = 64  # frames before and after a loop that are inverted with it
 _FADE = 4096  # samples over which the end of a loop fades into its beginning
 _WIDTH = 216  # pixels of a clip in a grid
 
+_SAMPLES = 4  # clips of each genre in the picture that is made during training
+_QUICK = Inversion(iterations=16, mel_steps=0)  # for the sounds made during training
+
 MelPower = Float[Array, "pieces mels frames"]
+
+
+@runtime_checkable
+class GeneratorConfig(Protocol):
+    """Settings that every generator of mel spectrograms has."""
+
+    @property
+    def data(self) -> MusicConfig:
+        """The music that it has learned, with the names of the genres."""
+        ...
+
+    @property
+    def representation(self) -> Representation:
+        """Scale of the values, with its statistics."""
+        ...
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Trained model that writes mel spectrograms, without its variables, as `specjax synth melody` needs it.
+
+    It is hashable.
+    """
+
+    @property
+    def config(self) -> GeneratorConfig:
+        """Settings."""
+        ...
+
+    @property
+    def column_frames(self) -> int:
+        """Number of frames that are made together; loops have a multiple of it."""
+        ...
+
+    @property
+    def any_length(self) -> bool:
+        """Whether it writes pieces longer than 10 s."""
+        ...
+
+    @property
+    def loops(self) -> bool:
+        """Whether it writes pieces whose end leads into their beginning."""
+        ...
+
+    @property
+    def mixes_genres(self) -> bool:
+        """Whether one network writes all genres, and mixtures of them."""
+        ...
+
+    def generate_power(
+        self,
+        variables: Any,
+        keys: Key[Array, " pieces"],
+        genre: Float[Array, "pieces genres"],
+        frames: int = FRAMES,
+        *,
+        loop: bool = False,
+    ) -> MelPower:
+        """Generate the mel power of pieces, see `generate`."""
+        ...
+
+
+def check_request(generator: Generator, where: str, frames: int, *, loop: bool, morph: bool) -> None:
+    """Check that a model can write what is wanted.
+
+    Args:
+      generator: the model.
+      where: the folder of the exported model, for error messages.
+      frames: wanted number of frames.
+      loop: whether loops are wanted.
+      morph: whether mixtures of genres are wanted.
+
+    Raises:
+      UserError: it cannot.
+    """
+    if loop and not generator.loops:
+        raise UserError(f"{where} writes no loops: omit --loop, or use a bundle of --config=gan")
+    if frames > FRAMES and not generator.any_length:
+        raise UserError(f"{where} writes at most 10 s: use a shorter --duration, or a bundle of --config=gan")
+    if morph and not generator.mixes_genres:
+        raise UserError(f"{where} has a network for each genre, which cannot be mixed: use one of --config=gan")
 
 
 def count_frames(duration_s: float) -> int:
@@ -71,8 +158,8 @@ def morph_shares(genres: Sequence[str], ends: Sequence[str], count: int) -> Floa
 
 @partial(jax.jit, static_argnames=("inference", "frames", "loop"))
 def generate(
-    inference: GanInference,
-    variables: Variables,
+    inference: Generator,
+    variables: Any,
     keys: Key[Array, " pieces"],
     shares: Float[Array, "pieces genres"],
     frames: int = FRAMES,
@@ -81,14 +168,26 @@ def generate(
     """Generate the mel power of pieces, one for each key.
 
     Args:
-      inference: the networks.
-      variables: variables of the generator.
+      inference: the model.
+      variables: variables of its networks.
       keys: random keys of the pieces.
       shares: share of each genre in each piece.
-      frames: number of frames; of a loop, a multiple of the frames of a column.
+      frames: number of frames; of a loop, a multiple of `column_frames`.
       loop: whether the last frame of a piece continues into its first one.
     """
     return inference.generate_power(variables, keys, shares, frames, loop=loop)
+
+
+def sample_genres(inference: Generator, variables: Any, key: Key[Array, ""]) -> Sample:
+    """Generate clips of each genre, and make the sound of the first of each, to show how a training goes."""
+    genres, representation = inference.config.data.genres, inference.config.representation
+    shares = jnp.asarray(genre_shares(genres, genres, _SAMPLES))
+    power = generate(inference, variables, jax.random.split(key, len(shares)), shares)
+    power = power.reshape(len(genres), _SAMPLES, *power.shape[1:])
+    waves = to_waves(power[:, 0], representation, settings=_QUICK)
+    picture = draw_grid(np.asarray(power), genres, representation)
+    sounds = {name: np.clip(wave, -1, 1) for name, wave in zip(genres, waves, strict=True)}
+    return Sample({"generated": picture}, sounds, SAMPLE_RATE)
 
 
 def to_waves(

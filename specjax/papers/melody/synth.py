@@ -37,11 +37,9 @@ def run(chosen: argparse.Namespace) -> None:
     from specjax.papers.melody import pieces
     from specjax.papers.melody.representation import SAMPLE_RATE
 
-    inference, variables = papers.open_bundle(bundle, "melody/gan")
+    inference, variables = papers.open_bundle(bundle, ("melody/gan", "melody/transformer"))
     genres, representation = inference.config.data.genres, inference.config.representation
     if chosen.morph:
-        if inference.config.ensemble:
-            raise UserError(f"{bundle} has a network for each genre, which cannot be mixed: use one of --config=gan")
         shares, titles = pieces.morph_shares(genres, chosen.morph, count), ["-".join(chosen.morph)]
         keys = jnp.repeat(jax.random.key(chosen.seed)[None], count)  # the same piece in other genres
     else:
@@ -51,6 +49,7 @@ def run(chosen: argparse.Namespace) -> None:
     frames = pieces.count_frames(chosen.duration)
     if chosen.loop:
         frames = pieces.count_loop_frames(chosen.duration, inference.column_frames, inference.config.data.tempo_bpm)
+    pieces.check_request(inference, str(bundle), frames, loop=chosen.loop, morph=bool(chosen.morph))
     names = [f"{title}-{i}" for title in titles for i in range(1, count + 1)]
     paths = outputs.claim(
         out, [f"{name}.{kind}" for name in names for kind in ("wav", "png")] + ["grid.png"], overwrite=chosen.overwrite

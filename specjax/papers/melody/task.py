@@ -19,19 +19,14 @@ from specjax.engine.task import Data, Metrics, Part, Sample, Shardings, Tree
 from specjax.engine.train_state import TrainState
 from specjax.measure.auc import discriminator_auc
 from specjax.nn.adversarial import LOSSES, PenalizedScores, penalize_difference, penalize_gradient
-from specjax.papers.melody import data, evaluation, metrics
+from specjax.papers.melody import data, evaluation, metrics, pieces
 from specjax.papers.melody.augment import augment_clip
 from specjax.papers.melody.config import GanConfig
 from specjax.papers.melody.data import Music
 from specjax.papers.melody.inference import GanInference, Variables
-from specjax.papers.melody.pieces import draw_grid
-from specjax.papers.melody.representation import SAMPLE_RATE
-from specjax.signal.inversion import Inversion
 
 Values = Float[Array, "batch mels frames"]
 
-_SAMPLES = 4  # clips of each genre in the picture that is made during training
-_QUICK = Inversion(iterations=16, mel_steps=0)  # for the sounds made during training
 Scores = Float[Array, " batch"]
 
 
@@ -289,16 +284,7 @@ class GanTask:
 
     def sample(self, state: Gan, examples: Music, frozen: Tree, key: Key[Array, ""]) -> Sample:
         """Draw clips of each genre, and make the sound of the first of each."""
-        genres = self.config.data.genres
-        count = len(genres) * _SAMPLES
-        shares = jnp.repeat(jnp.eye(len(genres)), _SAMPLES, axis=0)
-        power = self.inference.generate_power(self.generator_variables(state), jax.random.split(key, count), shares)
-        power = power.reshape(len(genres), _SAMPLES, *power.shape[1:])
-        representation = self.config.representation
-        waves = np.asarray(representation.to_wave(representation.encode(power[:, 0]), _QUICK))
-        picture = draw_grid(np.asarray(power), genres, representation)
-        sounds = {name: np.clip(wave, -1, 1) for name, wave in zip(genres, waves, strict=True)}
-        return Sample({"generated": picture}, sounds, SAMPLE_RATE)
+        return pieces.sample_genres(self.inference, self.generator_variables(state), key)
 
     def parts(self, state: Gan, frozen: Tree) -> dict[str, Part]:
         """Return the content of the exported bundle: the generator's variables, and the config."""
