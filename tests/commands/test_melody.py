@@ -13,6 +13,7 @@ RATE = 22050
 MUSIC = ("--config.data.genres=('jazz','pop')", "--config.data.synthetic_tracks=3", "--config.data.hop_s=10.0")
 SMALL = ("--config.batch_size=4", "--config.eval_every=0", "--config.log_every=1", "--config.steps=4")
 GAN = ("--config=gan:tiny", *MUSIC, *SMALL)
+TRANSFORMER = ("--config=melody_transformer:tiny", *MUSIC, *SMALL)
 JUDGE = ("--config=judge_genre:tiny", "--config.widths=(8,8)", *MUSIC, *SMALL)
 
 
@@ -42,6 +43,17 @@ def gan(judge, shared):
         run("export", f"--workdir={folder}/run", f"--out={folder}/bundle")
 
     return make_once(shared / "gan", make)
+
+
+@pytest.fixture(scope="module")
+def transformer(shared):
+    """Bundle of a transformer of two genres."""
+
+    def make(folder):
+        run("train", *TRANSFORMER, f"--workdir={folder}/run")
+        run("export", f"--workdir={folder}/run", f"--out={folder}/bundle")
+
+    return make_once(shared / "transformer", make) / "bundle"
 
 
 def test_training_leaves_a_picture_and_sounds(gan):
@@ -77,6 +89,24 @@ def test_longer_pieces_and_loops_and_morphs(gan, tmp_path):
     assert len(loop) == pytest.approx(4 * RATE, abs=8 * 512)
     done = run(*melody, "--morph=jazz,pop", "--count=3", "--duration=4", f"--out={tmp_path}/c")
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == [f"jazz-pop-{i}" for i in (1, 2, 3)]
+
+
+def test_pieces_of_a_transformer_of_any_length_are_reproducible(transformer, tmp_path):
+    melody = ("synth", "melody", f"--bundle={transformer}", "--duration=12", "--seed=5")
+    for out in ("a", "b"):
+        run(*melody, "--genre=pop", f"--out={tmp_path}/{out}")
+    a, b = (soundfile.read(tmp_path / out / "pop-1.wav")[0] for out in ("a", "b"))
+    assert len(a) == pytest.approx(12 * RATE, abs=512)
+    np.testing.assert_array_equal(a, b)
+    done = run(*melody, "--morph=jazz,pop", "--count=2", f"--out={tmp_path}/c")
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["jazz-pop-1", "jazz-pop-2"]
+    error = error_in_process(*melody, "--loop", f"--out={tmp_path}/d")
+    assert "writes no loops: omit --loop" in error
+
+
+def test_a_judge_writes_no_music(judge, tmp_path):
+    error = error_in_process("synth", "melody", f"--bundle={judge}", f"--out={tmp_path}/a")
+    assert "is a bundle of 'melody/judge', expected 'melody/gan' or 'melody/transformer'" in error
 
 
 @pytest.mark.parametrize(

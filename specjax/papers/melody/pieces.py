@@ -16,6 +16,7 @@ from specjax.papers.melody.tracks import MusicConfig
 from specjax.plots import render
 from specjax.signal.inversion import Inversion
 
+GENERATORS = ("melody/gan", "melody/transformer")  # tasks whose bundles are a `Generator` and its variables
 MAX_DURATION_S = 600.0
 _BEATS_PER_BAR = 4
 _OVERLAP = 64  # frames before and after a loop that are inverted with it

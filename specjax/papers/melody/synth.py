@@ -37,7 +37,7 @@ def run(chosen: argparse.Namespace) -> None:
     from specjax.papers.melody import pieces
     from specjax.papers.melody.representation import SAMPLE_RATE
 
-    inference, variables = papers.open_bundle(bundle, ("melody/gan", "melody/transformer"))
+    inference, variables = papers.open_bundle(bundle, pieces.GENERATORS)
     genres, representation = inference.config.data.genres, inference.config.representation
     if chosen.morph:
         shares, titles = pieces.morph_shares(genres, chosen.morph, count), ["-".join(chosen.morph)]

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy.fft import dctn
 
-from specjax.cli.errors import UserError
 from specjax.engine import bundle
 from specjax.engine.live.values import initial
 from specjax.optim.optimizer import OptimizerConfig
@@ -117,11 +116,6 @@ class TestGeneration:
         np.testing.assert_array_equal(same[1], pieces[1])
         assert np.abs(same[0] - same[1]).max() > 1e-2  # another genre
         assert np.abs(pieces[1] - pieces[2]).max() > 1e-2  # another key
-
-    def test_loops_are_an_error(self):
-        INFERENCE.check_request(10**6, loop=False, morph=True)
-        with pytest.raises(UserError, match="writes from the beginning to the end"):
-            INFERENCE.check_request(FRAMES, loop=True, morph=False)
 
 
 def test_a_batch_has_the_clips_and_the_genres_of_its_indices(music):

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Key
+from jaxtyping import Float, Float32
 
 from specjax.cli.errors import UserError
 from specjax.engine import bundle
 from specjax.papers.melody import band, pieces, seams
-from specjax.papers.melody.representation import CLIP_SAMPLES, FILTERS, FRAMES, SAMPLE_RATE, TRANSFORM, Representation
+from specjax.papers.melody.representation import CLIP_SAMPLES, FILTERS, SAMPLE_RATE, TRANSFORM, Representation
 from specjax.papers.melody.studies.controls import Clips, RealMusic
 from specjax.papers.melody.studies.sounds import INVERSION
 from specjax.signal.mel import mel_from_wave
@@ -26,37 +26,6 @@ _BLOCK = 10  # clips that are generated at a time
 
 Recordings = Float32[np.ndarray, "genres recordings samples"]
 Ranks = dict[str, list[float]]
-
-
-class Generator(Protocol):
-    """What the table needs of the inference with a generator of music."""
-
-    @property
-    def config(self) -> Any:
-        """Settings with `data.genres`, `data.tempo_bpm` and `representation`."""
-        ...
-
-    @property
-    def any_length(self) -> bool:
-        """Whether it writes pieces of any length, and loops."""
-        ...
-
-    @property
-    def column_frames(self) -> int:
-        """Frames of which the length of a loop is a multiple."""
-        ...
-
-    def generate_power(
-        self,
-        variables: Any,
-        keys: Key[Array, " batch"],
-        genre: Float[Array, "batch genres"],
-        frames: int = FRAMES,
-        *,
-        loop: bool = False,
-    ) -> Float[Array, "batch mels frames"]:
-        """Generate the mel power of pieces, one for each key."""
-        ...
 
 
 class Row(NamedTuple):
@@ -102,11 +71,8 @@ def list_rows(
 def _open_generator(folder: Path, genres: tuple[str, ...], real: RealMusic) -> Row:
     from specjax import papers
 
-    opened = papers.open_bundle(folder)
-    if not (isinstance(opened, tuple) and hasattr(opened[0], "generate_power")):
-        raise UserError(f"{folder} is not a generator of music: name a bundle exported from melody/gan")
-    generator: Generator = opened[0]
-    variables = jax.device_put(opened[1])
+    generator, variables = papers.open_bundle(folder, pieces.GENERATORS)
+    variables = jax.device_put(variables)
     if generator.config.data.genres != genres:
         raise UserError(
             f"{folder} writes the genres {', '.join(generator.config.data.genres)}, expected {', '.join(genres)} as "
@@ -116,7 +82,7 @@ def _open_generator(folder: Path, genres: tuple[str, ...], real: RealMusic) -> R
     return Row(bundle.digest(folder), lambda: _generate_clips(generator, variables, real.count), ranks)
 
 
-def _generate_clips(generator: Generator, variables: Any, count: int) -> Clips:
+def _generate_clips(generator: pieces.Generator, variables: Any, count: int) -> Clips:
     genres = len(generator.config.data.genres)
     shares = np.repeat(np.eye(genres, dtype=np.float32), count, axis=0)
     keys = jax.random.split(jax.random.key(0), len(shares))
@@ -129,8 +95,8 @@ def _generate_clips(generator: Generator, variables: Any, count: int) -> Clips:
     return power.reshape(genres, count, *power.shape[1:])
 
 
-def _rank_generated(generator: Generator, variables: Any) -> Ranks:
-    """Generate a piece of 60 s and a loop of about 10 s of each genre, and rank their joints."""
+def _rank_generated(generator: pieces.Generator, variables: Any) -> Ranks:
+    """Generate a piece of 60 s of each genre, and a loop of about 10 s if it can, and rank their joints."""
     config = generator.config
     keys = jax.random.split(jax.random.key(1), len(config.data.genres))
     frames = pieces.count_frames(PIECE_S)
@@ -139,6 +105,8 @@ def _rank_generated(generator: Generator, variables: Any) -> Ranks:
     for key, shares in zip(keys, np.eye(len(keys), dtype=np.float32), strict=True):
         inputs = variables, key[None], jnp.asarray(shares)[None]
         ranks["pieces"].append(seams.rank_multiples(np.asarray(generator.generate_power(*inputs, frames)[0])))
+        if not generator.loops:
+            continue
         loop = generator.generate_power(*inputs, loop_frames, loop=True)
         wave = pieces.to_waves(loop, config.representation, loop=True, settings=INVERSION)[0]
         ranks["loops"].append(seams.rank_loop(wave))
