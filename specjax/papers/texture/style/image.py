@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from specjax.optim.minimize import LBFGS
 from specjax.papers.texture.style import wyse
 from specjax.papers.texture.style.method import Problem, Waves
-from specjax.papers.texture.style.networks import Frames, Gram, gram, gram_distance
+from specjax.papers.texture.style.networks import Frames, Gram, gram, gram_loss
 from specjax.papers.texture.style.source import Style, split
 from specjax.papers.texture.style.vgg import CONTENT_LAYERS, STYLE_LAYERS, Vgg19
 from specjax.signal.inversion import Inversion
@@ -45,9 +45,7 @@ class ImageLoss:
     def __call__(self, x: Frames, content: dict[str, Array], grams: dict[str, Gram], params: Any) -> Float[Array, ""]:
         features = extract_features(x, params)
         content_loss = sum((jnp.mean((features[n] - content[n]) ** 2) for n in CONTENT_LAYERS), jnp.zeros(()))
-        style_loss = sum(
-            (gram_distance(_rows(features[n]), grams[n]) / grams[n].size for n in self.layers), jnp.zeros(())
-        )
+        style_loss = sum((gram_loss(_rows(features[n]), grams[n]) / grams[n].size for n in self.layers), jnp.zeros(()))
         return self.content_weight * content_loss + self.style_weight * style_loss
 
 

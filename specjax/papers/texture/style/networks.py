@@ -47,26 +47,26 @@ def gram(features: Features) -> Gram:
 
 
 @jax.custom_vjp
-def gram_distance(features: Features, target: Gram) -> Float[Array, ""]:
+def gram_loss(features: Features, target: Gram) -> Float[Array, ""]:
     """Compute the squared distance of the mean Gram matrix of features, `gram(features) / frames`, to `target`.
 
     Both matrices are symmetric, so the gradient with respect to the features is a single product: `4 features @ (G -
     target) / frames`. Automatic differentiation would compute two. There is no gradient with respect to `target`.
     """
-    return _gram_distance(features, target)[0]
+    return _gram_loss(features, target)[0]
 
 
-def _gram_distance(features: Features, target: Gram) -> tuple[Float[Array, ""], tuple[Array, Array]]:
+def _gram_loss(features: Features, target: Gram) -> tuple[Float[Array, ""], tuple[Array, Array]]:
     difference = gram(features) / len(features) - target
     return jnp.sum(difference**2), (features, difference)
 
 
-def _gram_distance_gradient(saved: tuple[Array, Array], cotangent: Float[Array, ""]) -> tuple[Array, None]:
+def _gram_loss_gradient(saved: tuple[Array, Array], cotangent: Float[Array, ""]) -> tuple[Array, None]:
     features, difference = saved
     return (4.0 / len(features) * cotangent) * (features @ difference), None
 
 
-gram_distance.defvjp(_gram_distance, _gram_distance_gradient)
+gram_loss.defvjp(_gram_loss, _gram_loss_gradient)
 
 
 class FactoredGram(NamedTuple):
@@ -110,8 +110,8 @@ def stack_factored(grams: Sequence[FactoredGram]) -> FactoredGram:
     return FactoredGram(rows, jnp.stack([gram.energy for gram in grams]))
 
 
-def factored_gram_distance(features: Features, target: FactoredGram) -> Float[Array, ""]:
-    """Compute what `gram_distance` does, without a matrix of filters by filters if the frames are fewer.
+def factored_gram_loss(features: Features, target: FactoredGram) -> Float[Array, ""]:
+    """Compute what `gram_loss` does, without a matrix of filters by filters if the frames are fewer.
 
     With A the features divided by the square root of their number of frames, and S the rows of the target, the squared
     distance of the Gram matrices is `|A A.T|^2 - 2 |A S.T|^2 + |S S.T|^2` (Frobenius norms). For 846 frames and 4096
@@ -119,16 +119,16 @@ def factored_gram_distance(features: Features, target: FactoredGram) -> Float[Ar
     `target`.
     """
     if len(features) > features.shape[1]:
-        return gram_distance(features, gram(target.rows))
-    return _distance_from_frames(features, target)
+        return gram_loss(features, gram(target.rows))
+    return _loss_from_frames(features, target)
 
 
 @jax.custom_vjp
-def _distance_from_frames(features: Features, target: FactoredGram) -> Float[Array, ""]:
-    return _distance_and_products(features, target)[0]
+def _loss_from_frames(features: Features, target: FactoredGram) -> Float[Array, ""]:
+    return _loss_and_products(features, target)[0]
 
 
-def _distance_and_products(
+def _loss_and_products(
     features: Features, target: FactoredGram
 ) -> tuple[Float[Array, ""], tuple[Array, Array, Array, Array]]:
     frames = len(features)
@@ -148,7 +148,7 @@ def _gradient_from_products(
     return (4.0 / jnp.sqrt(jnp.float32(len(scaled))) * cotangent) * (own @ scaled - cross @ rows), None
 
 
-_distance_from_frames.defvjp(_distance_and_products, _gradient_from_products)
+_loss_from_frames.defvjp(_loss_and_products, _gradient_from_products)
 
 
 def _smaller_gram(rows: Rows) -> Float[Array, "n n"]:

@@ -22,7 +22,7 @@ from specjax.papers.texture.style.networks import (
     add_rows,
     convolve,
     factor_gram,
-    factored_gram_distance,
+    factored_gram_loss,
     random_kernel,
     stack_factored,
 )
@@ -50,7 +50,7 @@ class UlyanovLoss:
 
     def __call__(self, x: Frames, content: Features, style: FactoredGram, kernel: Kernel) -> Float[Array, ""]:
         features = random_features(x, kernel)
-        return self.content_weight * jnp.sum((features - content) ** 2) + factored_gram_distance(features, style)
+        return self.content_weight * jnp.sum((features - content) ** 2) + factored_gram_loss(features, style)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from specjax.arrays import safe
 from specjax.optim.minimize import LBFGS
 from specjax.papers.texture.style.equalizer import equalize
 from specjax.papers.texture.style.method import Problem, Waves
-from specjax.papers.texture.style.networks import gram_distance
+from specjax.papers.texture.style.networks import gram_loss
 from specjax.papers.texture.style.source import Style
 from specjax.papers.texture.style.waveform_statistics import (
     MIDDLE,
@@ -146,13 +146,13 @@ def compute_terms(
     powers = [power(wave, resolution_transform(i)) for i in range(len(SIZES))]
     standard = [standardize(log_mel(powers[i], i, sample_rate), *moments) for i, moments in enumerate(style.moments)]
     distances = [
-        gram_distance(mel_features(x, kernels), target) / jnp.sum(target**2)
+        gram_loss(mel_features(x, kernels), target) / jnp.sum(target**2)
         for x, kernels, target in zip(standard, network.mel, style.grams, strict=True)
     ]
     present = content_features_from_power(powers[MIDDLE], sample_rate)
     return Terms(
         grams=sum(distances[1:], distances[0]),
-        linear=gram_distance(linear_features(powers[-1], network.linear), style.linear_gram),
+        linear=gram_loss(linear_features(powers[-1], network.linear), style.linear_gram),
         rhythm=jnp.sum((lagged_products(standard[MIDDLE]) / len(standard[MIDDLE]) - style.autocorrelation) ** 2),
         bands=jnp.sum((present.bands - content.bands) ** 2),
         envelope=jnp.sum((present.envelope - content.envelope) ** 2),

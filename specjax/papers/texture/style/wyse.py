@@ -27,9 +27,9 @@ from specjax.papers.texture.style.networks import (
     activations,
     add_rows,
     factor_gram,
-    factored_gram_distance,
+    factored_gram_loss,
     gram,
-    gram_distance,
+    gram_loss,
     random_params,
     stack_factored,
 )
@@ -76,8 +76,8 @@ class WyseLoss:
         features = dict(zip(LAYERS, activations(x, params), strict=True))
         content_loss = jnp.mean((features["conv2"] - content) ** 2) / 4
         distances = {
-            "conv1": factored_gram_distance(features["conv1"], first),
-            "conv2": gram_distance(features["conv2"], second),
+            "conv1": factored_gram_loss(features["conv1"], first),
+            "conv2": gram_loss(features["conv2"], second),
         }
         style_loss = sum(
             (LAYERS[name] * distances[name] / (4 * features[name].shape[1] ** 2) for name in self.layers),

@@ -31,14 +31,14 @@ def test_convolution_agrees_with_xla(padding, width, dilation):
     np.testing.assert_allclose(own_transpose(cotangent)[0], transpose(cotangent)[0], atol=1e-5)
 
 
-def test_gram_distance_and_its_gradient():
+def test_gram_loss_and_its_gradient():
     features, target = draw(0, 7, 5), draw(1, 5, 5)
     target = target + target.T
 
     def plain(features):
         return jnp.sum((jnp.einsum("ti,tj->ij", features, features) / 7 - target) ** 2)
 
-    value, grad = jax.value_and_grad(networks.gram_distance)(jnp.asarray(features), jnp.asarray(target))
+    value, grad = jax.value_and_grad(networks.gram_loss)(jnp.asarray(features), jnp.asarray(target))
     expected, expected_grad = jax.value_and_grad(plain)(features)
     np.testing.assert_allclose(value, np.sum((features.T @ features / 7 - target) ** 2), rtol=1e-5)
     np.testing.assert_allclose(value, expected, rtol=1e-5)
@@ -51,23 +51,23 @@ def rows_of(features):
 
 @pytest.mark.parametrize("frames", [3, 9])
 @pytest.mark.parametrize("rows", [2, 5])
-def test_factored_gram_distance_is_the_gram_distance(frames, rows):
+def test_factored_gram_loss_is_the_gram_loss(frames, rows):
     features, style = draw(0, frames, 5), draw(1, rows, 5)
     target = jnp.asarray(style.T @ style / rows)
-    value, grad = jax.value_and_grad(networks.factored_gram_distance)(jnp.asarray(features), rows_of(style))
-    expected, expected_grad = jax.value_and_grad(networks.gram_distance)(jnp.asarray(features), target)
+    value, grad = jax.value_and_grad(networks.factored_gram_loss)(jnp.asarray(features), rows_of(style))
+    expected, expected_grad = jax.value_and_grad(networks.gram_loss)(jnp.asarray(features), target)
     np.testing.assert_allclose(value, expected, rtol=1e-5)
     np.testing.assert_allclose(grad, expected_grad, rtol=1e-4, atol=1e-5)
 
 
-def test_factored_gram_distance_is_precise_near_the_target():
+def test_factored_gram_loss_is_precise_near_the_target():
     style = np.abs(draw(0, 60, 200))
     gram, target = style.T.astype(np.float64) @ style / 60, rows_of(style)
     errors = []
     for seed in range(1, 9):
         features = (style * (1 + 0.01 * draw(seed, 60, 200))).astype(np.float32)
         exact = np.sum((features.T.astype(np.float64) @ features / 60 - gram) ** 2)
-        errors.append(float(networks.factored_gram_distance(jnp.asarray(features), target)) - exact)
+        errors.append(float(networks.factored_gram_loss(jnp.asarray(features), target)) - exact)
     # A constant error does not matter to a line search.
     assert np.std(errors) < 3e-8 * np.sum(gram**2)
 
