@@ -54,7 +54,7 @@ def get_config(variant: str = "") -> ConfigDict:
 
     Args:
       variant: empty for the network and settings of the paper; `best` for those that work best; `small` for a narrow
-        network of the paper's form, and `tiny` for one of the best form, both with a short training.
+        network of the paper's architecture, and `tiny` for one of the best, both with a short training.
 
     Raises:
       ValueError: the variant is unknown.

@@ -19,7 +19,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
 Init = Literal["torch", "he"]
-Form = Literal["subpixel", "native"]
+Implementation = Literal["subpixel", "native"]
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
@@ -120,7 +120,7 @@ def conv(
 def up_conv(
     x: Float[Array, "batch height width channels"],
     kernel: Float[Array, "4 4 channels features"],
-    form: Form | None = None,
+    implementation: Implementation | None = None,
 ) -> Float[Array, "batch height2 width2 features"]:
     """Compute the transposed convolution with stride 2 and padding 1, which doubles height and width.
 
@@ -129,11 +129,11 @@ def up_conv(
     Args:
       x: input maps.
       kernel: kernel of 4x4 pixels.
-      form: implementation; all have the same result. `native` is XLA's transposed convolution. `subpixel` is a 3x3
+      implementation: all have the same result. `native` is XLA's transposed convolution. `subpixel` is a 3x3
         convolution followed by a rearrangement of channels to pixels. None selects `subpixel` on CPU, else `native`.
     """
-    form = form or ("subpixel" if jax.default_backend() == "cpu" else "native")
-    if form == "native":
+    implementation = implementation or ("subpixel" if jax.default_backend() == "cpu" else "native")
+    if implementation == "native":
         flipped = jnp.flip(kernel, (0, 1))
         return jax.lax.conv_general_dilated(
             x, flipped, (1, 1), [(2, 2), (2, 2)], lhs_dilation=(2, 2), dimension_numbers=LAYOUT

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 
 from specjax.nn.conv import LAYOUT
 
-Form = Literal["native", "adjoint"]
+Implementation = Literal["native", "adjoint"]
 Pair = tuple[int, int]
 Maps = Float[Array, "batch height width channels"]
 Kernel = Float[Array, "kernel_height kernel_width channels features"]
@@ -95,7 +95,7 @@ def _add_bias(module: nn.Module, y: Maps) -> Maps:
 
 
 def strided_conv(
-    x: Maps, kernel: Kernel, window: Window, form: Form | None = None
+    x: Maps, kernel: Kernel, window: Window, implementation: Implementation | None = None
 ) -> Float[Array, "batch out_height out_width features"]:
     """Convolve maps with a kernel (as cross-correlation).
 
@@ -105,14 +105,14 @@ def strided_conv(
       x: input maps.
       kernel: weights.
       window: stride and padding.
-      form: implementation; both have the same results and gradients up to rounding. `native` leaves the gradients to
+      implementation: both have the same results and gradients up to rounding. `native` leaves the gradients to
         XLA, `adjoint` computes them by the operations of this module. None selects `adjoint` on CPU, else `native`.
     """
-    return _native(x, kernel, window) if _choose(form) == "native" else _strided(x, kernel, window)
+    return _native(x, kernel, window) if _choose(implementation) == "native" else _strided(x, kernel, window)
 
 
 def transposed_conv(
-    x: Maps, kernel: Kernel, window: Window, form: Form | None = None
+    x: Maps, kernel: Kernel, window: Window, implementation: Implementation | None = None
 ) -> Float[Array, "batch out_height out_width features"]:
     """Compute the transposed convolution, the adjoint of a strided convolution from the output to the input.
 
@@ -123,19 +123,19 @@ def transposed_conv(
       x: input maps.
       kernel: weights.
       window: stride and padding.
-      form: implementation, see `strided_conv`.
+      implementation: see `strided_conv`.
     """
     kernel = kernel.swapaxes(2, 3)
     sides = zip(x.shape[1:3], kernel.shape[:2], window.stride, window.padding, strict=True)
     height, width = ((n - 1) * stride + side - 2 * padding for n, side, stride, padding in sides)
-    if _choose(form) == "adjoint":
+    if _choose(implementation) == "adjoint":
         return _spread(x, kernel, window, (height, width))
     larger = jax.ShapeDtypeStruct((len(x), height, width, kernel.shape[2]), x.dtype)
     return jax.linear_transpose(lambda y: _native(y, kernel, window), larger)(x)[0]
 
 
-def _choose(form: Form | None) -> Form:
-    return form or ("adjoint" if jax.default_backend() == "cpu" else "native")
+def _choose(implementation: Implementation | None) -> Implementation:
+    return implementation or ("adjoint" if jax.default_backend() == "cpu" else "native")
 
 
 def _native(x: Maps, kernel: Kernel, window: Window) -> Array:

@@ -1,9 +1,9 @@
-"""Convolution over time of sequences with many channels, with an implementation for CPU that needs fewer operations.
+"""Convolution over time of sequences with many channels, with implementations that are fast on CPU.
 
-A convolution of width w with C input and F output channels takes w C F multiplications per output frame. The form
-`fourier` cuts the sequence into overlapping tiles of n frames and multiplies their spectra: n/2 + 1 matrix products of
-complex numbers, with three real products each (Gauss), give n - w + 1 output frames. For w = 11 and n = 32, these are
-2.3 C F multiplications per frame. The results differ from those of the direct form by rounding only.
+A convolution of width w with C input and F output channels takes w C F multiplications per output frame. The
+implementation `fourier` cuts the sequence into overlapping tiles of n frames and multiplies their spectra: n/2 + 1
+matrix products of complex numbers, with three real products each (Gauss), give n - w + 1 output frames. For w = 11 and
+n = 32, these are 2.3 C F multiplications per frame. The results differ from those of the others by rounding only.
 """
 
 from collections.abc import Callable
@@ -17,9 +17,10 @@ from jaxtyping import Array, Float
 
 from specjax.arrays.axes import pad_axis
 
-Form = Literal["direct", "fourier"]
+Implementation = Literal["direct", "unfolded", "fourier"]
 Padding = Literal["SAME", "VALID"]
-Sequences = Float[Array, "batch frames channels"]
+Sequences = Float[Array, "*batch frames channels"]
+Kernel = Float[Array, "width channels features"]
 
 _TILE = 32
 _BLOCK = 256  # greatest number of tiles whose spectra are multiplied at a time
@@ -49,42 +50,67 @@ class TimeConv(nn.Module):
 
 
 def time_conv(
-    x: Sequences, kernel: Float[Array, "width channels features"], padding: Padding = "SAME", form: Form | None = None
-) -> Float[Array, "batch out_frames features"]:
+    x: Sequences,
+    kernel: Kernel,
+    padding: Padding = "SAME",
+    *,
+    dilation: int = 1,
+    implementation: Implementation | None = None,
+) -> Float[Array, "*batch out_frames features"]:
     """Convolve sequences with a kernel over time (as cross-correlation), with stride 1.
 
     Args:
       x: sequences.
       kernel: weights.
-      padding: `SAME` pads with zeros, so that the number of frames stays the same. `VALID` pads nothing; `width - 1`
-        frames are lost.
-      form: implementation; both have the same result up to rounding. `direct` is XLA's convolution, `fourier`
-        multiplies spectra. None selects the faster one.
+      padding: `SAME` pads with zeros, so that the number of frames stays the same. `VALID` pads nothing, so that
+        `(width - 1) * dilation` frames are lost.
+      dilation: distance in frames between adjacent taps of the kernel.
+      implementation: all have the same result up to rounding. `direct` is XLA's convolution. `unfolded` is a single
+        matrix product of the frames under each position of the kernel, which is faster on CPU inside of a loop.
+        `fourier` multiplies spectra; the kernel covers at most 32 frames. None selects the faster one of `direct` and
+        `fourier` outside of a loop.
     """
     width, channels, features = kernel.shape
+    reach = (width - 1) * dilation
     if padding == "SAME":
-        x = jnp.pad(x, ((0, 0), ((width - 1) // 2, width // 2), (0, 0)))
-    if form is None:
-        tiles = x.shape[0] * x.shape[1] // (_TILE - width + 1) if width < _TILE else 0
-        # Wide kernels, many channels, and enough tiles to fill the matrix products of each frequency.
-        fourier = 8 <= width <= _TILE // 2 and min(channels, features) >= 128 and tiles >= 256
-        form = "fourier" if fourier and jax.default_backend() == "cpu" else "direct"
-    if form == "direct":
-        return jax.lax.conv_general_dilated(x, kernel, (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"))
-    return _convolve_tiles(x, kernel)
+        x = pad_axis(x, reach // 2, reach - reach // 2, axis=-2)
+    sequences = x.reshape(-1, *x.shape[-2:])
+    match implementation or _choose(sequences, kernel, reach):
+        case "direct":
+            layout = ("NWC", "WIO", "NWC")
+            y = jax.lax.conv_general_dilated(
+                sequences, kernel, (1,), "VALID", rhs_dilation=(dilation,), dimension_numbers=layout
+            )
+        case "unfolded":
+            frames = x.shape[-2] - reach
+            shifted = [sequences[:, i : i + frames] for i in range(0, reach + 1, dilation)]
+            y = jnp.concatenate(shifted, axis=-1) @ kernel.reshape(width * channels, features)
+        case "fourier":
+            y = _convolve_tiles(sequences, kernel, dilation)
+    return y.reshape(*x.shape[:-2], *y.shape[-2:])
 
 
-def _convolve_tiles(x: Array, kernel: Array) -> Array:
+def _choose(x: Float[Array, "batch frames channels"], kernel: Kernel, reach: int) -> Implementation:
+    """Choose the implementation that is fastest outside of a loop."""
+    width, channels, features = kernel.shape
+    if jax.default_backend() != "cpu" or not 8 <= width <= reach + 1 <= _TILE // 2:
+        return "direct"
+    # Many channels, and enough tiles to fill the matrix products of each frequency.
+    tiles = x.shape[0] * x.shape[1] // (_TILE - reach)
+    return "fourier" if min(channels, features) >= 128 and tiles >= 256 else "direct"
+
+
+def _convolve_tiles(x: Float[Array, "batch frames channels"], kernel: Kernel, dilation: int) -> Array:
     """Convolve without padding: overlapping tiles, whose spectra are multiplied by that of the kernel."""
     (batch, frames, channels), (width, _, features) = x.shape, kernel.shape
-    hop = _TILE - width + 1
-    out_frames = frames - width + 1
+    reach = (width - 1) * dilation
+    hop, out_frames = _TILE - reach, frames - reach
     count = -(-out_frames // hop)
-    x = jnp.pad(x, ((0, 0), (0, (count - 1) * hop + _TILE - frames), (0, 0)))
+    x = pad_axis(x, 0, (count - 1) * hop + _TILE - frames, axis=1)
     tiles = x[:, np.arange(count)[:, None] * hop + np.arange(_TILE)].reshape(batch * count, _TILE, channels)
-    real, imag = _dft_matrices()
+    real, imag = (matrix[:, : reach + 1 : dilation] for matrix in _dft_matrices())
     # Cross-correlation multiplies by the conjugate of the kernel's spectrum.
-    k_real, k_imag = (jnp.einsum("ft,tcd->fcd", m[:, :width], kernel, precision=_EXACT) for m in (real, -imag))
+    k_real, k_imag = (jnp.einsum("ft,tcd->fcd", m, kernel, precision=_EXACT) for m in (real, -imag))
     # The spectra of all tiles at once would take several times the memory of the result.
     blocks = -(-len(tiles) // _BLOCK)
     size = -(-len(tiles) // blocks)

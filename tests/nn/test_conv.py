@@ -1,4 +1,4 @@
-"""Convolutions match scipy and a loop over the formula of the transposed convolution, in both forms."""
+"""Convolutions match scipy and a loop over the formula of the transposed convolution, in both implementations."""
 
 from functools import partial
 
@@ -45,18 +45,20 @@ def test_conv_matches_scipy_correlation(side, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("form", ["subpixel", "native"])
+@pytest.mark.parametrize("implementation", ["subpixel", "native"])
 @pytest.mark.parametrize("shape", [(2, 3, 4, 3), (1, 1, 2, 1)])
-def test_up_conv_matches_its_formula(shape, form, mode):
+def test_up_conv_matches_its_formula(shape, implementation, mode):
     x, kernel = random(*shape), random(4, 4, shape[-1], 2)
-    result = modes(partial(conv.up_conv, form=form))[mode](x, kernel)
+    result = modes(partial(conv.up_conv, implementation=implementation))[mode](x, kernel)
     np.testing.assert_allclose(result, reference_up_conv(x, kernel), atol=1e-5)
 
 
-def test_both_forms_have_the_same_gradients():
+def test_both_implementations_have_the_same_gradients():
     x, kernel, cotangent = random(2, 4, 5, 3), random(4, 4, 3, 2), random(2, 8, 10, 2)
-    gradients = [jax.vjp(partial(conv.up_conv, form=form), x, kernel)[1](cotangent) for form in ("subpixel", "native")]
-    for subpixel, native in zip(*gradients, strict=True):
+    subpixel_gradients, native_gradients = (
+        jax.vjp(partial(conv.up_conv, implementation=name), x, kernel)[1](cotangent) for name in ("subpixel", "native")
+    )
+    for subpixel, native in zip(subpixel_gradients, native_gradients, strict=True):
         np.testing.assert_allclose(subpixel, native, rtol=1e-4, atol=1e-4)
 
 
@@ -68,12 +70,12 @@ def test_up_conv_gradients_are_adjoints():
         np.testing.assert_allclose(jnp.vdot(argument, gradient), product, rtol=1e-3)
 
 
-@pytest.mark.parametrize(("backend", "form"), [("cpu", "subpixel"), ("gpu", "native"), ("tpu", "native")])
-def test_default_form_depends_on_the_backend(backend, form, monkeypatch):
+@pytest.mark.parametrize(("backend", "implementation"), [("cpu", "subpixel"), ("gpu", "native"), ("tpu", "native")])
+def test_default_implementation_depends_on_the_backend(backend, implementation, monkeypatch):
     monkeypatch.setattr(conv.jax, "default_backend", lambda: backend)
     x, kernel = random(1, 3, 3, 2), random(4, 4, 2, 3)
     dilated = "lhs_dilation=(2, 2)" in str(jax.make_jaxpr(lambda *args: conv.up_conv(*args))(x, kernel))
-    assert dilated == (form == "native")
+    assert dilated == (implementation == "native")
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])

@@ -77,7 +77,7 @@ def test_both_convolutions_equal_those_of_lax_with_two_derivatives(case):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_native_form_has_the_same_values(case):
+def test_native_implementation_has_the_same_values(case):
     x, kernel, window = make(case)
     y = strided_conv(x, kernel, window, "native")
     assert_close(y, strided_oracle(x, kernel, window))

@@ -1,4 +1,6 @@
-"""Convolution over time: both forms against numpy, values and gradients."""
+"""Convolution over time: all implementations against numpy, and their gradients against each other."""
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -8,31 +10,47 @@ import pytest
 from specjax.nn.time_conv import time_conv
 
 
-def correlate(x, kernel, padding):
+def random(seed, *shape):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def correlate(x, kernel, padding, dilation):
     """Cross-correlation over time, computed by numpy in float64."""
-    width = len(kernel)
+    reach = (len(kernel) - 1) * dilation
     if padding == "SAME":
-        x = np.pad(x, ((0, 0), ((width - 1) // 2, width // 2), (0, 0)))
-    frames = x.shape[1] - width + 1
-    return sum(np.einsum("btc,cf->btf", x[:, i : i + frames].astype(float), kernel[i]) for i in range(width))
+        x = np.pad(x, ((0, 0), (reach // 2, reach - reach // 2), (0, 0)))
+    frames = x.shape[1] - reach
+    taps = enumerate(kernel)
+    return sum(np.einsum("btc,cf->btf", x[:, i * dilation :][:, :frames].astype(float), tap) for i, tap in taps)
 
 
-@pytest.mark.parametrize("padding", ["SAME", "VALID"])
-@pytest.mark.parametrize("form", ["direct", "fourier"])
-@pytest.mark.parametrize(("frames", "width"), [(50, 11), (23, 4), (64, 1)])
-def test_matches_numpy(form, padding, frames, width):
-    rng = np.random.default_rng(0)
-    x, kernel = rng.normal(size=(2, frames, 5)), rng.normal(size=(width, 5, 3))
-    y = jax.jit(time_conv, static_argnums=(2, 3))(jnp.float32(x), jnp.float32(kernel), padding, form)
-    np.testing.assert_allclose(y, correlate(x, kernel, padding), atol=2e-5)
+@pytest.mark.parametrize("implementation", ["direct", "unfolded", "fourier"])
+@pytest.mark.parametrize(
+    ("frames", "width", "dilation", "padding"),
+    [(50, 11, 1, "SAME"), (50, 11, 1, "VALID"), (23, 4, 1, "SAME"), (64, 1, 1, "VALID"), (40, 4, 5, "SAME")],
+)
+def test_matches_numpy(implementation, frames, width, dilation, padding):
+    x, kernel = random(0, 2, frames, 5), random(1, width, 5, 3)
+    convolve = partial(time_conv, padding=padding, dilation=dilation, implementation=implementation)
+    y = jax.jit(convolve)(jnp.asarray(x), jnp.asarray(kernel))
+    np.testing.assert_allclose(y, correlate(x, kernel, padding, dilation), atol=2e-5)
 
 
-def test_both_forms_have_the_same_gradients():
-    rng = np.random.default_rng(1)
-    x, kernel = jnp.float32(rng.normal(size=(2, 40, 5))), jnp.float32(rng.normal(size=(11, 5, 3)))
+def test_all_implementations_have_the_same_gradients():
+    x, kernel = random(0, 2, 40, 5), random(1, 11, 5, 3)
 
-    def gradients(form):
-        return jax.grad(lambda x, k: jnp.sum(jnp.sin(time_conv(x, k, "SAME", form))), (0, 1))(x, kernel)
+    def loss(x, kernel, implementation):
+        return jnp.sum(jnp.sin(time_conv(x, kernel, implementation=implementation)))
 
-    for direct, fourier in zip(gradients("direct"), gradients("fourier"), strict=True):
-        np.testing.assert_allclose(direct, fourier, atol=1e-4)
+    gradients = jax.jit(jax.grad(loss, (0, 1)), static_argnums=2)
+    direct = gradients(x, kernel, "direct")
+    for implementation in ("unfolded", "fourier"):
+        for actual, expected in zip(gradients(x, kernel, implementation), direct, strict=True):
+            np.testing.assert_allclose(actual, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("implementation", [None, "direct", "unfolded", "fourier"])
+def test_a_single_sequence_has_the_same_result_as_in_a_batch(implementation):
+    x, kernel = jnp.asarray(random(0, 2, 40, 5)), jnp.asarray(random(1, 11, 5, 3))
+    convolve = jax.jit(partial(time_conv, implementation=implementation))
+    np.testing.assert_allclose(convolve(x[1], kernel), convolve(x, kernel)[1], atol=1e-5)

@@ -59,8 +59,8 @@ def run_style(options: Options) -> None:
 
     Args:
       options: command-line options. `sounds`: paths of sound files, or of folders of them. `examples`: largest number
-        of pairs. `config`: config of a classifier in the paper's form, which is trained first and whose weights are
-        used; without it, the variants with trained weights are left out.
+        of pairs. `config`: config of a classifier of the paper's architecture, which is trained first and whose weights
+        are used; without it, the variants with trained weights are left out.
 
     Raises:
       UserError: fewer than two sounds can be used, or the classifier could not be trained.

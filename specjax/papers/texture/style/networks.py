@@ -1,7 +1,8 @@
-"""One-dimensional convolutions over time, with frequency bins as channels, and the Gram matrices of their features."""
+"""Networks of convolutions over time, with frequency bins as channels, and the Gram matrices of their features."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ from jaxtyping import Array, Float, Key
 
 from specjax.arrays.axes import pad_axis
 from specjax.nn.pool import max_pool
+from specjax.nn.time_conv import time_conv
 
 # Gram matrices are subtracted from each other. By default accelerators round the factors to 8 or 10 bits.
 _EXACT = jax.lax.Precision.HIGHEST
@@ -21,24 +23,8 @@ Rows = Float[Array, "_ filters"]
 Params = dict[str, dict[str, Array]]
 
 
-def convolve(x: Frames, kernel: Kernel, padding: Literal["SAME", "VALID"] = "SAME", dilation: int = 1) -> Features:
-    """Convolve (as cross-correlation) along time, as a single matrix product.
-
-    XLA's own convolutions are slow on CPU, above all inside of loops.
-
-    Args:
-      x: frames in rows.
-      kernel: shape `(width, channels, filters)`.
-      padding: `SAME` pads with zeros to keep the number of frames. `VALID` returns `(width - 1) * dilation` fewer.
-      dilation: distance in frames between adjacent taps of the kernel.
-    """
-    width, channels, filters = kernel.shape
-    span = (width - 1) * dilation
-    if padding == "SAME":
-        x = pad_axis(x, span // 2, span - span // 2, axis=0)
-    frames = len(x) - span
-    unfolded = jnp.concatenate([x[i : i + frames] for i in range(0, span + 1, dilation)], axis=1)
-    return unfolded @ kernel.reshape(width * channels, filters)
+# Style transfer is a loop over optimizer steps, in which XLA's own convolutions are slow on CPU.
+convolve = partial(time_conv, implementation="unfolded")
 
 
 def gram(features: Features) -> Gram:
