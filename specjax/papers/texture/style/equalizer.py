@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from specjax.arrays.axes import pad_axis
 from specjax.papers.texture.style.method import Waves
-from specjax.papers.texture.style.source import Style, split
+from specjax.papers.texture.style.source import Style, measure_each, split
 from specjax.signal.fourier import irfft, rfft
 from specjax.signal.polar import scaled
 from specjax.signal.stft import Stft, power
@@ -41,7 +41,7 @@ def equalize(contents: Waves, styles: Sequence[Style]) -> Waves:
       contents: waves at the level `source.LEVEL`.
       styles: the style of each content.
     """
-    target = jnp.stack([mean_power(style) for style in styles])
+    target = jnp.stack(measure_each(mean_power, styles))
     return apply_gains(contents, spectral_gains(jnp.mean(power(contents, TRANSFORM), axis=-1), target))
 
 

@@ -14,7 +14,7 @@ from specjax.optim.minimize import LBFGS
 from specjax.papers.texture.style import wyse
 from specjax.papers.texture.style.method import Problem, Waves
 from specjax.papers.texture.style.networks import Frames, Gram, gram, gram_loss
-from specjax.papers.texture.style.source import Style, split
+from specjax.papers.texture.style.source import Style, measure_each, split
 from specjax.papers.texture.style.vgg import CONTENT_LAYERS, STYLE_LAYERS, Vgg19
 from specjax.signal.inversion import Inversion
 from specjax.signal.stft import magnitude
@@ -89,7 +89,7 @@ class Image:
         peak = jnp.max(levels, axis=(-2, -1), keepdims=True)
         values = wyse.encode(levels, peak)
         content = jax.lax.map(lambda x: {n: extract_features(x, self.params)[n] for n in CONTENT_LAYERS}, values)
-        measured = [style_grams(style, self.params, self.layers) for style in styles]
+        measured = measure_each(partial(style_grams, params=self.params, layers=self.layers), styles)
         grams = {name: jnp.stack([one[name] for one in measured]) for name in self.layers}
         to_waves = partial(wyse.to_waves, peak=peak, length=contents.shape[-1], inversion=self.inversion)
         loss = ImageLoss(self.content_weight, self.style_weight, self.layers)

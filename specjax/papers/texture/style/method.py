@@ -51,4 +51,7 @@ class Method(Protocol):
         """Optimizer; the same object each time."""
 
     def pose(self, contents: Waves, styles: Sequence[Style]) -> Problem:
-        """Pose the optimization problem of some contents, each with its own style, at the level `source.LEVEL`."""
+        """Pose the optimization problem of some contents, each with its own style, at the level `source.LEVEL`.
+
+        The channels of a content are contents of their own, and share one `Style` object.
+        """

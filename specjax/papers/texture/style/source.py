@@ -1,9 +1,9 @@
 """Sounds of any length, read in pieces, so that memory does not grow with the length of a style."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -18,6 +18,7 @@ _BLOCK = 2**18
 Block = Float[np.ndarray, " _"]
 # Consecutive blocks of a mono wave, of any lengths. They can be iterated over several times: `[wave]` is an example.
 Blocks = Iterable[Block]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class SoundFile:
         yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-class Style(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Style:
     """A style sound and what must be known of all of it before its statistics can be computed.
 
     Attributes:
@@ -78,6 +80,12 @@ class Style(NamedTuple):
         if not energy > 0:
             raise ValueError("the style is silent, expected an audible sound: choose another style")
         return cls(blocks, samples, LEVEL / (energy / samples) ** 0.5)
+
+
+def measure_each(measure: Callable[[Style], T], styles: Sequence[Style]) -> list[T]:
+    """Apply a function to each style, but only once to a style that occurs several times, as for two channels."""
+    results = {style: measure(style) for style in dict.fromkeys(styles)}
+    return [results[style] for style in styles]
 
 
 class Piece(NamedTuple):

@@ -26,7 +26,7 @@ from specjax.papers.texture.style.networks import (
     random_kernel,
     stack_factored,
 )
-from specjax.papers.texture.style.source import Style, split
+from specjax.papers.texture.style.source import Style, measure_each, split
 from specjax.signal.inversion import Inversion, invert
 from specjax.signal.presets import PRESETS, Spectrogram, magnitudes, spectrogram
 from specjax.signal.stft import magnitude
@@ -100,7 +100,7 @@ class Ulyanov:
         # All examples start from the same noise, so an example has the same result in any batch.
         noise = _START_DEVIATION * jax.random.normal(start_key, values.shape[1:])
         content = jax.lax.map(partial(random_features, kernel=kernel), values)
-        style = stack_factored([style_gram(style, kernel) for style in styles])
+        style = stack_factored(measure_each(partial(style_gram, kernel=kernel), styles))
         to_waves = partial(_to_waves, length=contents.shape[-1], inversion=self.inversion)
         start = jnp.broadcast_to(noise, values.shape)
         return Problem(UlyanovLoss(self.content_weight), start, (content, style), (kernel,), to_waves)

@@ -20,7 +20,7 @@ from specjax.optim.minimize import LBFGS
 from specjax.papers.texture.style.equalizer import equalize
 from specjax.papers.texture.style.method import Problem, Waves
 from specjax.papers.texture.style.networks import gram_loss
-from specjax.papers.texture.style.source import Style
+from specjax.papers.texture.style.source import Style, measure_each
 from specjax.papers.texture.style.waveform_statistics import (
     MIDDLE,
     SIZES,
@@ -127,7 +127,8 @@ class Waveform:
         """Pose the optimization problem of some contents, each with its own style."""
         network = random_network(jax.random.key(self.seed), self.filters, self.linear_filters)
         frames = resolution_transform(MIDDLE).frames(contents.shape[-1])
-        measured = [measure_style(style, network, self.sample_rate, frames) for style in styles]
+        measure = partial(measure_style, network=network, sample_rate=self.sample_rate, content_frames=frames)
+        measured = measure_each(measure, styles)
         style = jax.tree.map(lambda *arrays: jnp.stack(arrays), *measured)
         content = jax.jit(jax.vmap(partial(content_features, sample_rate=self.sample_rate)))(contents)
         start = equalize(contents, styles)

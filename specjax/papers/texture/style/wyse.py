@@ -33,7 +33,7 @@ from specjax.papers.texture.style.networks import (
     random_params,
     stack_factored,
 )
-from specjax.papers.texture.style.source import Style, split
+from specjax.papers.texture.style.source import Style, measure_each, split
 from specjax.signal.inversion import Inversion, invert
 from specjax.signal.level import amplitude_to_db, db_to_amplitude
 from specjax.signal.presets import PRESETS
@@ -142,7 +142,7 @@ class Wyse:
         peak = jnp.max(levels, axis=(-2, -1), keepdims=True)
         values = encode(levels, peak)
         content = jax.lax.map(lambda x: activations(x, params)[1], values)
-        grams = [style_grams(style, params) for style in styles]
+        grams = measure_each(partial(style_grams, params=params), styles)
         first, second = stack_factored([gram for gram, _ in grams]), jnp.stack([gram for _, gram in grams])
         # All examples start from the same noise, so an example has the same result in any batch.
         noise = jax.random.uniform(start_key, values.shape[1:], minval=-1.0)

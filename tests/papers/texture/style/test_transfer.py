@@ -24,8 +24,20 @@ def noise(seed, *shape):
 
 
 STYLES = [[noise(1, 15_000)], [noise(2, 20_000)]]
+READS = {Ulyanov: 2, Wyse: 3}  # for the level of a style, for its maximum (Wyse), and for its statistics
 FAST = Inversion("fast_griffin_lim", ("zero",), iterations=2)
 METHODS = {"ulyanov": Ulyanov(filters=8, steps=3, inversion=FAST), "wyse": Wyse(filters=8, steps=3, inversion=FAST)}
+
+
+class Counted:
+    """Blocks of a wave that count how often they are read."""
+
+    def __init__(self, blocks):
+        self.blocks, self.reads = blocks, 0
+
+    def __iter__(self):
+        self.reads += 1
+        return iter(self.blocks)
 
 
 @pytest.fixture(scope="module", params=METHODS)
@@ -35,14 +47,20 @@ def method(request):
 
 @pytest.fixture(scope="module")
 def results(method):
-    """Two stereo pairs at once."""
+    """Two stereo pairs at once: contents, the result, and styles."""
     contents = noise(0, 2, 2, SAMPLES)
     contents[1, 1] = 0
-    return contents, transfer(contents, STYLES, method, chunk=1)
+    styles = [Counted(blocks) for blocks in STYLES]
+    return contents, transfer(contents, styles, method, chunk=1), styles
+
+
+def test_style_is_measured_once_for_both_channels(results, method):
+    *_, styles = results
+    assert [style.reads for style in styles] == 2 * [READS[type(method)]]
 
 
 def test_result_is_as_long_and_as_loud_as_the_content(results):
-    contents, result = results
+    contents, result, _ = results
     assert result.waves.shape == contents.shape
     assert not result.interrupted
     assert np.all(result.history[-1] < result.history[0])
@@ -51,13 +69,13 @@ def test_result_is_as_long_and_as_loud_as_the_content(results):
 
 
 def test_silent_channel_stays_silent(results):
-    _, result = results
+    _, result, _ = results
     assert not result.waves[1, 1].any()
     assert result.waves[1, 0].any()
 
 
 def test_results_depend_neither_on_the_gain_nor_on_the_rest_of_the_batch(results, method):
-    contents, result = results
+    contents, result, _ = results
     others = np.concatenate([10 * contents[:1], noise(5, 1, 2, SAMPLES)])
     styles = [[100 * STYLES[0][0]], [noise(6, 15_000)]]
     actual = transfer(others, styles, method, chunk=1)
