@@ -55,6 +55,12 @@ def test_inner_folds_leave_the_reported_fold_out(esc):
     assert (len(train.label), len(held_out.label)) == (4, 2)
 
 
+def test_both_results_are_parts_of_one_array(esc):
+    """So the memory of the spectrograms is needed once."""
+    train, held_out = data.load(data.resolve_classes(replace(SHORT, source=str(esc))), COARSE, 2)
+    assert train.levels.base is held_out.levels.base
+
+
 def test_centroid_classes_are_balanced_and_ordered_by_frequency(esc):
     config = data.resolve_classes(replace(SHORT, source=str(esc)))
     train, held_out = data.load(config, COARSE, 4)
