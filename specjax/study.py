@@ -1,5 +1,5 @@
 """python -m specjax.study QUESTION [--config=unet:small ...] [--seeds=N] [--workdir=DIR] [--sounds=DIR,a.wav]
-    [--bundles=NAME=DIR,NAME=DIR] [--judge=DIR]
+    [--bundles=NAME=DIR,NAME=DIR] [--runs=NAME=DIR] [--judge=DIR]
 
 Runs a study of a paper, which is a predefined experiment. QUESTION is the name of the study; without it, the names are
 listed. A study of training needs --config: it trains each variant of the config with several seeds, evaluates it on
@@ -31,6 +31,7 @@ WORKDIR = flags.DEFINE_string("workdir", "runs/studies", "folder of all studies;
 SEEDS = flags.DEFINE_integer("seeds", 0, "seeds per variant; 0: the default of the study", lower_bound=0)
 SOUNDS = flags.DEFINE_list("sounds", [], "sound files, or folders of them")
 BUNDLES = flags.DEFINE_list("bundles", [], "bundles to compare, each as NAME=FOLDER")
+RUNS = flags.DEFINE_list("runs", [], "runs of these bundles, each as NAME=FOLDER")
 JUDGE = flags.DEFINE_string("judge", None, "bundle of the judge of the study music")
 EXAMPLES = flags.DEFINE_integer("examples", 1000, "held-out examples to evaluate; 0: all", lower_bound=0)
 
@@ -47,27 +48,28 @@ def main(argv: Sequence[str]) -> None:
         seeds=SEEDS.value,
         examples=EXAMPLES.value,
         sounds=[str(local_path(place, "--sounds", "file")) for place in SOUNDS.value],
-        bundles=_parse_bundles(BUNDLES.value),
+        bundles=_parse_folders(BUNDLES.value, "--bundles"),
+        runs=_parse_folders(RUNS.value, "--runs"),
         judge=None if JUDGE.value is None else local_path(JUDGE.value, "--judge"),
     )
     questions[argv[1]](options)
 
 
-def _parse_bundles(entries: Sequence[str]) -> dict[str, Path]:
-    """Return the folders of bundles by their names.
+def _parse_folders(entries: Sequence[str], flag: str) -> dict[str, Path]:
+    """Return folders by their names.
 
     Raises:
       UserError: an entry is not of the form NAME=FOLDER, or a name occurs twice.
     """
-    bundles: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for entry in entries:
         name, equals, folder = entry.partition("=")
         if not (name and equals and folder):
-            raise UserError(f"--bundles holds {entry!r}, expected NAME=FOLDER, as in --bundles=gan=bundles/gan")
-        if name in bundles:
-            raise UserError(f"--bundles names {name!r} twice: give each bundle its own name")
-        bundles[name] = local_path(folder, "--bundles")
-    return bundles
+            raise UserError(f"{flag} holds {entry!r}, expected NAME=FOLDER, as in {flag}=gan=path/to/gan")
+        if name in folders:
+            raise UserError(f"{flag} names {name!r} twice: give each folder its own name")
+        folders[name] = local_path(folder, flag)
+    return folders
 
 
 def _questions() -> dict[str, Callable[[Options], None]]:

@@ -46,6 +46,7 @@ class Options:
       examples: number of held-out examples to evaluate; 0 for all.
       sounds: paths of sound files, or of folders that contain them, for a study of sound.
       bundles: folders of exported models by the name that the table gives them, for a study of trained models.
+      runs: folders of the runs of some of these models, by the same names.
       judge: folder of the exported model that judges them; None if the user gave no `--judge`.
     """
 
@@ -56,6 +57,7 @@ class Options:
     examples: int
     sounds: Sequence[str]
     bundles: Mapping[str, Path] = field(default_factory=dict)
+    runs: Mapping[str, Path] = field(default_factory=dict)
     judge: Path | None = None
 
     def require_config(self) -> dict[str, Any]:

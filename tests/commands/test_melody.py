@@ -8,6 +8,8 @@ import soundfile
 
 from commands.conftest import make_once
 from commands.run import error_in_process, run_in_process
+from specjax.papers.melody.studies import embedding, rows, sounds
+from specjax.signal.inversion import Inversion
 
 RATE = 22050
 MUSIC = ("--config.data.genres=('jazz','pop')", "--config.data.synthetic_tracks=3", "--config.data.hop_s=10.0")
@@ -123,6 +125,46 @@ def test_unusable_options_are_one_line(gan, arguments, message, tmp_path):
     error = error_in_process("synth", "melody", f"--bundle={gan}/bundle", *arguments, f"--out={tmp_path}/a")
     assert message in error
     assert not (tmp_path / "a").exists()
+
+
+@pytest.fixture
+def cheap(monkeypatch):
+    """The table of generators with little of everything that takes long."""
+    quick = Inversion("griffin_lim", ("zero",), iterations=1, mel_steps=0)
+    recordings = np.random.default_rng(0).normal(size=(2, 3, 60 * RATE)).astype(np.float32)
+    monkeypatch.setattr(embedding, "TRAIN_STEPS", 2)
+    monkeypatch.setattr(sounds, "CLIPS", 1)
+    monkeypatch.setattr(sounds, "INVERSION", quick)
+    monkeypatch.setattr(rows, "INVERSION", quick)
+    monkeypatch.setattr(rows, "PIECE_S", 15.0)
+    monkeypatch.setattr(rows, "record", lambda: recordings)
+
+
+def test_the_table_of_generators_has_control_rows_and_is_not_computed_again(gan, judge, cheap, tmp_path):
+    data = ("--config.data.synthetic_tracks=6", "--config.data.held_out_share=0.34")
+    models = (f"--bundles=tiny={gan}/bundle", f"--runs=tiny={gan}/run", f"--judge={judge}", "--examples=6")
+    arguments = ("music", *GAN, *data, *models, f"--workdir={tmp_path}/studies")
+    done = run("study", *arguments)
+    names = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("| ")]
+    assert names == ["", "real", "copies", "moment-matched noise", "tiny"]
+    assert "N = 6 clips" in done.stdout
+    again = run("study", *arguments)
+    assert again.stdout == done.stdout
+    assert "tiny: embedding" in done.stderr
+    assert "tiny: embedding" not in again.stderr
+
+
+def test_a_table_of_unusable_models_is_one_line(gan, judge, tmp_path):
+    music = ("study", "music", *GAN, f"--workdir={tmp_path}/studies")
+    generator = f"--bundles=tiny={gan}/bundle"
+    for arguments, message in (
+        ((generator,), "--judge is missing"),
+        ((f"--judge={judge}", f"--bundles={gan}/bundle"), "expected NAME=FOLDER"),
+        ((f"--judge={judge}", f"--bundles=a={judge}"), "is not a generator of music"),
+        ((f"--judge={judge}", generator, f"--runs=other={gan}/run"), "--runs names 'other', which is not in --bundles"),
+        ((f"--judge={judge}", f"--bundles=copies={gan}/bundle"), "which is a control row"),
+    ):
+        assert message in error_in_process(*music, *arguments)
 
 
 def test_a_judge_of_other_genres_is_an_error(judge, tmp_path):

@@ -123,3 +123,18 @@ def test_measure_that_some_runs_lack_is_the_mean_of_the_others():
 
 def test_measures_are_evaluation_results():
     assert all(measure.key.startswith("eval/") for measure in MEASURES)
+
+
+def test_a_result_is_computed_once_for_each_request(tmp_path):
+    computed = []
+
+    def compute():
+        computed.append(len(computed))
+        return {"value": computed[-1]}
+
+    results = [study.remember(tmp_path / "a", {"clips": n}, compute) for n in (1, 2, 1, 2)]
+    assert results == [{"value": 0}, {"value": 1}] * 2
+    assert computed == [0, 1]
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written"):
+        study.remember(tmp_path / "file", {}, compute)

@@ -186,7 +186,7 @@ class GanInference:
         Raises:
           ValueError: the networks write pieces of a fixed length, and `frames` or `loop` asks for another.
         """
-        if not self.any_length and (frames > FRAMES or loop):
+        if (frames > FRAMES and not self.any_length) or (loop and not self.loops):
             raise ValueError(
                 f"networks of approach {self.config.approach!r} write {FRAMES} frames, not {frames} or loops"
             )

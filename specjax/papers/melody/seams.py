@@ -17,10 +17,12 @@ from specjax.signal.mel import mel_from_wave
 
 PERIOD_S = 10.0  # duration of the clips of which a piece may be put together
 
-_SPANS = (1, 86)  # frames before and after a place whose mean levels are compared: 23 ms and 2 s
+# Frames before and after a place whose mean levels are compared: 23 ms and 2 s.
+_SUDDEN, _LASTING = 1, 86
 _SLACK = 2  # A change of one sample reaches the frames at up to this distance, because frames overlap.
 _RANGE_DB = 40.0
-_CLICK = 32  # samples in which a click is looked for
+_CLICK = 16  # samples in which a click is looked for
+_AROUND = 17  # times as many, with which it is compared
 
 MelPower = Float[np.ndarray, "mels frames"]
 Wave = Float[np.ndarray, " samples"]
@@ -37,12 +39,13 @@ def rank_multiples(mel_power: MelPower) -> float:
     return rank_joints(mel_power, [round(i * period) for i in range(1, int(mel_power.shape[1] / period) + 1)])
 
 
-def rank_joints(mel_power: MelPower, joints: Sequence[int]) -> float:
+def rank_joints(mel_power: MelPower, joints: Sequence[int], *, lasting: bool = True) -> float:
     """Rank the changes of the spectrum of a piece at its joints among those at all other places.
 
     Args:
       mel_power: mel power of the piece.
       joints: frames with which a new part may begin. Those less than 2.1 s from an end of the piece are left out.
+      lasting: whether lasting changes count, and not only sudden ones.
 
     Returns:
       Share of other places with a smaller change, averaged over the joints, for that kind of change, sudden or lasting,
@@ -53,11 +56,12 @@ def rank_joints(mel_power: MelPower, joints: Sequence[int]) -> float:
     """
     floor = 10 ** (-_RANGE_DB / 10)
     level_db = 10 * np.log10(np.maximum(mel_power / max(float(mel_power.max()), 1e-30), floor))
-    margin = max(_SPANS) + _SLACK
+    margin = _LASTING + _SLACK
     inside = [joint for joint in joints if margin <= joint <= mel_power.shape[1] - margin]
     if not inside:
         raise ValueError(f"{mel_power.shape[1]} frames have no joint at least {margin} frames from the ends: {joints}")
-    return max(_rank_changes(_measure_changes(level_db, span), span, inside) for span in _SPANS)
+    spans = (_SUDDEN, _LASTING) if lasting else (_SUDDEN,)
+    return max(_rank_changes(_measure_changes(level_db, span), span, inside) for span in spans)
 
 
 def rank_loop(wave: Wave) -> float:
@@ -66,19 +70,32 @@ def rank_loop(wave: Wave) -> float:
 
 
 def rank_wave(wave: Wave, joint: int) -> float:
-    """Rank the change of a wave at a joint: that of the spectrum (see `rank_joints`), or a click if that is greater.
+    """Rank the change of a wave at a joint: the sudden change of the spectrum, or the click if that has a higher rank.
+
+    A lasting change is no seam here: what a loop ends with may differ from what it begins with, as in any music.
 
     Args:
       wave: mono wave at `SAMPLE_RATE`.
       joint: sample with which a new part may begin.
+
+    Returns:
+      See `rank_joints`.
     """
     mel = np.asarray(mel_from_wave(jnp.asarray(wave), TRANSFORM, FILTERS))
-    bends = np.abs(np.diff(wave, 2))  # The sample in the middle of bend i is i + 1.
-    first = joint - 1 - _CLICK // 2
-    others = np.concatenate([bends[:first], bends[first + _CLICK :]])
-    blocks = others[: len(others) // _CLICK * _CLICK].reshape(-1, _CLICK).max(axis=1)
-    click = _rank(bends[first : first + _CLICK].max(keepdims=True), blocks)
-    return max(click, rank_joints(mel, [round(joint / TRANSFORM.hop_length)]))
+    sudden = rank_joints(mel, [round(joint / TRANSFORM.hop_length)], lasting=False)
+    return max(sudden, _rank_click(wave, joint))
+
+
+def _rank_click(wave: Wave, joint: int) -> float:
+    """Rank the click at a joint: how far the third difference of the wave exceeds that of its surroundings."""
+    bends = np.abs(np.diff(wave, 3))  # Bend i is that of the samples i to i + 3.
+    start = joint - 2 - _CLICK // 2
+    bends = bends[start % _CLICK :]
+    blocks = bends[: len(bends) // _CLICK * _CLICK].reshape(-1, _CLICK).max(axis=1)
+    around = np.median(np.lib.stride_tricks.sliding_window_view(blocks, _AROUND), axis=1)
+    contrast = blocks[_AROUND // 2 : -(_AROUND // 2)] / np.maximum(around, 1e-12)
+    place = start // _CLICK - _AROUND // 2
+    return _rank(contrast[place : place + 1], np.delete(contrast, place))
 
 
 def _measure_changes(level_db: Float[np.ndarray, "mels frames"], span: int) -> Changes:

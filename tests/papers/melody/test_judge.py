@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from specjax.cli.errors import UserError
 from specjax.engine import bundle
 from specjax.engine.live.values import initial
 from specjax.optim.optimizer import OptimizerConfig
@@ -74,6 +75,17 @@ def test_an_exported_judge_opens_again(tmp_path, music):
     verdict = inference.judge(jax.tree.map(jnp.asarray, variables), jnp.asarray(music.mel[:, 0]))
     assert verdict.logits.shape == (2, 2)
     assert verdict.embedding.shape == (2, 8)
+
+
+def test_the_digest_of_a_bundle_depends_on_its_tensors(tmp_path):
+    task = JudgeTask(CONFIG)
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        state = jax.device_get(task.init(jax.random.key(seed)))
+        bundle.save(tmp_path / name, task.name, task.parts(state, {}), {})
+    first, same, other = (bundle.digest(tmp_path / name) for name in "abc")
+    assert first == same != other
+    with pytest.raises(UserError, match="holds no card.json"):
+        bundle.digest(tmp_path)
 
 
 def test_settings_out_of_range_raise():

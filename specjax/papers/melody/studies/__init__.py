@@ -13,7 +13,8 @@ def run_music(options: Options) -> None:
 
     Args:
       options: command-line options. `config`: a config of the melody paper, which names the data set. `bundles`: the
-        generators. `judge`: the judge. `examples`: largest number of clips in a row; 0 for as many as there are.
+        generators. `runs`: the runs of some of them. `judge`: the judge. `examples`: largest number of clips in a row;
+        0 for as many as there are.
 
     Raises:
       UserError: an option is missing, a bundle or the data set cannot be used, or they have different genres.
@@ -33,6 +34,9 @@ def run_music(options: Options) -> None:
         raise UserError(f"--config describes the task {task.name}, expected one with music: name --config=gan")
     if options.judge is None:
         raise UserError("--judge is missing: name the bundle of a judge, made with --config=judge_genre")
+    if unknown := sorted(set(options.runs) - set(options.bundles)):
+        raise UserError(f"--runs names {unknown[0]!r}, which is not in --bundles: use the same names")
+    auc = {name: table.read_auc(workdir) for name, workdir in options.runs.items()}
     config = resolve_genres(config)
     judge = load_judge(str(options.judge), config.genres)
     assert judge is not None
@@ -42,7 +46,7 @@ def run_music(options: Options) -> None:
     representation = judge.inference.config.representation
     listed = rows.list_rows(options.bundles, config.genres, comparison.real, representation)
     results = {name: comparison.measure_row(name, row) for name, row in listed.items()}
-    print(table.format_table(comparison.measure_context(), results))
+    print(table.format_table(comparison.measure_context(), results, auc))
 
 
 QUESTIONS: dict[str, Callable[[Options], None]] = {"music": run_music}

@@ -140,14 +140,14 @@ def draw_noise(
     centered = values - mean[None, :, None]
     covariance = jnp.einsum("ebt,ect->bc", centered, centered, precision="highest") / (len(values) * frames)
     variances, axes = jnp.linalg.eigh(covariance)
-    root = axes * jnp.sqrt(jnp.maximum(variances, 0.0))
+    root = axes * jnp.sqrt(jnp.maximum(variances, 0.0))[None]
     deviation = jnp.sqrt(jnp.maximum(jnp.diag(covariance), 1e-12))
     power = jnp.mean(jnp.abs(jnp.fft.rfft(centered / deviation[None, :, None], 2 * frames)) ** 2, axis=(0, 1))
     gain = jnp.sqrt(power / jnp.fft.irfft(power)[0])  # The mean square of the gain over all frequencies is 1.
 
     def draw(key: Key[Array, ""]) -> Float[Array, "mels frames"]:
         white = jnp.fft.rfft(jax.random.normal(key, (bands, 2 * frames)))
-        colored = jnp.fft.irfft(white * gain.astype(white.dtype))[:, :frames]
+        colored = jnp.fft.irfft(white * gain[None].astype(white.dtype))[:, :frames]
         return mean[:, None] + jnp.matmul(root, colored, precision="highest")
 
     return jax.lax.map(draw, keys)

@@ -34,12 +34,12 @@ class Row(NamedTuple):
     Attributes:
       identity: text that differs if the clips do.
       clips: makes the clips.
-      ranks: ranks the joints of pieces of 60 s and of loops (see `seams`); None if there are none.
+      ranks: ranks the joints of pieces of 60 s and of loops (see `seams`), as far as there are any.
     """
 
     identity: str
     clips: Callable[[], Clips]
-    ranks: Callable[[], Ranks] | None
+    ranks: Callable[[], Ranks]
 
 
 def list_rows(
@@ -59,7 +59,7 @@ def list_rows(
     rows = {
         REAL: Row(REAL, lambda: real.others, lambda: rank_recordings(record())),
         COPIES: Row(COPIES, real.copies, lambda: rank_joined(record())),
-        NOISE: Row(NOISE, lambda: real.noise(representation), None),
+        NOISE: Row(NOISE, lambda: real.noise(representation), lambda: {}),
     }
     for name, folder in bundles.items():
         if name in rows:
@@ -78,38 +78,41 @@ def _open_generator(folder: Path, genres: tuple[str, ...], real: RealMusic) -> R
             f"{folder} writes the genres {', '.join(generator.config.data.genres)}, expected {', '.join(genres)} as "
             "judged: name a judge and generators of the same genres"
         )
-    ranks = (lambda: _rank_generated(generator, variables)) if generator.any_length else None
-    return Row(bundle.digest(folder), lambda: _generate_clips(generator, variables, real.count), ranks)
+    return Row(
+        bundle.digest(folder),
+        lambda: _generate_clips(generator, variables, real.count),
+        lambda: _rank_generated(generator, variables),
+    )
 
 
 def _generate_clips(generator: pieces.Generator, variables: Any, count: int) -> Clips:
     genres = len(generator.config.data.genres)
     shares = np.repeat(np.eye(genres, dtype=np.float32), count, axis=0)
     keys = jax.random.split(jax.random.key(0), len(shares))
-    generate = jax.jit(lambda keys, shares: generator.generate_power(variables, keys, shares))
     parts = []
     for start in range(0, len(shares), _BLOCK):
         block = np.arange(start, start + _BLOCK) % len(shares)  # of constant size, to compile once
-        parts.append(np.asarray(generate(keys[block], jnp.asarray(shares[block]))))
+        parts.append(np.asarray(pieces.generate(generator, variables, keys[block], jnp.asarray(shares[block]))))
     power = np.concatenate(parts)[: len(shares)]
     return power.reshape(genres, count, *power.shape[1:])
 
 
 def _rank_generated(generator: pieces.Generator, variables: Any) -> Ranks:
-    """Generate a piece of 60 s of each genre, and a loop of about 10 s if it can, and rank their joints."""
+    """Generate a piece of 60 s and a loop of about 10 s of each genre, if it can, and rank their joints."""
     config = generator.config
     keys = jax.random.split(jax.random.key(1), len(config.data.genres))
-    frames = pieces.count_frames(PIECE_S)
-    loop_frames = pieces.count_loop_frames(LOOP_S, generator.column_frames, config.data.tempo_bpm)
-    ranks: Ranks = {"pieces": [], "loops": []}
-    for key, shares in zip(keys, np.eye(len(keys), dtype=np.float32), strict=True):
-        inputs = variables, key[None], jnp.asarray(shares)[None]
-        ranks["pieces"].append(seams.rank_multiples(np.asarray(generator.generate_power(*inputs, frames)[0])))
-        if not generator.loops:
-            continue
-        loop = generator.generate_power(*inputs, loop_frames, loop=True)
-        wave = pieces.to_waves(loop, config.representation, loop=True, settings=INVERSION)[0]
-        ranks["loops"].append(seams.rank_loop(wave))
+    shares = jnp.eye(len(keys))
+    ranks: Ranks = {}
+    if generator.any_length:
+        frames = pieces.count_frames(PIECE_S)
+        each = pieces.generate(generator, variables, keys, shares, frames=frames)
+        ranks["pieces"] = [seams.rank_multiples(piece) for piece in np.asarray(each)]
+    if generator.loops:
+        frames = pieces.count_loop_frames(LOOP_S, generator.column_frames, config.data.tempo_bpm)
+        loops = pieces.generate(generator, variables, keys, shares, frames=frames, loop=True)
+        representation = config.representation
+        waves = [pieces.to_waves(loop[None], representation, loop=True, settings=INVERSION)[0] for loop in loops]
+        ranks["loops"] = [seams.rank_loop(wave) for wave in waves]
     return ranks
 
 

@@ -5,13 +5,15 @@ from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from specjax.engine.report.reader import read_curve
 from specjax.engine.study import Result, remember
 from specjax.measure.intervals import format_share
-from specjax.papers.melody import data
+from specjax.papers.melody import data, metrics
 from specjax.papers.melody.evaluation import OpenJudge
 from specjax.papers.melody.studies import embedding, rows, sounds
 from specjax.papers.melody.studies.controls import RealMusic
@@ -78,7 +80,7 @@ class Comparison:
           row: the row.
 
         Returns:
-          Results by kind of measure: `embedding`, `gan_train`, `sounds` and, if the row has joints, `seams`.
+          Results by kind of measure: `embedding`, `gan_train`, `sounds` and `seams`.
         """
         clips = cache(row.clips)
 
@@ -89,16 +91,14 @@ class Comparison:
             representation = self.judge.inference.config.representation
             return {"accuracy": embedding.train_and_test(clips(), self.real.reference, representation)}
 
-        results = {
+        return {
             "embedding": self._remember(name, row.identity, "embedding", compare, judge=self.digest),
             "gan_train": self._remember(name, row.identity, "gan_train", train, judge=self.digest),
             "sounds": self._remember(
                 name, row.identity, "sounds", lambda: sounds.measure_sounds(clips(), self.config.tempo_bpm)
             ),
+            "seams": self._remember(name, row.identity, "seams", row.ranks),
         }
-        if row.ranks is not None:
-            results["seams"] = self._remember(name, row.identity, "seams", row.ranks)
-        return results
 
     def measure_context(self) -> Context:
         """Measure that with which the rows are compared."""
@@ -125,8 +125,30 @@ class Comparison:
         return remember(self.folder, {**self._request, **more, "row": identity, "kind": kind}, announce)
 
 
-def format_table(context: Context, results: Mapping[str, RowResult]) -> str:
-    """Format the results of all rows as a Markdown table, below lines that say with what they are compared."""
+def read_auc(workdir: Path) -> Result:
+    """Read how well the discriminator told real from generated clips while a GAN was trained.
+
+    Returns:
+      `auc`, the median of the second half of the training, and `won`, the share of the training in which it was 0.99 or
+      more.
+
+    Raises:
+      UserError: the run has no such log.
+    """
+    values = np.array(read_curve(workdir, "train/auc").values)
+    return {"auc": float(np.median(values[len(values) // 2 :])), "won": float(np.mean(values >= metrics.WON_AUC))}
+
+
+def format_table(
+    context: Context, results: Mapping[str, RowResult], auc: Mapping[str, Result] = MappingProxyType({})
+) -> str:
+    """Format the results of all rows as a Markdown table, below lines that say with what they are compared.
+
+    Args:
+      context: that with which they are compared.
+      results: results of each row by name.
+      auc: results of `read_auc` of rows whose training is known.
+    """
     real, floor, limits = results[REAL]["embedding"], context.floor, context.limits
     mean = {name: float(np.mean(values)) for name, values in floor.items()}
     lines = [
@@ -144,6 +166,10 @@ def format_table(context: Context, results: Mapping[str, RowResult]) -> str:
         "",
     ]
     cells = {name: _format_row(context, result) for name, result in results.items()}
+    if auc:
+        for name, own in cells.items():
+            known = auc.get(name)
+            own["AUC in training"] = f"{known['auc']:.2f} (won: {known['won']:.0%})" if known else ""
     headings = list(cells[REAL])
     lines.append("| | " + " | ".join(headings) + " |")
     lines.append("|---|" + "--:|" * len(headings))
@@ -168,7 +194,7 @@ def _format_row(context: Context, result: RowResult) -> dict[str, str]:
     cells |= _tempo_cells(result["sounds"])
     cells["nearest training clip"] = f"{heard['memorization']:.2f} (lowest 5%: {heard['memorization_lowest']:.2f})"
     for heading, kind in (("60 s with seams", "pieces"), ("loops with seams", "loops")):
-        ranks = result["seams"][kind] if "seams" in result else []
+        ranks = result["seams"].get(kind, [])
         cells[heading] = format_share(int(np.sum(np.array(ranks) > context.limits[kind])), len(ranks))
     return cells
 
