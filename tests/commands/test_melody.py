@@ -160,7 +160,7 @@ def test_a_table_of_unusable_models_is_one_line(gan, judge, tmp_path):
     for arguments, message in (
         ((generator,), "--judge is missing"),
         ((f"--judge={judge}", f"--bundles={gan}/bundle"), "expected NAME=FOLDER"),
-        ((f"--judge={judge}", f"--bundles=a={judge}"), "is not a generator of music"),
+        ((f"--judge={judge}", f"--bundles=a={judge}"), "expected 'melody/gan'"),
         ((f"--judge={judge}", generator, f"--runs=other={gan}/run"), "--runs names 'other', which is not in --bundles"),
         ((f"--judge={judge}", f"--bundles=copies={gan}/bundle"), "which is a control row"),
     ):

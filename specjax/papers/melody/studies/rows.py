@@ -150,7 +150,7 @@ def rank_joined(recordings: Recordings) -> Ranks:
     return _merge(ranks)
 
 
-def limits() -> dict[str, float]:
+def measure_limits() -> dict[str, float]:
     """Return the ranks of pieces and of loops that 5% of the recordings of the synthetic band exceed."""
     ranks = _merge([rank_recording(wave) for own in record() for wave in own[1:]])
     return {kind: float(np.quantile(found, 0.95)) for kind, found in ranks.items()}

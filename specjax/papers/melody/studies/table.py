@@ -30,7 +30,7 @@ class Context(NamedTuple):
       judge: digest of the judge.
       reference: result of `sounds.measure_sounds` for the reference.
       floor: result of `sounds.measure_floor`.
-      limits: result of `rows.limits`.
+      limits: result of `rows.measure_limits`.
     """
 
     judge: str
@@ -70,7 +70,7 @@ class Comparison:
     @cached_property
     def _request(self) -> dict[str, Any]:
         tracks = sha256(repr(list_tracks(self.config)).encode()).hexdigest()  # differs if a file has changed
-        return {"data": asdict(self.config), "tracks": tracks, "clips": self.max_clips}
+        return {"judge": self.digest, "data": asdict(self.config), "tracks": tracks, "clips": self.max_clips}
 
     def measure_row(self, name: str, row: Row) -> RowResult:
         """Measure a row.
@@ -92,8 +92,8 @@ class Comparison:
             return {"accuracy": embedding.train_and_test(clips(), self.real.reference, representation)}
 
         return {
-            "embedding": self._remember(name, row.identity, "embedding", compare, judge=self.digest),
-            "gan_train": self._remember(name, row.identity, "gan_train", train, judge=self.digest),
+            "embedding": self._remember(name, row.identity, "embedding", compare),
+            "gan_train": self._remember(name, row.identity, "gan_train", train),
             "sounds": self._remember(
                 name, row.identity, "sounds", lambda: sounds.measure_sounds(clips(), self.config.tempo_bpm)
             ),
@@ -114,15 +114,15 @@ class Comparison:
             self.digest,
             reference=self._remember(name, name, "sounds", measure_sounds),
             floor=self._remember(name, name, "floor", measure_floor),
-            limits=self._remember(name, name, "limits", rows.limits),
+            limits=self._remember(name, name, "limits", rows.measure_limits),
         )
 
-    def _remember(self, name: str, identity: str, kind: str, compute: Callable[[], Result], **more: str) -> Result:
+    def _remember(self, name: str, identity: str, kind: str, compute: Callable[[], Result]) -> Result:
         def announce() -> Result:
             self.report(f"{name}: {kind}")
             return compute()
 
-        return remember(self.folder, {**self._request, **more, "row": identity, "kind": kind}, announce)
+        return remember(self.folder, {**self._request, "row": identity, "kind": kind}, announce)
 
 
 def read_auc(workdir: Path) -> Result:
