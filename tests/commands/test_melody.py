@@ -129,15 +129,18 @@ def test_unusable_options_are_one_line(gan, arguments, message, tmp_path):
 
 @pytest.fixture
 def cheap(monkeypatch):
-    """The table of generators with little of everything that takes long."""
+    """The table of generators without what takes long, of which other tests are."""
     quick = Inversion("griffin_lim", ("zero",), iterations=1, mel_steps=0)
-    recordings = np.random.default_rng(0).normal(size=(2, 3, 60 * RATE)).astype(np.float32)
-    monkeypatch.setattr(embedding, "TRAIN_STEPS", 2)
+    ranks = {"pieces": [0.5], "loops": [0.5]}
+    monkeypatch.setattr(embedding, "train_and_test", lambda *_: 0.5)
     monkeypatch.setattr(sounds, "CLIPS", 1)
     monkeypatch.setattr(sounds, "INVERSION", quick)
     monkeypatch.setattr(rows, "INVERSION", quick)
     monkeypatch.setattr(rows, "PIECE_S", 15.0)
-    monkeypatch.setattr(rows, "record", lambda: recordings)
+    monkeypatch.setattr(rows, "record", lambda: None)
+    monkeypatch.setattr(rows, "rank_recordings", lambda _: ranks)
+    monkeypatch.setattr(rows, "rank_joined", lambda _: ranks)
+    monkeypatch.setattr(rows, "measure_limits", lambda: {"pieces": 0.9, "loops": 0.9})
 
 
 def test_the_table_of_generators_has_control_rows_and_is_not_computed_again(gan, judge, cheap, tmp_path):
