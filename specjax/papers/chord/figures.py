@@ -4,8 +4,7 @@ Figures 1 and 2 show a noise field and a target spectrogram at the paper's 1008x
 training runs, whose settings are the given config with some values overridden.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -15,11 +14,12 @@ from jaxtyping import Float
 
 from specjax.cli import files
 from specjax.cli.errors import UserError
+from specjax.engine.report.reader import read_curve
 from specjax.engine.study import Overrides, run
 from specjax.papers.chord import conditioning, theory
 from specjax.papers.chord.conditioning import Conditioning
 from specjax.papers.chord.data import Digits
-from specjax.plots import render
+from specjax.plots import curves, render
 
 LABEL = 4
 
@@ -91,13 +91,13 @@ def remake(digits: Digits, steps: int, config_flags: Sequence[str], folder: Path
     noise, target = _compute_noise_and_target(digits)
     chord = f"a {LABEL}, {theory.note_name(LABEL)} major with all harmonics"
     explosion = {
-        "gradient norm": _read_curve(folder / "rising", "train/grad_norm"),
-        "gradient norm, clipped at 1": _read_curve(folder / "rising_clipped", "train/grad_norm"),
-        "FFT loss": _read_curve(folder / "rising", "train/loss.fft"),
-        "FFT loss, clipped at 1": _read_curve(folder / "rising_clipped", "train/loss.fft"),
+        "gradient norm": read_curve(folder / "rising", "train/grad_norm"),
+        "gradient norm, clipped at 1": read_curve(folder / "rising_clipped", "train/grad_norm"),
+        "FFT loss": read_curve(folder / "rising", "train/loss.fft"),
+        "FFT loss, clipped at 1": read_curve(folder / "rising_clipped", "train/loss.fft"),
     }
     losses = {
-        heading: _read_curve(folder / "mix", f"train/loss.{name}")
+        heading: read_curve(folder / "mix", f"train/loss.{name}")
         for name, heading in (("huber", "Huber"), ("ms_ssim", "1 - MS-SSIM"), ("fft", "FFT"))
     }
     pictures = {
@@ -105,11 +105,11 @@ def remake(digits: Digits, steps: int, config_flags: Sequence[str], folder: Path
             render.spectrogram(noise, title="Perlin noise that multiplies the spectrogram, stretched to [0, 1]")
         ),
         "figure_2.png": files.png(render.spectrogram(target, title=f"Conditioned spectrogram of {chord}")),
-        "figure_3.png": files.png(_plot(explosion, "Rising weight of the FFT loss, the paper's network")),
+        "figure_3.png": files.png(curves.plot(explosion, "Rising weight of the FFT loss, the paper's network")),
         "figure_4.png": read_sheet("huber", steps),
         "figure_5.png": read_sheet("ours", steps),
         "figure_6.png": read_sheet("mix", middle),
-        "figure_6_losses.png": files.png(_plot(losses, "The authors' mix of losses")),
+        "figure_6_losses.png": files.png(curves.plot(losses, "The authors' mix of losses")),
     }
     for name, picture in pictures.items():
         files.write_atomic(folder / name, picture)
@@ -136,31 +136,3 @@ def _compute_noise_and_target(digits: Digits) -> tuple[Float[np.ndarray, "1008 1
     image = jnp.asarray(digit, jnp.float32) / 255.0
     target = conditioning.target(operators, config, image, jnp.int32(LABEL), jnp.int32(0), key)
     return np.asarray(noise), np.asarray(target)
-
-
-def _read_curve(workdir: Path, name: str) -> tuple[list[int], list[float]]:
-    """Read one scalar from the log of a run; return the steps and the values."""
-    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
-    points = [(line["step"], line[name]) for line in lines if name in line]
-    return [step for step, _ in points], [value for _, value in points]
-
-
-def _plot(curves: Mapping[str, tuple[list[int], list[float]]], title: str) -> render.Rgb:
-    """Plot curves over the update number, with a logarithmic vertical axis.
-
-    Args:
-      curves: (steps, values) of each curve, by name in the legend.
-      title: text above the plot.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 4.5), dpi=100, layout="constrained")
-    canvas, axes = FigureCanvasAgg(figure), figure.subplots()
-    for heading, (steps, values) in curves.items():
-        axes.plot(steps, values, label=heading)
-    axes.set(title=title, xlabel="update", yscale="log")
-    axes.legend()
-    canvas.draw()
-    rgb = np.asarray(canvas.buffer_rgba())[..., :3].copy()
-    return rgb

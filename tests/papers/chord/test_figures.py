@@ -22,9 +22,8 @@ def held_out():
 
 def simulate_run(flags, workdir, examples):
     """Write the files of a training run: a log, and contact sheets whose gray level is the step."""
-    lines = [
-        {"step": s, "train/grad_norm": 10.0**s, "train/loss.fft": 1.0, "train/loss.huber": 0.1} for s in range(1, 5)
-    ]
+    losses = {f"train/loss.{name}": 0.1 for name in ("fft", "huber", "ms_ssim")}
+    lines = [{"step": s, "train/grad_norm": 10.0**s, **losses} for s in range(1, 5)]
     workdir.mkdir(parents=True)
     (workdir / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     for step in (STEPS // 2, STEPS):
