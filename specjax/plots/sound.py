@@ -42,6 +42,8 @@ def spectrogram(
     frequency_hz: Float[np.ndarray, " rows"],
     time_s: Float[np.ndarray, " frames"],
     title: str,
+    *,
+    lowest_db: float | None = None,
 ) -> bytes:
     """Plot a spectrogram with a logarithmic frequency axis and a color bar, or the two of a stereo sound.
 
@@ -51,6 +53,7 @@ def spectrogram(
       frequency_hz: frequency of each row, in Hz.
       time_s: time of each frame, in seconds.
       title: text above the plot.
+      lowest_db: level of the darkest color; None for the lowest level.
 
     Returns:
       The content of a PNG file.
@@ -60,7 +63,7 @@ def spectrogram(
     figure, axes = plt.subplots(channels, figsize=(10, 5 * channels), squeeze=False, layout="constrained")
     titles = [title] if channels == 1 else [f"{title}, left", f"{title}, right"]
     for axis, levels, name in zip(axes[:, 0], level_db, titles, strict=True):
-        _draw_spectrogram(axis, levels, frequency_hz, time_s, level_db.min())
+        _draw_spectrogram(axis, levels, frequency_hz, time_s, level_db.min() if lowest_db is None else lowest_db)
         axis.set_title(name, parse_math=False)
     return _encode_png(figure)
 
@@ -113,6 +116,26 @@ def features(
                         frameon=False, borderaxespad=0)  # fmt: skip
     axes[-1].set_xlabel("time (s)")
     axes[-1].set_xlim(time_s[0], time_s[-1])
+    return _encode_png(figure)
+
+
+def wave(samples: Float[np.ndarray, " samples"], sample_rate: int, title: str) -> bytes:
+    """Plot a wave over time: in each column of the plot, the range of its samples.
+
+    Args:
+      samples: the wave, not empty.
+      sample_rate: in Hz.
+      title: text above the plot.
+
+    Returns:
+      The content of a PNG file.
+    """
+    figure, axes = _import_pyplot().subplots(figsize=(10, 3), layout="constrained")
+    starts = np.arange(0, len(samples), -(-len(samples) // _MAX_COLUMNS))
+    low, high = (extreme.reduceat(samples, starts) for extreme in (np.minimum, np.maximum))
+    axes.fill_between(starts / sample_rate, low, high, linewidth=0.5, edgecolor="face")
+    axes.set(xlabel="time (s)", ylabel="amplitude", xlim=(0, len(samples) / sample_rate))
+    axes.set_title(title, parse_math=False)
     return _encode_png(figure)
 
 

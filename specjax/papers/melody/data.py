@@ -37,6 +37,7 @@ from specjax.papers.melody.tracks import (
     Split,
     Track,
     check_split,
+    example_tracks,
     list_tracks,
     resolve_genres,
     split_by_lists,
@@ -118,6 +119,29 @@ def read_waves(config: MusicConfig, numbers: Sequence[int]) -> list[Float[np.nda
       UserError: the source is missing, or a track is damaged.
     """
     return [read_wave() for _, read_wave in _waves(config, list_tracks(config), numbers)]
+
+
+def read_example(config: MusicConfig, genre: str) -> Float[np.ndarray, " samples"]:
+    """Read the first 10 s of a track of a genre, at `SAMPLE_RATE`: of the first held-out track that can be used.
+
+    The track keeps its tempo. If none is held out, it is one of the training tracks.
+
+    Raises:
+      UserError: the source is missing or has another layout; it lacks the genre; no track can be used.
+    """
+    config = replace(config, genres=(genre,))
+    tracks = list_tracks(config)
+    reasons = []
+    for i, read_wave in _waves(config, tracks, example_tracks(config, tracks)):
+        try:
+            wave = read_wave()
+        except UserError as error:
+            reasons.append(str(error))
+            continue
+        if len(wave) >= CLIP_SAMPLES:
+            return wave[:CLIP_SAMPLES]
+        reasons.append(f"{tracks[i].place} is shorter than 10 s")
+    raise UserError(f"no track of the genre {genre!r} can be shown: {reasons[0]}")
 
 
 def resolve(config: MusicConfig, representation: Representation) -> tuple[MusicConfig, Representation]:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from specjax.arrays.axes import along_axis
 from specjax.signal import inversion
 from specjax.signal.inversion import Inversion, Progress
-from specjax.signal.mel import Mel, mel_filters
+from specjax.signal.mel import Mel, corner_frequencies_hz, mel_filters, mel_from_wave
 from specjax.signal.presets import MAX_RANGE_DB, PRESETS, Spectrogram
 
 PRESET = replace(PRESETS["melodygan"], scale="power")
@@ -18,6 +18,7 @@ SAMPLE_RATE = PRESET.sample_rate
 TRANSFORM = PRESET.transform
 FILTERS = mel_filters(cast(Mel, PRESET.mel), SAMPLE_RATE, TRANSFORM.n_fft)
 MELS = len(FILTERS)
+MELS_HZ = corner_frequencies_hz(cast(Mel, PRESET.mel), SAMPLE_RATE)[1:-1]  # center frequencies
 CLIP_SAMPLES = 10 * SAMPLE_RATE
 FRAMES = TRANSFORM.frames(CLIP_SAMPLES)
 
@@ -166,3 +167,8 @@ class Representation:
         measured = self._measured
         width_db = _CLIP * np.maximum(measured.deviation_db, _MIN_DEVIATION_DB)
         return tuple(along_axis(np.asarray(x, np.float32), ndim, -2) for x in (measured.mean_db, width_db))
+
+
+def mel_power(wave: Float[Array, "*batch samples"]) -> MelPower:
+    """Compute the mel power of waves at `SAMPLE_RATE`."""
+    return mel_from_wave(wave, TRANSFORM, FILTERS)

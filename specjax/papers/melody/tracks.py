@@ -254,6 +254,17 @@ def split_by_share(config: MusicConfig, tracks: Sequence[Track], usable: Iterabl
     return split
 
 
+def example_tracks(config: MusicConfig, tracks: Sequence[Track]) -> list[int]:
+    """Return the numbers of the tracks that are shown as examples: those held out, or all if none is held out.
+
+    Raises:
+      UserError: the tracks cannot be divided as the config says.
+    """
+    wanted = [i for i, track in enumerate(tracks) if track.genre in config.genres]
+    split = split_by_lists(config, tracks) or split_by_share(config, tracks, wanted)
+    return split.held_out or split.train
+
+
 def _read_list(text: str, option: str, tracks: Sequence[Track]) -> set[int]:
     """Read a text file of tracks and return their numbers; the empty set if there is no file.
 
