@@ -65,8 +65,8 @@ def remove_partial_files() -> None:
         partial.unlink(missing_ok=True)
 
 
-def png(picture: UInt8[np.ndarray, "height width 3"]) -> bytes:
-    """Encode an 8-bit RGB image as PNG."""
+def png(picture: UInt8[np.ndarray, "height width 3"] | UInt8[np.ndarray, "height width 4"]) -> bytes:
+    """Encode an 8-bit RGB or RGBA image as PNG."""
     from PIL import Image
 
     encoded = io.BytesIO()

@@ -48,11 +48,17 @@ TASKS = {
         task="specjax.papers.chord.task:ChordTask",
         inference="specjax.papers.chord.inference:open_unet",
     ),
-    # Writes mel spectrograms of music in several genres. Used by the configs gan and gan_paper_relu.
+    # Writes mel spectrograms of music in several genres. Used by the configs gan, gan_paper_tanh and gan_paper_relu.
     "melody/gan": Entry(
         config="specjax.papers.melody.config:GanConfig",
         task="specjax.papers.melody.task:GanTask",
         inference="specjax.papers.melody.inference:open_generator",
+    ),
+    # Draws pictures of mel spectrograms, which have no sound. Used by the config gan_images.
+    "melody/images": Entry(
+        config="specjax.papers.melody.images:ImagesConfig",
+        task="specjax.papers.melody.images_task:ImagesTask",
+        inference="specjax.papers.melody.images:open_images",
     ),
     # Names the genre of a clip of music; judges generated music. Used by the config judge_genre.
     "melody/judge": Entry(

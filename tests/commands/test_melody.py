@@ -1,13 +1,14 @@
-"""Commands with music: train a GAN and a judge, evaluate, export, and synth melody, as a user would run them."""
+"""Commands with music: train GANs and a judge, evaluate, export, synth melody and its figures, as a user would."""
 
 import json
 
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
 from commands.conftest import make_once
-from commands.run import error_in_process, run_in_process
+from commands.run import error_in_process, read_log, run_in_process
 from specjax.papers.melody.studies import embedding, rows, sounds
 from specjax.signal.inversion import Inversion
 
@@ -16,6 +17,7 @@ MUSIC = ("--config.data.genres=('jazz','pop')", "--config.data.synthetic_tracks=
 SMALL = ("--config.batch_size=4", "--config.eval_every=0", "--config.log_every=1", "--config.steps=4")
 GAN = ("--config=gan:tiny", *MUSIC, *SMALL)
 TRANSFORMER = ("--config=melody_transformer:tiny", *MUSIC, *SMALL)
+IMAGES = ("--config=gan_images", "--config.batch_size=4", "--config.steps=1", "--config.log_every=1")
 JUDGE = ("--config=judge_genre:tiny", "--config.widths=(8,8)", *MUSIC, *SMALL)
 
 
@@ -56,6 +58,21 @@ def transformer(shared):
         run("export", f"--workdir={folder}/run", f"--out={folder}/bundle")
 
     return make_once(shared / "transformer", make) / "bundle"
+
+
+@pytest.fixture(scope="module")
+def images(shared):
+    """Folder with pictures of a genre, a finished run of a GAN that draws such pictures, and its bundle."""
+
+    def make(folder):
+        (folder / "data" / "images_original" / "pop").mkdir(parents=True)
+        for i in range(2):
+            noise = Image.effect_noise((432, 288), 64).convert("RGBA")
+            noise.save(folder / "data" / "images_original" / "pop" / f"pop0000{i}.png")
+        run("train", *IMAGES, f"--config.data.source={folder}/data", f"--workdir={folder}/run")
+        run("export", f"--workdir={folder}/run", f"--out={folder}/bundle")
+
+    return make_once(shared / "images", make)
 
 
 def test_training_leaves_a_picture_and_sounds(gan):
@@ -176,3 +193,58 @@ def test_a_judge_of_other_genres_is_an_error(judge, tmp_path):
         "train", "--config=gan:tiny", *others, f"--config.judge={judge}", *SMALL, f"--workdir={tmp_path}/run"
     )
     assert "judges the genres jazz, pop, expected rock, pop" in error
+
+
+def test_pictures_are_drawn_without_sounds(images, tmp_path):
+    assert [path.name for path in images.glob("run/samples/*/*")] == ["generated.png"]
+    measured = {name: value for line in read_log(images / "run") for name, value in line.items()}
+    assert measured["train/generator/skipped"] == measured["train/discriminator/skipped"] == 0
+    assert (measured["eval/pictures"], "eval/auc" in measured) == (1, True)
+    melody = ("melody", f"--bundle={images}/bundle")
+    done = run("synth", *melody, "--genre=pop", "--count=2", f"--out={tmp_path}/a")
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {"pop-1.png", "pop-2.png", "grid.png"}
+    assert np.asarray(Image.open(tmp_path / "a" / "pop-2.png")).shape == (288, 432, 4)
+    assert done.stderr.splitlines()[-1] == "no sounds: the colors of a picture cannot be turned back to sound"
+    error = error_in_process("synth", *melody, "--loop", f"--out={tmp_path}/b")
+    assert "draws pictures of a fixed size: omit --morph, --loop and --duration" in error
+
+
+def test_a_picture_of_another_size_is_one_line(tmp_path):
+    (tmp_path / "data" / "pop").mkdir(parents=True)
+    for i in range(2):
+        Image.new("RGBA", (432, 200)).save(tmp_path / "data" / "pop" / f"{i}.png")
+    error = error_in_process("train", *IMAGES, f"--config.data.source={tmp_path}/data", f"--workdir={tmp_path}/run")
+    assert "0.png is 200 pixels high and 432 wide, expected 288 and 432 as in the public set: resize it" in error
+
+
+def test_figures_of_finished_runs(gan, images, tmp_path):
+    done = run("synth", "melody_figures", f"--runs={gan}/run,{images}/run", f"--out={tmp_path}/a")
+    names = {path.name for path in (tmp_path / "a").iterdir()}
+    assert names == {
+        "figure_5_real_spectrogram.png",
+        "figure_6_real_picture.png",
+        "figure_8_real_wave.png",
+        *(f"residual_{kind}.png" for kind in ("spectrogram", "wave", "losses")),
+        *(f"images_{kind}.png" for kind in ("picture", "losses")),
+    }
+    assert len(done.stdout.splitlines()) == len(names)
+    for name in names:
+        assert np.asarray(Image.open(tmp_path / "a" / name).convert("RGB")).std() > 0, f"{name} is blank"
+    real = np.asarray(Image.open(tmp_path / "a" / "figure_6_real_picture.png"))
+    held_out = Image.open(images / "data" / "images_original" / "pop" / "pop00001.png")
+    np.testing.assert_array_equal(real, np.asarray(held_out))
+
+
+def test_runs_that_cannot_be_shown_are_one_line(gan, images, judge, tmp_path):
+    for runs, message in (
+        (f"{images}/run", "generates pictures without sound: name a run of a generator of music as well"),
+        (f"{gan}/run,{gan}/run", "are both of approach 'residual': leave one out"),
+        (
+            f"{judge.parent}/run",
+            "is a run of melody/judge, expected one of melody/gan, melody/transformer, melody/images",
+        ),
+        (f"{tmp_path}/none", "none"),
+    ):
+        assert message in error_in_process("synth", "melody_figures", f"--runs={runs}", f"--out={tmp_path}/a")
+    error = error_in_process("synth", "melody_figures", f"--runs={gan}/run", "--genre=polka", f"--out={tmp_path}/a")
+    assert "genre 'polka' is unknown: choose from jazz, pop" in error

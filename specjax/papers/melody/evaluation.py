@@ -11,13 +11,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, Shaped
 
 from specjax.cli.errors import UserError
+from specjax.measure.embeddings import Embeddings
 from specjax.measure.kernel_distance import kernel_distance
 from specjax.measure.prdc import prdc
 from specjax.papers.melody import metrics
 from specjax.papers.melody.judge import JudgeInference
+
+NEIGHBORS = 5  # nearest neighbors of PRDC
 
 MelPower = Float[Array, "batch mels frames"]
 Measures = dict[str, Array]
@@ -55,7 +58,7 @@ def load_judge(folder: str, genres: Sequence[str]) -> OpenJudge | None:
 
 def map_genres(
     measure: Callable[[int, Key[Array, " batch"], Array], Measures],
-    clips: Float[Array, "genres clips ..."] | Float[np.ndarray, "genres clips ..."],
+    clips: Shaped[Array, "genres clips ..."] | Shaped[np.ndarray, "genres clips ..."],
     count: Int[Array, " genres"] | Int[np.ndarray, " genres"],
     indices: Int[Array, " batch"],
     key: Key[Array, ""],
@@ -125,13 +128,22 @@ def summarize(measures: Mapping[str, np.ndarray]) -> dict[str, float]:
     }
     if "real_embedding" not in chosen:
         return figures
-    real, fake = (chosen[f"{kind}_embedding"] for kind in ("real", "fake"))
-    shares = prdc(real, fake)
-    distance = kernel_distance(real, fake)
     return figures | {
         "eval/judge_accuracy": float(np.mean(chosen["fake_guess"] == genre)),
         "eval/judge_accuracy_real": float(np.mean(chosen["real_guess"] == genre)),
-        **{f"eval/{name}": float(value) for name, value in shares._asdict().items()},
+        **compare_embeddings(chosen["real_embedding"], chosen["fake_embedding"]),
+    }
+
+
+def compare_embeddings(real: Embeddings, fake: Embeddings) -> dict[str, float]:
+    """Compute PRDC, and the kernel distance with half the width of its confidence interval.
+
+    Raises:
+      ValueError: a set has at most `NEIGHBORS` examples.
+    """
+    distance = kernel_distance(real, fake)
+    return {
+        **{f"eval/{name}": float(value) for name, value in prdc(real, fake, NEIGHBORS)._asdict().items()},
         "eval/kernel_distance": distance.distance,
         "eval/kernel_distance_half_width": distance.half_width,
     }

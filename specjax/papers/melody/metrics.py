@@ -37,12 +37,20 @@ def level_and_spread(fake: MelPower, real: MelPower) -> dict[str, Float[Array, "
       if all clips are equal.
     """
     unit = jnp.mean(real)
-
-    def spread(power: MelPower) -> Float[Array, ""]:
-        return jnp.mean(jnp.std(_level_db(power, unit), axis=0))
-
     level_db = 10 * jnp.log10(safe.divide(jnp.mean(fake), unit) + _SILENCE)
-    return {"level_db": level_db, "spread": safe.divide(spread(fake), spread(real))}
+    return {"level_db": level_db, "spread": relative_spread(_level_db(fake, unit), _level_db(real, unit))}
+
+
+def relative_spread(fake: Float[Array, "batch ..."], real: Float[Array, "batch ..."]) -> Float[Array, ""]:
+    """Compute how much generated examples differ from each other, relative to how much real ones do.
+
+    The spread of a batch is the standard deviation of each value over the batch, averaged over the values.
+    """
+
+    def spread(values: Float[Array, "batch ..."]) -> Float[Array, ""]:
+        return jnp.mean(jnp.std(values, axis=0))
+
+    return safe.divide(spread(fake), spread(real))
 
 
 def alarms(metrics: Mapping[str, float]) -> tuple[str, ...]:
@@ -58,7 +66,7 @@ def alarms(metrics: Mapping[str, float]) -> tuple[str, ...]:
             f"the generator has collapsed (its clips differ less than {COLLAPSED_SPREAD:.0%} as much as real ones): "
             "raise the live value penalty, or lower both learning rates"
         )
-    if metrics["level_db"] < SILENT_DB:
+    if metrics.get("level_db", 0.0) < SILENT_DB:  # pictures have no level
         lines.append(
             f"the generator is nearly silent (more than {-SILENT_DB:.0f} dB below real clips): use "
             "representation.scale=db"

@@ -18,13 +18,23 @@ from specjax.cli.paths import local_path
 from specjax.data.clips import check_memory
 from specjax.data.readers import check_folder, read_color_picture, subfolders
 from specjax.papers.melody import data
-from specjax.papers.melody.tracks import BUILTIN, MusicConfig, Track, check_genres, split_by_lists, split_by_share
-from specjax.plots.render import apply_colormap
+from specjax.papers.melody.representation import mel_power
+from specjax.papers.melody.tracks import (
+    BUILTIN,
+    MusicConfig,
+    Track,
+    check_genres,
+    example_tracks,
+    split_by_lists,
+    split_by_share,
+)
+from specjax.plots import render
 
 HEIGHT, WIDTH, CHANNELS = 288, 432, 4
 _FOLDER = "images_original"  # in the public archive of GTZAN
 _AXES = slice(35, 253), slice(54, 390)  # rows and columns inside of the white margin
 _RANGE_DB = 80.0
+_BLOCK = 12  # pixels of a thumbnail's pixel along each axis
 
 Pixels = UInt8[np.ndarray, "height width 4"]
 
@@ -79,6 +89,19 @@ def load_pictures(config: MusicConfig) -> tuple[Pictures, Pictures]:
     return _read(config, tracks, split.train), _read(config, tracks, split.held_out)
 
 
+def read_example(config: MusicConfig, genre: str) -> Pixels:
+    """Read the first held-out picture of a genre, or a training picture if none is held out.
+
+    Raises:
+      UserError: as for `load_pictures`.
+    """
+    if config.source == BUILTIN:
+        return draw_picture(np.asarray(mel_power(jnp.asarray(data.read_example(config, genre)))))
+    config = replace(config, genres=(genre,))
+    tracks = _list_pictures(config)
+    return _read_picture(tracks[example_tracks(config, tracks)[0]].path)
+
+
 def to_values(pixels: UInt8[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Convert pixels from 0 to 255 to values in [-1, 1], the range of the generator."""
     return pixels.astype(jnp.float32) / 127.5 - 1.0
@@ -89,18 +112,38 @@ def to_pixels(values: Float[Array, "*shape"]) -> UInt8[Array, "*shape"]:
     return jnp.round(127.5 * (jnp.clip(values, -1.0, 1.0) + 1.0)).astype(jnp.uint8)
 
 
-def draw_picture(mel_power: Float32[np.ndarray, "mels frames"]) -> Pixels:
-    """Draw mel power in the layout of the public pictures: on opaque white, with a margin and without axes.
+def shrink(values: Float[Array, "*batch height width 4"]) -> Float[Array, "*batch 24 36 4"]:
+    """Shrink pictures to thumbnails, whose pixels are the means of blocks of 12 x 12 pixels."""
+    height, width = HEIGHT // _BLOCK, WIDTH // _BLOCK
+    return jnp.mean(values.reshape(*values.shape[:-3], height, _BLOCK, width, _BLOCK, CHANNELS), axis=(-4, -2))
+
+
+def draw_sheet(
+    pixels: UInt8[np.ndarray, "genres pictures height width 4"], titles: Sequence[str]
+) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
+    """Draw pictures at half their size in a grid, on white as image viewers show them.
+
+    Args:
+      pixels: pictures of each row.
+      titles: title of each row.
+    """
+    opaque, alpha = pixels[..., ::2, ::2, :3].astype(np.float32), pixels[..., ::2, ::2, 3:] / np.float32(255)
+    rows = np.round(alpha * opaque + (1 - alpha) * 255).astype(np.uint8)
+    return render.tile([list(row) for row in rows], [str(i) for i in range(1, pixels.shape[1] + 1)], titles)
+
+
+def draw_picture(mel: Float32[np.ndarray, "mels frames"]) -> Pixels:
+    """Draw the mel power of a clip in the layout of the public pictures: on opaque white, with a margin, without axes.
 
     The colors show the level from 80 dB below the maximum of the clip up to the maximum; low bands are at the bottom.
     """
-    relative = mel_power / max(mel_power.max(), np.finfo(np.float32).tiny)
+    relative = mel / max(mel.max(), np.finfo(np.float32).tiny)
     level_db = 10 * np.log10(np.maximum(relative * np.float32(10 ** (_RANGE_DB / 10)), 1))
     picture = np.full((HEIGHT, WIDTH, CHANNELS), 255, np.uint8)
     height, width = (part.stop - part.start for part in _AXES)
     rows = np.arange(height)[::-1] * len(level_db) // height
     columns = np.arange(width) * level_db.shape[1] // width
-    picture[*_AXES, :3] = apply_colormap(level_db[rows][:, columns] / _RANGE_DB)
+    picture[*_AXES, :3] = render.apply_colormap(level_db[rows][:, columns] / _RANGE_DB)
     return picture
 
 

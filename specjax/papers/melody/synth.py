@@ -1,11 +1,18 @@
-"""Subcommand `specjax synth melody`: music from a trained generator."""
+"""Subcommands `specjax synth melody` and `melody_figures`: music from a trained generator, and the paper's figures."""
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from specjax.cli import options, outputs
+from specjax.cli import app, options, outputs
 from specjax.cli.errors import UserError
 from specjax.cli.options import Subcommand
 from specjax.cli.paths import local_path
+
+if TYPE_CHECKING:
+    from specjax.papers.melody.images import ImagesInference
+
+_DURATION_S = 10.0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--count", type=int, help="pieces of each genre, or of a morph (default: 1; morph: 5)")
     options.add_output(parser, "folder for NAME.wav and NAME.png of every piece, and grid.png (default: out)", "out")
-    parser.add_argument("--duration", type=float, default=10.0, help="duration in s (default: %(default)s)")
+    parser.add_argument("--duration", type=float, default=_DURATION_S, help="duration in s (default: %(default)s)")
     parser.add_argument("--loop", action="store_true", help="the end of each piece leads into its beginning")
     parser.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
 
@@ -35,9 +42,13 @@ def run(chosen: argparse.Namespace) -> None:
     from specjax import papers
     from specjax.cli import files
     from specjax.papers.melody import pieces
+    from specjax.papers.melody.images import ImagesInference
     from specjax.papers.melody.representation import SAMPLE_RATE
 
-    inference, variables = papers.open_bundle(bundle, pieces.GENERATORS)
+    inference, variables = papers.open_bundle(bundle, (*pieces.GENERATORS, "melody/images"))
+    if isinstance(inference, ImagesInference):
+        _draw_pictures(chosen, inference, variables, out, count)
+        return
     genres, representation = inference.config.data.genres, inference.config.representation
     if chosen.morph:
         shares, titles = pieces.morph_shares(genres, chosen.morph, count), ["-".join(chosen.morph)]
@@ -69,6 +80,66 @@ def run(chosen: argparse.Namespace) -> None:
         print(f"{name}: {len(wave) / SAMPLE_RATE:.2f} s, peak {peak:.2f} -> {paths[f'{name}.wav']}")
 
 
+def _draw_pictures(
+    chosen: argparse.Namespace, inference: "ImagesInference", variables: Any, out: Path, count: int
+) -> None:
+    """Draw pictures with the networks of the paper's first approach, and write them to a folder.
+
+    Raises:
+      UserError: a genre is unknown, or an option asks for something that pictures do not have.
+    """
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from specjax.cli import files
+    from specjax.papers.melody import pictures, pieces
+
+    if chosen.morph or chosen.loop or chosen.duration != _DURATION_S:
+        raise UserError(f"{chosen.bundle} draws pictures of a fixed size: omit --morph, --loop and --duration")
+    genres = inference.config.data.genres
+    titles = list(chosen.genre or genres)
+    numbers = jnp.argmax(jnp.asarray(pieces.genre_shares(genres, titles, count)), axis=1)
+    names = [f"{title}-{i}" for title in titles for i in range(1, count + 1)]
+    paths = outputs.claim(out, [f"{name}.png" for name in [*names, "grid"]], overwrite=chosen.overwrite)
+    pixels = np.asarray(inference.draw(variables, jax.random.split(jax.random.key(chosen.seed), len(names)), numbers))
+    outputs.write(
+        paths["grid.png"], files.png(pictures.draw_sheet(pixels.reshape(len(titles), count, *pixels.shape[1:]), titles))
+    )
+    for name, picture in zip(names, pixels, strict=True):
+        outputs.write(paths[f"{name}.png"], files.png(picture))
+        print(f"{name}: picture -> {paths[f'{name}.png']}")
+    options.say("no sounds: the colors of a picture cannot be turned back to sound")
+
+
+def _add_figures(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runs",
+        type=options.comma_separated,
+        required=True,
+        help="folders of finished runs of gan_paper_tanh, gan_paper_relu, gan, gan_images or melody_transformer",
+    )
+    parser.add_argument("--genre", default="pop", help="genre of the clips (default: %(default)s)")
+    options.add_output(parser, "folder for the figures (default: figures)", "figures")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
+
+
+def _run_figures(chosen: argparse.Namespace) -> None:
+    """Run `specjax synth melody_figures`: draw figures 5 to 12 of the paper, and write them to a folder."""
+    _check_seed(chosen.seed)
+    app.require_package("matplotlib", "melody_figures", extra="plots")
+    workdirs = [local_path(name, "--runs") for name in chosen.runs]
+    out = local_path(chosen.out, "--out")
+    options.start()
+    from specjax.papers.melody import figures
+
+    runs = figures.open_runs(workdirs, chosen.genre)
+    paths = outputs.claim(out, figures.file_names(runs), overwrite=chosen.overwrite)
+    for name, png in figures.draw(runs, chosen.genre, chosen.seed):
+        outputs.write(paths[name], png)
+        print(paths[name])
+
+
 def _check(chosen: argparse.Namespace, count: int) -> None:
     """Check the values of the options.
 
@@ -77,12 +148,19 @@ def _check(chosen: argparse.Namespace, count: int) -> None:
     """
     if count < 1:
         raise UserError(f"--count={count} must be at least 1")
-    if not 0 <= chosen.seed < 2**32:
-        raise UserError(f"--seed={chosen.seed} must lie between 0 and {2**32 - 1}")
+    _check_seed(chosen.seed)
     if not 1 <= chosen.duration <= 600:
         raise UserError(f"--duration={chosen.duration:g} must lie between 1 and 600")
     if chosen.morph and len(chosen.morph) != 2:
         raise UserError(f"--morph names {len(chosen.morph)} genres, expected two, as in --morph=pop,jazz")
 
 
-SUBCOMMANDS = {"melody": Subcommand("Write music with a trained generator.", add_options, run)}
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed={seed} must lie between 0 and {2**32 - 1}")
+
+
+SUBCOMMANDS = {
+    "melody": Subcommand("Write music, or pictures of it, with a trained generator.", add_options, run),
+    "melody_figures": Subcommand("Draw figures 5 to 12 of the melody paper from runs.", _add_figures, _run_figures),
+}

@@ -1,10 +1,11 @@
-"""Training task of the melody paper: a generator of mel spectrograms against a discriminator."""
+"""Training tasks of the melody paper: a generator against a discriminator, and that of mel spectrograms."""
 
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -23,10 +24,10 @@ from specjax.papers.melody import data, evaluation, metrics, pieces
 from specjax.papers.melody.augment import augment_clip
 from specjax.papers.melody.config import GanConfig
 from specjax.papers.melody.data import Music
+from specjax.papers.melody.images import ImagesConfig
 from specjax.papers.melody.inference import GanInference, Variables
 
-Values = Float[Array, "batch mels frames"]
-
+Values = Float[Array, "batch ..."]  # clips on the scale of the representation, or pictures
 Scores = Float[Array, " batch"]
 
 
@@ -38,28 +39,61 @@ class Gan(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Real clips of one update. In an ensemble, both arrays have a leading axis of genres.
+    """Real clips or pictures of one update. In an ensemble, both arrays have a leading axis of genres.
 
     Attributes:
-      values: values on the scale of the representation.
+      values: values on the scale of the networks.
       genre: share of each genre that a network knows: one-hot labels.
     """
 
-    values: Float[Array, "*models batch mels frames"]
+    values: Float[Array, "..."]
     genre: Float[Array, "*models batch genres"]
 
 
-@dataclass(frozen=True)
-class GanTask:
-    """Training task of the GAN: one update of the discriminator, then one of the generator, on separate fake clips.
+@runtime_checkable
+class Networks(Protocol):
+    """What an update needs of both networks: see `GanInference`, which has these methods for clips.
 
-    config: settings, with the genres and the statistics filled in.
-    name: name of the task.
+    `genre` is the share of each genre that a network knows.
     """
 
-    config: GanConfig
-    name: str = "melody/gan"
+    def init(self, key: Key[Array, ""]) -> tuple[Variables, Variables]: ...
+
+    def draw_latents(self, keys: Key[Array, " batch"]) -> Any: ...
+
+    def generate_in_training(
+        self, variables: Variables, latents: Any, genre: Float[Array, "batch genres"]
+    ) -> tuple[Values, Variables]: ...
+
+    def score_in_training(
+        self, variables: Variables, values: Values, genre: Float[Array, "batch genres"]
+    ) -> tuple[Scores, Variables]: ...
+
+
+class AdversarialTask(ABC):
+    """Base class of tasks that train a generator against a discriminator: initial state and updates.
+
+    An update is one of the discriminator, then one of the generator, on separate fake examples. A subclass adds the
+    data, the networks, the evaluation and the samples.
+
+    config: settings of both networks' losses and optimizers.
+    """
+
+    config: GanConfig | ImagesConfig
     headline: tuple[str, ...] = ("generator.loss", "discriminator.loss", "auc")
+
+    @property
+    @abstractmethod
+    def inference(self) -> Networks:
+        """Both networks, with functions that generate and score examples."""
+
+    @abstractmethod
+    def compare(self, fake: Values, real: Values) -> Metrics:
+        """Compare a batch of generated examples with a batch of real ones."""
+
+    def augment(self, key: Key[Array, ""], real: Values, fake: Values) -> tuple[Values, Values]:
+        """Augment real and generated examples before the discriminator sees them. By default, they stay as they are."""
+        return real, fake
 
     @property
     def models(self) -> int:
@@ -70,11 +104,6 @@ class GanTask:
         if not self.config.ensemble:
             return Shardings()
         return Shardings(state=P("ensemble"), examples=P("ensemble"), batch=P("ensemble", "data"))
-
-    @cached_property
-    def inference(self) -> GanInference:
-        """Both networks, with functions that generate and score clips."""
-        return GanInference(self.config)
 
     def live_values(self, steps: int) -> dict[str, LiveValue]:
         """Return the values that may be changed while training runs, by name.
@@ -90,15 +119,6 @@ class GanTask:
         if c.penalty.kind != "none":
             values["penalty"] = LiveValue(c.penalty.weight.build(steps), number_parser(0.0))
         return values
-
-    def load(self) -> Data:
-        train, held_out = data.load(self.config.data)
-        count = int(train.clips.max() if self.config.ensemble else train.clips.sum())
-        return Data(train, held_out, count, int(held_out.clips.max()))
-
-    def frozen(self) -> Tree:
-        """Return the variables of the judge, if there is one."""
-        return {} if self.inference.judge is None else {"judge": self.inference.judge.variables}
 
     def init(self, key: Key[Array, ""]) -> Gan:
         if not self.config.ensemble:
@@ -119,17 +139,6 @@ class GanTask:
                 discriminator["params"], c.discriminator.transform(), discriminator.get("batch_stats", {})
             ),
         )
-
-    def batch(self, examples: Music, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
-        mel = jnp.asarray(examples.mel)
-        if self.config.ensemble:
-            clip = indices[None] % jnp.asarray(examples.clips)[:, None]
-            values = jax.vmap(lambda mel, clip: mel[clip])(mel, clip)
-            shares = jnp.ones((*clip.shape, 1))
-        else:
-            genre, clip = data.locate(examples, indices)
-            values, shares = mel[genre, clip], jax.nn.one_hot(genre, self.inference.genres)
-        return Batch(self.config.representation.encode(values), shares)
 
     def step(
         self, state: Gan, batch: Batch, frozen: Tree, live: Mapping[str, Array], key: Key[Array, ""]
@@ -156,7 +165,7 @@ class GanTask:
         latent_key, augment_key, penalty_key = jax.random.split(key, 3)
         latents = self.inference.draw_latents(jax.random.split(latent_key, len(genre)))
         fake, _ = self.inference.generate_in_training(_variables(state.generator), latents, genre)
-        real, fake = self._augment(augment_key, batch.values, fake)
+        real, fake = self.augment(augment_key, batch.values, fake)
 
         def objective(params: Tree) -> tuple[Array, tuple[Array, Array, Array, Tree]]:
             def score(values: Values, genre: Array, stats: Tree) -> tuple[Scores, Tree]:
@@ -214,7 +223,7 @@ class GanTask:
         def objective(params: Tree) -> tuple[Array, tuple[Values, Tree]]:
             variables = {"params": params, "batch_stats": state.generator.batch_stats}
             values, stats = self.inference.generate_in_training(variables, latents, genre)
-            real, fake = self._augment(augment_key, batch.values, values)
+            real, fake = self.augment(augment_key, batch.values, values)
             fake_scores, _ = self.inference.score_in_training(discriminator, fake, genre)
             # XLA leaves this out if the loss does not depend on it.
             real_scores, _ = self.inference.score_in_training(discriminator, real, genre)
@@ -229,11 +238,57 @@ class GanTask:
             batch_stats=stats,
             ema_decay=live.get("generator.ema_decay"),
         )
-        decode = c.representation.decode
-        measured = {"generator.loss": loss, **metrics.level_and_spread(decode(values), decode(batch.values))}
+        measured = {"generator.loss": loss, **self.compare(values, batch.values)}
         return generator, measured | {f"generator.{name}": norm for name, norm in norms.items()}
 
-    def _augment(self, key: Key[Array, ""], real: Values, fake: Values) -> tuple[Values, Values]:
+    def generator_variables(self, state: Gan) -> Variables:
+        """Return the variables of the generator to generate with: the moving average if one is kept."""
+        network = state.generator
+        params = self.config.generator.eval_params(network.params, network.opt_state, network.ema_params)
+        return {"params": params} | ({"batch_stats": network.batch_stats} if network.batch_stats else {})
+
+    def discriminator_variables(self, state: Gan) -> Variables:
+        """Return the variables of the discriminator."""
+        return _variables(state.discriminator)
+
+
+@dataclass(frozen=True)
+class GanTask(AdversarialTask):
+    """Training task of the GAN that writes mel spectrograms.
+
+    config: settings, with the genres and the statistics filled in.
+    name: name of the task.
+    """
+
+    config: GanConfig
+    name: str = "melody/gan"
+
+    @cached_property
+    def inference(self) -> GanInference:
+        """Both networks, with functions that generate and score clips."""
+        return GanInference(self.config)
+
+    def load(self) -> Data:
+        train, held_out = data.load(self.config.data)
+        count = int(train.clips.max() if self.config.ensemble else train.clips.sum())
+        return Data(train, held_out, count, int(held_out.clips.max()))
+
+    def frozen(self) -> Tree:
+        """Return the variables of the judge, if there is one."""
+        return {} if self.inference.judge is None else {"judge": self.inference.judge.variables}
+
+    def batch(self, examples: Music, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
+        mel = jnp.asarray(examples.mel)
+        if self.config.ensemble:
+            clip = indices[None] % jnp.asarray(examples.clips)[:, None]
+            values = jax.vmap(lambda mel, clip: mel[clip])(mel, clip)
+            shares = jnp.ones((*clip.shape, 1))
+        else:
+            genre, clip = data.locate(examples, indices)
+            values, shares = mel[genre, clip], jax.nn.one_hot(genre, self.inference.genres)
+        return Batch(self.config.representation.encode(values), shares)
+
+    def augment(self, key: Key[Array, ""], real: Values, fake: Values) -> tuple[Values, Values]:
         """Augment real and fake clips independently, if this is enabled."""
         a = self.config.augment
         if not a.enabled:
@@ -243,6 +298,11 @@ class GanTask:
             lambda key, x: augment_clip(key, x, self.config.representation, a.max_gain_db, a.time_masks, a.mel_masks)
         )
         return augment_batch(keys[0], real), augment_batch(keys[1], fake)
+
+    def compare(self, fake: Values, real: Values) -> Metrics:
+        """Compare levels and spread of a batch of generated clips with those of real ones."""
+        decode = self.config.representation.decode
+        return metrics.level_and_spread(decode(fake), decode(real))
 
     def alarms(self, metrics_: Mapping[str, float]) -> tuple[str, ...]:
         """Return warnings if the discriminator has won, or if the generator has collapsed or is silent."""
@@ -258,7 +318,7 @@ class GanTask:
           (batch, genres).
         """
         representation, inference = self.config.representation, self.inference
-        variables = self.generator_variables(state), _variables(state.discriminator)
+        variables = self.generator_variables(state), self.discriminator_variables(state)
         judge = None if inference.judge is None else inference.judge.inference
 
         def measure(genre: int, keys: Key[Array, " batch"], real: Values) -> Metrics:
@@ -289,12 +349,6 @@ class GanTask:
     def parts(self, state: Gan, frozen: Tree) -> dict[str, Part]:
         """Return the content of the exported bundle: the generator's variables, and the config."""
         return {"generator": Part(self.generator_variables(state), asdict(self.config))}
-
-    def generator_variables(self, state: Gan) -> Variables:
-        """Return the variables of the generator to generate with: the moving average if one is kept."""
-        network = state.generator
-        params = self.config.generator.eval_params(network.params, network.opt_state, network.ema_params)
-        return {"params": params} | ({"batch_stats": network.batch_stats} if network.batch_stats else {})
 
 
 def _variables(state: TrainState) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def test_one_and_four_devices_give_the_same_losses(config, music, mesh):
 def test_augmentation_changes_real_and_generated_clips(music):
     task = GanTask(replace(CONFIG, augment=AugmentConfig(enabled=True)))
     batch = task.batch(music, jnp.array([0, 4, 5]), jax.random.key(1))
-    real, fake = task._augment(jax.random.key(3), batch.values, batch.values)
+    real, fake = task.augment(jax.random.key(3), batch.values, batch.values)
     for changed in (real, fake):
         assert float(jnp.abs(changed).max()) <= 1
         assert not np.allclose(changed, batch.values)
