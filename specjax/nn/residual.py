@@ -19,7 +19,7 @@ Maps = Float[Array, "batch height width channels"]
 Padding = Literal["zeros", "circular"]
 
 LEAKY_SLOPE = 0.2
-_LEAKY_GAIN = math.sqrt(2 / (1 + LEAKY_SLOPE**2))  # of a convolution after a LeakyReLU, to keep the variance
+LEAKY_GAIN = math.sqrt(2 / (1 + LEAKY_SLOPE**2))  # of a convolution after a LeakyReLU, to keep the variance
 
 
 def leaky_relu(x: Array) -> Array:
@@ -75,7 +75,7 @@ class ResidualBlock(nn.Module):
     @nn.compact
     def __call__(self, x: Maps) -> Maps:
         width = x.shape[-1]
-        gain = _LEAKY_GAIN / math.sqrt(self.blocks)
+        gain = LEAKY_GAIN / math.sqrt(self.blocks)
         branch = SameConv(width, self.kernel_size, gain, self.padding, name="conv1")(leaky_relu(x))
         return x + SameConv(width, self.kernel_size, 0.0, self.padding, name="conv2")(leaky_relu(branch))
 

@@ -72,6 +72,12 @@ TASKS = {
         task="specjax.papers.melody.transformer.task:TransformerTask",
         inference="specjax.papers.melody.transformer.inference:open_transformer",
     ),
+    # Writes waves of music in several genres. Used by the config melody_wave.
+    "melody/wave": Entry(
+        config="specjax.papers.melody.wave.config:WaveConfig",
+        task="specjax.papers.melody.wave.task:WaveTask",
+        inference="specjax.papers.melody.wave.inference:open_wave_generator",
+    ),
     # Names the class of an environmental sound. Used by the configs classifier and classifier_2d.
     "texture/classifier": Entry(
         config="specjax.papers.texture.config:ClassifierConfig",

@@ -105,8 +105,13 @@ class ImagesInference:
         values, updates = GENERATOR.apply(variables, latents, training=True, mutable=["batch_stats"])
         return values, updates["batch_stats"]
 
-    def score_in_training(self, variables: Variables, values: Values, genre: Shares) -> tuple[Scores, Variables]:
-        """Score pictures as in training; return the scores and the updated statistics of the normalization layers."""
+    def score_in_training(
+        self, variables: Variables, values: Values, genre: Shares, key: Key[Array, ""]
+    ) -> tuple[Scores, Variables]:
+        """Score pictures as in training; return the scores and the updated statistics of the normalization layers.
+
+        Nothing depends on the random key.
+        """
         scores, updates = DISCRIMINATOR.apply(variables, values, training=True, mutable=["batch_stats"])
         return scores, updates["batch_stats"]
 

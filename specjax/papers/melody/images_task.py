@@ -54,10 +54,6 @@ class ImagesTask(AdversarialTask):
         """Compare the spread of a batch of generated pictures with that of real ones."""
         return {"spread": metrics.relative_spread(fake, real)}
 
-    def alarms(self, metrics_: Mapping[str, float]) -> tuple[str, ...]:
-        """Return warnings if the discriminator has won, or if the generator has collapsed."""
-        return metrics.alarms(metrics_)
-
     def evaluate(
         self, state: Gan, examples: Pictures, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]
     ) -> Metrics:

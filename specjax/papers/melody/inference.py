@@ -17,7 +17,7 @@ from specjax.nn.residual import Padding
 from specjax.nn.spectral_norm import spectral_normalize
 from specjax.papers.melody.config import GanConfig
 from specjax.papers.melody.evaluation import OpenJudge, load_judge
-from specjax.papers.melody.model import Discriminator, Generator, Latents, ModelConfig, draw_latents
+from specjax.papers.melody.model import Discriminator, Generator, Latents, draw_latents
 from specjax.papers.melody.paper_model import LATENT, PaperDiscriminator, PaperGenerator
 from specjax.papers.melody.representation import FRAMES, MELS
 
@@ -104,9 +104,10 @@ class GanInference:
 
     def draw_latents(self, keys: Key[Array, " batch"], frames: int = FRAMES) -> Latents:
         """Draw the latent variables of pieces of at least `frames` frames, one for each key."""
-        paper = ModelConfig(whole_latents=LATENT)  # a network that ignores the local ones
-        config = self.config.model if self.config.approach == "residual" else paper
-        return draw_latents(keys, config, -(-frames // self.column_frames))
+        c = self.config
+        # The paper's networks have no local latent vectors.
+        sizes = (c.model.whole_latents, c.model.local_latents) if c.approach == "residual" else (LATENT, 0)
+        return draw_latents(keys, *sizes, -(-frames // self.column_frames))
 
     def _generator_inputs(self, latents: Latents, genre: Shares) -> tuple[Any, ...]:
         return (latents, genre) if self.config.approach == "residual" else (latents.whole,)
@@ -155,8 +156,13 @@ class GanInference:
         output, updates = self.generator.apply(variables, *inputs, training=True, mutable=["batch_stats"])
         return self._to_values(output, FRAMES), updates["batch_stats"]
 
-    def score_in_training(self, variables: Variables, values: Values, genre: Shares) -> tuple[Scores, Variables]:
-        """Score clips as in training; return the scores and the updated statistics of the normalization layers."""
+    def score_in_training(
+        self, variables: Variables, values: Values, genre: Shares, key: Key[Array, ""]
+    ) -> tuple[Scores, Variables]:
+        """Score clips as in training; return the scores and the updated statistics of the normalization layers.
+
+        Nothing depends on the random key.
+        """
         if self.config.approach == "residual":
             return self.score(variables, values, genre), {}
         inputs = self._discriminator_inputs(values, genre)

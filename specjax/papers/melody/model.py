@@ -120,13 +120,19 @@ class Latents(NamedTuple):
     local: Float[Array, "batch columns local"]
 
 
-def draw_latents(keys: Key[Array, " batch"], config: ModelConfig, columns: int) -> Latents:
-    """Draw the latent variables of pieces of `columns` columns, one for each key."""
+def draw_latents(keys: Key[Array, " batch"], whole: int, local: int, columns: int) -> Latents:
+    """Draw the latent variables of pieces, one for each key.
+
+    Args:
+      keys: random keys of the pieces.
+      whole: number of variables of a piece.
+      local: number of variables of each column.
+      columns: number of columns.
+    """
 
     def draw(key: Key[Array, ""]) -> Latents:
         whole_key, local_key = jax.random.split(key)
-        whole = jax.random.normal(whole_key, (config.whole_latents,))
-        return Latents(whole, jax.random.normal(local_key, (columns, config.local_latents)))
+        return Latents(jax.random.normal(whole_key, (whole,)), jax.random.normal(local_key, (columns, local)))
 
     return jax.vmap(draw)(keys)
 
@@ -160,7 +166,7 @@ class Generator(nn.Module):
           Values in [-1, 1]; there are `config.column_frames` frames for each column.
         """
         c = self.config
-        piece = nn.Dense(c.trunk_width, name="whole")(latents.whole) + _embed(genre, c.trunk_width)
+        piece = nn.Dense(c.trunk_width, name="whole")(latents.whole) + embed_genre(genre, c.trunk_width)
         x = nn.Dense(c.trunk_width, name="local")(latents.local) + piece[:, None, :]
         x = x[:, None, :, :] / jnp.sqrt(3.0)  # of three terms of variance 1
         x = _apply_blocks(x, (1, 3), c.trunk_blocks, "trunk", c, self.padding)
@@ -208,11 +214,11 @@ class Discriminator(nn.Module):
         x = SameConv(c.trunk_width, (1, 1), name="rows")(space_to_depth(x, (c._coarse_rows, 1)))
         x = _apply_blocks(x, (1, 3), c.trunk_blocks, "trunk", c)
         features = jnp.mean(leaky_relu(x), axis=(1, 2))
-        projection = jnp.sum(features * _embed(genre, c.trunk_width), axis=1) / jnp.sqrt(float(c.trunk_width))
+        projection = jnp.sum(features * embed_genre(genre, c.trunk_width), axis=1) / jnp.sqrt(float(c.trunk_width))
         return nn.Dense(1, name="score")(features)[:, 0] + projection
 
 
-def _embed(genre: Array, width: int) -> Float[Array, "batch width"]:
+def embed_genre(genre: Array, width: int) -> Float[Array, "batch width"]:
     """Embed genres as vectors of variance 1. The function creates a layer of the module that calls it."""
     return nn.Dense(width, use_bias=False, kernel_init=nn.initializers.normal(1.0), name="genre")(genre)
 

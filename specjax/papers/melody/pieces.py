@@ -1,6 +1,6 @@
 """Pieces of music from a trained generator: their lengths, loops, sound, and pictures of their mel spectrograms."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,12 +11,16 @@ from jaxtyping import Array, Float, Key
 
 from specjax.cli.errors import UserError
 from specjax.engine.task import Sample
-from specjax.papers.melody.representation import FRAMES, SAMPLE_RATE, TRANSFORM, Representation
+from specjax.papers.melody.representation import FRAMES, SAMPLE_RATE, TRANSFORM, Representation, mel_power
 from specjax.papers.melody.tracks import MusicConfig
 from specjax.plots import render
 from specjax.signal.inversion import Inversion
 
-GENERATORS = ("melody/gan", "melody/transformer")  # tasks whose bundles are a `Generator` and its variables
+GENERATORS = (
+    "melody/gan",
+    "melody/transformer",
+    "melody/wave",
+)  # tasks whose bundles are a `Generator` and its variables
 MAX_DURATION_S = 600.0
 _BEATS_PER_BAR = 4
 _OVERLAP = 64  # frames before and after a loop that are inverted with it
@@ -27,6 +31,8 @@ _SAMPLES = 4  # clips of each genre in the picture that is made during training
 _QUICK = Inversion(iterations=16, mel_steps=0)  # for the sounds made during training
 
 MelPower = Float[Array, "pieces mels frames"]
+Waves = Float[Array, "pieces samples"]
+MakeWave = Callable[[int], Float[np.ndarray, " samples"]]
 
 
 @runtime_checkable
@@ -86,6 +92,23 @@ class Generator(Protocol):
         loop: bool = False,
     ) -> MelPower:
         """Generate the mel power of pieces, see `generate`."""
+        ...
+
+
+@runtime_checkable
+class SoundGenerator(Generator, Protocol):
+    """Trained model that writes waves, from which mel spectrograms are computed only to be seen and measured."""
+
+    def generate_waves(
+        self,
+        variables: Any,
+        keys: Key[Array, " pieces"],
+        genre: Float[Array, "pieces genres"],
+        frames: int = FRAMES,
+        *,
+        loop: bool = False,
+    ) -> Waves:
+        """Generate the waves of pieces whose mel spectrograms have `frames` frames, see `generate`."""
         ...
 
 
@@ -179,15 +202,53 @@ def generate(
     return inference.generate_power(variables, keys, shares, frames, loop=loop)
 
 
+@partial(jax.jit, static_argnames=("inference", "frames", "loop"))
+def _generate_sounds(
+    inference: SoundGenerator,
+    variables: Any,
+    keys: Key[Array, " pieces"],
+    shares: Float[Array, "pieces genres"],
+    frames: int,
+    loop: bool,
+) -> tuple[MelPower, Waves]:
+    waves = inference.generate_waves(variables, keys, shares, frames, loop=loop)
+    return mel_power(waves)[..., :frames], waves
+
+
+def compose(
+    inference: Generator,
+    variables: Any,
+    keys: Key[Array, " pieces"],
+    shares: Float[Array, "pieces genres"],
+    frames: int = FRAMES,
+    *,
+    loop: bool = False,
+    settings: Inversion = Inversion(),
+) -> tuple[Float[np.ndarray, "pieces mels frames"], MakeWave]:
+    """Generate pieces, one for each key.
+
+    Args:
+      inference: the model; the others up to `loop` are those of `generate`.
+      settings: method by which sound is reconstructed, if the model writes mel spectrograms.
+
+    Returns:
+      The mel power of the pieces, and a function that takes the number of a piece and returns its wave.
+    """
+    if isinstance(inference, SoundGenerator):
+        power, waves = jax.device_get(_generate_sounds(inference, variables, keys, shares, frames, loop))
+        return power, lambda i: waves[i]
+    power = np.asarray(generate(inference, variables, keys, shares, frames, loop))
+    representation = inference.config.representation
+    return power, lambda i: to_waves(jnp.asarray(power[i : i + 1]), representation, loop=loop, settings=settings)[0]
+
+
 def sample_genres(inference: Generator, variables: Any, key: Key[Array, ""]) -> Sample:
     """Generate clips of each genre, and make the sound of the first of each, to show how a training goes."""
     genres, representation = inference.config.data.genres, inference.config.representation
     shares = jnp.asarray(genre_shares(genres, genres, _SAMPLES))
-    power = generate(inference, variables, jax.random.split(key, len(shares)), shares)
-    power = power.reshape(len(genres), _SAMPLES, *power.shape[1:])
-    waves = to_waves(power[:, 0], representation, settings=_QUICK)
-    picture = draw_grid(np.asarray(power), genres, representation)
-    sounds = {name: np.clip(wave, -1, 1) for name, wave in zip(genres, waves, strict=True)}
+    power, make_wave = compose(inference, variables, jax.random.split(key, len(shares)), shares, settings=_QUICK)
+    picture = draw_grid(power.reshape(len(genres), _SAMPLES, *power.shape[1:]), genres, representation)
+    sounds = {name: np.clip(make_wave(i * _SAMPLES), -1, 1) for i, name in enumerate(genres)}
     return Sample({"generated": picture}, sounds, SAMPLE_RATE)
 
 

@@ -65,15 +65,13 @@ def run(chosen: argparse.Namespace) -> None:
     paths = outputs.claim(
         out, [f"{name}.{kind}" for name in names for kind in ("wav", "png")] + ["grid.png"], overwrite=chosen.overwrite
     )
-    power = np.asarray(
-        pieces.generate(inference, variables, keys, jnp.asarray(shares), frames=frames, loop=chosen.loop)
-    )
+    power, make_wave = pieces.compose(inference, variables, keys, jnp.asarray(shares), frames, loop=chosen.loop)
     outputs.write(
         paths["grid.png"],
         files.png(pieces.draw_grid(power.reshape(len(titles), count, *power.shape[1:]), titles, representation)),
     )
     for i, name in enumerate(names):
-        wave = pieces.to_waves(jnp.asarray(power[i : i + 1]), representation, loop=chosen.loop)[0]
+        wave = make_wave(i)
         peak = float(np.abs(wave).max())
         outputs.write(paths[f"{name}.wav"], files.wav(wave / max(peak, 1.0), SAMPLE_RATE))
         outputs.write(paths[f"{name}.png"], files.png(pieces.draw_piece(power[i], representation, name)))

@@ -26,8 +26,10 @@ from specjax.papers.melody.config import GanConfig
 from specjax.papers.melody.data import Music
 from specjax.papers.melody.images import ImagesConfig
 from specjax.papers.melody.inference import GanInference, Variables
+from specjax.papers.melody.wave.config import WaveConfig
 
-Values = Float[Array, "batch ..."]  # clips on the scale of the representation, or pictures
+Values = Float[Array, "batch ..."]  # clips on the scale of the representation, waves, or pictures
+
 Scores = Float[Array, " batch"]
 
 
@@ -39,7 +41,7 @@ class Gan(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Real clips or pictures of one update. In an ensemble, both arrays have a leading axis of genres.
+    """Real clips, waves or pictures of one update. In an ensemble, both arrays have a leading axis of genres.
 
     Attributes:
       values: values on the scale of the networks.
@@ -54,7 +56,7 @@ class Batch(NamedTuple):
 class Networks(Protocol):
     """What an update needs of both networks: see `GanInference`, which has these methods for clips.
 
-    `genre` is the share of each genre that a network knows.
+    `genre` is the share of each genre that a network knows. `key` is for discriminators that are random in training.
     """
 
     def init(self, key: Key[Array, ""]) -> tuple[Variables, Variables]: ...
@@ -66,7 +68,7 @@ class Networks(Protocol):
     ) -> tuple[Values, Variables]: ...
 
     def score_in_training(
-        self, variables: Variables, values: Values, genre: Float[Array, "batch genres"]
+        self, variables: Variables, values: Values, genre: Float[Array, "batch genres"], key: Key[Array, ""]
     ) -> tuple[Scores, Variables]: ...
 
 
@@ -79,7 +81,7 @@ class AdversarialTask(ABC):
     config: settings of both networks' losses and optimizers.
     """
 
-    config: GanConfig | ImagesConfig
+    config: GanConfig | ImagesConfig | WaveConfig
     headline: tuple[str, ...] = ("generator.loss", "discriminator.loss", "auc")
 
     @property
@@ -162,24 +164,24 @@ class AdversarialTask(ABC):
         self, state: Gan, batch: Batch, live: Mapping[str, Array], key: Key[Array, ""]
     ) -> tuple[TrainState, Metrics]:
         c, genre = self.config, batch.genre
-        latent_key, augment_key, penalty_key = jax.random.split(key, 3)
+        latent_key, augment_key, penalty_key, real_key, fake_key = jax.random.split(key, 5)
         latents = self.inference.draw_latents(jax.random.split(latent_key, len(genre)))
         fake, _ = self.inference.generate_in_training(_variables(state.generator), latents, genre)
         real, fake = self.augment(augment_key, batch.values, fake)
 
         def objective(params: Tree) -> tuple[Array, tuple[Array, Array, Array, Tree]]:
-            def score(values: Values, genre: Array, stats: Tree) -> tuple[Scores, Tree]:
-                return self.inference.score_in_training({"params": params, "batch_stats": stats}, values, genre)
+            def score(values: Values, genre: Array, stats: Tree, key: Array) -> tuple[Scores, Tree]:
+                return self.inference.score_in_training({"params": params, "batch_stats": stats}, values, genre, key)
 
             if c.penalty.kind == "none":
                 # Real and fake clips in separate batches, because the paper's networks normalize by those.
-                real_scores, stats = score(real, genre, state.discriminator.batch_stats)
-                fake_scores, stats = score(fake, genre, stats)
+                real_scores, stats = score(real, genre, state.discriminator.batch_stats, real_key)
+                fake_scores, stats = score(fake, genre, stats, fake_key)
                 penalty = jnp.zeros(())
             else:
                 stats = state.discriminator.batch_stats
                 scored = self._penalize(
-                    lambda x: score(x, jnp.concatenate([genre, genre]), stats)[0], real, fake, penalty_key
+                    lambda x: score(x, jnp.concatenate([genre, genre]), stats, real_key)[0], real, fake, penalty_key
                 )
                 real_scores, fake_scores = scored.real, scored.fake
                 penalty = 0.5 * (scored.r1 + scored.r2)
@@ -216,7 +218,7 @@ class AdversarialTask(ABC):
         self, state: Gan, batch: Batch, live: Mapping[str, Array], key: Key[Array, ""]
     ) -> tuple[TrainState, Metrics]:
         c, genre = self.config, batch.genre
-        latent_key, augment_key = jax.random.split(key)
+        latent_key, augment_key, real_key, fake_key = jax.random.split(key, 4)
         latents = self.inference.draw_latents(jax.random.split(latent_key, len(genre)))
         discriminator, adversarial = _variables(state.discriminator), LOSSES[c.loss]
 
@@ -224,9 +226,9 @@ class AdversarialTask(ABC):
             variables = {"params": params, "batch_stats": state.generator.batch_stats}
             values, stats = self.inference.generate_in_training(variables, latents, genre)
             real, fake = self.augment(augment_key, batch.values, values)
-            fake_scores, _ = self.inference.score_in_training(discriminator, fake, genre)
+            fake_scores, _ = self.inference.score_in_training(discriminator, fake, genre, fake_key)
             # XLA leaves this out if the loss does not depend on it.
-            real_scores, _ = self.inference.score_in_training(discriminator, real, genre)
+            real_scores, _ = self.inference.score_in_training(discriminator, real, genre, real_key)
             return adversarial.generator(real_scores, fake_scores), (values, stats)
 
         (loss, (values, stats)), gradients = jax.value_and_grad(objective, has_aux=True)(state.generator.params)
@@ -240,6 +242,16 @@ class AdversarialTask(ABC):
         )
         measured = {"generator.loss": loss, **self.compare(values, batch.values)}
         return generator, measured | {f"generator.{name}": norm for name, norm in norms.items()}
+
+    def alarms(self, metrics_: Mapping[str, float]) -> tuple[str, ...]:
+        """Return warnings if the discriminator has won, or if the generator has collapsed or is silent."""
+        return metrics.alarms(metrics_)
+
+    def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Compute the AUC of the discriminator and the figures of `evaluation.summarize` of the whole held-out set."""
+        valid = measures["valid"].astype(bool)
+        auc = discriminator_auc(measures["real_score"][valid], measures["fake_score"][valid])
+        return {"eval/auc": auc, **evaluation.summarize(measures)}
 
     def generator_variables(self, state: Gan) -> Variables:
         """Return the variables of the generator to generate with: the moving average if one is kept."""
@@ -304,10 +316,6 @@ class GanTask(AdversarialTask):
         decode = self.config.representation.decode
         return metrics.level_and_spread(decode(fake), decode(real))
 
-    def alarms(self, metrics_: Mapping[str, float]) -> tuple[str, ...]:
-        """Return warnings if the discriminator has won, or if the generator has collapsed or is silent."""
-        return metrics.alarms(metrics_)
-
     def evaluate(
         self, state: Gan, examples: Music, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]
     ) -> Metrics:
@@ -335,12 +343,6 @@ class GanTask(AdversarialTask):
             }
 
         return evaluation.map_genres(measure, examples.mel, examples.clips, indices, key)
-
-    def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Compute the AUC of the discriminator and the figures of `evaluation.summarize` of the whole held-out set."""
-        valid = measures["valid"].astype(bool)
-        auc = discriminator_auc(measures["real_score"][valid], measures["fake_score"][valid])
-        return {"eval/auc": auc, **evaluation.summarize(measures)}
 
     def sample(self, state: Gan, examples: Music, frozen: Tree, key: Key[Array, ""]) -> Sample:
         """Draw clips of each genre, and make the sound of the first of each."""

@@ -17,7 +17,7 @@ GENRE = jnp.eye(GENRES)[jnp.array([0, 2])]
 
 
 def draw(columns=COLUMNS, config=IMAGE):
-    return draw_latents(jax.random.split(jax.random.key(0), 2), config, columns)
+    return draw_latents(jax.random.split(jax.random.key(0), 2), config.whole_latents, config.local_latents, columns)
 
 
 def init(network, *args):
@@ -151,13 +151,13 @@ def test_depth_does_not_change_the_values_at_the_start():
 
 def test_latents_are_normal_and_depend_on_their_own_key_only():
     keys = jax.random.split(jax.random.key(5), 200)
-    latents = draw_latents(keys, ModelConfig(), 27)
+    latents = draw_latents(keys, 128, 32, 27)
     assert latents.whole.shape == (200, 128)
     assert latents.local.shape == (200, 27, 32)
     for x in latents:
         assert float(jnp.mean(x)) == pytest.approx(0, abs=0.03)
         assert float(jnp.std(x)) == pytest.approx(1, abs=0.02)
-    np.testing.assert_array_equal(draw_latents(keys[3:4], ModelConfig(), 27).local[0], latents.local[3])
+    np.testing.assert_array_equal(draw_latents(keys[3:4], 128, 32, 27).local[0], latents.local[3])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""GAN that writes the waves of music directly: the paper's proposal to model the sound itself (section 5.3)."""
