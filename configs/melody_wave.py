@@ -17,9 +17,9 @@ from specjax.papers.melody.config import PenaltyConfig
 from specjax.papers.melody.wave.config import WaveConfig
 from specjax.papers.melody.wave.model import WaveModelConfig
 
-OPTIMIZER = OptimizerConfig(learning_rate=ScheduleSpec("cosine", value=5e-4, end=5e-5), b1=0.0, b2=0.99)
+OPTIMIZER = OptimizerConfig(learning_rate=ScheduleSpec("cosine", value=1e-3, end=1e-4), b1=0.0, b2=0.99)
 WAVE = WaveConfig(
-    penalty=PenaltyConfig("difference", ScheduleSpec(value=1.0)),
+    penalty=PenaltyConfig("difference", ScheduleSpec(value=0.1)),
     generator=replace(OPTIMIZER, ema_decay=0.99),
     discriminator=OPTIMIZER,
 )

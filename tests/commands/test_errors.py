@@ -16,8 +16,8 @@ from commands.run import SMALL, command, error_line, run, run_command_line, run_
 from permissions import PERMISSIONS_LAUNCHER
 
 CONFIGS = (
-    "classifier, classifier_2d, gan, gan_paper_relu, gan_paper_tanh, judge_genre, melody_transformer, signal, unet, "
-    "unet_chords, unet_paper"
+    "classifier, classifier_2d, gan, gan_paper_relu, gan_paper_tanh, judge_genre, melody_transformer, melody_wave, "
+    "signal, unet, unet_chords, unet_paper"
 )
 
 

@@ -60,7 +60,7 @@ _FRAMES = Stft(TRANSFORM.n_fft, TRANSFORM.n_fft, TRANSFORM.window, center=False)
 
 _log = logging.getLogger("specjax")
 
-Clips = Float32[np.ndarray, "_ mels frames"] | Int16[np.ndarray, "_ samples"]  # of one track
+Clips = Float32[np.ndarray, "_ mels frames"] | Int16[np.ndarray, "_ clip_samples"]  # of one track
 ReadWave = Callable[[], Float[np.ndarray, " samples"]]
 Examples = TypeVar("Examples", bound="Music | Waves")
 

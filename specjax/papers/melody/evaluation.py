@@ -68,7 +68,7 @@ def map_genres(
     Args:
       measure: takes the number of a genre, a random key for each clip to be generated, and the held-out clips of the
         genre; returns measures with a leading axis of clips.
-      clips: held-out clips of every genre, as mel power or in another form.
+      clips: held-out clips of every genre, as mel power or in another form, such as waves.
       count: number of different clips of each genre; those that follow are repetitions.
       indices: numbers of the clips to measure in every genre.
       key: random key.

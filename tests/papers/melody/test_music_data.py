@@ -61,6 +61,30 @@ def test_clips_are_librosas_mel_spectrograms_of_each_piece(config):
     assert train.mel[1].sum(axis=(0, 2)).argmax() < train.mel[0].sum(axis=(0, 2)).argmax(), "row 0 is the lowest band"
 
 
+def test_waves_are_the_samples_of_the_same_clips(config):
+    config = replace(config, hop_s=2.5)
+    mel, waves = data.load(config), data.load_waves(config)
+    for spectrograms, sounds in zip(mel, waves, strict=True):
+        np.testing.assert_array_equal(sounds.track, spectrograms.track)
+        np.testing.assert_array_equal(sounds.clips, spectrograms.clips)
+    assert waves[0].wave.shape == (2, 6, CLIP_SAMPLES)
+    start = round(2.5 * SAMPLE_RATE)
+    expected = make_tone(HZ["high"], 20.0)[start : start + CLIP_SAMPLES]
+    np.testing.assert_allclose(data.decode_samples(waves[0].wave[0, 1]), expected, atol=2 / data.FULL_SCALE)
+    expected, actual = (data.measure_statistics(part[0]) for part in (mel, waves))
+    assert actual.peak_power == pytest.approx(expected.peak_power, rel=1e-3)
+    np.testing.assert_allclose(actual.mean_db, expected.mean_db, atol=0.1)
+
+
+def test_waves_beyond_full_scale_are_clipped_and_silent_clips_left_out(tmp_path):
+    tone = np.concatenate([2 * np.sin(np.arange(CLIP_SAMPLES) / 20), np.zeros(CLIP_SAMPLES)])
+    soundfile.write(tmp_path / "a.wav", tone, SAMPLE_RATE, subtype="FLOAT")
+    train, _ = data.load_waves(MusicConfig(source=str(tmp_path), held_out_share=0.0))
+    assert train.wave.shape == (1, 1, CLIP_SAMPLES)
+    assert (train.wave.min(), train.wave.max()) == (-data.FULL_SCALE, data.FULL_SCALE)
+    assert not train.wave.flags.writeable
+
+
 def test_no_track_is_on_both_sides(config):
     train, held_out = data.load(config)
     assert train.track.tolist() == [[0, 0, 1], [3, 3, 4]]

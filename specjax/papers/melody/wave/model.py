@@ -32,7 +32,7 @@ from specjax.papers.melody.model import Latents, embed_genre
 
 _STRIDE = 4
 _BLOCK = 16  # stride of the outermost layer, in samples
-_LEVEL = 0.15  # amplitude (RMS) of waves at the start, close to that of music
+_LEVEL = 0.2  # amplitude (RMS) of waves at the start, close to that of music
 
 Waves = Float[Array, "batch samples"]
 
