@@ -1,11 +1,11 @@
-# make demo | demo-texture | test | bench: each makes its own environment, from nothing but Python and make.
+# make demo | demo-melody | demo-texture | test | bench: each makes its own environment, from nothing but Python and make.
 
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 
-.PHONY: demo demo-texture test test-long test-versions bench check format clean
+.PHONY: demo demo-melody demo-texture test test-long test-versions bench check format clean
 
 demo: $(READY)
 	$(RUN) -m specjax.train --config=unet:tiny --workdir=demo/run
@@ -16,6 +16,18 @@ demo: $(READY)
 	cp demo/run/samples/*/contact_sheet.png demo/contact_sheet.png
 	$(RUN) -m specjax.evaluate --workdir=demo/run
 	@echo "look at demo/contact_sheet.png and listen to demo/chords/*.wav"
+
+demo-melody: $(READY)
+	$(RUN) -m specjax.train --config=judge_genre:tiny --workdir=demo/melody/judge_run
+	$(RUN) -m specjax.export --workdir=demo/melody/judge_run --out=demo/melody/judge.new
+	rm -rf demo/melody/judge && mv demo/melody/judge.new demo/melody/judge
+	$(RUN) -m specjax.train --config=gan:tiny --config.judge=demo/melody/judge --workdir=demo/melody/run
+	$(RUN) -m specjax.export --workdir=demo/melody/run --out=demo/melody/bundle.new
+	rm -rf demo/melody/bundle && mv demo/melody/bundle.new demo/melody/bundle
+	$(RUN) -m specjax.synth melody --bundle=demo/melody/bundle --count=2 --out=demo/melody/pieces --overwrite
+	cp demo/melody/pieces/grid.png demo/melody/grid.png
+	$(RUN) -m specjax.evaluate --workdir=demo/melody/run
+	@echo "look at demo/melody/grid.png and listen to demo/melody/pieces/*.wav"
 
 demo-texture: $(READY)
 	$(RUN) -m specjax.train --config=classifier:small --workdir=demo/texture/run

@@ -97,7 +97,8 @@ def compiler_cost(compiled: Any) -> tuple[float, float]:
     """Return the cost of one call of a compiled function, according to the cost analysis of XLA.
 
     Args:
-      compiled: compiled function, as `jax.jit(function).lower(...).compile()` returns it.
+      compiled: compiled function, as `jax.jit(function).lower(...).compile()` returns it; or the result of `lower`,
+        whose operations are counted as they are written.
 
     Returns:
       Number of floating-point operations, and number of bytes read and written; nan if unknown.

@@ -56,6 +56,11 @@ def train(task: Task, config: TrainConfig, workdir: Path, metadata: dict[str, An
     mesh = program.mesh_of(task)
     sharding.check_batch(mesh, config.batch_size)
     data, frozen = task.load(), task.frozen()
+    if data.train_count < config.batch_size:
+        raise UserError(
+            f"there are {data.train_count} training examples, fewer than batch_size={config.batch_size}: add examples, "
+            "or lower --config.batch_size"
+        )
     metadata = metadata | {FROZEN: digests(jax.tree.map(jnp.asarray, frozen))}
     if config.eval_every and not data.held_out_count:
         raise UserError(
@@ -121,7 +126,7 @@ class _Host:
     def train(self, stop: StopRequest) -> Run:
         """Run updates until the last step or until `stop` asks to stop. The final state is then on disk."""
         steps, step = self._config.steps, self._first_step
-        per_dispatch = self._config.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 32)
+        per_dispatch = program.updates_per_dispatch(self._config)
         live_values = LiveValues(self._task.live_values(steps), self._mesh)
         while step < steps and not stop.should_stop(step):
             n = per_dispatch if steps - step >= per_dispatch else 1

@@ -95,6 +95,11 @@ def abstract_run(task: Task, mesh: Mesh) -> Run:
     return jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, shardings)
 
 
+def updates_per_dispatch(config: TrainConfig) -> int:
+    """Return the number of updates per call of the compiled program, which `config` may leave to the kind of device."""
+    return config.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 32)
+
+
 def compile_update(
     task: Task,
     config: TrainConfig,

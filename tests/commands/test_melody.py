@@ -248,3 +248,40 @@ def test_runs_that_cannot_be_shown_are_one_line(gan, images, judge, tmp_path):
         assert message in error_in_process("synth", "melody_figures", f"--runs={runs}", f"--out={tmp_path}/a")
     error = error_in_process("synth", "melody_figures", f"--runs={gan}/run", "--genre=polka", f"--out={tmp_path}/a")
     assert "genre 'polka' is unknown: choose from jazz, pop" in error
+
+
+def write_tracks(folder, genre, wave, rate=RATE):
+    """Write two tracks of a genre; of two tracks, one is held out."""
+    (folder / genre).mkdir(parents=True)
+    for i in range(2):
+        soundfile.write(folder / genre / f"{genre}.0000{i}.wav", wave, rate)
+
+
+NOISE = 0.1 * np.random.default_rng(0).standard_normal(10 * RATE)
+
+
+@pytest.mark.parametrize(
+    ("wave", "rate", "message"),
+    [
+        (None, RATE, "has the genres jazz, but not 'pop' of data.genres: use other data, or other genres"),
+        (NOISE[: 2 * RATE], RATE, "pop.00000.wav lasts 2.0 s, expected at least 10.0: use longer tracks, or remove it"),
+        (0 * NOISE, RATE, "none of 2 tracks of the genre 'pop' can be used; the first: "),
+        # The sample rate is no problem, the number of clips is.
+        (NOISE[: 10 * 16000], 16000, "there are 2 training examples, fewer than batch_size=4: add examples, or lower"),
+    ],
+    ids=["missing_genre", "short", "silent", "few_clips"],
+)
+def test_unusable_music_is_one_line(wave, rate, message, tmp_path):
+    write_tracks(tmp_path / "music", "jazz", NOISE)
+    if wave is not None:
+        write_tracks(tmp_path / "music", "pop", wave, rate)
+    error = error_in_process("train", *GAN, f"--config.data.source={tmp_path}/music", f"--workdir={tmp_path}/run")
+    assert message in error
+
+
+def test_a_folder_of_pictures_is_one_line(tmp_path):
+    for genre in ("jazz", "pop"):
+        (tmp_path / "music" / genre).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "music" / genre / "a.png")
+    error = error_in_process("train", *GAN, f"--config.data.source={tmp_path}/music", f"--workdir={tmp_path}/run")
+    assert "contains no sound files" in error

@@ -112,6 +112,11 @@ def test_error_for_batch_that_does_not_divide_over_devices(tmp_path, stop):
         train(tmp_path, stop, batch_size=6)
 
 
+def test_error_for_fewer_examples_than_a_batch(tmp_path, stop):
+    with pytest.raises(UserError, match="there are 37 training examples, fewer than batch_size=40: add examples"):
+        train(tmp_path, stop, batch_size=40)
+
+
 def test_non_finite_updates_are_skipped_and_stop_the_run(tmp_path, stop):
     healthy = train(tmp_path / "healthy", stop, steps=7)
     with pytest.raises(UserError, match="last 3 updates up to step 10") as error:

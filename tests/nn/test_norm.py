@@ -77,3 +77,27 @@ def test_parameters_and_statistics_are_float32_in_a_bfloat16_network():
     out, variables = Net("bfloat16").init_with_output(jax.random.key(0), X, True)
     assert out.dtype == jnp.float32
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.2])
+def test_batch_norm_with_leaky_relu_agrees_with_the_two_layers(slope):
+    """Values, moving averages and gradients are those of flax, in training and with the moving averages."""
+    ours, flax_norm = norm.BatchNormLeakyReLU(slope), nn.BatchNorm(momentum=0.9, epsilon=norm.EPSILON)
+    variables = randomize(ours.init(jax.random.key(0), X))
+    weights = jnp.asarray(RNG.normal(size=X.shape), jnp.float32)
+
+    def both(params, x, training):
+        values = {"params": params, "batch_stats": variables["batch_stats"]}
+        y, updates = ours.apply(values, x, training, mutable=["batch_stats"])
+        z, expected = flax_norm.apply(values, x, use_running_average=not training, mutable=["batch_stats"])
+        return (y, updates), (nn.leaky_relu(z, slope), expected)
+
+    for training in (True, False):
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), *both(variables["params"], X, training)
+        )
+    found, expected = (
+        jax.grad(lambda params, x, i=i: jnp.sum(weights * both(params, x, True)[i][0]), (0, 1))(variables["params"], X)
+        for i in (0, 1)
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), found, expected)

@@ -1,6 +1,5 @@
 """Benchmarks of the chord paper: target spectrograms, U-Net, training step and sound synthesis."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,11 +13,11 @@ from jaxtyping import Array
 
 from specjax import papers
 from specjax.arrays.batching import map_examples
-from specjax.benchmark.timing import Benchmark, Info, compile_benchmark, compiler_cost
+from specjax.benchmark.timing import Benchmark, Info, compile_benchmark
+from specjax.benchmark.training import benchmark_training
 from specjax.cli.errors import UserError
-from specjax.engine import program, sharding
 from specjax.engine.config import TrainConfig
-from specjax.engine.live.values import LiveValues
+from specjax.engine.live.values import initial
 from specjax.papers.chord import conditioning
 from specjax.papers.chord.losses import mix
 from specjax.papers.chord.model import UNetConfig
@@ -126,33 +125,15 @@ def sound(task: ChordTask, batch: int) -> Benchmark:
 def step(task: ChordTask, train_config: TrainConfig) -> Benchmark:
     """Build a benchmark of one call to the compiled function that training calls repeatedly.
 
-    A call performs `train_config.steps_per_dispatch` parameter updates; 0 means 1 on a CPU and 32 on an accelerator.
     An update includes the shuffling and the augmentation of the digits, their target spectrograms, and the gradients.
     """
-    mesh = program.mesh_of(task)
-    sharding.check_batch(mesh, train_config.batch_size)
-    count = train_config.steps_per_dispatch or (1 if jax.default_backend() == "cpu" else 32)
-    data = task.load()
-    inputs = program.place(data.train, task.frozen(), task, mesh)
-    live = LiveValues(task.live_values(train_config.steps), mesh)(0, count)
-    runs = [program.init(task, train_config, mesh)]
-    begin = time.perf_counter()
-    update = program.compile_update(task, train_config, mesh, data.train_count, runs[0], inputs, live)
-    compile_s = time.perf_counter() - begin
-
-    def call() -> Any:
-        runs[0], outputs = update(runs[0], inputs, live)  # the buffers of the state are donated
-        return outputs.metrics
-
-    config, items = task.config, train_config.batch_size * count
+    config = task.config
     size, columns = config.conditioning.size, config.columns or config.conditioning.size
     flops = 3 * unet_flops(config.model, size, columns)
-    if "loss.ms_ssim" in live:
+    if "loss.ms_ssim" in initial(task.live_values(train_config.steps)):
         flops += ms_ssim_flops(size, columns)
-    parameters = sum(x.size for x in jax.tree.leaves(runs[0].state.params))
-    # The target is written once and read by the loss. The state is read and written once per update.
-    moved = items * 8.0 * size * columns + count * 32.0 * parameters
-    return Benchmark(call, items, compile_s, items * flops, moved, *compiler_cost(update))
+    # The target is written once and read by the loss.
+    return benchmark_training(task, train_config, task.load(), flops, 8.0 * size * columns)
 
 
 def _load_digits(task: ChordTask, batch: int) -> tuple[Array, Array, Array]:

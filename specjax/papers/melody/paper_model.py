@@ -28,6 +28,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from specjax.nn.norm import BatchNormLeakyReLU
 from specjax.nn.strided_conv import Pair, StridedConv, TransposedConv, Window
 
 Approach = Literal["images", "tanh", "relu"]
@@ -130,7 +131,7 @@ class PaperGenerator(nn.Module):
             x = TransposedConv(width, layer.kernel, layer.window, last, _KERNEL_INIT, name=f"conv{i}")(x)
             assert x.shape[1:] == (*layer.size, width)
             if not last:
-                x = nn.relu(_normalize(x, f"norm{i}", training))
+                x = BatchNormLeakyReLU(0.0, name=f"norm{i}")(x, training)
         return jnp.tanh(x) if architecture.activation == "tanh" else nn.relu(x)
 
 
@@ -161,12 +162,8 @@ class PaperDiscriminator(nn.Module):
             last = i == len(architecture.layers)
             use_bias = last or not self.batch_norm
             x = StridedConv(width, layer.kernel, layer.window, use_bias, _KERNEL_INIT, name=f"conv{i}")(x)
-            if not last:
-                x = _normalize(x, f"norm{i}", training) if self.batch_norm else x
+            if not last and self.batch_norm:
+                x = BatchNormLeakyReLU(LEAKY_SLOPE, name=f"norm{i}")(x, training)
+            elif not last:
                 x = nn.leaky_relu(x, LEAKY_SLOPE)
         return x.reshape(-1)
-
-
-def _normalize(x: Array, name: str, training: bool) -> Array:
-    """Normalize a batch with PyTorch's defaults. The function creates a layer of the module that calls it."""
-    return nn.BatchNorm(use_running_average=not training, momentum=0.9, epsilon=1e-5, name=name)(x)
