@@ -3,7 +3,7 @@
 Hardware: to be measured.
 
     python -m specjax.train --config=gan --config.data.source=path/to/genres --config.judge=bundles/judge
-    python -m specjax.train --config=gan:tiny      (synthetic band)
+    python -m specjax.train --config=gan:tiny      (five genres of the synthetic band, for `make demo-melody`)
 """
 
 from dataclasses import asdict, replace
@@ -27,6 +27,7 @@ GAN = GanConfig(
     generator=replace(OPTIMIZER, ema_decay=0.99),
     discriminator=OPTIMIZER,
 )
+DEMO_GENRES = ("classical", "disco", "hiphop", "metal", "reggae")  # those of judge_genre:tiny
 TRAIN = TrainConfig(steps=4000, batch_size=10, eval_every=500, eval_batch=10, checkpoint_every=500, sample_every=1000)
 
 
@@ -43,10 +44,10 @@ def get_config(variant: str = "") -> ConfigDict:
     if variant == "tiny":
         gan = replace(
             gan,
-            data=replace(gan.data, synthetic_tracks=16, hop_s=5.0),
-            model=ModelConfig("channels", widths=(64, 64, 96), trunk_width=96, whole_latents=32, local_latents=8),
+            data=replace(gan.data, genres=DEMO_GENRES, synthetic_tracks=20, hop_s=5.0),
+            model=ModelConfig("channels", widths=(128, 96, 96), trunk_width=96, whole_latents=32, local_latents=8),
         )
-        train = replace(train, steps=600, eval_every=200, checkpoint_every=200, sample_every=200)
+        train = replace(train, steps=1000, eval_every=500, checkpoint_every=500, sample_every=500)
     elif variant:
         raise ValueError(f"gan:{variant} is unknown: choose gan or its variant tiny")
     return ConfigDict({"task": "melody/gan", **asdict(train), **asdict(gan)})

@@ -5,7 +5,7 @@ Expected: to be measured.
 
     python -m specjax.train  --config=judge_genre --config.data.source=path/to/genres --workdir=runs/judge
     python -m specjax.export --workdir=runs/judge --out=bundles/judge
-    python -m specjax.train  --config=judge_genre:tiny      (synthetic band)
+    python -m specjax.train  --config=judge_genre:tiny      (five genres of the synthetic band, for `make demo-melody`)
 """
 
 from dataclasses import asdict, replace
@@ -22,6 +22,7 @@ JUDGE = JudgeConfig(
     data=MusicConfig(hop_s=5.0),
     optimizer=OptimizerConfig(learning_rate=ScheduleSpec("cosine", value=2e-3, warmup=50), clip=5.0, weight_decay=0.02),
 )
+DEMO_GENRES = ("classical", "disco", "hiphop", "metal", "reggae")  # those of gan:tiny
 TRAIN = TrainConfig(steps=1000, batch_size=16, eval_every=200, eval_batch=16, checkpoint_every=200)
 
 
@@ -36,7 +37,8 @@ def get_config(variant: str = "") -> ConfigDict:
     """
     judge, train = JUDGE, TRAIN
     if variant == "tiny":
-        judge = replace(judge, widths=(32, 32, 32), data=replace(judge.data, synthetic_tracks=16, hop_s=10.0))
+        data = replace(judge.data, genres=DEMO_GENRES, synthetic_tracks=20)
+        judge = replace(judge, widths=(32, 32, 32), data=data)
         train = replace(train, steps=150, eval_every=50, checkpoint_every=150)
     elif variant:
         raise ValueError(f"judge_genre:{variant} is unknown: choose judge_genre or its variant tiny")
