@@ -57,7 +57,7 @@ class FinishedRun(NamedTuple):
 
 
 def open_runs(workdirs: Sequence[Path], genre: str) -> dict[str, FinishedRun]:
-    """Load runs by the name of their approach: `images`, `tanh`, `relu`, `residual` or `transformer`.
+    """Load runs by the name of their approach: `images`, `tanh`, `relu`, `residual`, `wave` or `transformer`.
 
     Raises:
       UserError: a folder has no run with a checkpoint and losses, or its run is one of another task, is of the same
@@ -140,10 +140,9 @@ def _name(source: str, kind: str) -> str:
 
 def _generate(run: FinishedRun, genre: str, key: Key[Array, ""]) -> tuple[Mel, Wave]:
     """Generate the mel power of a clip, and its sound."""
-    config = run.task.config
-    shares = jnp.asarray(pieces.genre_shares(config.data.genres, [genre], 1))
-    power = pieces.generate(run.task.inference, run.variables, key[None], shares)
-    return np.asarray(power[0]), pieces.to_waves(power, config.representation)[0]
+    shares = jnp.asarray(pieces.genre_shares(run.task.config.data.genres, [genre], 1))
+    power, make_wave = pieces.compose(run.task.inference, run.variables, key[None], shares)
+    return power[0], make_wave(0)
 
 
 def _draw_clip(source: str, genre: str, mel: Mel, wave: Wave) -> Iterator[tuple[str, bytes]]:

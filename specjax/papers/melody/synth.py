@@ -115,7 +115,7 @@ def _add_figures(parser: argparse.ArgumentParser) -> None:
         "--runs",
         type=options.comma_separated,
         required=True,
-        help="folders of finished runs of gan_paper_tanh, gan_paper_relu, gan, gan_images or melody_transformer",
+        help="folders of finished runs: of gan_paper_tanh and gan_paper_relu, also of other generators or gan_images",
     )
     parser.add_argument("--genre", default="pop", help="genre of the clips (default: %(default)s)")
     options.add_output(parser, "folder for the figures (default: figures)", "figures")
