@@ -21,25 +21,28 @@ def draw(columns, config=CONFIG):
     return draw_latents(jax.random.split(jax.random.key(0), 2), config.whole_latents, config.local_latents, columns)
 
 
-def init(network, *args):
-    """Random parameters, with branches that are not zero."""
-    leaves, tree = jax.tree.flatten(jax.jit(network.init)(jax.random.key(1), *args))
-    keys = jax.random.split(jax.random.key(2), len(leaves))
-    noisy = [x + 0.2 * jax.random.normal(key, x.shape) for key, x in zip(keys, leaves, strict=True)]
-    return jax.tree.unflatten(tree, noisy)
+def randomize(network, *args):
+    """Random parameters, in branches that are zero at the start as well. No program is compiled to draw them."""
+    rng = np.random.default_rng(0)
+
+    def draw_leaf(leaf):
+        fan_in = np.prod(leaf.shape[:-1]) if len(leaf.shape) > 1 else 25
+        return jnp.asarray(rng.normal(size=leaf.shape) / np.sqrt(fan_in), jnp.float32)
+
+    return jax.tree.map(draw_leaf, jax.eval_shape(network.init, jax.random.key(1), *args))
 
 
 @pytest.fixture(scope="module")
 def generator():
     network = WaveGenerator(CONFIG)
-    return jax.jit(network.apply), init(network, draw(3), GENRE)
+    return jax.jit(network.apply), randomize(network, draw(3), GENRE)
 
 
 @pytest.fixture(scope="module")
 def discriminator():
     network = WaveDiscriminator(CONFIG)
     wave = 0.2 * jax.random.normal(jax.random.key(3), (2, 6 * CONFIG.column_samples))
-    return jax.jit(network.apply), init(network, wave, GENRE), wave
+    return jax.jit(network.apply), randomize(network, wave, GENRE), wave
 
 
 def test_default_shapes_are_those_of_the_clips():
