@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from specjax.arrays.axes import pad_axis
+from specjax.nn.pool import max_pool
 
 Implementation = Literal["direct", "unfolded", "fourier"]
 Padding = Literal["SAME", "VALID"]
@@ -23,7 +24,7 @@ Sequences = Float[Array, "*batch frames channels"]
 Kernel = Float[Array, "width channels features"]
 
 _TILE = 32
-_BLOCK = 256  # greatest number of tiles whose spectra are multiplied at a time
+_BLOCK = 256  # greatest number of features whose spectra are computed at a time
 _EXACT = jax.lax.Precision.HIGHEST
 
 
@@ -35,18 +36,22 @@ class TimeConv(nn.Module):
       width: width of the kernel in frames.
       kernel_init: initializer of the kernel, of shape (width, channels, features).
       bias_init: initializer of the bias.
+      pool: whether to reduce every two frames of the output to their maximum.
     """
 
     features: int
     width: int
     kernel_init: Callable = nn.initializers.he_normal()
     bias_init: Callable = nn.initializers.zeros
+    pool: bool = False
 
     @nn.compact
-    def __call__(self, x: Sequences) -> Float[Array, "batch frames features"]:
+    def __call__(self, x: Sequences) -> Float[Array, "batch out_frames features"]:
         kernel = self.param("kernel", self.kernel_init, (self.width, x.shape[-1], self.features), jnp.float32)
         bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
-        return time_conv(x, kernel) + bias.reshape(1, 1, -1)
+        y = time_conv(x, kernel)
+        # The order of maximum and bias does not matter to the result, but this one takes less memory.
+        return (max_pool(y, (1,)) if self.pool else y) + bias.reshape(1, 1, -1)
 
 
 def time_conv(
@@ -108,33 +113,40 @@ def _convolve_tiles(x: Float[Array, "batch frames channels"], kernel: Kernel, di
     count = -(-out_frames // hop)
     x = pad_axis(x, 0, (count - 1) * hop + _TILE - frames, axis=1)
     tiles = x[:, np.arange(count)[:, None] * hop + np.arange(_TILE)].reshape(batch * count, _TILE, channels)
-    real, imag = (matrix[:, : reach + 1 : dilation] for matrix in _dft_matrices())
-    # Cross-correlation multiplies by the conjugate of the kernel's spectrum.
-    k_real, k_imag = (jnp.einsum("ft,tcd->fcd", m, kernel, precision=_EXACT) for m in (real, -imag))
-    # The spectra of all tiles at once would take several times the memory of the result.
-    blocks = -(-len(tiles) // _BLOCK)
-    size = -(-len(tiles) // blocks)
-    tiles = pad_axis(tiles, 0, blocks * size - len(tiles), axis=0).reshape(blocks, size, _TILE, channels)
-    y = jax.lax.map(lambda block: _multiply_spectra(block, k_real, k_imag, hop), tiles)
-    return y.reshape(blocks * size, hop, features)[: batch * count].reshape(batch, -1, features)[:, :out_frames]
+    spectra = tuple(jnp.einsum("ft,itc->fic", m, tiles, precision=_EXACT) for m in _dft_matrices())
+    # The spectra of all features at once would take several times the memory of the result.
+    blocks = -(-features // _BLOCK)
+    size = -(-features // blocks)
+    kernels = pad_axis(kernel, 0, blocks * size - features).reshape(width, channels, blocks, size)
+    y = jax.lax.map(lambda block: _multiply_spectra(spectra, block, dilation), jnp.moveaxis(kernels, 2, 0))
+    y = jnp.moveaxis(y, 0, 2).reshape(batch, -1, blocks * size)
+    return y[:, :out_frames, :features]
 
 
 def _multiply_spectra(
-    tiles: Float[Array, "tiles n channels"],
-    k_real: Float[Array, "f channels features"],
-    k_imag: Float[Array, "f channels features"],
-    hop: int,
+    spectra: tuple[Float[Array, "f tiles channels"], Float[Array, "f tiles channels"]], kernel: Kernel, dilation: int
 ) -> Float[Array, "tiles hop features"]:
-    """Multiply the spectra of tiles by that of a kernel, and return the frames that are free of the wrap-around."""
+    """Multiply the spectra of tiles by that of a kernel, and return the frames that are free of the wrap-around.
+
+    Args:
+      spectra: real and imaginary part of the spectra of tiles.
+      kernel: weights.
+      dilation: distance in frames between adjacent taps of the kernel.
+    """
     real, imag = _dft_matrices()
-    x_real, x_imag = (jnp.einsum("ft,itc->fic", m, tiles, precision=_EXACT) for m in (real, imag))
+    reach = (len(kernel) - 1) * dilation
+    taps = slice(0, reach + 1, dilation)
+    # Cross-correlation multiplies by the conjugate of the kernel's spectrum.
+    k_real, k_imag = (jnp.einsum("ft,tcd->fcd", m[:, taps], kernel, precision=_EXACT) for m in (real, -imag))
+    x_real, x_imag = spectra
     common = _multiply(x_real + x_imag, k_real)
     y_real = common - _multiply(x_imag, k_real + k_imag)
     y_imag = common + _multiply(x_real, k_imag - k_real)
     weight = np.full((len(real), 1), 2.0 / _TILE, np.float32)
     weight[[0, -1]] /= 2
-    y = jnp.einsum("ft,fmd->mtd", (weight * real)[:, :hop], y_real, precision=_EXACT)
-    return y + jnp.einsum("ft,fmd->mtd", (weight * imag)[:, :hop], y_imag, precision=_EXACT)
+    frames = slice(0, _TILE - reach)
+    y = jnp.einsum("ft,fmd->mtd", (weight * real)[:, frames], y_real, precision=_EXACT)
+    return y + jnp.einsum("ft,fmd->mtd", (weight * imag)[:, frames], y_imag, precision=_EXACT)
 
 
 def _multiply(x: Float[Array, "f rows channels"], y: Float[Array, "f channels features"]) -> Array:

@@ -112,7 +112,8 @@ class Classifier(nn.Module):
     def _extract_features(self, x: Array) -> Array:
         c = self.config
         for i, width in enumerate(c.widths, 1):
-            x = nn.relu(_pool(self._conv(width, (c.kernel_frames, c.kernel_rows), f"conv{i}")(x)))
+            x = self._conv(width, (c.kernel_frames, c.kernel_rows), f"conv{i}")(x)
+            x = nn.relu(_pool(x) if c.layout == "image" else x)
         return x.reshape(len(x), -1)
 
     def _extract_residual_features(self, x: Float[Array, "batch frames rows"], training: bool) -> Array:
@@ -133,12 +134,15 @@ class Classifier(nn.Module):
         return jnp.mean(x, axis=1) + jnp.max(x, axis=1)
 
     def _conv(self, width: int, kernel: tuple[int, int], name: str) -> nn.Module:
-        """Create a convolution with a kernel of (frames, rows), of which the layout `channels` uses the first only."""
+        """Create a convolution with a kernel of (frames, rows), of which the layout `channels` uses the first only.
+
+        In the layout `channels` of the paper's architecture, it includes the pooling.
+        """
         paper = self.config.architecture == "paper"
         kernel_init: Callable = _PAPER_INIT if paper else nn.initializers.he_normal()
         bias_init: Callable = _PAPER_BIAS if paper else nn.initializers.zeros
         if self.config.layout == "channels":
-            return TimeConv(width, kernel[0], kernel_init, bias_init, name=name)
+            return TimeConv(width, kernel[0], kernel_init, bias_init, pool=paper, name=name)
         return nn.Conv(width, kernel, kernel_init=kernel_init, bias_init=bias_init, name=name)
 
     def _dense(self, units: int, name: str) -> nn.Dense:
