@@ -1,4 +1,4 @@
-"""The task of waves: windows, separate updates, several devices, evaluation, loops, and the exported bundle."""
+"""The task of waves: windows, separate updates, evaluation, loops, and the exported bundle."""
 
 from dataclasses import replace
 
@@ -6,12 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import Mesh
 
 from specjax.cli.errors import UserError
-from specjax.engine import bundle, program
-from specjax.engine.config import TrainConfig
-from specjax.engine.live.values import LiveValues, initial
+from specjax.engine import bundle
+from specjax.engine.live.values import initial
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.melody import data
@@ -103,22 +101,6 @@ def test_each_network_is_trained_by_its_own_loss_only(trained, still, train, sta
     end, losses = train(trained, 12)
     jax.tree.map(np.testing.assert_array_equal, getattr(state, still).params, getattr(end, still).params)
     assert losses[-1] < losses[0]
-
-
-def test_one_and_four_devices_give_the_same_losses(task, waves, mesh):
-    settings, losses = TrainConfig(steps=2, batch_size=4, eval_every=0), []
-    for count in (1, 4):
-        small = Mesh(mesh.devices.flat[:count].reshape(1, count), mesh.axis_names, axis_types=mesh.axis_types)
-        with jax.set_mesh(small):
-            inputs, run = program.place(waves, {}, task, small), program.init(task, settings, small)
-            live = LiveValues(task.live_values(2), small)(0, 1)
-            update = program.compile_update(task, settings, small, 2, run, inputs, live)
-            found = []
-            for _ in range(2):
-                run, outputs = update(run, inputs, live)
-                found.append([outputs.metrics[f"{name}.loss"] for name in ("generator", "discriminator")])
-        losses.append(np.asarray(jax.device_get(found)))
-    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3)
 
 
 def test_evaluation_measures_every_genre_and_marks_repeated_clips(task, state, waves):
