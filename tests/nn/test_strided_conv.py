@@ -1,5 +1,6 @@
 """Strided and transposed convolutions against XLA's: values, gradients and second derivatives."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -108,8 +109,8 @@ def test_gradients_are_those_of_xla_except_on_cpu(backend, adjoint, monkeypatch)
 def test_modules_have_a_kernel_and_optionally_a_bias():
     x, window = random(2, 4, 6, 3), Window((2, 3), (1, 1))
     for layer, shape in (
-        (StridedConv(5, (4, 5), window), (2, 2, 2, 5)),
-        (TransposedConv(5, (4, 5), window), (2, 8, 18, 5)),
+        (StridedConv(5, (4, 5), window, kernel_init=nn.initializers.constant(0.1)), (2, 2, 2, 5)),
+        (TransposedConv(5, (4, 5), window, kernel_init=nn.initializers.constant(0.1)), (2, 8, 18, 5)),
     ):
         y, variables = layer.init_with_output(jax.random.key(0), x)
         params = variables["params"]

@@ -1,5 +1,7 @@
 """Gram matrices with numpy, gradients with automatic differentiation."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -82,9 +84,9 @@ def test_stacked_grams_of_different_lengths_keep_their_matrices():
 
 
 def test_random_weights_have_the_published_distributions(key):
-    kernel = networks.random_kernel(key, 11, 257, 64)
+    kernel = jax.jit(partial(networks.random_kernel, width=11, bins=257, filters=64))(key)
     assert float(kernel.std()) == pytest.approx(np.sqrt(2) * np.sqrt(2 / ((257 + 64) * 11)), rel=0.01)
-    params = networks.random_params(key, 12, (32, 8))
+    params = jax.jit(partial(networks.random_params, bins=12, filters=(32, 8)))(key)
     assert {name: layer["kernel"].shape for name, layer in params.items()} == {
         "conv1": (5, 12, 32),
         "conv2": (5, 32, 8),
@@ -106,13 +108,13 @@ def test_loss_of_ulyanov_agrees_with_numpy():
     x, kernel, style = draw(0, 16, 6), draw(1, 11, 6, 8), draw(2, 7, 8)
     features = relu(correlate(x, kernel, "VALID"))
     content = draw(3, *features.shape)
-    value = UlyanovLoss(0.01)(jnp.asarray(x), jnp.asarray(content), rows_of(style), jnp.asarray(kernel))
+    value = jax.jit(UlyanovLoss(0.01))(x, content, rows_of(style), kernel)
     expected = 0.01 * np.sum((features - content) ** 2) + gram_error(features, style.T @ style / 7)
     np.testing.assert_allclose(value, expected, rtol=1e-5)
 
 
 def test_loss_of_wyse_agrees_with_numpy(key):
-    params = networks.random_params(key, 6, (8, 4))
+    params = jax.jit(partial(networks.random_params, bins=6, filters=(8, 4)))(key)
     x = (100 * draw(0, 12, 6)).astype(np.float32)
     weights = jax.tree.map(np.asarray, params)
     first = relu(correlate(x, weights["conv1"]["kernel"], "SAME") + weights["conv1"]["bias"])
@@ -124,6 +126,6 @@ def test_loss_of_wyse_agrees_with_numpy(key):
         + 200 * (gram_error(first, style.T @ style / 7) / (4 * 8**2) + 2 * gram_error(second, gram2) / (4 * 4**2))
         + 0.01 * 0.5 * (np.sum(np.minimum(x, 0) ** 2) + np.sum(np.maximum(x - 255, 0) ** 2))
     )
-    loss = WyseLoss(10.0, 200.0, ("conv1", "conv2"))
+    loss = jax.jit(WyseLoss(10.0, 200.0, ("conv1", "conv2")))
     value = loss(jnp.asarray(x), jnp.asarray(content), rows_of(style), jnp.asarray(gram2), params)
     np.testing.assert_allclose(value, expected, rtol=1e-4)
