@@ -113,12 +113,12 @@ def _convolve_tiles(x: Float[Array, "batch frames channels"], kernel: Kernel, di
     count = -(-out_frames // hop)
     x = pad_axis(x, 0, (count - 1) * hop + _TILE - frames, axis=1)
     tiles = x[:, np.arange(count)[:, None] * hop + np.arange(_TILE)].reshape(batch * count, _TILE, channels)
-    spectra = tuple(jnp.einsum("ft,itc->fic", m, tiles, precision=_EXACT) for m in _dft_matrices())
+    real, imag = (jnp.einsum("ft,itc->fic", m, tiles, precision=_EXACT) for m in _dft_matrices())
     # The spectra of all features at once would take several times the memory of the result.
     blocks = -(-features // _BLOCK)
     size = -(-features // blocks)
     kernels = pad_axis(kernel, 0, blocks * size - features).reshape(width, channels, blocks, size)
-    y = jax.lax.map(lambda block: _multiply_spectra(spectra, block, dilation), jnp.moveaxis(kernels, 2, 0))
+    y = jax.lax.map(lambda block: _multiply_spectra((real, imag), block, dilation), jnp.moveaxis(kernels, 2, 0))
     y = jnp.moveaxis(y, 0, 2).reshape(batch, -1, blocks * size)
     return y[:, :out_frames, :features]
 
