@@ -12,13 +12,10 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from commands.run import SMALL, command, error_line, run, run_command_line, run_in_process
+from commands.run import ROOT, SMALL, command, error_line, run, run_command_line, run_in_process
 from permissions import PERMISSIONS_LAUNCHER
 
-CONFIGS = (
-    "classifier, classifier_2d, gan, gan_paper_relu, gan_paper_tanh, judge_genre, melody_transformer, melody_wave, "
-    "signal, unet, unet_chords, unet_paper"
-)
+CONFIGS = ", ".join(sorted(path.stem for path in (ROOT / "configs").glob("*.py")))
 
 
 def encode_idx(shape, body, magic=None):
