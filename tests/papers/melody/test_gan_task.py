@@ -91,7 +91,9 @@ def test_each_network_is_trained_by_its_own_loss_only(trained, still, train):
     assert losses[-1] < losses[0]
 
 
-@pytest.mark.parametrize(("approach", "scale"), [("tanh", "signed_power"), ("relu", "power")])
+@pytest.mark.parametrize(
+    ("approach", "scale"), [pytest.param("tanh", "signed_power", marks=pytest.mark.long), ("relu", "power")]
+)
 def test_the_papers_networks_keep_running_statistics(approach, scale, music):
     representation = replace(CONFIG.representation, scale=scale)
     config = replace(
@@ -120,7 +122,10 @@ def test_spectral_normalization_makes_scores_independent_of_the_scale_of_a_kerne
     np.testing.assert_allclose(inference.score(larger, values, shares), scores, rtol=1e-3)
 
 
-@pytest.mark.parametrize("config", [CONFIG, ENSEMBLE], ids=["conditional", "ensemble"])
+@pytest.mark.parametrize(
+    "config",
+    [pytest.param(CONFIG, marks=pytest.mark.long, id="conditional"), pytest.param(ENSEMBLE, id="ensemble")],
+)
 def test_one_and_four_devices_give_the_same_losses(config, music, mesh):
     task, settings = GanTask(config), TrainConfig(steps=3, batch_size=4, eval_every=0)
     losses = []
@@ -149,7 +154,10 @@ def test_augmentation_changes_real_and_generated_clips(music):
     assert not np.allclose(real, fake)
 
 
-@pytest.mark.parametrize("config", [CONFIG, ENSEMBLE], ids=["conditional", "ensemble"])
+@pytest.mark.parametrize(
+    "config",
+    [pytest.param(CONFIG, id="conditional"), pytest.param(ENSEMBLE, marks=pytest.mark.long, id="ensemble")],
+)
 def test_evaluation_measures_every_genre_and_marks_repeated_clips(config, music):
     task = GanTask(config)
     state = task.init(jax.random.key(0))
