@@ -110,6 +110,7 @@ def test_longer_pieces_and_loops_and_morphs(gan, tmp_path):
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == [f"jazz-pop-{i}" for i in (1, 2, 3)]
 
 
+@pytest.mark.long  # its parts are tested in papers/melody/test_melody_transformer.py
 def test_pieces_of_a_transformer_are_reproducible(transformer, tmp_path):
     melody = ("synth", "melody", f"--bundle={transformer}", "--duration=2", "--seed=5")
     for out in ("a", "b"):
