@@ -8,13 +8,15 @@ network that the card describes.
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
+from jaxtyping import Array, Key
 
-from specjax.cli.config import read_json
+from specjax.cli.config import read_json, to_dataclass
 from specjax.cli.errors import UserError
 from specjax.engine import legacy
 from specjax.engine.task import Part
@@ -24,6 +26,8 @@ CARD = "card.json"
 MAX_CARD_BYTES = 2**22
 MAX_PART_BYTES = 2**33
 Tree = Any
+Settings = TypeVar("Settings")
+Inference = TypeVar("Inference")
 
 
 class Bundle(NamedTuple):
@@ -119,6 +123,37 @@ def digest(folder: Path) -> str:
     if not path.is_file():
         raise UserError(f"{folder} holds no {CARD}: name a bundle made by `specjax export`")
     return _sha256(path)[:12]
+
+
+def open_part(
+    opened: Bundle,
+    where: str,
+    name: str,
+    settings: type[Settings],
+    make_inference: Callable[[Settings], Inference],
+    init: Callable[[Inference, Key[Array, ""]], Tree],
+) -> tuple[Inference, Tree]:
+    """Prepare a bundle that consists of a single part for inference.
+
+    Args:
+      opened: the bundle.
+      where: its folder, for error messages.
+      name: name of the part.
+      settings: dataclass of the settings that the part's card holds.
+      make_inference: makes an object that describes the networks from these settings.
+      init: initializes the exported variables, given this object and a random key. Only shapes and dtypes are computed.
+
+    Returns:
+      The object that describes the networks, and the variables.
+
+    Raises:
+      UserError: there are other parts, the settings are invalid, or the tensors do not fit the networks.
+    """
+    if set(opened.parts) != {name}:
+        raise UserError(f"{where} has the parts {sorted(opened.parts)}, expected {[name]}; re-export the bundle")
+    part = opened.parts[name]
+    inference = make_inference(to_dataclass(settings, part.card, f"{where}: config"))
+    return inference, unflatten(part, jax.eval_shape(lambda key: init(inference, key), jax.random.key(0)), where)
 
 
 def unflatten(part: Part, abstract: Tree, where: str) -> Tree:

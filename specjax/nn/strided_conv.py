@@ -108,7 +108,7 @@ def strided_conv(
       implementation: both have the same results and gradients up to rounding. `native` leaves the gradients to
         XLA, `adjoint` computes them by the operations of this module. None selects `adjoint` on CPU, else `native`.
     """
-    return _native(x, kernel, window) if _choose(implementation) == "native" else _strided(x, kernel, window)
+    return _native(x, kernel, window) if _choose(implementation) == "native" else _convolve(x, kernel, window)
 
 
 def transposed_conv(
@@ -144,14 +144,14 @@ def _native(x: Maps, kernel: Kernel, window: Window) -> Array:
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _strided(x: Array, kernel: Array, window: Window) -> Array:
+def _convolve(x: Array, kernel: Array, window: Window) -> Array:
     """Compute the strided convolution of x."""
     return _native(x, kernel, window)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _spread(y: Array, kernel: Array, window: Window, size: Pair) -> Array:
-    """Compute the adjoint of `_strided` for maps of height and width `size`.
+    """Compute the adjoint of `_convolve` for maps of height and width `size`.
 
     The outputs of a convolution of stride 1 are blocks of `stride` pixels.
     """
@@ -175,7 +175,7 @@ def _spread(y: Array, kernel: Array, window: Window, size: Pair) -> Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _correlate(x: Array, y: Array, window: Window, sides: Pair) -> Array:
-    """Compute the kernel gradient of `_strided`, given the gradient y of its output, for a kernel of size `sides`.
+    """Compute the kernel gradient of `_convolve`, given the gradient y of its output, for a kernel of size `sides`.
 
     Dilated by the stride, y is the kernel of a convolution in which batch and channels change places.
     """
@@ -190,8 +190,8 @@ def _correlate(x: Array, y: Array, window: Window, sides: Pair) -> Array:
     )
 
 
-_strided.defvjp(
-    lambda x, kernel, window: (_strided(x, kernel, window), (x, kernel)),
+_convolve.defvjp(
+    lambda x, kernel, window: (_convolve(x, kernel, window), (x, kernel)),
     lambda window, saved, y: (
         _spread(y, saved[1], window, saved[0].shape[1:3]),
         _correlate(saved[0], y, window, saved[1].shape[:2]),
@@ -200,7 +200,7 @@ _strided.defvjp(
 _spread.defvjp(
     lambda y, kernel, window, size: (_spread(y, kernel, window, size), (y, kernel)),
     lambda window, _, saved, x: (
-        _strided(x, saved[1], window),
+        _convolve(x, saved[1], window),
         _correlate(x, saved[0], window, saved[1].shape[:2]),
     ),
 )
@@ -208,7 +208,7 @@ _correlate.defvjp(
     lambda x, y, window, sides: (_correlate(x, y, window, sides), (x, y)),
     lambda window, _, saved, kernel: (
         _spread(saved[1], kernel, window, saved[0].shape[1:3]),
-        _strided(saved[0], kernel, window),
+        _convolve(saved[0], kernel, window),
     ),
 )
 

@@ -16,7 +16,7 @@ class TestTfds:
     """Replaces tensorflow_datasets by a stub, since the real one would download the data."""
 
     @pytest.fixture
-    def prepared(self, monkeypatch):
+    def dataset(self, monkeypatch):
         """A data set `tones` of two sounds at 8 kHz: of 16-bit integers and of floats."""
         audio = np.round(TONE * 32767).astype(np.int64), TONE.astype(np.float32)
         examples = [{"audio": audio[0], "label": 1}, {"audio": audio[1], "label": 0}]
@@ -31,7 +31,7 @@ class TestTfds:
         monkeypatch.setitem(sys.modules, "tensorflow_datasets", SimpleNamespace(builder=make_builder))
         return features
 
-    def test_integer_and_float_sounds_become_waves(self, prepared):
+    def test_integer_and_float_sounds_become_waves(self, dataset):
         opened = open_tfds("tfds:tones")
         assert [opened.class_name(example) for example in opened.examples] == ["cat", "dog"]
         for example in opened.examples:
@@ -40,8 +40,8 @@ class TestTfds:
             np.testing.assert_allclose(resampled[200:-200:2], TONE[100:-100], atol=2e-3)
 
     @pytest.mark.parametrize("name", ["tfds:nope", "tfds:tones"])
-    def test_missing_set_and_set_without_sounds_raise(self, prepared, name):
-        prepared.pop("audio")
+    def test_missing_set_and_set_without_sounds_raise(self, dataset, name):
+        dataset.pop("audio")
         with pytest.raises(UserError, match=f"{name} cannot be read as labeled sounds .*: prepare it once"):
             open_tfds(name)
 

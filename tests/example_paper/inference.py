@@ -6,8 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from example_paper.config import LineConfig
-from specjax.cli.config import to_dataclass
-from specjax.cli.errors import UserError
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
 
@@ -35,9 +33,4 @@ def open_line(opened: Bundle, where: str) -> Line:
     Raises:
       UserError: the bundle has other parts, settings or tensors than a line.
     """
-    if set(opened.parts) != {"line"}:
-        raise UserError(f"{where} has the parts {sorted(opened.parts)}, expected ['line']; export the bundle again")
-    part = opened.parts["line"]
-    config = to_dataclass(LineConfig, part.card, f"{where}: config")
-    shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
-    return Line(config, bundle.unflatten(part, shapes, where))
+    return Line(*bundle.open_part(opened, where, "line", LineConfig, lambda config: config, init_params))

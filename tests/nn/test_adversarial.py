@@ -66,7 +66,7 @@ def linear(x):
     return jnp.sum(x * WEIGHT[None], axis=(1, 2)) + 2
 
 
-def curved(x):
+def nonlinear_score(x):
     return jnp.sum(jnp.tanh(x * WEIGHT[None]), axis=(1, 2)) ** 2
 
 
@@ -80,20 +80,25 @@ def test_penalties_of_a_linear_discriminator_are_its_squared_norm():
 
 
 def test_real_and_generated_examples_are_not_mixed_up():
-    for result in (penalize_gradient(curved, X, Y), penalize_difference(curved, X, Y, jax.random.key(0))):
-        np.testing.assert_allclose(result.real, curved(X), rtol=1e-6)
-        np.testing.assert_allclose(result.fake, curved(Y), rtol=1e-6)
-    expected = [jnp.mean(jnp.sum(jax.vmap(jax.grad(lambda x: curved(x[None])[0]))(x) ** 2, (1, 2))) for x in (X, Y)]
-    exact = penalize_gradient(curved, X, Y)
+    for result in (
+        penalize_gradient(nonlinear_score, X, Y),
+        penalize_difference(nonlinear_score, X, Y, jax.random.key(0)),
+    ):
+        np.testing.assert_allclose(result.real, nonlinear_score(X), rtol=1e-6)
+        np.testing.assert_allclose(result.fake, nonlinear_score(Y), rtol=1e-6)
+    expected = [
+        jnp.mean(jnp.sum(jax.vmap(jax.grad(lambda x: nonlinear_score(x[None])[0]))(x) ** 2, (1, 2))) for x in (X, Y)
+    ]
+    exact = penalize_gradient(nonlinear_score, X, Y)
     np.testing.assert_allclose([exact.r1, exact.r2], expected, rtol=1e-5)
 
 
 def test_estimate_tends_to_the_exact_penalty():
-    exact = penalize_gradient(curved, X, Y)
+    exact = penalize_gradient(nonlinear_score, X, Y)
     keys = jax.random.split(jax.random.key(1), 4000)
     errors = []
     for sigma in (1.0, 0.1, 0.01):
-        estimate = jax.vmap(lambda key, s=sigma: penalize_difference(curved, X, Y, key, s))(keys)
+        estimate = jax.vmap(lambda key, s=sigma: penalize_difference(nonlinear_score, X, Y, key, s))(keys)
         errors.append(abs(float(jnp.mean(estimate.r1) / exact.r1) - 1))
     assert errors[0] > 0.2
     assert max(errors[1:]) < 0.05

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
-from specjax.cli.config import to_dataclass
 from specjax.cli.errors import UserError
 from specjax.data import readers
 from specjax.engine import bundle
@@ -141,29 +140,20 @@ class ChordSound(NamedTuple):
 
 
 def open_unet(opened: Bundle, where: str) -> tuple[ChordInference, Any]:
-    """Get the network of a trained model that was exported from the task `chord/unet`.
-
-    Args:
-      opened: the exported model.
-      where: the folder of the exported model, for error messages.
+    """Prepare a bundle of the task `chord/unet` for inference, see `bundle.open_part`.
 
     Returns:
-      A `ChordInference`, which describes the network, and the network's parameters.
+      The description of the network, and its parameters.
 
     Raises:
-      UserError: the exported model does not consist of exactly one part named `unet`, its settings are invalid, or its
-        tensors do not fit the network.
+      UserError: the bundle has another part than `unet`, invalid settings, or tensors that do not fit.
     """
-    if set(opened.parts) != {"unet"}:
-        raise UserError(f"{where} has the parts {sorted(opened.parts)}, expected ['unet']; re-export the bundle")
-    part = opened.parts["unet"]
-    inference = ChordInference(to_dataclass(ChordConfig, part.card, f"{where}: config"))
 
-    def abstract(key: Key[Array, ""]) -> Any:
+    def init(inference: ChordInference, key: Key[Array, ""]) -> Any:
         variables = inference.init(key)
         return fold_batch_norm(variables["params"], variables.get("batch_stats", {}))
 
-    return inference, bundle.unflatten(part, jax.eval_shape(abstract, jax.random.key(0)), where)
+    return bundle.open_part(opened, where, "unet", ChordConfig, ChordInference, init)
 
 
 def builtin_digits(digits: Sequence[int]) -> dict[str, Digit]:

@@ -8,8 +8,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, UInt8
 
-from specjax.cli.config import to_dataclass
-from specjax.cli.errors import UserError
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
 from specjax.nn.adversarial import LOSSES, LossName
@@ -138,21 +136,12 @@ class ImagesInference:
 
 
 def open_images(opened: Bundle, where: str) -> tuple[ImagesInference, Any]:
-    """Get the generators of a trained model that was exported from the task `melody/images`.
-
-    Args:
-      opened: the exported model.
-      where: the folder of the exported model, for error messages.
+    """Prepare a bundle of the task `melody/images` for inference, see `bundle.open_part`.
 
     Returns:
-      An `ImagesInference`, which describes the networks, and the variables of the generators.
+      The description of the networks, and the variables of the generators.
 
     Raises:
-      UserError: the exported model does not consist of exactly one part named `generator`, its settings are invalid, or
-        its tensors do not fit the networks.
+      UserError: the bundle has another part than `generator`, invalid settings, or tensors that do not fit.
     """
-    if set(opened.parts) != {"generator"}:
-        raise UserError(f"{where} has the parts {sorted(opened.parts)}, expected ['generator']; re-export the bundle")
-    part = opened.parts["generator"]
-    inference = ImagesInference(to_dataclass(ImagesConfig, part.card, f"{where}: config"))
-    return inference, bundle.unflatten(part, jax.eval_shape(inference.init_generators, jax.random.key(0)), where)
+    return bundle.open_part(opened, where, "generator", ImagesConfig, ImagesInference, ImagesInference.init_generators)

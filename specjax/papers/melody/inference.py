@@ -9,8 +9,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from specjax.cli.config import to_dataclass
-from specjax.cli.errors import UserError
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
 from specjax.nn.residual import Padding
@@ -210,21 +208,12 @@ class GanInference:
 
 
 def open_generator(opened: Bundle, where: str) -> tuple[GanInference, Any]:
-    """Get the generator of a trained model that was exported from the task `melody/gan`.
-
-    Args:
-      opened: the exported model.
-      where: the folder of the exported model, for error messages.
+    """Prepare a bundle of the task `melody/gan` for inference, see `bundle.open_part`.
 
     Returns:
-      A `GanInference`, which describes the networks, and the variables of the generator.
+      The description of the networks, and the variables of the generator.
 
     Raises:
-      UserError: the exported model does not consist of exactly one part named `generator`, its settings are invalid, or
-        its tensors do not fit the network.
+      UserError: the bundle has another part than `generator`, invalid settings, or tensors that do not fit.
     """
-    if set(opened.parts) != {"generator"}:
-        raise UserError(f"{where} has the parts {sorted(opened.parts)}, expected ['generator']; re-export the bundle")
-    part = opened.parts["generator"]
-    inference = GanInference(to_dataclass(GanConfig, part.card, f"{where}: config"))
-    return inference, bundle.unflatten(part, jax.eval_shape(inference.init_generators, jax.random.key(0)), where)
+    return bundle.open_part(opened, where, "generator", GanConfig, GanInference, GanInference.init_generators)

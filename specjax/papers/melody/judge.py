@@ -8,12 +8,9 @@ from functools import cached_property, partial
 from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from specjax.cli.config import to_dataclass
-from specjax.cli.errors import UserError
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
 from specjax.nn.pool import max_pool
@@ -134,21 +131,12 @@ class JudgeInference:
 
 
 def open_judge(opened: Bundle, where: str) -> tuple[JudgeInference, Any]:
-    """Get the network of a trained model that was exported from the task `melody/judge`.
-
-    Args:
-      opened: the exported model.
-      where: the folder of the exported model, for error messages.
+    """Prepare a bundle of the task `melody/judge` for inference, see `bundle.open_part`.
 
     Returns:
-      A `JudgeInference`, which describes the network, and the network's variables.
+      The description of the network, and its variables.
 
     Raises:
-      UserError: the exported model does not consist of exactly one part named `judge`, its settings are invalid, or its
-        tensors do not fit the network.
+      UserError: the bundle has another part than `judge`, invalid settings, or tensors that do not fit.
     """
-    if set(opened.parts) != {"judge"}:
-        raise UserError(f"{where} has the parts {sorted(opened.parts)}, expected ['judge']; re-export the bundle")
-    part = opened.parts["judge"]
-    inference = JudgeInference(to_dataclass(JudgeConfig, part.card, f"{where}: config"))
-    return inference, bundle.unflatten(part, jax.eval_shape(inference.init, jax.random.key(0)), where)
+    return bundle.open_part(opened, where, "judge", JudgeConfig, JudgeInference, JudgeInference.init)

@@ -92,7 +92,7 @@ class Representation:
         Raises:
           ValueError: `statistics` is None.
         """
-        relative = mel_power / self._measured.peak_power
+        relative = mel_power / self._known_statistics.peak_power
         if self.scale == "power":
             return relative
         if self.scale == "signed_power":
@@ -109,7 +109,7 @@ class Representation:
         Raises:
           ValueError: `statistics` is None.
         """
-        peak_power = self._measured.peak_power
+        peak_power = self._known_statistics.peak_power
         if self.scale == "power":
             return jnp.maximum(values, 0.0) * peak_power
         inside = jnp.clip(values, -1.0, 1.0)
@@ -152,7 +152,7 @@ class Representation:
         return np.asarray(self._bands(2)[1])
 
     @property
-    def _measured(self) -> Statistics:
+    def _known_statistics(self) -> Statistics:
         if self.statistics is None:
             raise ValueError("representation.statistics is not set: measure it on the training clips")
         return self.statistics
@@ -164,7 +164,7 @@ class Representation:
 
     def _bands(self, ndim: int) -> tuple[Array | np.ndarray, ...]:
         """Return the mean level of the bands and the difference that becomes 1, for arrays with `ndim` axes."""
-        measured = self._measured
+        measured = self._known_statistics
         width_db = _CLIP * np.maximum(measured.deviation_db, _MIN_DEVIATION_DB)
         return tuple(along_axis(np.asarray(x, np.float32), ndim, -2) for x in (measured.mean_db, width_db))
 

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from specjax.cli.config import to_dataclass
 from specjax.cli.errors import UserError
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
@@ -115,26 +114,21 @@ class Guess(NamedTuple):
 
 
 def open_classifier(opened: Bundle, where: str) -> tuple[ClassifierInference, Any]:
-    """Get the network of a trained model that was exported from the task `texture/classifier`.
-
-    Args:
-      opened: the exported model.
-      where: the folder of the exported model, for error messages.
+    """Prepare a bundle of the task `texture/classifier` for inference, see `bundle.open_part`.
 
     Returns:
-      A `ClassifierInference`, which describes the network, and the network's variables.
+      The description of the network, and its variables.
 
     Raises:
-      UserError: the exported model does not consist of exactly one part named `classifier`, its settings are invalid,
-        or its tensors do not fit the network.
+      UserError: the bundle has another part than `classifier`, invalid settings, or tensors that do not fit.
     """
-    if set(opened.parts) != {"classifier"}:
-        raise UserError(f"{where} has the parts {sorted(opened.parts)}, expected ['classifier']; re-export the bundle")
-    part = opened.parts["classifier"]
-    inference = ClassifierInference(to_dataclass(ClassifierConfig, part.card, f"{where}: config"))
-    if not inference.config.data.classes:
-        raise UserError(f"{where}: config names no classes; re-export the bundle")
-    return inference, bundle.unflatten(part, jax.eval_shape(inference.init, jax.random.key(0)), where)
+
+    def make_inference(config: ClassifierConfig) -> ClassifierInference:
+        if not config.data.classes:
+            raise UserError(f"{where}: config names no classes; re-export the bundle")
+        return ClassifierInference(config)
+
+    return bundle.open_part(opened, where, "classifier", ClassifierConfig, make_inference, ClassifierInference.init)
 
 
 def classify(inference: ClassifierInference, variables: Any, path: Path, top: int = 5) -> list[Guess]:

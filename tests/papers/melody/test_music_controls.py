@@ -51,7 +51,7 @@ def test_the_reference_and_the_real_row_have_different_tracks_and_as_many_clips(
 
 def test_too_few_held_out_clips_are_an_error(real):
     with pytest.raises(UserError, match="half of the held-out clips is 2 of each of 2 genres, expected at least 6"):
-        real([1, 1, 1, 2, 2, 2], max_clips=2).count  # noqa: B018
+        _ = real([1, 1, 1, 2, 2, 2], max_clips=2).count
 
 
 def test_noise_has_the_moments_of_the_clips():

@@ -75,7 +75,7 @@ def oracle_discriminator(params, x):
 
 
 @pytest.fixture(scope="module")
-def trained():
+def training_outputs():
     """Variables of both networks, and what they compute in training."""
     generator, discriminator = PaperGenerator("relu"), PaperDiscriminator("relu")
 
@@ -91,21 +91,21 @@ def trained():
     return compute(Z)
 
 
-def test_networks_equal_those_written_with_lax(trained):
-    _, _, images, expected_images, _, _, scores, expected_scores = trained
+def test_networks_equal_those_written_with_lax(training_outputs):
+    _, _, images, expected_images, _, _, scores, expected_scores = training_outputs
     np.testing.assert_allclose(images, expected_images, atol=1e-4 * float(expected_images.max()))
     np.testing.assert_allclose(scores, expected_scores, atol=1e-4)
 
 
-def test_last_activations_limit_the_values(trained):
-    assert float(jnp.min(trained[2])) == 0.0
+def test_last_activations_limit_the_values(training_outputs):
+    assert float(jnp.min(training_outputs[2])) == 0.0
     tanh = PaperGenerator("tanh")
     images = jax.jit(lambda z: tanh.apply(tanh.init(jax.random.key(0), z), 100 * z, training=True, mutable=True)[0])(Z)
     assert -1 <= float(images.min()) < 0 < float(images.max()) <= 1
 
 
-def test_running_statistics_move_by_a_tenth_in_training(trained):
-    g, g_stats, *_ = trained
+def test_running_statistics_move_by_a_tenth_in_training(training_outputs):
+    g, g_stats, *_ = training_outputs
     x = Z @ g["params"]["conv1"]["kernel"].reshape(16, 16, LATENT, 64).transpose(2, 0, 1, 3).reshape(LATENT, -1)
     x = x.reshape(-1, 64)
     stats = g_stats["batch_stats"]["norm1"]

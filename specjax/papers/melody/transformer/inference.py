@@ -9,8 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from specjax.cli.config import to_dataclass
-from specjax.cli.errors import UserError
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
 from specjax.nn.causal_transformer import CausalTransformer, Memory
@@ -130,21 +128,14 @@ class TransformerInference:
 
 
 def open_transformer(opened: Bundle, where: str) -> tuple[TransformerInference, Any]:
-    """Get the network of a trained model that was exported from the task `melody/transformer`.
-
-    Args:
-      opened: the exported model.
-      where: the folder of the exported model, for error messages.
+    """Prepare a bundle of the task `melody/transformer` for inference, see `bundle.open_part`.
 
     Returns:
-      A `TransformerInference`, which describes the network, and the network's variables.
+      The description of the network, and its variables.
 
     Raises:
-      UserError: the exported model does not consist of exactly one part named `transformer`, its settings are invalid,
-        or its tensors do not fit the network.
+      UserError: the bundle has another part than `transformer`, invalid settings, or tensors that do not fit.
     """
-    if set(opened.parts) != {"transformer"}:
-        raise UserError(f"{where} has the parts {sorted(opened.parts)}, expected ['transformer']; re-export the bundle")
-    part = opened.parts["transformer"]
-    inference = TransformerInference(to_dataclass(TransformerConfig, part.card, f"{where}: config"))
-    return inference, bundle.unflatten(part, jax.eval_shape(inference.init, jax.random.key(0)), where)
+    return bundle.open_part(
+        opened, where, "transformer", TransformerConfig, TransformerInference, TransformerInference.init
+    )

@@ -8,8 +8,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from specjax.cli.config import to_dataclass
-from specjax.cli.errors import UserError
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
 from specjax.papers.melody.evaluation import OpenJudge, load_judge
@@ -145,23 +143,14 @@ class WaveInference:
 
 
 def open_wave_generator(opened: Bundle, where: str) -> tuple[WaveInference, Any]:
-    """Get the generator of a trained model that was exported from the task `melody/wave`.
-
-    Args:
-      opened: the exported model.
-      where: the folder of the exported model, for error messages.
+    """Prepare a bundle of the task `melody/wave` for inference, see `bundle.open_part`.
 
     Returns:
-      A `WaveInference`, which describes the networks, and the variables of the generator.
+      The description of the networks, and the variables of the generator.
 
     Raises:
-      UserError: the exported model does not consist of exactly one part named `generator`, its settings are invalid, or
-        its tensors do not fit the network.
+      UserError: the bundle has another part than `generator`, invalid settings, or tensors that do not fit.
     """
-    if set(opened.parts) != {"generator"}:
-        raise UserError(f"{where} has the parts {sorted(opened.parts)}, expected ['generator']; re-export the bundle")
-    part = opened.parts["generator"]
-    inference = WaveInference(to_dataclass(WaveConfig, part.card, f"{where}: config"))
-    return inference, bundle.unflatten(
-        part, jax.eval_shape(lambda key: inference.init(key)[0], jax.random.key(0)), where
+    return bundle.open_part(
+        opened, where, "generator", WaveConfig, WaveInference, lambda inference, key: inference.init(key)[0]
     )
