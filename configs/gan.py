@@ -13,9 +13,10 @@ from dataclasses import asdict, replace
 from ml_collections import ConfigDict
 
 from specjax.engine.config import TrainConfig
+from specjax.nn.adversarial import PenaltyConfig
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
-from specjax.papers.melody.config import AugmentConfig, GanConfig, PenaltyConfig
+from specjax.papers.melody.config import AugmentConfig, GanConfig
 from specjax.papers.melody.model import ModelConfig
 from specjax.papers.melody.tracks import MusicConfig
 

@@ -11,9 +11,9 @@ from dataclasses import asdict, replace
 from ml_collections import ConfigDict
 
 from specjax.engine.config import TrainConfig
+from specjax.nn.adversarial import PenaltyConfig
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
-from specjax.papers.melody.config import PenaltyConfig
 from specjax.papers.melody.wave.config import WaveConfig
 from specjax.papers.melody.wave.model import WaveModelConfig
 

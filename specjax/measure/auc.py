@@ -1,5 +1,6 @@
 """How well a score separates real from generated examples: the area under the ROC curve."""
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -26,3 +27,9 @@ def discriminator_auc(real_scores: Scores, fake_scores: Scores) -> float:
             raise ValueError(f"{name} has {broken} non-finite values of {len(scores)}, expected numbers")
     below, up_to = (np.searchsorted(fake, real, side=side) for side in ("left", "right"))
     return float(np.mean(below + up_to) / (2 * len(fake)))
+
+
+def pairwise_auc(real: Float[Array, " real"], fake: Float[Array, " fake"]) -> Float[Array, ""]:
+    """Compute the same area from the scores of one batch, under `jit`, by comparing all pairs of scores."""
+    difference = real[:, None] - fake[None, :]
+    return jnp.mean((jnp.sign(difference) + 1.0) / 2.0)

@@ -5,11 +5,14 @@ generated ones. All losses are means over the batch.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
+
+from specjax.optim.schedules import ScheduleSpec
 
 Scores = Float[Array, " batch"]
 Scalar = Float[Array, ""]
@@ -55,6 +58,24 @@ LOSSES: dict[LossName, AdversarialLoss] = {
         lambda real, fake: _softplus_of_difference(fake, real),
     ),
 }
+
+
+@dataclass(frozen=True)
+class PenaltyConfig:
+    """Gradient penalty of the discriminator, on real and on generated examples (R1 and R2, Mescheder et al. 2018).
+
+    kind: `none`; `gradient` is half the mean squared norm of the gradient of the score with respect to the example;
+      `difference` estimates it from the scores of the example with and without added noise, which needs no second
+      derivatives.
+    weight: schedule of the weight.
+    """
+
+    kind: Literal["none", "gradient", "difference"] = "none"
+    weight: ScheduleSpec = ScheduleSpec(value=1.0)
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("none", "gradient", "difference"):
+            raise ValueError(f"penalty.kind={self.kind!r} is unknown: choose none, gradient or difference")
 
 
 class PenalizedScores(NamedTuple):

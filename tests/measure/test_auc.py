@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from specjax.measure.auc import discriminator_auc
+from specjax.measure.auc import discriminator_auc, pairwise_auc
 
 RNG = np.random.default_rng(0)
 
@@ -14,7 +14,10 @@ RNG = np.random.default_rng(0)
 def test_area_matches_scikit_learn(decimals):
     real, fake = np.round(RNG.normal(1, 1, 30), decimals), np.round(RNG.normal(0, 1, 50), decimals)
     labels = np.repeat([1, 0], [30, 50])
-    assert discriminator_auc(real, fake) == pytest.approx(roc_auc_score(labels, np.concatenate([real, fake])))
+    expected = roc_auc_score(labels, np.concatenate([real, fake]))
+    assert discriminator_auc(real, fake) == pytest.approx(expected)
+    in_batch = pairwise_auc(jnp.asarray(real, jnp.float32), jnp.asarray(fake, jnp.float32))
+    assert float(in_batch) == pytest.approx(expected, abs=1e-6)
 
 
 def test_separated_scores_give_1_or_0_and_equal_scores_a_half():

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from specjax.nn.adversarial import LOSSES, LossName
+from specjax.nn.adversarial import LOSSES, LossName, PenaltyConfig
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.melody.model import ModelConfig
@@ -12,24 +12,6 @@ from specjax.papers.melody.tracks import MusicConfig
 
 # The paper's: Adam with these constants, for both networks.
 PAPER_OPTIMIZER = OptimizerConfig(learning_rate=ScheduleSpec(value=1e-3), b1=0.5)
-
-
-@dataclass(frozen=True)
-class PenaltyConfig:
-    """Gradient penalty of the discriminator, on real and on generated clips (R1 and R2, Mescheder et al. 2018).
-
-    kind: `none`; `gradient` is half the mean squared norm of the gradient of the score with respect to the clip;
-      `difference` estimates it from the scores of the clip with and without added noise, which needs no second
-      derivatives.
-    weight: schedule of the weight.
-    """
-
-    kind: Literal["none", "gradient", "difference"] = "none"
-    weight: ScheduleSpec = ScheduleSpec(value=1.0)
-
-    def __post_init__(self) -> None:
-        if self.kind not in ("none", "gradient", "difference"):
-            raise ValueError(f"penalty.kind={self.kind!r} is unknown: choose none, gradient or difference")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from specjax.cli.errors import UserError
 from specjax.engine.report.reader import Curve, read_curve
 from specjax.papers.melody import data, pictures, pieces
 from specjax.papers.melody.representation import MELS_HZ, SAMPLE_RATE, TRANSFORM, mel_power
-from specjax.papers.melody.task import AdversarialTask
+from specjax.papers.melody.task import MusicGanTask
 from specjax.plots import curves, sound
 
 _IMAGES = "images"  # the approach without sound
@@ -127,7 +127,7 @@ def _open_run(workdir: Path, genre: str) -> FinishedRun:
 
 def _read_losses(workdir: Path, task: Any, genre: str) -> dict[str, Curve]:
     number = int(pieces.genre_shares(task.config.data.genres, [genre], 1).argmax())  # raises if the genre is unknown
-    if not isinstance(task, AdversarialTask):
+    if not isinstance(task, MusicGanTask):
         return {"loss": read_curve(workdir, "train/loss")}
     entry = f"/{number}" if task.config.ensemble else ""
     return {name: read_curve(workdir, f"train/{name}.loss{entry}") for name in ("generator", "discriminator")}

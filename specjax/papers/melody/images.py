@@ -10,10 +10,10 @@ from jaxtyping import Array, Float, Int, Key, UInt8
 
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
-from specjax.nn.adversarial import LOSSES, LossName
+from specjax.nn.adversarial import LOSSES, LossName, PenaltyConfig
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.papers.melody import pictures
-from specjax.papers.melody.config import PAPER_OPTIMIZER, PenaltyConfig
+from specjax.papers.melody.config import PAPER_OPTIMIZER
 from specjax.papers.melody.paper_model import LATENT, PaperDiscriminator, PaperGenerator
 from specjax.papers.melody.pictures import CHANNELS, HEIGHT, WIDTH
 from specjax.papers.melody.tracks import MusicConfig

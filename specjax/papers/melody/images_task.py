@@ -10,19 +10,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key, UInt8
 
+from specjax.engine.adversarial import Batch, Gan
 from specjax.engine.task import Data, Metrics, Part, Sample, Tree
 from specjax.measure.auc import discriminator_auc
-from specjax.papers.melody import evaluation, metrics, pictures
+from specjax.measure.spread import relative_spread
+from specjax.papers.melody import evaluation, pictures
 from specjax.papers.melody.images import ImagesConfig, ImagesInference, Values
 from specjax.papers.melody.pictures import Pictures
 from specjax.papers.melody.representation import SAMPLE_RATE
-from specjax.papers.melody.task import AdversarialTask, Batch, Gan
+from specjax.papers.melody.task import MusicGanTask
 
 _SAMPLES = 4  # pictures of each genre in the sheet that is made during training
 
 
 @dataclass(frozen=True)
-class ImagesTask(AdversarialTask):
+class ImagesTask(MusicGanTask):
     """Training task of GANs that draw pictures of mel spectrograms, one for each genre.
 
     config: settings, with the genres filled in.
@@ -52,7 +54,7 @@ class ImagesTask(AdversarialTask):
 
     def compare(self, fake: Values, real: Values) -> Metrics:
         """Compare the spread of a batch of generated pictures with that of real ones."""
-        return {"spread": metrics.relative_spread(fake, real)}
+        return {"spread": relative_spread(fake, real)}
 
     def evaluate(
         self, state: Gan, examples: Pictures, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]
@@ -86,7 +88,7 @@ class ImagesTask(AdversarialTask):
         valid = measures["valid"].astype(bool)
         real, fake = (measures[f"{kind}_thumbnail"] for kind in ("real", "fake"))
         spreads = [
-            float(metrics.relative_spread(jnp.asarray(fake[chosen, genre]), jnp.asarray(real[chosen, genre])))
+            float(relative_spread(jnp.asarray(fake[chosen, genre]), jnp.asarray(real[chosen, genre])))
             for genre, chosen in enumerate(valid.T)
         ]
         figures = {

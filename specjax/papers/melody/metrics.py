@@ -1,4 +1,4 @@
-"""Measures of generated music, in each update of a training and of each clip, and alarms."""
+"""Measures of generated music, in each update of a training and of each clip, and the alarm of silence."""
 
 from collections.abc import Mapping
 
@@ -7,25 +7,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from specjax.arrays import safe
+from specjax.measure.spread import relative_spread
 
-# Limits of the alarms. The shares of pairs and the ratios of a healthy training lie far from them.
-WON_AUC = 0.99
-COLLAPSED_SPREAD = 0.2
-SILENT_DB = -20.0
+SILENT_DB = -20.0  # limit of the alarm; the level of a healthy training lies far above it
 
 _SILENCE = 1e-10  # power relative to the mean of the real clips
 
 MelPower = Float[Array, "batch mels frames"]
 Scores = Float[Array, " batch"]
-
-
-def pairwise_auc(real: Scores, fake: Scores) -> Float[Array, ""]:
-    """Compute the share of all pairs of a real and a fake clip in which the real one has the higher score.
-
-    It estimates the area under the discriminator's ROC curve: 0.5 if it guesses, 1 if it has won.
-    """
-    difference = real[:, None] - fake[None, :]
-    return jnp.mean((jnp.sign(difference) + 1.0) / 2.0)
 
 
 def level_and_spread(fake: MelPower, real: MelPower) -> dict[str, Float[Array, ""]]:
@@ -41,37 +30,13 @@ def level_and_spread(fake: MelPower, real: MelPower) -> dict[str, Float[Array, "
     return {"level_db": level_db, "spread": relative_spread(_level_db(fake, unit), _level_db(real, unit))}
 
 
-def relative_spread(fake: Float[Array, "batch ..."], real: Float[Array, "batch ..."]) -> Float[Array, ""]:
-    """Compute how much generated examples differ from each other, relative to how much real ones do.
-
-    The spread of a batch is the standard deviation of each value over the batch, averaged over the values.
-    """
-
-    def spread(values: Float[Array, "batch ..."]) -> Float[Array, ""]:
-        return jnp.mean(jnp.std(values, axis=0))
-
-    return safe.divide(spread(fake), spread(real))
-
-
 def alarms(metrics: Mapping[str, float]) -> tuple[str, ...]:
-    """Return warnings about a GAN whose metrics say that its discriminator has won, it has collapsed or is silent."""
-    lines = []
-    if metrics["auc"] >= WON_AUC:
-        lines.append(
-            f"the discriminator has won (it ranks {WON_AUC:.0%} or more of the pairs right): raise the live value "
-            "penalty, or lower discriminator.lr"
-        )
-    if metrics["spread"] < COLLAPSED_SPREAD:
-        lines.append(
-            f"the generator has collapsed (its clips differ less than {COLLAPSED_SPREAD:.0%} as much as real ones): "
-            "raise the live value penalty, or lower both learning rates"
-        )
-    if metrics.get("level_db", 0.0) < SILENT_DB:  # pictures have no level
-        lines.append(
-            f"the generator is nearly silent (more than {-SILENT_DB:.0f} dB below real clips): use "
-            "representation.scale=db"
-        )
-    return tuple(lines)
+    """Return a warning about a GAN whose metrics say that it is silent."""
+    if metrics.get("level_db", 0.0) >= SILENT_DB:  # pictures have no level
+        return ()
+    return (
+        f"the generator is nearly silent (more than {-SILENT_DB:.0f} dB below real clips): use representation.scale=db",
+    )
 
 
 def thirds_db(mel_power: MelPower) -> Scores:

@@ -1,24 +1,14 @@
-"""Measures of generated music: AUC, level, spread, thirds, and alarms."""
+"""Measures of generated music: level, spread, thirds, and the alarm of silence."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from specjax.measure.auc import discriminator_auc
 from specjax.papers.melody import metrics
-
-HEALTHY = {"auc": 0.8, "spread": 0.9, "level_db": -1.0}
 
 
 def power(seed, *shape):
     return np.random.default_rng(seed).exponential(size=shape).astype(np.float32)
-
-
-def test_pairwise_auc_is_the_area_under_the_roc_curve():
-    rng = np.random.default_rng(0)
-    real, fake = (np.round(rng.normal(mean, size=30), 1).astype(np.float32) for mean in (0.5, 0.0))
-    actual = metrics.pairwise_auc(jnp.asarray(real), jnp.asarray(fake))
-    assert float(actual) == pytest.approx(discriminator_auc(real, fake), abs=1e-6)
 
 
 def test_level_and_spread_of_the_real_clips_themselves():
@@ -47,15 +37,7 @@ def test_outer_thirds_ten_times_weaker_than_the_middle():
     assert float(metrics.thirds_db(jnp.asarray(clip))[0]) == pytest.approx(-10, abs=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"auc": 0.995}, "discriminator has won"),
-        ({"spread": 0.1}, "generator has collapsed"),
-        ({"level_db": -25.0}, "nearly silent"),
-    ],
-)
-def test_alarms(change, words):
-    assert metrics.alarms(HEALTHY) == ()
-    (line,) = metrics.alarms(HEALTHY | change)
-    assert words in line
+def test_a_silent_generator_raises_an_alarm():
+    assert metrics.alarms({"level_db": -1.0}) == ()
+    (line,) = metrics.alarms({"level_db": -25.0})
+    assert "nearly silent" in line

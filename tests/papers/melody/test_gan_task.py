@@ -11,9 +11,10 @@ from jax.sharding import Mesh
 from specjax.engine import bundle, program
 from specjax.engine.config import TrainConfig
 from specjax.engine.live.values import LiveValues, initial
+from specjax.nn.adversarial import PenaltyConfig
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
-from specjax.papers.melody.config import AugmentConfig, GanConfig, PenaltyConfig
+from specjax.papers.melody.config import AugmentConfig, GanConfig
 from specjax.papers.melody.data import Music
 from specjax.papers.melody.inference import open_generator
 from specjax.papers.melody.model import ModelConfig
@@ -73,7 +74,7 @@ def test_a_batch_has_the_clips_and_the_genres_of_its_indices(music):
     batch = GanTask(CONFIG).batch(music, jnp.array([0, 4, 5]), jax.random.key(0))
     expected = CONFIG.representation.encode(jnp.stack([music.mel[0, 0], music.mel[1, 1], music.mel[2, 0]]))
     np.testing.assert_allclose(batch.values, expected, atol=1e-6)
-    np.testing.assert_array_equal(jnp.argmax(batch.genre, axis=1), [0, 1, 2])
+    np.testing.assert_array_equal(jnp.argmax(batch.condition, axis=1), [0, 1, 2])
 
 
 def test_a_batch_of_an_ensemble_has_clips_of_every_genre(music):

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from specjax.engine.adversarial import WON_AUC
 from specjax.engine.report.reader import read_curve
 from specjax.engine.study import Result, remember
 from specjax.measure.intervals import format_share
-from specjax.papers.melody import data, metrics
+from specjax.papers.melody import data
 from specjax.papers.melody.evaluation import OpenJudge
 from specjax.papers.melody.studies import embedding, rows, sounds
 from specjax.papers.melody.studies.controls import RealMusic
@@ -136,7 +137,7 @@ def read_auc(workdir: Path) -> Result:
       UserError: the run has no such log.
     """
     values = np.array(read_curve(workdir, "train/auc").values)
-    return {"auc": float(np.median(values[len(values) // 2 :])), "won": float(np.mean(values >= metrics.WON_AUC))}
+    return {"auc": float(np.median(values[len(values) // 2 :])), "won": float(np.mean(values >= WON_AUC))}
 
 
 def format_table(

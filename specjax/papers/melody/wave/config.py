@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from specjax.nn.adversarial import LOSSES, LossName
+from specjax.nn.adversarial import LOSSES, LossName, PenaltyConfig
 from specjax.optim.optimizer import OptimizerConfig
-from specjax.papers.melody.config import PAPER_OPTIMIZER, PenaltyConfig
+from specjax.papers.melody.config import PAPER_OPTIMIZER
 from specjax.papers.melody.representation import CLIP_SAMPLES, Representation
 from specjax.papers.melody.tracks import MusicConfig
 from specjax.papers.melody.wave.model import WaveModelConfig

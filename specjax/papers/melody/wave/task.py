@@ -7,17 +7,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Int16, Key
 
+from specjax.engine.adversarial import Batch, Gan
 from specjax.engine.task import Data, Metrics, Part, Sample, Tree
 from specjax.papers.melody import data, evaluation, metrics, pieces
 from specjax.papers.melody.data import Waves
 from specjax.papers.melody.representation import CLIP_SAMPLES, mel_power
-from specjax.papers.melody.task import AdversarialTask, Batch, Gan
+from specjax.papers.melody.task import MusicGanTask
 from specjax.papers.melody.wave.config import WaveConfig
 from specjax.papers.melody.wave.inference import WaveInference
 
 
 @dataclass(frozen=True)
-class WaveTask(AdversarialTask):
+class WaveTask(MusicGanTask):
     """Training task of one GAN that writes waves of music in several genres.
 
     config: settings, with the genres and the statistics filled in.

@@ -10,10 +10,10 @@ import pytest
 from specjax.cli.errors import UserError
 from specjax.engine import bundle
 from specjax.engine.live.values import initial
+from specjax.nn.adversarial import PenaltyConfig
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.melody import data
-from specjax.papers.melody.config import PenaltyConfig
 from specjax.papers.melody.data import Waves
 from specjax.papers.melody.representation import (
     CLIP_SAMPLES,
@@ -83,7 +83,7 @@ def train(task, state, waves):
 def test_a_batch_has_windows_of_the_clips_and_their_genres(task, waves):
     batch = task.batch(waves, jnp.array([0, 2, 4, 4]), jax.random.key(0))
     assert batch.values.shape == (4, CONFIG.window)
-    np.testing.assert_array_equal(jnp.argmax(batch.genre, axis=1), [0, 0, 1, 1])
+    np.testing.assert_array_equal(jnp.argmax(batch.condition, axis=1), [0, 0, 1, 1])
     samples = np.round(np.asarray(batch.values) * data.FULL_SCALE).astype(np.int16)
     starts = []
     for window, clip in zip(samples, ((0, 0), (0, 2), (1, 1), (1, 1)), strict=True):
