@@ -85,7 +85,7 @@ TASKS = {
         inference="specjax.papers.texture.classify:open_classifier",
     ),
 }
-PAPERS = ("chord", "melody", "texture")
+PAPERS = ("chord", "melody", "mvnet", "texture")
 
 
 def build(config: Mapping[str, Any]) -> "tuple[TrainConfig, Task]":
