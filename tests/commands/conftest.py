@@ -1,7 +1,6 @@
 """Finished runs that several tests read and none changes; all pytest-xdist workers share them."""
 
 import fcntl
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -10,15 +9,6 @@ from pathlib import Path
 import pytest
 
 from commands.run import SHORT_RUN, SMALL, run
-
-
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory) -> Path:
-    """Folder that all workers of this test run share."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
-    folder.mkdir(exist_ok=True)
-    return folder
 
 
 @pytest.fixture(scope="session")

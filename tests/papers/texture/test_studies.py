@@ -132,6 +132,40 @@ def test_every_fold_is_held_out_in_turn(tmp_path, monkeypatch):
         classifiers.cross_validate(classifiers.STUDIES["folds"], wrong)
 
 
+def test_the_nested_study_chooses_settings_without_the_held_out_fold(tmp_path, monkeypatch, capsys):
+    """Log is best wherever fold 2 takes part, mel elsewhere: the held-out fold 2 gets mel, the others get log."""
+
+    def answer(study, flags, repetitions, folder, examples):
+        def accuracy(name, values):
+            used = (*values["data.held_out_folds"], *values.get("data.train_folds", ()))
+            if "data.train_folds" not in values:
+                return 0.25 * used[0] / 2
+            return 0.9 if name == ("log, one task" if 2 in used else "mel, one task") else 0.5
+
+        return {
+            name: [{"eval/accuracy": accuracy(name, values)} for values in repetitions.values()]
+            for name in study.variants
+        }
+
+    monkeypatch.setattr(classifiers, "answer", answer)
+    monkeypatch.setattr(classifiers, "fold_numbers", lambda _: [1, 2, 3])
+    options = Options(load("classifier:tiny").to_dict(), [], tmp_path, seeds=0, examples=0, sounds=[])
+    classifiers.cross_validate_nested(options)
+    assert capsys.readouterr().out.splitlines()[4:] == [
+        "| 1 | log, one task | 90.0% | 12.5% |",
+        "| 2 | mel, one task | 90.0% | 25.0% |",
+        "| 3 | log, one task | 90.0% | 37.5% |",
+        "| all | | | 25.0% ± 31.1% |",
+    ]
+
+
+@pytest.mark.parametrize("folds", [[1, 2, 3], [1, 2, 3, 4]])
+def test_inner_folds_leave_the_held_out_fold_out(folds):
+    for name, values in classifiers.inner_repetitions(folds).items():
+        outer = int(name.rsplit(" ", 1)[1])
+        assert sorted((outer, *values["data.held_out_folds"], *values["data.train_folds"])) == folds
+
+
 @pytest.mark.parametrize("name", classifiers.STUDIES["axes"].variants)
 def test_every_variant_of_the_axes_study_is_a_valid_config(name):
     values = load("classifier:best")

@@ -43,7 +43,7 @@ def run_classifiers(question: str, options: Options) -> None:
     """Run a study that trains classifiers, and print its result as a Markdown table.
 
     Args:
-      question: name of the study, a key of `classifiers.STUDIES`.
+      question: name of the study: a key of `classifiers.STUDIES`, or `nested`.
       options: command-line options.
 
     Raises:
@@ -51,7 +51,10 @@ def run_classifiers(question: str, options: Options) -> None:
     """
     from specjax.papers.texture.studies import classifiers
 
-    classifiers.cross_validate(classifiers.STUDIES[question], options)
+    if question == "nested":
+        classifiers.cross_validate_nested(options)
+    else:
+        classifiers.cross_validate(classifiers.STUDIES[question], options)
 
 
 def run_style(options: Options) -> None:
@@ -99,5 +102,5 @@ def run_style(options: Options) -> None:
 QUESTIONS: dict[str, Callable[[Options], None]] = {
     **{name: partial(run_study, name) for name in ("inversion", "mel", "parity")},
     "style": run_style,
-    **{name: partial(run_classifiers, name) for name in ("axes", "folds")},
+    **{name: partial(run_classifiers, name) for name in ("axes", "folds", "nested")},
 }
