@@ -4,6 +4,7 @@ Implicit dtype and rank promotion, which JAX performs silently by default, are e
 and types of all signatures in the package.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,13 @@ def _compilation_cache(shared: Path) -> None:
     """Share compiled programs between tests and workers: trainings that are repeated or resumed compile the same."""
     jax.config.update("jax_compilation_cache_dir", str(shared / "programs"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _freeze_garbage_collection() -> None:
+    """Let later garbage collections look at new objects only: those of jax's caches alone take a second each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import jax
 from absl import flags
 from absl import logging as absl_logging
 from jaxtyping import config as jaxtyping_config
@@ -86,9 +87,9 @@ def run(cache: Path, name: str, *arguments: object, **extra: str) -> subprocess.
 def run_in_process(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run one of our commands in this process, through the same entry point as in a process of its own.
 
-    Starting an interpreter takes seconds, so tests of error messages use this function. The signal handling of `synth`,
-    the compilation cache and the runtime type checks of the tests are switched off. State of the process that the
-    command changes is restored.
+    Starting an interpreter and compiling takes seconds, so most tests use this function. The command sees one device,
+    as on most machines, and shares the compiled programs of the tests. The signal handling of `synth` and the runtime
+    type checks of the tests are switched off. State of the process that the command changes is restored.
     """
     argv = [f"specjax {name}", *map(str, arguments)]
     out, err, status = io.StringIO(), io.StringIO(), 0
@@ -97,6 +98,7 @@ def run_in_process(name: str, *arguments: object) -> subprocess.CompletedProcess
         mock.patch.object(sys, "argv", argv),
         mock.patch.object(app, "leave_promptly"),
         mock.patch.object(app, "use_compilation_cache"),
+        mock.patch.object(jax, "device_count", return_value=1),
         mock.patch.object(jaxtyping_config, "jaxtyping_disable", True),
         chdir(ROOT),
         redirect_stdout(out),
@@ -134,6 +136,7 @@ def _restore_process_state(stderr: io.StringIO) -> Iterator[None]:
     verbosity, hook = absl_logging.get_verbosity(), sys.unraisablehook
     absl_stream = absl_logging.get_absl_handler().python_handler.setStream(stderr)
     logging.root.handlers[:] = []
+    gc.freeze()  # so that the collection below looks at the objects of the command only
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # A process that ends with an error leaves files open.
         warnings.simplefilter("ignore", DeprecationWarning)  # ml_collections causes one. Python ignores it by default.

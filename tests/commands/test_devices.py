@@ -6,8 +6,16 @@ import sys
 import numpy as np
 import pytest
 
-from commands.run import ROOT, SHORT_RUN, SHORT_STEPS, read_log, run, run_command_line
+from commands.run import ROOT, SHORT_RUN, read_log, run, run_command_line
 from specjax.engine.live import changes
+
+STEPS = 8
+BRIEF_RUN = (*SHORT_RUN, f"--config.steps={STEPS}")
+
+
+def losses(workdir):
+    """Losses of the first steps of a run."""
+    return [line["train/loss"] for line in read_log(workdir)][:STEPS]
 
 
 def run_pod(cache, workdir, *arguments):
@@ -17,10 +25,9 @@ def run_pod(cache, workdir, *arguments):
 
 
 def test_two_processes_have_the_losses_of_one(cache, uninterrupted, tmp_path):
-    done = run_pod(cache, tmp_path, *SHORT_RUN)
+    done = run_pod(cache, tmp_path, *BRIEF_RUN)
     assert done.returncode == 0, done.stderr
-    one, two = ([line["train/loss"] for line in read_log(folder)] for folder in (uninterrupted[0], tmp_path))
-    np.testing.assert_allclose(two, one, rtol=1e-5)
+    np.testing.assert_allclose(losses(tmp_path), losses(uninterrupted[0]), rtol=1e-5)
 
 
 @pytest.mark.long
@@ -44,30 +51,29 @@ def test_two_processes_take_up_changes_of_live_values_at_the_same_step(cache, tm
 @pytest.mark.long
 @pytest.mark.parametrize("devices", [2, 4])
 def test_several_devices_have_the_losses_of_one(cache, uninterrupted, tmp_path, devices):
-    done = run(cache, "train", *SHORT_RUN, f"--workdir={tmp_path}", JAX_NUM_CPU_DEVICES=str(devices))
+    done = run(cache, "train", *BRIEF_RUN, f"--workdir={tmp_path}", JAX_NUM_CPU_DEVICES=str(devices))
     assert done.returncode == 0, done.stderr
-    one, several = ([line["train/loss"] for line in read_log(folder)] for folder in (uninterrupted[0], tmp_path))
-    np.testing.assert_allclose(several, one, rtol=1e-5)
+    np.testing.assert_allclose(losses(tmp_path), losses(uninterrupted[0]), rtol=1e-5)
 
 
 @pytest.fixture(scope="session")
 def half_run_on_four_devices(cache, tmp_path_factory):
-    """Workdir of the first half of a `SHORT_RUN`, on four devices."""
+    """Workdir of the first half of a `BRIEF_RUN`, on four devices."""
     workdir = tmp_path_factory.mktemp("devices") / "four"
-    half = (*SHORT_RUN, f"--config.steps={SHORT_STEPS // 2}")
+    half = (*SHORT_RUN, f"--config.steps={STEPS // 2}")
     done = run(cache, "train", *half, f"--workdir={workdir}", JAX_NUM_CPU_DEVICES="4")
     assert done.returncode == 0, done.stderr
     return workdir
 
 
-@pytest.mark.parametrize("devices", [1, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 4, 8))])
+@pytest.mark.long  # engine/test_toys.py has the same test with small programs
+@pytest.mark.parametrize("devices", [1, 2, 4, 8])
 def test_run_saved_on_four_devices_resumes_on_another_number_with_the_losses_of_one(
     cache, half_run_on_four_devices, uninterrupted, tmp_path, devices
 ):
     """Restoring also verifies the digests of all arrays: a mismatch would end the run."""
     workdir = shutil.copytree(half_run_on_four_devices, tmp_path / "run")
-    done = run(cache, "train", *SHORT_RUN, f"--workdir={workdir}", JAX_NUM_CPU_DEVICES=str(devices))
+    done = run(cache, "train", *BRIEF_RUN, f"--workdir={workdir}", JAX_NUM_CPU_DEVICES=str(devices))
     assert done.returncode == 0, done.stderr
-    assert f"resumed at step {SHORT_STEPS // 2}" in done.stderr
-    one, several = ([line["train/loss"] for line in read_log(folder)] for folder in (uninterrupted[0], workdir))
-    np.testing.assert_allclose(several, one, rtol=1e-5)
+    assert f"resumed at step {STEPS // 2}" in done.stderr
+    np.testing.assert_allclose(losses(workdir), losses(uninterrupted[0]), rtol=1e-5)

@@ -41,7 +41,9 @@ def eight_steps(cache, tmp_path_factory):
     return workdir
 
 
-@pytest.mark.parametrize("output", ["checkpoint", "log", pytest.param("samples", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "output", ["checkpoint", *(pytest.param(x, marks=pytest.mark.long) for x in ("log", "samples"))]
+)
 def test_full_disk_stops_the_run_and_it_resumes_with_the_same_bits(cache, uninterrupted, eight_steps, tmp_path, output):
     workdir = shutil.copytree(eight_steps, tmp_path / "run")
     extra, limit = {

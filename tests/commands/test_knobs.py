@@ -9,8 +9,8 @@ import pytest
 from commands.run import SMALL, error_in_process, final_digests, finish, read_log, run, run_in_process, start
 from specjax.engine.live import changes
 
-STEPS = 120
-ARGUMENTS = (*SMALL, f"--config.steps={STEPS}", "--config.checkpoint_every=20")
+STEPS = 60
+ARGUMENTS = (*SMALL, f"--config.steps={STEPS}", "--config.checkpoint_every=10")
 CHANGES = (
     ("lr=0.5", "loss.huber=2"),
     ("loss.sobel=0.05", "curriculum=0,1,2,3"),
@@ -47,7 +47,7 @@ def test_killed_run_with_changes_ends_like_a_run_with_the_changes_scheduled(cach
     live = tmp_path / "live"
     process = start(cache, live, ARGUMENTS)
     for words in CHANGES[:2]:
-        wait_for_step(live, last_logged_step(live) + 20, process)
+        wait_for_step(live, last_logged_step(live) + 10, process)
         process.send_signal(signal.SIGSTOP)  # The short run must not end while the command starts.
         post(live, *words)
         process.send_signal(signal.SIGCONT)

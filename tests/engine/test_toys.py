@@ -130,6 +130,15 @@ def test_any_number_of_devices_gives_the_same_losses(task, tmp_path, devices, mo
             assert a[key] == pytest.approx(b[key], rel=1e-4, abs=1e-6), key
 
 
+def test_a_run_saved_on_four_devices_resumes_on_one_with_the_same_losses(task, tmp_path, monkeypatch):
+    """Restoring also verifies the digests of all arrays: a mismatch would end the run."""
+    train(task, tmp_path / "whole")
+    stop_at(task, tmp_path / "parts", 13)
+    use_devices(monkeypatch, 1, task.models)
+    train(task, tmp_path / "parts")
+    np.testing.assert_allclose(losses(tmp_path / "parts", task), losses(tmp_path / "whole", task), rtol=1e-5, atol=1e-6)
+
+
 def test_each_ensemble_model_is_on_its_own_device(tmp_path):
     task = ToyEnsemble()
     mesh = program.mesh_of(task)
