@@ -16,10 +16,11 @@ from specjax.arrays import safe
 from specjax.arrays.batching import map_examples
 from specjax.papers.melody.music import styles
 from specjax.papers.melody.music.draws import Choices, draw
-from specjax.papers.melody.music.instruments import Instrument, kit_sounds, tone
+from specjax.papers.melody.music.instruments import kit_sounds
 from specjax.papers.melody.music.score import PARTS, Notes, Recording, Score, choose_tempo, compose
 from specjax.papers.melody.music.tables import TABLES, select
 from specjax.signal.fourier import irfft, rfft
+from specjax.signal.tones import Instrument, tone
 
 RandomKey = Key[Array, ""]
 Samples = Float[Array, " samples"]

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from specjax.papers.melody.music.draws import Choices, Draws, between, choose
-from specjax.papers.melody.music.instruments import Instrument, Kit
+from specjax.papers.melody.music.instruments import Kit
 from specjax.papers.melody.music.tables import BARS, Tables
 from specjax.papers.melody.music.voices import (
     IN_BAR,
@@ -28,6 +28,7 @@ from specjax.papers.melody.music.voices import (
     rhythm_velocity,
 )
 from specjax.signal.level import db_to_amplitude
+from specjax.signal.tones import Instrument
 
 Scalar = Float[Array, ""]
 Integer = Int[Array, ""]

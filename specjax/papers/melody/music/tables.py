@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from specjax.papers.melody.music.instruments import INSTRUMENTS, Instrument, Kit
+from specjax.papers.melody.music.instruments import INSTRUMENTS, Kit
 from specjax.papers.melody.music.styles import DEGREES, STYLES, Bass, Chords, Melody, Style
+from specjax.signal.tones import Instrument
 
 BARS, STEPS_PER_BAR = 24, 16  # length of a piece, after which it begins again
 HALF_BARS = 2 * BARS
