@@ -10,13 +10,13 @@ from specjax.cli.errors import UserError
 from specjax.cli.paths import local_path
 from specjax.data.audio import SUFFIXES
 from specjax.data.clips import audio_files
+from specjax.data.file_lists import find_files, read_lines
 from specjax.data.labeled_sounds import TFDS, class_files, open_tfds
-from specjax.data.readers import PICTURE_SUFFIXES, check_folder, check_regular_file
+from specjax.data.readers import check_folder
 from specjax.papers.melody import band
 
 BUILTIN = "synthetic"
 _GENRE_FOLDERS = ("genres", "genres_original")  # folders of sounds in the archives of GTZAN that are in circulation
-_MAX_LIST_BYTES = 2**24
 
 
 @dataclass(frozen=True)
@@ -266,41 +266,10 @@ def example_tracks(config: MusicConfig, tracks: Sequence[Track]) -> list[int]:
 
 
 def _read_list(text: str, option: str, tracks: Sequence[Track]) -> set[int]:
-    """Read a text file of tracks and return their numbers; the empty set if there is no file.
-
-    An entry is the name of a file, with or without its suffix, and possibly with the folders above it. Only suffixes of
-    sounds and pictures count as such, and dots do not: `blues.00003.wav`, `blues.00003` and `blues00003.png` are the
-    same track.
-    """
+    """Read a text file of tracks and return their numbers; the empty set if there is no file."""
     if not text:
         return set()
     path = local_path(text, f"config.data.{option}", "file")
-    check_regular_file(path)
-    if path.stat().st_size > _MAX_LIST_BYTES:
-        raise UserError(f"{path} has {path.stat().st_size} bytes, expected a list of tracks, one a line")
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not a text file, expected a list of tracks, one a line ({error})") from error
-    numbers = defaultdict(list)
-    for i, track in enumerate(tracks):
-        levels = _normalize(f"{track.genre}/{track.name}").split("/")
-        for depth in range(len(levels)):
-            numbers["/".join(levels[depth:])].append(i)
-    chosen = set()
-    for line_number, line in enumerate(lines, 1):
-        if not (entry := line.strip()):
-            continue
-        found = numbers.get(_normalize(entry), [])
-        if len(found) != 1:
-            problem = "which is not in the data" if not found else f"which {len(found)} tracks are called"
-            remedy = "remove the line, or get the file" if not found else "write GENRE/NAME"
-            raise UserError(f"{path}, line {line_number} names {entry!r}, {problem}: {remedy}")
-        chosen.add(found[0])
-    return chosen
-
-
-def _normalize(name: str) -> str:
-    """Return the name of a track without its suffix and without dots."""
-    path = PurePosixPath(name)
-    return str(path.with_suffix("") if path.suffix.lower() in (*SUFFIXES, *PICTURE_SUFFIXES) else path).replace(".", "")
+    names = [f"{track.genre}/{track.name}" for track in tracks]
+    entries = read_lines(path, "a list of tracks, one a line")
+    return {number for number in find_files(entries, names, path, "tracks") if number is not None}

@@ -123,7 +123,7 @@ class TestSplit:
         with pytest.raises(UserError, match="no usable track of the genre 'jazz' is left to train on: change"):
             split_by_lists(replace(BOTH, train_list=write_list(tmp_path / "b", "blues.00001.wav")), TRACKS)
         twins = (Track("blues", "01.wav"), Track("jazz", "01.wav"))
-        with pytest.raises(UserError, match="names '01', which 2 tracks are called: write GENRE/NAME"):
+        with pytest.raises(UserError, match="names '01', which 2 tracks are called: write FOLDER/NAME"):
             split_by_lists(replace(BOTH, train_list=write_list(tmp_path / "c", "01")), twins)
         (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
         with pytest.raises(UserError, match="is not a text file, expected a list of tracks"):
