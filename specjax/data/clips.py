@@ -1,7 +1,6 @@
 """Reading of many sound files into one array of waves of equal length."""
 
 import logging
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +11,8 @@ from jaxtyping import Float
 
 from specjax.cli.errors import UserError
 from specjax.data.audio import SUFFIXES, fit_length, read_audio
-from specjax.data.readers import check_folder
+from specjax.data.readers import files_with_suffix
 
-MAX_FILES = 1_000_000
 # Waves may take this fraction of the memory that is available. The rest is for the copy of them on the device, and for
 # the training.
 MEMORY_SHARE = 0.5
@@ -25,7 +23,7 @@ _log = logging.getLogger("specjax")
 
 
 class Skipped(NamedTuple):
-    """Sound file that was skipped, and the error message that says why."""
+    """File that was skipped, and the error message that says why."""
 
     path: Path
     reason: str
@@ -138,19 +136,4 @@ def audio_files(folder: Path) -> list[Path]:
     Raises:
       UserError: the folder or a subfolder is not readable; there are no sound files, or more than a million.
     """
-    check_folder(folder, "sound files")
-    paths = []
-    for parent, folders, names in os.walk(folder, onerror=_raise_user_error, followlinks=False):
-        folders.sort()
-        paths += [Path(parent, name) for name in names if Path(name).suffix.lower() in SUFFIXES]
-        if len(paths) > MAX_FILES:
-            raise UserError(f"{folder} contains more than {MAX_FILES} sound files: name a smaller folder")
-    if not paths:
-        raise UserError(
-            f"{folder} contains no sound files, expected names that end in {', '.join(SUFFIXES)}: name another folder"
-        )
-    return sorted(paths)
-
-
-def _raise_user_error(error: OSError) -> None:
-    raise UserError(f"{error.filename} cannot be read ({error.strerror}): change its permissions") from error
+    return files_with_suffix(folder, SUFFIXES, "sound files")

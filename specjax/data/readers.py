@@ -11,7 +11,7 @@ import stat
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -28,7 +28,8 @@ IDX_BYTE = 0x08
 MAX_IDX_BYTES = 2**31
 MAX_PICTURE_BYTES = 2**24
 MAX_PICTURE_SIDE = 8192
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm")
+MAX_FILES = 1_000_000
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".gif", ".webp", ".tif", ".tiff")
 
 
 def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
@@ -104,19 +105,37 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "height width"]:
     with _open_picture(path) as picture:
         if picture.mode == "F" and not np.all(np.isfinite(np.asarray(picture))):
             raise UserError(f"{path} contains pixels that are not finite: save it with 8-bit gray levels")
-        if picture.mode.startswith("I;16"):  # Pillow's conversion to 8 bits would clip instead of scale.
-            return (np.asarray(picture).astype(np.uint32) // 257).astype(np.uint8)
+        if picture.mode.startswith("I;16"):
+            return _scale_to_bytes(np.asarray(picture))
         return np.asarray(picture.convert("L"))
 
 
 def read_color_picture(path: Path) -> UInt8[np.ndarray, "height width 4"]:
     """Read an image file as 8-bit red, green, blue and alpha (opacity). An image without alpha is opaque.
 
+    Images are rotated as their EXIF data says. Colors for printing (CMYK) are converted, and 16-bit gray levels are
+    scaled to 8 bits. Of an animation, the first frame is read.
+
     Raises:
-      UserError: the file is not a readable regular file, not an image, or too large.
+      UserError: the file is not a readable regular file, not an image, or too large; pixels are not 8-bit or 16-bit
+        integers.
     """
+    from PIL import Image, ImageOps
+
     with _open_picture(path) as picture:
-        return np.asarray(picture.convert("RGBA"))
+        if picture.mode in ("F", "I"):
+            raise UserError(f"{path} has pixels of 32 bits, expected 8 or 16: save it with 8-bit colors")
+        upright = ImageOps.exif_transpose(picture)
+        if upright.mode.startswith("I;16"):
+            upright = Image.fromarray(_scale_to_bytes(np.asarray(upright)))
+        if upright.mode == "CMYK":  # Pillow cannot convert it to RGBA in one step.
+            upright = upright.convert("RGB")
+        return np.asarray(upright.convert("RGBA"))
+
+
+def _scale_to_bytes(levels: np.ndarray) -> UInt8[np.ndarray, "height width"]:
+    """Scale 16-bit gray levels to 8 bits. Pillow's conversion would clip instead of scale."""
+    return (levels.astype(np.uint32) // 257).astype(np.uint8)
 
 
 @contextmanager
@@ -237,6 +256,37 @@ def check_folder(path: Path, expected: str) -> None:
         raise UserError(f"{path} is not readable by this user: change its permissions") from error
     if empty:
         raise UserError(f"{path} is empty: expected {expected}")
+
+
+def files_with_suffix(folder: Path, suffixes: Collection[str], kind: str) -> list[Path]:
+    """List the files in a folder and all its subfolders whose names have one of some suffixes, sorted by path.
+
+    The suffix may be in upper or lower case. Symbolic links to folders are not followed.
+
+    Args:
+      folder: folder to search.
+      suffixes: suffixes in lower case, with the dot.
+      kind: what the files are, a plural, for error messages.
+
+    Raises:
+      UserError: the folder or a subfolder is not readable; there are no such files, or more than a million.
+    """
+    check_folder(folder, kind)
+    paths = []
+    for parent, folders, names in os.walk(folder, onerror=_raise_user_error, followlinks=False):
+        folders.sort()
+        paths += [Path(parent, name) for name in names if Path(name).suffix.lower() in suffixes]
+        if len(paths) > MAX_FILES:
+            raise UserError(f"{folder} contains more than {MAX_FILES} {kind}: name a smaller folder")
+    if not paths:
+        raise UserError(
+            f"{folder} contains no {kind}, expected names that end in {', '.join(suffixes)}: name another folder"
+        )
+    return sorted(paths)
+
+
+def _raise_user_error(error: OSError) -> None:
+    raise UserError(f"{error.filename} cannot be read ({error.strerror}): change its permissions") from error
 
 
 def subfolders(folder: Path) -> list[Path]:

@@ -39,6 +39,17 @@ def resample_matrix(n_in: int, n_out: int, method: str = "bilinear") -> Matrix:
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
+def area_matrix(n_in: int, n_out: int) -> Matrix:
+    """Compute the matrix of shape (n_out, n_in) that averages a signal of `n_in` points over `n_out` equal parts.
+
+    A point that lies in two parts counts in each by the share of its width. This is the filter for images that shrink.
+    """
+    edges = np.arange(n_out + 1) * n_in / n_out
+    points = np.arange(n_in)
+    overlap = np.minimum(edges[1:, None], points + 1) - np.maximum(edges[:-1, None], points)
+    return (np.maximum(overlap, 0) * n_out / n_in).astype(np.float32)
+
+
 def gaussian_matrix(n: int, sigma: float, truncate: float = 4.0) -> Matrix:
     """Compute the (n, n) matrix of the Gaussian filter `scipy.ndimage.gaussian_filter1d`.
 

@@ -104,7 +104,7 @@ class TestFolder:
         (tmp_path / "notes.txt").touch()
         with pytest.raises(UserError, match="contains no sound files"):
             clips.audio_files(tmp_path)
-        monkeypatch.setattr(clips, "MAX_FILES", 1)
+        monkeypatch.setattr("specjax.data.readers.MAX_FILES", 1)
         for name in ("a.wav", "b.wav"):
             (tmp_path / name).touch()
         with pytest.raises(UserError, match="more than 1 sound files"):

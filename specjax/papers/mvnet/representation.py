@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from specjax.arrays.axes import along_axis
 from specjax.signal.mel import Mel, mel_filters, mel_from_wave
 from specjax.signal.presets import PRESETS
 
@@ -77,15 +78,26 @@ class Representation:
         """
         if self.scale == "power":
             return mel_power
+        mean_db, deviation_db = self._bands(mel_power.ndim)
+        return (to_level_db(mel_power) - mean_db) / deviation_db
+
+    def decode(self, values: ClipMel) -> ClipMel:
+        """Convert values on the scale to mel power, the inverse of `encode`.
+
+        Raises:
+          ValueError: the scale is `log` and `statistics` is None.
+        """
+        if self.scale == "power":
+            return values
+        mean_db, deviation_db = self._bands(values.ndim)
+        return jnp.maximum(10.0 ** (0.1 * (values * deviation_db + mean_db)) - _FLOOR_POWER, 0.0)
+
+    def _bands(self, ndim: int) -> tuple[Array | np.ndarray, ...]:
+        """Return the mean and the standard deviation of the level of each band, for arrays with `ndim` axes."""
         if self.statistics is None:
             raise ValueError("representation.statistics is not set: measure it on the training clips")
-        mean_db, deviation_db = (np.asarray(x, np.float32)[:, None, None] for x in _bands(self.statistics))
-        shape = (1,) * (mel_power.ndim - 3) + mean_db.shape
-        return (to_level_db(mel_power) - mean_db.reshape(shape)) / deviation_db.reshape(shape)
-
-
-def _bands(statistics: Statistics) -> tuple[Float[np.ndarray, " mels"], Float[np.ndarray, " mels"]]:
-    return np.array(statistics.mean_db), np.maximum(statistics.deviation_db, _MIN_DEVIATION_DB)
+        deviation_db = np.maximum(self.statistics.deviation_db, _MIN_DEVIATION_DB)
+        return tuple(along_axis(np.asarray(x, np.float32), ndim, -3) for x in (self.statistics.mean_db, deviation_db))
 
 
 def to_level_db(mel_power: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
@@ -100,3 +112,15 @@ def clip_mel(wave: Float[Array, "*batch samples"]) -> ClipMel:
     """
     thirds = jnp.stack([wave[..., start : start + THIRD_SAMPLES] for start in _STARTS], axis=-2)
     return jnp.moveaxis(mel_from_wave(thirds, TRANSFORM, FILTERS), -3, -1)
+
+
+def measure_statistics(mel_power: Float[np.ndarray, "clips mels frames thirds"]) -> Statistics:
+    """Measure the mean and the standard deviation of the levels of each mel band in training clips."""
+    total, total_squares = np.zeros(MELS), np.zeros(MELS)
+    for clip in mel_power:
+        level_db = 10 * np.log10(clip + np.float32(_FLOOR_POWER))
+        total += level_db.mean(axis=(1, 2), dtype=float)
+        total_squares += np.mean(level_db.astype(float) ** 2, axis=(1, 2))
+    mean_db = total / len(mel_power)
+    deviation_db = np.sqrt(np.maximum(total_squares / len(mel_power) - mean_db**2, 0))
+    return Statistics(tuple(mean_db.tolist()), tuple(deviation_db.tolist()))

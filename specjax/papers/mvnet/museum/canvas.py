@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 SIZE = 128  # pixels of a side, twice that of the pictures
 _PIXEL = 2 / SIZE
 
-Mask = Float[Array, "height width"]
+Mask = Float[Array, "height width"] | Float[np.ndarray, "height width"]
 Canvas = Float[Array, "height width 3"]
 Color = Any  # three numbers from 0 to 1, or an array of them
 Number = Any  # a number or an array without axes

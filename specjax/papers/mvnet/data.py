@@ -1,0 +1,252 @@
+"""Clips and pictures of several eras, for training and held out."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+from itertools import islice
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float32, Int, Int32, UInt8
+
+from specjax.cli.errors import UserError
+from specjax.data.audio import read_audio
+from specjax.data.clips import check_memory
+from specjax.data.pictures import read_pictures
+from specjax.papers.mvnet.catalog import Catalog, Work, check_sides, list_works, resolve_eras
+from specjax.papers.mvnet.features import measure_music, measure_pictures
+from specjax.papers.mvnet.museum import music
+from specjax.papers.mvnet.museum import pictures as paintings
+from specjax.papers.mvnet.museum.attributes import SEGMENTS
+from specjax.papers.mvnet.pairing import pair
+from specjax.papers.mvnet.representation import (
+    CLIP_S,
+    CLIP_SAMPLES,
+    FRAMES,
+    MELS,
+    SAMPLE_RATE,
+    THIRDS,
+    ClipMel,
+    Representation,
+    clip_mel,
+    measure_statistics,
+)
+from specjax.papers.mvnet.works import BUILTIN, ERAS, PICTURE_SIZE, Museum, MuseumConfig
+
+MAX_SOUND_S = 7200.0
+_BLOCK = 8  # clips that are transformed at a time
+_PICTURE_BLOCK = 64  # pictures that are drawn or measured at a time
+_REPORT_S = 10.0  # seconds between two lines about the progress of reading
+_SOUNDS_TO_ESTIMATE = 32  # sound files after which the memory of all is estimated
+
+_log = logging.getLogger("specjax")
+
+MelPower = Float32[np.ndarray, "clips mels frames thirds"]
+Block = tuple[np.ndarray, MelPower]  # clips, with the number of the sound of each in the catalog
+Pixels = tuple[UInt8[np.ndarray, "pictures 64 64 3"], np.ndarray]  # pictures, with the number of each in the catalog
+
+
+def load(config: MuseumConfig) -> tuple[Museum, Museum]:
+    """Load the works to train on and those held out. The eras are numbered in the order of the config.
+
+    Files that cannot be used are skipped, and a warning is logged. A clip takes 384 KiB, so 1,800 clips take 0.66 GiB.
+    Up to three times that is needed with the scale `log`, and twice with `power`. The mel power of the latest config
+    is kept in memory, and used again if no file has changed.
+
+    Raises:
+      UserError: the source is missing or has another layout; an era lacks works of one kind, or works that can be used;
+        too many files were skipped; a list does not fit the source; a composition is both for training and held out.
+    """
+    train, held_out = _load_power(config)
+    representation = config.representation
+    if representation.scale == "power":
+        return train, held_out
+    if representation.statistics is None:
+        representation = replace(representation, statistics=measure_statistics(train.mel))
+    encode = jax.jit(representation.encode)
+    return _encode(train, encode), _encode(held_out, encode)
+
+
+def resolve(config: MuseumConfig) -> MuseumConfig:
+    """Fill in the names of the eras and the statistics of the training clips, unless they are set or not needed.
+
+    Raises:
+      UserError: the data set cannot be used (see `load`).
+    """
+    config = resolve_eras(config)
+    representation = config.representation
+    if representation.scale == "log" and representation.statistics is None:
+        representation = replace(representation, statistics=measure_statistics(_load_power(config)[0].mel))
+    return replace(config, representation=representation)
+
+
+def _load_power(config: MuseumConfig) -> tuple[Museum, Museum]:
+    """Load the works, with mel power in place of the scale of the config."""
+    config = resolve_eras(replace(config, representation=Representation("power")))
+    return _read(config, list_works(config))
+
+
+def _encode(museum: Museum, encode: Callable[[Array], Array]) -> Museum:
+    mel = np.empty_like(museum.mel)
+    for start in range(0, len(mel), _BLOCK):
+        mel[start : start + _BLOCK] = encode(jnp.asarray(museum.mel[start : start + _BLOCK]))
+    return museum._replace(mel=_read_only(mel))
+
+
+@lru_cache(maxsize=1)
+def _read(config: MuseumConfig, catalog: Catalog) -> tuple[Museum, Museum]:
+    """Read all works of a catalog, and divide them."""
+    synthetic = config.source == BUILTIN
+    pixels, picture = (_draw_pictures if synthetic else _read_pictures)(config, catalog.pictures)
+    blocks = list((_synthesize if synthetic else _read_sounds)(config, catalog.sounds))
+    sound = np.concatenate([numbers for numbers, _ in blocks])
+    mel = np.concatenate([values for _, values in blocks])
+    del blocks
+    # Some files may have been skipped.
+    sound_held_out = np.array(catalog.sound_held_out)[sound]
+    picture_held_out = np.array(catalog.picture_held_out)[picture]
+    sound_era = np.array([work.era for work in catalog.sounds], np.int32)[sound]
+    picture_era = np.array([work.era for work in catalog.pictures], np.int32)[picture]
+    check_sides(config, sound_era.tolist(), sound_held_out.tolist(), "sound files")
+    check_sides(config, picture_era.tolist(), picture_held_out.tolist(), "pictures")
+    composition = np.array(catalog.composition, np.int32)[sound]
+
+    def assemble(held_out: bool) -> Museum:
+        clips, pictures = sound_held_out == held_out, picture_held_out == held_out
+        works = mel[clips], sound_era[clips], composition[clips], pixels[pictures], picture_era[pictures]
+        return Museum(*(_read_only(array) for array in (*works, _pair(config, *works))))
+
+    return assemble(False), assemble(True)
+
+
+def _pair(
+    config: MuseumConfig,
+    mel: MelPower,
+    clip_era: Int32[np.ndarray, " clips"],
+    _: Int32[np.ndarray, " clips"],
+    pictures: UInt8[np.ndarray, "pictures 64 64 3"],
+    picture_era: Int32[np.ndarray, " pictures"],
+) -> Int32[np.ndarray, "pairs 2"]:
+    features = None, None
+    if config.pairing == "matched":
+        features = map_blocks(measure_music, mel, _BLOCK), map_blocks(measure_pictures, pictures, _PICTURE_BLOCK)
+    return pair(config.pairing, clip_era, picture_era, *features, config.pictures_per_clip)
+
+
+def _synthesize(config: MuseumConfig, clips: Sequence[Work]) -> Iterator[Block]:
+    """Synthesize clips, and compute their mel power, in blocks."""
+    _check_mel_memory(len(clips), "use a smaller data.synthetic_compositions")
+    era, number = _synthetic_numbers(config, clips)
+
+    @jax.jit
+    def compute(era: Int[Array, " clips"], number: Int[Array, " clips"]) -> ClipMel:
+        return clip_mel(music.synthesize(era, number))
+
+    reported = time.monotonic()
+    for start in range(0, len(clips), _BLOCK):
+        if time.monotonic() - reported >= _REPORT_S:
+            reported = time.monotonic()
+            _log.info("%d of %d clips synthesized", start, len(clips))
+        block = np.arange(start, start + _BLOCK) % len(clips)  # of constant size, to compile once
+        kept = min(_BLOCK, len(clips) - start)
+        yield block[:kept], np.asarray(compute(era[block], number[block]))[:kept]
+
+
+def _draw_pictures(config: MuseumConfig, works: Sequence[Work]) -> Pixels:
+    draw = partial(paintings.draw, clips=SEGMENTS * config.synthetic_compositions)
+    numbers = np.stack(_synthetic_numbers(config, works), axis=1)
+    return map_blocks(lambda block: draw(*block.T), numbers, _PICTURE_BLOCK), np.arange(len(works))
+
+
+def _synthetic_numbers(config: MuseumConfig, works: Sequence[Work]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the style of each work, an index into `ERAS`, and its number within the era."""
+    styles = np.array([ERAS.index(era) for era in config.eras], np.int32)
+    return styles[[work.era for work in works]], np.array([work.number for work in works], np.int32)
+
+
+def _read_sounds(config: MuseumConfig, sounds: Sequence[Work]) -> Iterator[Block]:
+    """Read the clips of sound files, and compute their mel power, in blocks."""
+    compute = jax.jit(clip_mel)
+    clips = _cut_sounds(config, sounds)
+    while block := list(islice(clips, _BLOCK)):
+        waves = np.zeros((_BLOCK, CLIP_SAMPLES), np.float32)  # of constant size, to compile once
+        waves[: len(block)] = [wave for _, wave in block]
+        yield np.array([number for number, _ in block]), np.asarray(compute(waves))[: len(block)]
+
+
+def _cut_sounds(config: MuseumConfig, sounds: Sequence[Work]) -> Iterator[tuple[int, Float[np.ndarray, " samples"]]]:
+    """Read sound files, and cut them into successive clips. Yield each clip with the number of its file.
+
+    Raises:
+      UserError: too many files cannot be used; the clips need too much memory.
+    """
+    skipped: list[str] = []
+    clips, reported = 0, time.monotonic()
+    for i, sound in enumerate(sounds):
+        if time.monotonic() - reported >= _REPORT_S:
+            reported = time.monotonic()
+            _log.info("%d of %d sound files read", i, len(sounds))
+        try:
+            waves = cut_clips(read_audio(sound.path, SAMPLE_RATE, max_duration_s=MAX_SOUND_S)[0], str(sound.path))
+        except UserError as error:
+            skipped.append(str(error))
+            if len(skipped) > config.max_bad_share * len(sounds) or len(skipped) == len(sounds):
+                raise UserError(
+                    f"{len(skipped)} of {len(sounds)} sound files cannot be used, more than data.max_bad_share="
+                    f"{config.max_bad_share:g}; the first: {skipped[0]}"
+                ) from error
+            continue
+        clips += len(waves)
+        if i + 1 == min(_SOUNDS_TO_ESTIMATE, len(sounds)):
+            _check_mel_memory(clips * len(sounds) // (i + 1), "use fewer or shorter sound files")
+        yield from ((i, wave) for wave in waves)
+    for reason in skipped:
+        _log.warning("skipped: %s", reason)
+
+
+def cut_clips(wave: Float[np.ndarray, " samples"], name: str) -> Float[np.ndarray, "clips clip_samples"]:
+    """Cut a wave at `SAMPLE_RATE` into successive clips of 8.91 s. What is left at the end is dropped.
+
+    Args:
+      wave: the wave.
+      name: its file, for the error message.
+
+    Raises:
+      UserError: the wave is shorter than a clip.
+    """
+    count = len(wave) // CLIP_SAMPLES
+    if not count:
+        raise UserError(
+            f"{name} lasts {len(wave) / SAMPLE_RATE:.2f} s, expected at least {CLIP_S} s: use a longer file"
+        )
+    return wave[: count * CLIP_SAMPLES].reshape(count, CLIP_SAMPLES)
+
+
+def _read_pictures(config: MuseumConfig, works: Sequence[Work]) -> Pixels:
+    number = {work.path: i for i, work in enumerate(works)}
+    read = read_pictures(list(number), PICTURE_SIZE, max_bad_share=config.max_bad_share)
+    return read.pixels, np.array([number[path] for path in read.paths])
+
+
+def map_blocks(function: Callable[[Any], Any], values: np.ndarray, size: int) -> Any:
+    """Apply a function of a batch to blocks of `size` values, so that it is compiled once. Join the results."""
+    results = []
+    for start in range(0, len(values), size):
+        block = np.take(values, np.arange(start, start + size), axis=0, mode="wrap")
+        kept = min(size, len(values) - start)
+        results.append(jax.tree.map(lambda x, kept=kept: np.asarray(x)[:kept], function(jnp.asarray(block))))
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *results)
+
+
+def _check_mel_memory(clips: int, remedy: str) -> None:
+    """Check that the mel power of clips fits in memory twice: once more while it is divided."""
+    check_memory(2 * clips * MELS * FRAMES * THIRDS * np.dtype(np.float32).itemsize, f"{clips} clips", remedy)
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array

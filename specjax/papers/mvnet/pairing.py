@@ -1,0 +1,114 @@
+"""Pairs of clips and pictures of the same era (section 2 of the paper), and their choice for a batch.
+
+A clip is paired with several pictures, and each pair counts twice: as it is, and with the picture mirrored. With three
+pictures per clip, that is the paper's six pairs per clip.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Int, Int32, Key
+
+from specjax.papers.mvnet.features import MusicFeatures, PictureFeatures
+from specjax.papers.mvnet.works import Museum
+
+
+class Choice(NamedTuple):
+    """Pairs of a batch.
+
+    Attributes:
+      clip, picture: indices into the clips and the pictures of the museum.
+      mirrored: whether the picture is to be mirrored, left to right.
+    """
+
+    clip: Int[Array, " batch"]
+    picture: Int[Array, " batch"]
+    mirrored: Bool[Array, " batch"]
+
+
+def count_pairs(museum: Museum) -> int:
+    """Return the number of pairs, those with mirrored pictures included."""
+    return 2 * len(museum.pairs)
+
+
+def choose(museum: Museum, indices: Int[Array, " batch"], key: Key[Array, ""], pairing: str) -> Choice:
+    """Look up pairs by their numbers, from 0 to `count_pairs(museum) - 1`. The second half of them is mirrored.
+
+    Args:
+      museum: the data set.
+      indices: numbers of the pairs.
+      key: random key of the batch, for the pairing `era`.
+      pairing: `MuseumConfig.pairing`. With `era`, the pictures are drawn at random from those of the era of the clip.
+    """
+    pairs = len(museum.pairs)
+    clip, picture = jnp.asarray(museum.pairs)[indices % pairs].T
+    if pairing == "era":
+        era, pictures = jnp.asarray(museum.clip_era)[clip], jnp.asarray(museum.picture_era)
+        first, end = (jnp.searchsorted(pictures, era, side=side) for side in ("left", "right"))
+        drawn = jax.random.uniform(key, indices.shape) * (end - first).astype(jnp.float32)
+        picture = jnp.minimum(first + drawn.astype(int), end - 1)
+    return Choice(clip, picture, indices >= pairs)
+
+
+def pair(
+    pairing: str,
+    clip_era: Int32[np.ndarray, " clips"],
+    picture_era: Int32[np.ndarray, " pictures"],
+    music: MusicFeatures | None,
+    looks: PictureFeatures | None,
+    pictures_per_clip: int,
+) -> Int32[np.ndarray, "pairs 2"]:
+    """Pair every clip with pictures of its era, see `MuseumConfig.pairing`.
+
+    Args:
+      pairing: `paper`, `matched`, or `era`, for which the pairs are those of `paper`.
+      clip_era, picture_era: eras, sorted. Every era of a clip has a picture.
+      music, looks: features of all clips and all pictures; needed by `matched` only.
+      pictures_per_clip: number of pairs of a clip.
+
+    Returns:
+      Clip and picture of each pair, sorted by clip.
+    """
+    pairs = []
+    for era in np.unique(clip_era):
+        clips, pictures = np.flatnonzero(clip_era == era), np.flatnonzero(picture_era == era)
+        if pairing == "matched":
+            assert music is not None
+            assert looks is not None
+            # As many groups on both sides, so that equal ranks are in the same group.
+            groups = max(round(np.sqrt(min(len(clips), len(pictures)))), 1)
+            clips, pictures = rank(music, clips, groups), rank(looks, pictures, groups)
+            place = np.arange(pictures_per_clip * len(clips)).reshape(len(clips), -1)
+            chosen = ((place + 0.5) * len(pictures) / place.size).astype(int)
+        else:
+            chosen = np.arange(len(clips))[:, None] + len(clips) * np.arange(pictures_per_clip)
+        pairs.append(np.stack([np.repeat(clips, pictures_per_clip), pictures[chosen.ravel() % len(pictures)]], axis=1))
+    joined = np.concatenate(pairs)
+    return joined[np.argsort(joined[:, 0], kind="stable")].astype(np.int32)
+
+
+def rank(
+    features: MusicFeatures | PictureFeatures, works: Int[np.ndarray, " works"], groups: int
+) -> Int[np.ndarray, " works"]:
+    """Sort works by two features at once.
+
+    They are sorted by the first feature and cut into groups of about equal size, and each group is sorted by the second
+    feature: upward in the first group, downward in the next, and so on, so that neighbors are alike also where two
+    groups meet.
+
+    Args:
+      features: features of all works.
+      works: indices of the works to sort.
+      groups: number of groups.
+
+    Returns:
+      The indices, in order.
+    """
+    brightness, density = (np.asarray(values) for values in features)
+    order = []
+    for i, group in enumerate(np.array_split(works[np.argsort(brightness[works], kind="stable")], groups)):
+        by_density = group[np.argsort(density[group], kind="stable")]
+        order.append(by_density[::-1] if i % 2 else by_density)
+    return np.concatenate(order)
