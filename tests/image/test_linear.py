@@ -81,3 +81,10 @@ def test_separable_applies_both_operators(mode):
     expected = np.einsum("ri,ij,cj->rc", rows, image, columns)
     result = modes(lambda r, x, c: linear.separable(r, x, c))[mode](rows, image, columns)
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("n_in", "n_out"), [(64, 8), (10, 3), (7, 7), (5, 4)])
+def test_area_averages_match_those_of_a_finer_signal(n_in, n_out):
+    x = RNG.standard_normal(n_in)
+    expected = np.repeat(x, n_out).reshape(n_out, n_in).mean(axis=1)
+    np.testing.assert_allclose(linear.area_matrix(n_in, n_out) @ x, expected, atol=1e-6)

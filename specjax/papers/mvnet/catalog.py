@@ -12,7 +12,7 @@ from specjax.data.clips import audio_files
 from specjax.data.file_lists import find_files, read_lines
 from specjax.data.pictures import picture_files
 from specjax.data.readers import check_folder, subfolders
-from specjax.papers.mvnet.museum.attributes import PICTURES, SEGMENTS
+from specjax.papers.mvnet.museum.attributes import PICTURES
 from specjax.papers.mvnet.works import BUILTIN, ERAS, MuseumConfig
 
 
@@ -148,10 +148,11 @@ def _source_folder(config: MuseumConfig) -> Path:
 
 
 def _synthetic_works(config: MuseumConfig) -> tuple[list[Work], list[Work]]:
-    clips = SEGMENTS * config.synthetic_compositions
+    segments = config.synthetic_segments
+    clips = segments * config.synthetic_compositions
     sounds, pictures = [], []
     for i, era in enumerate(config.eras):
-        sounds += [Work(i, f"{era}/{k // SEGMENTS:05d}.{k % SEGMENTS}", number=k) for k in range(clips)]
+        sounds += [Work(i, f"{era}/{k // segments:05d}.{k % segments}", number=k) for k in range(clips)]
         pictures += [Work(i, f"{era}/{k:05d}", number=k) for k in range(PICTURES * clips)]
     return sounds, pictures
 

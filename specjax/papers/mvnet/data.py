@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Int, Int32, UInt8
+from jaxtyping import Array, Float, Float32, Int32, UInt8
 
 from specjax.cli.errors import UserError
 from specjax.data.audio import read_audio
@@ -21,7 +21,6 @@ from specjax.papers.mvnet.catalog import Catalog, Work, check_sides, list_works,
 from specjax.papers.mvnet.features import measure_music, measure_pictures
 from specjax.papers.mvnet.museum import music
 from specjax.papers.mvnet.museum import pictures as paintings
-from specjax.papers.mvnet.museum.attributes import SEGMENTS
 from specjax.papers.mvnet.pairing import pair
 from specjax.papers.mvnet.representation import (
     CLIP_S,
@@ -30,7 +29,6 @@ from specjax.papers.mvnet.representation import (
     MELS,
     SAMPLE_RATE,
     THIRDS,
-    ClipMel,
     Representation,
     clip_mel,
     measure_statistics,
@@ -101,8 +99,8 @@ def _encode(museum: Museum, encode: Callable[[Array], Array]) -> Museum:
 def _read(config: MuseumConfig, catalog: Catalog) -> tuple[Museum, Museum]:
     """Read all works of a catalog, and divide them."""
     synthetic = config.source == BUILTIN
-    pixels, picture = (_draw_pictures if synthetic else _read_pictures)(config, catalog.pictures)
     blocks = list((_synthesize if synthetic else _read_sounds)(config, catalog.sounds))
+    pixels, picture = (_draw_pictures if synthetic else _read_pictures)(config, catalog.pictures)
     sound = np.concatenate([numbers for numbers, _ in blocks])
     mel = np.concatenate([values for _, values in blocks])
     del blocks
@@ -142,10 +140,6 @@ def _synthesize(config: MuseumConfig, clips: Sequence[Work]) -> Iterator[Block]:
     _check_mel_memory(len(clips), "use a smaller data.synthetic_compositions")
     era, number = _synthetic_numbers(config, clips)
 
-    @jax.jit
-    def compute(era: Int[Array, " clips"], number: Int[Array, " clips"]) -> ClipMel:
-        return clip_mel(music.synthesize(era, number))
-
     reported = time.monotonic()
     for start in range(0, len(clips), _BLOCK):
         if time.monotonic() - reported >= _REPORT_S:
@@ -153,11 +147,13 @@ def _synthesize(config: MuseumConfig, clips: Sequence[Work]) -> Iterator[Block]:
             _log.info("%d of %d clips synthesized", start, len(clips))
         block = np.arange(start, start + _BLOCK) % len(clips)  # of constant size, to compile once
         kept = min(_BLOCK, len(clips) - start)
-        yield block[:kept], np.asarray(compute(era[block], number[block]))[:kept]
+        waves = music.synthesize(era[block], number[block], config.synthetic_segments)
+        yield block[:kept], np.asarray(clip_mel(waves))[:kept]
 
 
 def _draw_pictures(config: MuseumConfig, works: Sequence[Work]) -> Pixels:
-    draw = partial(paintings.draw, clips=SEGMENTS * config.synthetic_compositions)
+    segments = config.synthetic_segments
+    draw = partial(paintings.draw, clips=segments * config.synthetic_compositions, segments=segments)
     numbers = np.stack(_synthetic_numbers(config, works), axis=1)
     return map_blocks(lambda block: draw(*block.T), numbers, _PICTURE_BLOCK), np.arange(len(works))
 
@@ -170,12 +166,11 @@ def _synthetic_numbers(config: MuseumConfig, works: Sequence[Work]) -> tuple[np.
 
 def _read_sounds(config: MuseumConfig, sounds: Sequence[Work]) -> Iterator[Block]:
     """Read the clips of sound files, and compute their mel power, in blocks."""
-    compute = jax.jit(clip_mel)
     clips = _cut_sounds(config, sounds)
     while block := list(islice(clips, _BLOCK)):
         waves = np.zeros((_BLOCK, CLIP_SAMPLES), np.float32)  # of constant size, to compile once
         waves[: len(block)] = [wave for _, wave in block]
-        yield np.array([number for number, _ in block]), np.asarray(compute(waves))[: len(block)]
+        yield np.array([number for number, _ in block]), np.asarray(clip_mel(jnp.asarray(waves)))[: len(block)]
 
 
 def _cut_sounds(config: MuseumConfig, sounds: Sequence[Work]) -> Iterator[tuple[int, Float[np.ndarray, " samples"]]]:
@@ -221,7 +216,8 @@ def cut_clips(wave: Float[np.ndarray, " samples"], name: str) -> Float[np.ndarra
     count = len(wave) // CLIP_SAMPLES
     if not count:
         raise UserError(
-            f"{name} lasts {len(wave) / SAMPLE_RATE:.2f} s, expected at least {CLIP_S} s: use a longer file"
+            f"{name} lasts {len(wave) / SAMPLE_RATE:.2f} s, expected at least {CLIP_S} s ({CLIP_SAMPLES} samples at "
+            f"{SAMPLE_RATE} Hz): use a longer file"
         )
     return wave[: count * CLIP_SAMPLES].reshape(count, CLIP_SAMPLES)
 

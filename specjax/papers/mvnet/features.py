@@ -1,5 +1,6 @@
 """Brightness and density of music and of pictures, which the pairing `matched` compares."""
 
+from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import jax
@@ -14,9 +15,12 @@ from specjax.signal.mel import Mel, corner_frequencies_hz
 
 _CORNERS_HZ = corner_frequencies_hz(cast(Mel, PRESET.mel), SAMPLE_RATE).astype(np.float32)
 _BANDS_HZ, _WIDTHS_HZ = _CORNERS_HZ[1:-1], (_CORNERS_HZ[2:] - _CORNERS_HZ[:-2]) / 2
-_RANGE_DB = 40.0  # levels further below the greatest of a clip count as silence
-_ONSET_DB = 2.5  # mean rise of the bands from a frame to the next that counts as an onset
+_RANGE_DB = 60.0  # levels further below the greatest of a clip count as silence
+_ONSET_DB = (
+    0.5  # how far the rise of the level at an onset, a mean over the bands, exceeds the mean of its neighborhood
+)
 _ONSET_FRAMES = 4  # least distance between two onsets: 46 ms
+_NEIGHBORHOOD_FRAMES = 31  # 360 ms
 _LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue (ITU-R BT.601)
 
 
@@ -57,10 +61,18 @@ def measure_music(mel_power: ClipMel) -> MusicFeatures:
     level_db = to_level_db(by_frame)
     level_db = jnp.maximum(level_db, level_db.max(axis=(-3, -2, -1), keepdims=True) - _RANGE_DB)
     rise_db = jnp.maximum(jnp.diff(level_db, axis=-3), 0.0).mean(axis=-1)
-    window = (*(1,) * (rise_db.ndim - 2), 2 * _ONSET_FRAMES - 1, 1)
-    greatest = jax.lax.reduce_window(rise_db, -jnp.inf, jax.lax.max, window, (1,) * rise_db.ndim, "SAME")
-    onsets = (rise_db == greatest) & (rise_db > _ONSET_DB)
+    greatest = _over_frames(rise_db, jax.lax.max, -jnp.inf, 2 * _ONSET_FRAMES - 1)
+    mean = _over_frames(rise_db, jax.lax.add, 0.0, _NEIGHBORHOOD_FRAMES) / _NEIGHBORHOOD_FRAMES
+    onsets = (rise_db == greatest) & (rise_db > mean + _ONSET_DB)
     return MusicFeatures(centroid_hz, onsets.sum(axis=(-2, -1)).astype(jnp.float32) / CLIP_S)
+
+
+def _over_frames(
+    values: Float[Array, "*clips frames thirds"], operation: Callable[..., Array], initial: float, frames: int
+) -> Float[Array, "*clips frames thirds"]:
+    """Combine the values of the frames around each frame."""
+    window = (*(1,) * (values.ndim - 2), frames, 1)
+    return jax.lax.reduce_window(values, initial, operation, window, (1,) * values.ndim, "SAME")
 
 
 @jax.jit

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -105,6 +106,7 @@ def to_level_db(mel_power: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return 10.0 * jnp.log10(mel_power + _FLOOR_POWER)
 
 
+@jax.jit
 def clip_mel(wave: Float[Array, "*batch samples"]) -> ClipMel:
     """Compute the mel power of the thirds of clips of `CLIP_SAMPLES` samples at `SAMPLE_RATE`.
 

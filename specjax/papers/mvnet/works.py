@@ -43,8 +43,9 @@ class MuseumConfig:
       training or held out.
     composition_list: text file with the composition of each sound file, in place of `composition`. Each line has the
       name of a file, a tab, and the name of the composition.
-    synthetic_compositions: number of compositions per era of the source `synthetic`, each with six clips and 18
-      pictures. With 60 and a `held_out_share` of 1/6, 300 clips and 900 pictures are for training, as in the paper.
+    synthetic_compositions, synthetic_segments: number of compositions per era of the source `synthetic`, and of the
+      clips of a composition. There are three pictures for each clip. With the defaults, 300 clips and 900 pictures of
+      each era are for training, as in the paper.
     max_bad_share: largest fraction of the sound files, and of the pictures, that may be skipped because they are
       damaged, silent or too short.
     """
@@ -60,6 +61,7 @@ class MuseumConfig:
     composition: str = _COMPOSITION
     composition_list: str = ""
     synthetic_compositions: int = 60
+    synthetic_segments: int = 6
     max_bad_share: float = 0.5
 
     def __post_init__(self) -> None:
@@ -71,6 +73,8 @@ class MuseumConfig:
             raise ValueError(f"data.held_out_share={self.held_out_share} must lie between 0 and 1, both excluded")
         if self.synthetic_compositions < 2:
             raise ValueError(f"data.synthetic_compositions={self.synthetic_compositions} must be at least 2")
+        if self.synthetic_segments < 1:
+            raise ValueError(f"data.synthetic_segments={self.synthetic_segments} must be at least 1")
         if not 0 <= self.max_bad_share <= 1:
             raise ValueError(f"data.max_bad_share={self.max_bad_share} must lie between 0 and 1")
         if repeated := [name for name in self.eras if self.eras.count(name) > 1]:

@@ -1,7 +1,7 @@
 """What the works of the museum vary in: each clip of music has a brightness and a density, and so does each picture.
 
-A composition consists of six clips, which are alike. Each clip has three pictures with the same attributes. They hang
-in random order: the number of a picture does not tell which clip it belongs to.
+A composition consists of clips that are alike. Each clip has three pictures with the same attributes. They hang in
+random order: the number of a picture does not tell which clip it belongs to.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,6 @@ from jaxtyping import Array, Float, Int, Key
 
 from specjax.data.order import permute, stream
 
-SEGMENTS = 6  # clips of a composition
 PICTURES = 3  # of a clip
 _SPREAD = 0.15  # largest difference between an attribute of a clip and that of its composition
 
@@ -34,9 +33,9 @@ def work_key(name: str, era: Int[Array, ""], number: Int[Array, ""]) -> Key[Arra
     return jax.random.fold_in(jax.random.fold_in(stream(0, f"museum.{name}"), era), number)
 
 
-def clip_attributes(era: Int[Array, ""], clip: Int[Array, ""]) -> Attributes:
-    """Draw the attributes of a clip, given its era and its number within the era."""
-    common = jax.random.uniform(work_key("composition_attributes", era, clip // SEGMENTS), (2,))
+def clip_attributes(era: Int[Array, ""], clip: Int[Array, ""], segments: int) -> Attributes:
+    """Draw the attributes of a clip, given its era, its number within the era, and the clips of a composition."""
+    common = jax.random.uniform(work_key("composition_attributes", era, clip // segments), (2,))
     own = jax.random.uniform(work_key("clip_attributes", era, clip), (2,), minval=-_SPREAD, maxval=_SPREAD)
     return Attributes(*jnp.clip(common + own, 0.0, 1.0))
 

@@ -1,5 +1,7 @@
 """Music of the museum: clips of 8.91 s in the style of an era, synthesized from random keys."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from specjax.arrays import safe
 from specjax.arrays.batching import map_examples
-from specjax.papers.mvnet.museum.attributes import SEGMENTS, Attributes, clip_attributes, work_key
+from specjax.papers.mvnet.museum.attributes import Attributes, clip_attributes, work_key
 from specjax.papers.mvnet.museum.score import STEPS, Score, compose
 from specjax.papers.mvnet.museum.styles import TABLES, Style
 from specjax.papers.mvnet.representation import CLIP_SAMPLES, SAMPLE_RATE
@@ -25,21 +27,22 @@ _BACKGROUND = 1e-3  # noise of the recording, relative to the root mean square o
 Samples = Float[Array, " samples"]
 
 
-@jax.jit
-def synthesize(era: Int[Array, " clips"], clip: Int[Array, " clips"]) -> Float[Array, "clips samples"]:
+@partial(jax.jit, static_argnames="segments")
+def synthesize(era: Int[Array, " clips"], clip: Int[Array, " clips"], segments: int) -> Float[Array, "clips samples"]:
     """Synthesize clips of 8.91 s at 22,050 Hz, with a peak of 0.8.
 
     Args:
       era: index into `styles.STYLES`.
-      clip: number of the clip within the era. `SEGMENTS` successive clips are of one composition.
+      clip: number of the clip within the era.
+      segments: number of successive clips that are of one composition.
     """
-    return map_examples(_synthesize_clip)(era, clip)
+    return map_examples(partial(_synthesize_clip, segments=segments))(era, clip)
 
 
-def _synthesize_clip(era: Int[Array, ""], clip: Int[Array, ""]) -> Samples:
-    attributes = clip_attributes(era, clip)
+def _synthesize_clip(era: Int[Array, ""], clip: Int[Array, ""], segments: int) -> Samples:
+    attributes = clip_attributes(era, clip, segments)
     style = jax.tree.map(lambda values: jnp.asarray(values)[era], TABLES)
-    score = compose(style, attributes, work_key("harmony", era, clip // SEGMENTS), work_key("notes", era, clip))
+    score = compose(style, attributes, work_key("harmony", era, clip // segments), work_key("notes", era, clip))
     noise = jax.random.normal(work_key("noise", era, clip), (_LENGTH,))
     return _record(_perform(style, score, attributes), style, attributes, noise)[:CLIP_SAMPLES]
 

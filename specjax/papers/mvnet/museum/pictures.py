@@ -37,9 +37,9 @@ _EXPOSURE = 2.4  # logarithm to base 2 of the exponents that darken and brighten
 _GRAIN = 0.02  # standard deviation of the grain of the canvas
 
 
-@partial(jax.jit, static_argnames="clips")
+@partial(jax.jit, static_argnames=("clips", "segments"))
 def draw(
-    era: Int[Array, " pictures"], picture: Int[Array, " pictures"], clips: int
+    era: Int[Array, " pictures"], picture: Int[Array, " pictures"], clips: int, segments: int
 ) -> UInt8[Array, "pictures 64 64 3"]:
     """Draw pictures.
 
@@ -47,14 +47,15 @@ def draw(
       era: index into `ERAS`.
       picture: number of the picture within the era, below `3 * clips`.
       clips: number of clips of each era.
+      segments: number of clips of a composition.
     """
 
     def draw_picture(era: Int[Array, ""], picture: Int[Array, ""]) -> UInt8[Array, "64 64 3"]:
-        attributes = clip_attributes(era, clip_of_picture(era, picture, clips))
+        attributes = clip_attributes(era, clip_of_picture(era, picture, clips), segments)
         key = work_key("picture", era, picture)
         numbers = jax.random.uniform(jax.random.fold_in(key, 0), (_NUMBERS,))
         grain = _GRAIN * jax.random.normal(jax.random.fold_in(key, 1), (SIZE, SIZE, 1))
-        canvas = jax.lax.switch(era, list(_PAINTERS.values()), numbers, attributes.density)
+        canvas = jax.lax.switch(era, list(PAINTERS.values()), numbers, attributes.density)
         return _finish(canvas, attributes, grain)
 
     return map_examples(draw_picture)(era, picture)
@@ -73,16 +74,16 @@ def _renaissance(u: Numbers, density: Scalar) -> Canvas:
     horizon, width, height = _between(u[:3], (0.25, 0.5), (0.4, 0.62), (-0.42, -0.2))
     sky = gradient((0.45, 0.62, 0.78), (0.93, 0.85, 0.66), (Y + 1) / (1 + horizon))
     # Tiles in perspective: lines to the vanishing point on the horizon, and lines that come closer to each other.
-    depth = jnp.maximum(Y - horizon, 0.02)
-    tiles = stripes((1 + 3 * density) * 0.5 * X / depth) * stripes((1 + 3 * density) * 0.4 / depth)
+    depth = jnp.maximum(Y - horizon, 0.1)
+    tiles = stripes((0.2 + density) * X / depth) * stripes((0.2 + 0.6 * density) / depth)
     floor = gradient((0.55, 0.38, 0.25), (0.85, 0.72, 0.5), 0.5 + 2 * tiles)
     canvas = jnp.where(Y[..., None] > horizon, floor, sky)
     head_y, radius = height, _between(u[3:4], (0.15, 0.2))[0]
-    rays = stripes(jnp.arctan2(X, head_y - Y) / (2 * np.pi) * jnp.round(6 + 18 * density))
+    rays = stripes(jnp.arctan2(X, head_y - Y) / (2 * np.pi) * jnp.round(4 + 12 * density))
     canvas = paint(canvas, fill(disc(0.0, head_y, 1.9 * radius)), (0.95, 0.75, 0.2))
     canvas = paint(canvas, fill(disc(0.0, head_y, 1.8 * radius)) * (0.5 + 0.5 * rays) * 0.7, (0.7, 0.45, 0.1))
     robe = jnp.abs(X) - width * jnp.sqrt(jnp.clip((Y - head_y) / 1.2, 0.0, 1.0))
-    folds = 0.5 + 0.5 * stripes(X * (1.5 + 4 * density) / width)
+    folds = 0.5 + 0.5 * stripes(X * (0.5 + 2.5 * density) / width)
     blue = u[4] < 0.6
     color = jnp.where(blue, jnp.array([0.2, 0.33, 0.72]), jnp.array([0.78, 0.2, 0.16]))
     canvas = paint(canvas, fill(robe), color)
@@ -100,7 +101,7 @@ def _baroque(u: Numbers, density: Scalar) -> Canvas:
     canvas = gradient((0.05, 0.035, 0.03), (0.55, 0.4, 0.22), beam)
     cloth_x, cloth_y = rotate(x + 0.25, y + 0.4, angle)
     cloth = fill(ellipse(cloth_x, cloth_y, 1.9 * size, 1.1 * size))
-    folds = 0.5 + 0.5 * stripes((1.5 + 4.5 * density) * (cloth_y + 0.25 * jnp.sin(4 * cloth_x)) / size)
+    folds = 0.5 + 0.5 * stripes((0.5 + 1.8 * density) * (cloth_y + 0.25 * jnp.sin(4 * cloth_x)) / size)
     red = jnp.where(u[5] < 0.7, jnp.array([0.7, 0.1, 0.07]), jnp.array([0.5, 0.36, 0.1]))
     lit = jnp.clip(0.75 - 0.5 * cloth_x / size * 0.6, 0.15, 1.0) * (0.25 + 0.75 * folds)
     canvas = paint(canvas, cloth, light(red, lit))
@@ -146,17 +147,17 @@ def _romantic(u: Numbers, density: Scalar) -> Canvas:
     glow = jnp.where(warm, jnp.array([1.0, 0.72, 0.38]), jnp.array([0.8, 0.85, 0.95]))
     high = jnp.where(warm, jnp.array([0.36, 0.3, 0.5]), jnp.array([0.1, 0.16, 0.34]))
     distance = jnp.hypot(X - sun_x, Y - sun_y)
-    clouds = 0.12 * stripes(1.5 * Y + 0.4 * jnp.sin(3 * X + 6 * u[5]) + (1 + 3 * density) * 0.5 * Y * Y)
+    clouds = 0.12 * stripes(1.5 * Y + 0.4 * jnp.sin(3 * X + 6 * u[5]) + 1.5 * density * Y * Y)
     canvas = gradient(glow, high, 0.75 * distance + clouds)
     canvas = paint(canvas, fill(disc(sun_x, sun_y, radius)), (1.0, 0.97, 0.85))
     for i in range(4):
         phases, near = u[8 + 4 * i : 12 + 4 * i], (i + 1) / 4
         line = horizon + 0.22 * i - 0.16 * stripes(0.45 * X + phases[0]) * (1.2 - near)
         line -= 0.07 * stripes(1.1 * X + phases[1])
-        line -= (0.015 + 0.06 * density) * (stripes(2.5 * X + phases[2]) + stripes(5.3 * X + phases[3]))
+        line -= (0.005 + 0.08 * density) * (stripes(2.5 * X + phases[2]) + stripes(5.3 * X + phases[3]))
         color = (1 - near) * (0.6 * glow + 0.4 * high) + near * jnp.array([0.07, 0.09, 0.11])
         canvas = paint(canvas, fill(line - Y), color)
-    waves = 0.5 + 0.5 * stripes((4 + 6 * density) * Y + 0.3 * jnp.sin(5 * X))
+    waves = 0.5 + 0.5 * stripes((2 + 5 * density) * Y + 0.3 * jnp.sin(5 * X))
     water = fill(0.72 - Y)
     canvas = paint(canvas, water, 0.5 * high + 0.1 * glow)
     return paint(canvas, water * waves * jnp.exp(-(((X - sun_x) / 0.35) ** 2)) * 0.8, glow)
@@ -183,7 +184,7 @@ def _modern(u: Numbers, density: Scalar) -> Canvas:
     return canvas
 
 
-_PAINTERS = {
+PAINTERS = {
     "renaissance": _renaissance,
     "baroque": _baroque,
     "classical": _classical,
