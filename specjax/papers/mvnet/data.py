@@ -116,23 +116,18 @@ def _read(config: MuseumConfig, catalog: Catalog) -> tuple[Museum, Museum]:
     def assemble(held_out: bool) -> Museum:
         clips, pictures = sound_held_out == held_out, picture_held_out == held_out
         works = mel[clips], sound_era[clips], composition[clips], pixels[pictures], picture_era[pictures]
-        return Museum(*(_read_only(array) for array in (*works, _pair(config, *works))))
+        museum = Museum(*works, pairs=np.empty((0, 2), np.int32))
+        return Museum(*map(_read_only, museum._replace(pairs=_pair(config, museum))))
 
     return assemble(False), assemble(True)
 
 
-def _pair(
-    config: MuseumConfig,
-    mel: MelPower,
-    clip_era: Int32[np.ndarray, " clips"],
-    _: Int32[np.ndarray, " clips"],
-    pictures: UInt8[np.ndarray, "pictures 64 64 3"],
-    picture_era: Int32[np.ndarray, " pictures"],
-) -> Int32[np.ndarray, "pairs 2"]:
-    features = None, None
+def _pair(config: MuseumConfig, museum: Museum) -> Int32[np.ndarray, "pairs 2"]:
+    heard = seen = None
     if config.pairing == "matched":
-        features = map_blocks(measure_music, mel, _BLOCK), map_blocks(measure_pictures, pictures, _PICTURE_BLOCK)
-    return pair(config.pairing, clip_era, picture_era, *features, config.pictures_per_clip)
+        heard = map_blocks(measure_music, museum.mel, _BLOCK)
+        seen = map_blocks(measure_pictures, museum.pictures, _PICTURE_BLOCK)
+    return pair(config.pairing, museum.clip_era, museum.picture_era, heard, seen, config.pictures_per_clip)
 
 
 def _synthesize(config: MuseumConfig, clips: Sequence[Work]) -> Iterator[Block]:

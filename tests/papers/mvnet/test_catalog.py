@@ -176,3 +176,11 @@ def test_eras_with_too_few_works_raise(tmp_path):
 def test_settings_out_of_range_raise(settings, message):
     with pytest.raises(ValueError, match=message):
         MuseumConfig(**settings)
+
+
+def test_performances_of_a_real_set_do_not_leak(real_data):
+    config = resolve_eras(MuseumConfig(source=str(real_data / "musart")))
+    catalog = list_works(config)
+    assert len(catalog.compositions) == 91
+    divided = set(zip(catalog.composition, catalog.sound_held_out, strict=True))
+    assert len(divided) == 91

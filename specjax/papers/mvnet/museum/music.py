@@ -20,6 +20,7 @@ _LENGTH = 3 * 2**16  # samples that are synthesized: slightly more than a clip, 
 _TIMBRE_OCTAVES = 2.0  # between the darkest and the brightest timbre of an instrument
 _TILT = 1.0  # difference of the slope of the spectrum between the darkest and the brightest clip
 _CENTER_HZ = 1000.0
+_LOWEST_HZ = 200.0  # below this the spectrum is not tilted further
 _ROOM_GAIN = 0.4
 _PEAK = 0.8
 _BACKGROUND = 1e-3  # noise of the recording, relative to the root mean square of the music
@@ -49,31 +50,26 @@ def _synthesize_clip(era: Int[Array, ""], clip: Int[Array, ""], segments: int) -
 
 def _perform(style: Style, score: Score, attributes: Attributes) -> Samples:
     """Play a score. Each voice plays one note at a time, up to the beginning of the next."""
-    step_samples = score.step_s * SAMPLE_RATE
     position = jnp.arange(_LENGTH)
+    step_samples = score.step_s * SAMPLE_RATE
     step = jnp.minimum((position.astype(jnp.float32) / step_samples).astype(int), STEPS - 1)
-    steps = jnp.arange(STEPS)
     brightness = 2.0 ** (_TIMBRE_OCTAVES * (attributes.brightness - 0.5))
+    timbres = style.voices.instrument._replace(bright_hz=brightness * style.voices.instrument.bright_hz)
 
-    def play_voice(voice: tuple[Array, ...], instrument: Instrument, level_db: Array) -> Samples:
-        onset, pitch, velocity = voice
-        first = jax.lax.cummax(jnp.where(onset, steps, -1))
-        following = jax.lax.cummin(jnp.where(onset, steps, STEPS), reverse=True)
-        note, end = first[step], jnp.append(following, STEPS)[step + 1]
+    def play_voice(voice: tuple[Array, Array, Array, Instrument]) -> Samples:
+        onset, pitch, velocity, instrument = voice
+        numbers = jnp.arange(STEPS)
+        last = jax.lax.cummax(jnp.where(onset, numbers, -1))[step]
+        following = jax.lax.cummin(jnp.where(onset, numbers, STEPS), reverse=True)
+        end = jnp.append(following, STEPS)[step + 1]
+        note = jnp.maximum(last, 0)
         age = position - jnp.ceil(note.astype(jnp.float32) * step_samples).astype(int)
         left_s = (end.astype(jnp.float32) * step_samples - position.astype(jnp.float32)) / SAMPLE_RATE
-        note = jnp.maximum(note, 0)
         hz = 440 * 2.0 ** ((pitch[note] - 69) / 12)
-        bright = instrument._replace(bright_hz=brightness * instrument.bright_hz)
-        sounding = first[step] >= 0
-        return jnp.where(
-            sounding, velocity[note] * 10 ** (level_db / 20) * tone(age, hz, left_s, bright, SAMPLE_RATE), 0
-        )
+        return jnp.where(last < 0, 0.0, velocity[note] * tone(age, hz, left_s, instrument, SAMPLE_RATE))
 
-    voices = jax.lax.map(
-        lambda arguments: play_voice(*arguments), (score[1:], style.voices.instrument, style.voices.level_db)
-    )
-    return jnp.sum(voices, axis=0)
+    voices = jax.lax.map(play_voice, (score.onset, score.pitch, score.velocity, timbres))
+    return jnp.sum(10 ** (style.voices.level_db / 20)[:, None] * voices, axis=0)
 
 
 def _record(music: Samples, style: Style, attributes: Attributes, noise: Samples) -> Samples:
@@ -83,7 +79,7 @@ def _record(music: Samples, style: Style, attributes: Attributes, noise: Samples
     # The level falls by 60 dB, a factor of e^6.9, in the reverberation time.
     echoes = noise * jnp.exp(-6.9 * time_s / style.room_s)
     room = rfft(_ROOM_GAIN * safe.divide(echoes, safe.sqrt(jnp.sum(echoes**2))))
-    tilt = jnp.maximum(hz, 200.0) / _CENTER_HZ
+    tilt = jnp.maximum(hz, _LOWEST_HZ) / _CENTER_HZ
     spectrum = rfft(_unit(music)) * (1 + room) * (tilt ** (_TILT * (attributes.brightness - 0.5))).astype(room.dtype)
     wave = irfft(spectrum, _LENGTH) + _BACKGROUND * noise
     return _PEAK * safe.divide(wave, jnp.max(jnp.abs(wave)))
