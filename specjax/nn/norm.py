@@ -24,10 +24,13 @@ class BatchNormLeakyReLU(nn.Module):
     Attributes:
       slope: slope of the LeakyReLU for negative values; 0 is a ReLU.
       momentum: share of the old value in an update of the moving averages.
+      groups: number of equal parts of the batch, one after the other. In training each is normalized by its own mean
+        and variance, as if the layer were applied to each part in turn.
     """
 
     slope: float
     momentum: float = 0.9
+    groups: int = 1
 
     @nn.compact
     def __call__(self, x: Maps, training: bool = False) -> Maps:
@@ -45,11 +48,13 @@ class BatchNormLeakyReLU(nn.Module):
         var = self.variable("batch_stats", "var", jnp.ones, channels, jnp.float32)
         if not training:
             return nn.leaky_relu(_affine(x, scale, bias, mean.value, var.value), self.slope)
-        y, batch_mean, batch_var = batch_norm_leaky_relu(x, scale, bias, self.slope)
+        groups = x.reshape(self.groups, -1, *x.shape[1:])
+        y, means, variances = jax.vmap(lambda part: batch_norm_leaky_relu(part, scale, bias, self.slope))(groups)
         if not self.is_initializing():
-            for average, value in ((mean, batch_mean), (var, batch_var)):
-                average.value = self.momentum * average.value + (1 - self.momentum) * value
-        return y
+            for average, values in ((mean, means), (var, variances)):
+                for value in values:
+                    average.value = self.momentum * average.value + (1 - self.momentum) * value
+        return y.reshape(x.shape)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))

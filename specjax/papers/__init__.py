@@ -78,6 +78,12 @@ TASKS = {
         task="specjax.papers.melody.wave.task:WaveTask",
         inference="specjax.papers.melody.wave.inference:open_wave_generator",
     ),
+    # Embeds clips of music so that those of an era are near. Used by the configs encoder and encoder_paper.
+    "mvnet/encoder": Entry(
+        config="specjax.papers.mvnet.encoder:EncoderConfig",
+        task="specjax.papers.mvnet.encoder_task:EncoderTask",
+        inference="specjax.papers.mvnet.encoder:open_encoder",
+    ),
     # Names the class of an environmental sound. Used by the configs classifier and classifier_2d.
     "texture/classifier": Entry(
         config="specjax.papers.texture.config:ClassifierConfig",

@@ -66,6 +66,17 @@ def test_folded_network_gives_the_same_output():
     np.testing.assert_allclose(Net().apply({"params": folded}, X), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_groups_are_normalized_as_if_the_layer_were_applied_to_each_in_turn():
+    layer = norm.BatchNormLeakyReLU(0.2, groups=2)
+    variables = layer.init(jax.random.key(0), X)
+    together, updated = layer.apply(variables, X, training=True, mutable=["batch_stats"])
+    for i in (0, 2):
+        alone, stats = norm.BatchNormLeakyReLU(0.2).apply(variables, X[i : i + 2], True, mutable=["batch_stats"])
+        np.testing.assert_allclose(together[i : i + 2], alone, atol=1e-5)
+        variables = variables | stats
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), updated["batch_stats"], stats["batch_stats"])
+
+
 def test_folding_without_normalization_returns_the_parameters():
     params = randomize(Net().init(jax.random.key(0), X)["params"])
     folded = norm.fold_batch_norm(params, {})

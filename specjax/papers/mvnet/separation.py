@@ -1,0 +1,93 @@
+"""How well embeddings separate the eras: the era of the nearest known clip, silhouette, and maps in two dimensions."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from specjax.measure.embeddings import Embeddings
+
+_MIN_FOR_TSNE = 12  # clips
+_SEED = 0  # of t-SNE
+
+Labels = Int[np.ndarray, " clips"]
+
+
+class Labeled(NamedTuple):
+    """Embeddings of clips with their eras and compositions."""
+
+    embedding: Float[np.ndarray, "clips width"]
+    era: Labels
+    composition: Labels
+
+
+def measure(held_out: Labeled, known: Labeled) -> dict[str, float]:
+    """Compute figures of clips of compositions that the encoder has not been trained on.
+
+    Args:
+      held_out: the clips.
+      known: training clips. Without any, there are no `neighbor` figures.
+
+    Returns:
+      `eval/neighbor`: share of the clips whose nearest training clip is of their era. `eval/neighbor_vote`: share of
+      the compositions whose era most of their clips have in common with their nearest training clips; ties count in
+      part. `eval/neighbor_worst_era`: the lowest share of the clips of an era. `eval/silhouette`: mean silhouette of
+      the eras, in [-1, 1], if there are two or more. `eval/spread`: mean deviation of the embeddings. `eval/clips` and
+      `eval/compositions`: their numbers.
+    """
+    from sklearn.metrics import silhouette_score
+
+    eras, count = np.unique(held_out.era), len(held_out.era)
+    figures = {
+        "eval/spread": float(np.mean(np.std(held_out.embedding, axis=0))),
+        "eval/clips": float(count),
+        "eval/compositions": float(len(np.unique(held_out.composition))),
+    }
+    if 1 < len(eras) < count:
+        figures["eval/silhouette"] = float(silhouette_score(held_out.embedding, held_out.era))
+    if not len(known.era):
+        return figures
+    guess = known.era[find_nearest(held_out.embedding, known.embedding)]
+    right = guess == held_out.era
+    return figures | {
+        "eval/neighbor": float(np.mean(right)),
+        "eval/neighbor_vote": vote_accuracy(guess, held_out.era, held_out.composition),
+        "eval/neighbor_worst_era": float(min(right[held_out.era == era].mean() for era in eras)),
+    }
+
+
+def find_nearest(points: Embeddings, others: Embeddings) -> Int[np.ndarray, " points"]:
+    """Find the nearest of the others (Euclidean distance) for each point."""
+    from sklearn.neighbors import NearestNeighbors
+
+    return NearestNeighbors(n_neighbors=1).fit(others).kneighbors(points, return_distance=False)[:, 0]
+
+
+def vote_accuracy(guess: Labels, era: Labels, composition: Labels) -> float:
+    """Compute the share of compositions whose era most of their clips are guessed to have.
+
+    If k eras have the same number of votes, and the right one is among them, the composition counts 1/k.
+    """
+    return float(np.mean([_score_vote(guess[chosen], era[chosen]) for chosen in _groups(composition)]))
+
+
+def _groups(labels: Labels) -> list[Bool[np.ndarray, " clips"]]:
+    return [labels == label for label in np.unique(labels)]
+
+
+def _score_vote(guess: Labels, era: Labels) -> float:
+    names, votes = np.unique(guess, return_counts=True)
+    winners = names[votes == votes.max()]
+    return float(era[0] in winners) / len(winners)
+
+
+def project(embeddings: Embeddings) -> dict[str, Float[np.ndarray, "clips 2"]]:
+    """Project embeddings on two dimensions, by PCA and, for enough clips, by t-SNE."""
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    maps = {"pca": PCA(2).fit_transform(embeddings)}
+    if len(embeddings) >= _MIN_FOR_TSNE:
+        perplexity = min(30.0, (len(embeddings) - 1) / 3)
+        maps["tsne"] = TSNE(2, perplexity=perplexity, init="pca", random_state=_SEED).fit_transform(embeddings)
+    return maps
