@@ -18,7 +18,7 @@ SMALL = ("--config.batch_size=4", "--config.eval_every=0", "--config.log_every=1
 NARROW = ("--config.model.widths=(8,8,8)", "--config.model.trunk_width=8", "--config.model.trunk_blocks=0")
 GAN = ("--config=gan:tiny", *NARROW, *MUSIC, *SMALL)
 TRANSFORMER = ("--config=melody_transformer:tiny", *MUSIC, *SMALL)
-IMAGES = ("--config=gan_images", "--config.batch_size=4", "--config.steps=1", "--config.log_every=1")
+IMAGES = ("--config=gan_images", "--config.batch_size=2", "--config.steps=1", "--config.log_every=1")
 JUDGE = ("--config=judge_genre:tiny", "--config.widths=(8,8)", *MUSIC, *SMALL)
 
 

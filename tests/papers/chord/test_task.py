@@ -144,6 +144,7 @@ def test_noise_free_targets_get_perfect_metrics(examples):
     assert summary["eval/envelope_correlation"] > 0.85
 
 
+@pytest.mark.long  # papers/texture/test_classifier.py has the same test with a smaller program
 def test_devices_exchange_no_examples(mesh):
     """In a training step with every loss, and in evaluation, devices exchange sums but never examples."""
     task = ChordTask(replace(CONFIG, loss=mix(**dict.fromkeys(LOSSES, 1.0))))

@@ -123,10 +123,8 @@ def test_spectral_normalization_makes_scores_independent_of_the_scale_of_a_kerne
     np.testing.assert_allclose(inference.score(larger, values, shares), scores, rtol=1e-3)
 
 
-@pytest.mark.parametrize(
-    "config",
-    [pytest.param(CONFIG, marks=pytest.mark.long, id="conditional"), pytest.param(ENSEMBLE, id="ensemble")],
-)
+@pytest.mark.long  # engine/test_toys.py has the same test with small programs
+@pytest.mark.parametrize("config", [CONFIG, ENSEMBLE], ids=["conditional", "ensemble"])
 def test_one_and_four_devices_give_the_same_losses(config, music, mesh):
     task, settings = GanTask(config), TrainConfig(steps=3, batch_size=4, eval_every=0)
     losses = []

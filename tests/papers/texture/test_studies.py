@@ -62,6 +62,7 @@ def test_table_cell_has_mean_interval_and_median_real_time_factor(monkeypatch):
     assert "| x | -10.0 (0.100) |" in inversion.format_table({"Hann": {"x": [Score(-10.0, 0.1)]}})
 
 
+@pytest.mark.long
 def test_mel_study_compares_reconstructions_with_the_original_sound(sounds, monkeypatch):
     methods = {name: mel.METHODS[name] for name in list(mel.METHODS)[:3]}
     monkeypatch.setattr(mel, "METHODS", methods)
