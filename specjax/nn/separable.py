@@ -102,12 +102,12 @@ def upsampled_conv(x: Map, kernel: Float[Array, "3 3 channels 1"], size: int, co
     batch, height, width, channels = x.shape
     taps = (x @ kernel.reshape(9, channels).T).reshape(batch, height, width, 3, 3)
     taps = taps.transpose(0, 3, 1, 4, 2).reshape(batch, 3 * height, 3 * width)
-    rows = _shift_by_taps(linear.resample_matrix(height, size))
-    across = linear.mean_pool(_shift_by_taps(linear.resample_matrix(width, size)), columns)
+    rows = shift_by_taps(linear.resample_matrix(height, size))
+    across = linear.mean_pool(shift_by_taps(linear.resample_matrix(width, size)), columns)
     return rows @ taps @ across.T
 
 
-def _shift_by_taps(upsample: Float[np.ndarray, "size n"]) -> Float[np.ndarray, "size n3"]:
+def shift_by_taps(upsample: Float[np.ndarray, "size n"]) -> Float[np.ndarray, "size n3"]:
     """Build the matrix that upsamples three signals, shifts them, and adds them up.
 
     The signals are the three taps of a convolution kernel, applied to the input. The first is shifted by one output

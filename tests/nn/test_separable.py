@@ -125,7 +125,7 @@ class TestExpressiveness:
 
     def test_head_of_the_paper_cannot_fit_any_chord(self):
         """Its profiles are linear combinations of the upsampling matrix as shifted by the three kernel rows."""
-        span = self.orthonormalize(separable._shift_by_taps(linear.resample_matrix(28, self.SIZE)).astype(float))
+        span = self.orthonormalize(separable.shift_by_taps(linear.resample_matrix(28, self.SIZE)).astype(float))
         explained = []
         for label in range(10):
             profile = self.chord(label)
@@ -144,7 +144,7 @@ class TestExpressiveness:
 
     def test_maxima_of_the_head_of_the_paper_are_near_the_upsampling_knots(self):
         """Between the points of the small map the profile is linear, whatever the map."""
-        basis = separable._shift_by_taps(linear.resample_matrix(28, self.SIZE)).astype(float)
+        basis = separable.shift_by_taps(linear.resample_matrix(28, self.SIZE)).astype(float)
         for _ in range(20):
             profile = basis @ RNG.standard_normal(basis.shape[1])
             inner = np.pad(profile, 1, constant_values=-np.inf)
