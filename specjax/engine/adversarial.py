@@ -47,15 +47,17 @@ class Gan(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Real examples of one update. In an ensemble, both arrays have a leading axis of models.
+    """Real examples of one update. In an ensemble, all arrays have a leading axis of models.
 
     Attributes:
       values: values on the scale of the networks.
       condition: what the networks are told of each example, such as the shares of classes in it.
+      group: one-hot labels of the examples, which the networks are not told; None if a task needs none.
     """
 
     values: Float[Array, "..."]
     condition: Float[Array, "*models batch features"]
+    group: Float[Array, "batch groups"] | None = None
 
 
 class AdversarialConfig(Protocol):
@@ -116,8 +118,8 @@ class AdversarialTask(ABC):
         """Both networks, with functions that generate and score examples."""
 
     @abstractmethod
-    def compare(self, fake: Values, real: Values) -> Metrics:
-        """Compare a batch of generated examples with a batch of real ones.
+    def compare(self, fake: Values, batch: Batch) -> Metrics:
+        """Compare a batch of generated examples with the batch of real ones, which has the same conditions.
 
         The result holds `spread`, the differences between the generated examples relative to those between real ones
         (see `measure.spread`).
@@ -281,7 +283,7 @@ class AdversarialTask(ABC):
             batch_stats=stats,
             ema_decay=live.get("generator.ema_decay"),
         )
-        measured = {"generator.loss": loss, **self.compare(values, batch.values)}
+        measured = {"generator.loss": loss, **self.compare(values, batch)}
         return generator, measured | {f"generator.{name}": norm for name, norm in norms.items()}
 
     def alarms(self, metrics: Mapping[str, float]) -> tuple[str, ...]:

@@ -17,7 +17,10 @@ from specjax.optim.schedules import ScheduleSpec
 Scores = Float[Array, " batch"]
 Scalar = Float[Array, ""]
 Score = Callable[[Float[Array, "batch ..."]], Scores]
-LossName = Literal["least_squares", "hinge", "non_saturating", "relativistic"]
+LossName = Literal["least_squares", "hinge", "non_saturating", "smoothed", "relativistic"]
+
+
+_SMOOTHING = 0.2
 
 
 class AdversarialLoss(NamedTuple):
@@ -36,6 +39,11 @@ def _softplus_of_difference(high: Scores, low: Scores) -> Scalar:
     return jnp.mean(jax.nn.softplus(low - high))
 
 
+def _cross_entropy(logits: Scores, target: float) -> Scalar:
+    """Cross-entropy of the probabilities `target` and those that the logits stand for."""
+    return jnp.mean(jax.nn.softplus(logits) - target * logits)
+
+
 LOSSES: dict[LossName, AdversarialLoss] = {
     # Targets 1 and 0 (Mao et al. 2017).
     "least_squares": AdversarialLoss(
@@ -50,6 +58,11 @@ LOSSES: dict[LossName, AdversarialLoss] = {
     # Scores are logits (Goodfellow et al. 2014).
     "non_saturating": AdversarialLoss(
         lambda real, fake: jnp.mean(jax.nn.softplus(-real)) + jnp.mean(jax.nn.softplus(fake)),
+        lambda real, fake: jnp.mean(jax.nn.softplus(-fake)),
+    ),
+    # The same, with targets .8 and .2 in place of 1 and 0 for the discriminator, whose two terms are averaged.
+    "smoothed": AdversarialLoss(
+        lambda real, fake: 0.5 * (_cross_entropy(real, 1 - _SMOOTHING) + _cross_entropy(fake, _SMOOTHING)),
         lambda real, fake: jnp.mean(jax.nn.softplus(-fake)),
     ),
     # Each real example is compared with one generated example (Jolicoeur-Martineau 2018, Huang et al. 2024).

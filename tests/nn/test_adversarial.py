@@ -22,6 +22,12 @@ EXPECTED = {
     "least_squares": (0.5 * ((REAL - 1) ** 2).mean() + 0.5 * (FAKE**2).mean(), 0.5 * ((FAKE - 1) ** 2).mean()),
     "hinge": (np.maximum(0, 1 - np.asarray(REAL)).mean() + np.maximum(0, 1 + np.asarray(FAKE)).mean(), -FAKE.mean()),
     "non_saturating": (softplus(-REAL).mean() + softplus(FAKE).mean(), softplus(-FAKE).mean()),
+    "smoothed": (
+        # The sum over both outcomes of -target log(probability), for the targets .8 and .2.
+        0.5 * (0.8 * softplus(-REAL) + 0.2 * softplus(REAL)).mean()
+        + 0.5 * (0.2 * softplus(-FAKE) + 0.8 * softplus(FAKE)).mean(),
+        softplus(-FAKE).mean(),
+    ),
     "relativistic": (softplus(FAKE - REAL).mean(), softplus(REAL - FAKE).mean()),
 }
 
@@ -48,7 +54,7 @@ def test_losses_have_the_gradients_of_finite_differences(name):
 @pytest.mark.parametrize("name", LOSSES)
 def test_generator_and_discriminator_pull_fake_scores_apart(name):
     discriminator, generator = (jax.grad(loss, 1)(REAL, jnp.clip(FAKE, -0.9, 0.9)) for loss in LOSSES[name])
-    mixed = name == "least_squares"  # pulls scores to 0 and 1 from both sides
+    mixed = name in ("least_squares", "smoothed")  # pull scores to two values from both sides
     assert mixed or (np.all(discriminator > 0) and np.all(generator < 0))
 
 

@@ -14,13 +14,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, Shaped
 
 from specjax.cli.errors import UserError
-from specjax.measure.embeddings import Embeddings
-from specjax.measure.kernel_distance import kernel_distance
-from specjax.measure.prdc import prdc
+from specjax.measure.comparison import compare_embeddings
 from specjax.papers.melody import metrics
 from specjax.papers.melody.judge import JudgeInference
-
-NEIGHBORS = 5  # nearest neighbors of PRDC
 
 MelPower = Float[Array, "batch mels frames"]
 Measures = dict[str, Array]
@@ -132,18 +128,4 @@ def summarize(measures: Mapping[str, np.ndarray]) -> dict[str, float]:
         "eval/judge_accuracy": float(np.mean(chosen["fake_guess"] == genre)),
         "eval/judge_accuracy_real": float(np.mean(chosen["real_guess"] == genre)),
         **compare_embeddings(chosen["real_embedding"], chosen["fake_embedding"]),
-    }
-
-
-def compare_embeddings(real: Embeddings, fake: Embeddings) -> dict[str, float]:
-    """Compute PRDC, and the kernel distance with half the width of its confidence interval.
-
-    Raises:
-      ValueError: a set has at most `NEIGHBORS` examples.
-    """
-    distance = kernel_distance(real, fake)
-    return {
-        **{f"eval/{name}": float(value) for name, value in prdc(real, fake, NEIGHBORS)._asdict().items()},
-        "eval/kernel_distance": distance.distance,
-        "eval/kernel_distance_half_width": distance.half_width,
     }

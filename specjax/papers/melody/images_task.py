@@ -13,6 +13,7 @@ from jaxtyping import Array, Int, Key, UInt8
 from specjax.engine.adversarial import Batch, Gan
 from specjax.engine.task import Data, Metrics, Part, Sample, Tree
 from specjax.measure.auc import discriminator_auc
+from specjax.measure.comparison import NEIGHBORS, compare_embeddings
 from specjax.measure.spread import relative_spread
 from specjax.papers.melody import evaluation, pictures
 from specjax.papers.melody.images import ImagesConfig, ImagesInference, Values
@@ -52,9 +53,9 @@ class ImagesTask(MusicGanTask):
         pixels = jax.vmap(lambda pixels, number: pixels[number])(jnp.asarray(examples.pixels), number)
         return Batch(pictures.to_values(pixels), jnp.ones((*number.shape, 1)))
 
-    def compare(self, fake: Values, real: Values) -> Metrics:
+    def compare(self, fake: Values, batch: Batch) -> Metrics:
         """Compare the spread of a batch of generated pictures with that of real ones."""
-        return {"spread": relative_spread(fake, real)}
+        return {"spread": relative_spread(fake, batch.values)}
 
     def evaluate(
         self, state: Gan, examples: Pictures, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]
@@ -96,9 +97,9 @@ class ImagesTask(MusicGanTask):
             "eval/spread": float(np.mean(spreads)),
             "eval/pictures": float(valid.sum()),
         }
-        if valid.sum() <= evaluation.NEIGHBORS:
+        if valid.sum() <= NEIGHBORS:
             return figures
-        return figures | evaluation.compare_embeddings(real[valid], fake[valid])
+        return figures | compare_embeddings(real[valid], fake[valid])
 
     def sample(self, state: Gan, examples: Pictures, frozen: Tree, key: Key[Array, ""]) -> Sample:
         """Draw pictures of each genre. They have no sound."""

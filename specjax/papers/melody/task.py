@@ -93,10 +93,10 @@ class GanTask(MusicGanTask):
         )
         return augment_batch(keys[0], real), augment_batch(keys[1], fake)
 
-    def compare(self, fake: Values, real: Values) -> Metrics:
+    def compare(self, fake: Values, batch: Batch) -> Metrics:
         """Compare levels and spread of a batch of generated clips with those of real ones."""
         decode = self.config.representation.decode
-        return metrics.level_and_spread(decode(fake), decode(real))
+        return metrics.level_and_spread(decode(fake), decode(batch.values))
 
     def evaluate(
         self, state: Gan, examples: Music, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]

@@ -51,9 +51,9 @@ class WaveTask(MusicGanTask):
         windows = jax.vmap(lambda *place: jax.lax.dynamic_slice(wave, place, (1, 1, window))[0, 0])(genre, clip, start)
         return Batch(data.decode_samples(windows), jax.nn.one_hot(genre, self.inference.genres))
 
-    def compare(self, fake: Float[Array, "batch samples"], real: Float[Array, "batch samples"]) -> Metrics:
+    def compare(self, fake: Float[Array, "batch samples"], batch: Batch) -> Metrics:
         """Compare levels and spread of the mel power of generated waves with those of real ones."""
-        return metrics.level_and_spread(mel_power(fake), mel_power(real))
+        return metrics.level_and_spread(mel_power(fake), mel_power(batch.values))
 
     def evaluate(
         self, state: Gan, examples: Waves, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]

@@ -1,0 +1,31 @@
+"""Usual figures of generated examples, from their embeddings and those of real ones."""
+
+import numpy as np
+from jaxtyping import Float
+
+from specjax.measure.embeddings import Embeddings
+from specjax.measure.kernel_distance import kernel_distance
+from specjax.measure.prdc import prdc
+
+NEIGHBORS = 5  # nearest neighbors of PRDC
+
+
+def compare_embeddings(real: Embeddings, fake: Embeddings) -> dict[str, float]:
+    """Compute PRDC, and the kernel distance with half the width of its confidence interval.
+
+    Raises:
+      ValueError: a set has at most `NEIGHBORS` examples.
+    """
+    distance = kernel_distance(real, fake)
+    return {
+        **{f"eval/{name}": float(value) for name, value in prdc(real, fake, NEIGHBORS)._asdict().items()},
+        "eval/kernel_distance": distance.distance,
+        "eval/kernel_distance_half_width": distance.half_width,
+    }
+
+
+def mean_pairwise_distance(points: Float[np.ndarray, "points width"]) -> float:
+    """Compute the mean Euclidean distance of all pairs of different points; nan for fewer than two points."""
+    from scipy.spatial.distance import pdist
+
+    return float(np.mean(pdist(points))) if len(points) > 1 else float("nan")
