@@ -78,11 +78,23 @@ TASKS = {
         task="specjax.papers.melody.wave.task:WaveTask",
         inference="specjax.papers.melody.wave.inference:open_wave_generator",
     ),
+    # Paints pictures after music. Used by the configs cdcgan and cdcgan_paper.
+    "mvnet/cdcgan": Entry(
+        config="specjax.papers.mvnet.config:GanConfig",
+        task="specjax.papers.mvnet.task:GanTask",
+        inference="specjax.papers.mvnet.inference:open_painter",
+    ),
     # Embeds clips of music so that those of an era are near. Used by the configs encoder and encoder_paper.
     "mvnet/encoder": Entry(
         config="specjax.papers.mvnet.encoder:EncoderConfig",
         task="specjax.papers.mvnet.encoder_task:EncoderTask",
         inference="specjax.papers.mvnet.encoder:open_encoder",
+    ),
+    # Names the era of a picture; judges generated pictures. Used by the config judge_era.
+    "mvnet/judge": Entry(
+        config="specjax.papers.mvnet.judge:JudgeConfig",
+        task="specjax.papers.mvnet.judge_task:JudgeTask",
+        inference="specjax.papers.mvnet.judge:open_judge",
     ),
     # Names the class of an environmental sound. Used by the configs classifier and classifier_2d.
     "texture/classifier": Entry(

@@ -1,0 +1,103 @@
+"""Settings of the mvnet paper's task `mvnet/cdcgan`."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from specjax.nn.adversarial import LOSSES, LossName, PenaltyConfig
+from specjax.optim.optimizer import OptimizerConfig
+from specjax.optim.schedules import ScheduleSpec
+from specjax.papers.mvnet.augment import AugmentConfig
+from specjax.papers.mvnet.model import ModelConfig
+from specjax.papers.mvnet.representation import Representation
+from specjax.papers.mvnet.works import MuseumConfig
+
+
+@dataclass(frozen=True)
+class ConditionConfig:
+    """How the networks are told the embedding of a clip.
+
+    scale: factor of the embedding. The encoder's margin is the distance that it keeps between eras; its inverse makes
+      that 1.
+    noise: standard deviation of the noise that is added to the scaled embedding in training.
+    fade_from, fade_to: shares of the training between which the condition is faded in, from 0 to its full strength
+      (Shahbazi et al. 2022). Both 0: it always has its full strength.
+    """
+
+    scale: float = 1.0
+    noise: float = 0.0
+    fade_from: float = 0.0
+    fade_to: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.fade_from <= self.fade_to <= 1:
+            raise ValueError(
+                f"condition.fade_from={self.fade_from} and fade_to={self.fade_to} must be in order and lie in [0, 1]"
+            )
+        if self.noise < 0 or self.scale <= 0:
+            raise ValueError(
+                f"condition.noise={self.noise} must not be negative, and scale={self.scale} must be above 0"
+            )
+
+
+@dataclass(frozen=True)
+class GanConfig:
+    """Settings of the task `mvnet/cdcgan`: a generator paints pictures after music, against a discriminator.
+
+    data: source of music and pictures, as mel power: the encoder has its own scale.
+    encoder: bundle or run of the encoder, which is used but not trained. A training needs one.
+    approach: `residual` for the networks of `mvnet.model`; `paper` for the paper's.
+    model: architecture of both networks, for `residual`.
+    paper_divisor: for `paper`, the numbers of channels of the networks are divided by this; 1 is the paper's.
+    condition: how the networks are told the embedding.
+    mirror: whether half of the pictures of a training are mirrored.
+    balanced: whether each batch has the same number of pictures of every era, up to 1.
+    loss: name of the adversarial loss; `smoothed` is the paper's.
+    penalty: gradient penalty of the discriminator.
+    augment: random augmentation of real and generated pictures.
+    generator, discriminator: optimizers, learning rate schedules, and moving averages of the parameters.
+    judge: bundle of a judge, in whose embedding held-out and generated pictures are compared. Empty: small copies of
+      the pictures are compared.
+    """
+
+    data: MuseumConfig = MuseumConfig(representation=Representation("power"))
+    encoder: str = ""
+    approach: Literal["residual", "paper"] = "residual"
+    model: ModelConfig = field(default_factory=ModelConfig)
+    paper_divisor: int = 1
+    condition: ConditionConfig = ConditionConfig()
+    mirror: bool = True
+    balanced: bool = False
+    loss: LossName = "smoothed"
+    penalty: PenaltyConfig = PenaltyConfig()
+    augment: AugmentConfig = AugmentConfig()
+    generator: OptimizerConfig = OptimizerConfig(learning_rate=ScheduleSpec(value=2e-4), b1=0.5)
+    discriminator: OptimizerConfig = OptimizerConfig(learning_rate=ScheduleSpec(value=5e-5), b1=0.5)
+    judge: str = ""
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss={self.loss!r} is unknown: choose one of {', '.join(LOSSES)}")
+        if self.approach not in ("residual", "paper"):
+            raise ValueError(f"approach={self.approach!r} is unknown: choose residual or paper")
+        if self.paper_divisor not in (1, 2, 4, 8):
+            raise ValueError(f"paper_divisor={self.paper_divisor} must be 1, 2, 4 or 8")
+        if self.approach == "paper" and self.penalty.kind != "none":
+            raise ValueError(
+                f"penalty.kind={self.penalty.kind!r} does not fit approach='paper', whose scores depend on the whole "
+                "batch: use none"
+            )
+        if self.data.representation.scale != "power":
+            raise ValueError(
+                f"data.representation.scale={self.data.representation.scale!r} must be 'power': the encoder knows its "
+                "own scale"
+            )
+
+    def resolve(self) -> "GanConfig":
+        """Fill in the eras from the data source.
+
+        Raises:
+          UserError: the source is missing or has another layout.
+        """
+        from specjax.papers.mvnet.data import resolve
+
+        return replace(self, data=resolve(self.data))

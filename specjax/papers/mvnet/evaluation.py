@@ -1,0 +1,139 @@
+"""Figures of generated pictures: how real, how different from each other, and how well they follow the music."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from specjax.measure.auc import discriminator_auc
+from specjax.measure.comparison import NEIGHBORS, compare_embeddings, mean_pairwise_distance
+from specjax.measure.correlation import Correlation, rank_correlation
+from specjax.papers.mvnet.features import measure_pictures
+from specjax.papers.mvnet.judge import JudgeInference
+from specjax.papers.mvnet.pictures import Values, thumbnails
+
+_SEED = 0  # of the shuffled controls
+
+Measures = Mapping[str, np.ndarray]
+Labels = Int[np.ndarray, " pairs"]
+
+
+def measure(values: Values, kind: str, judge: JudgeInference | None, variables: Any = None) -> dict[str, Array]:
+    """Measure pictures.
+
+    Args:
+      values: pictures.
+      kind: `real`, `fake` or `twin`, with which the names of the measures begin.
+      judge: the judge, if there is one.
+      variables: variables of its network.
+
+    Returns:
+      `luminance`; `embedding`, the judge's, or the values of small copies of the pictures; with a judge also `guess`,
+      the number of the era that it sees.
+    """
+    measured = {f"{kind}_luminance": measure_pictures(127.5 * (values + 1.0)).luminance}
+    if judge is None:
+        return measured | {f"{kind}_embedding": thumbnails(values)}
+    verdict = judge.judge(variables, values)
+    return measured | {f"{kind}_embedding": verdict.embedding, f"{kind}_guess": jnp.argmax(verdict.logits, axis=1)}
+
+
+def summarize(measures: Measures) -> dict[str, float]:
+    """Compute figures of the held-out set from the measures of its pairs of clips and pictures.
+
+    Args:
+      measures: for each pair the numbers `clip`, `picture` and `era`, the clip's `centroid_hz`, the discriminator's
+        `real_score` and `fake_score`, and the results of `measure` for the `real` picture of the pair, for a `fake` one
+        that was generated after its clip, and for its `twin`, generated with other latent variables.
+
+    Returns:
+      Under `eval/`: `auc` of the discriminator; the figures of `measure_diversity`, `measure_following` and, with a
+      judge, `measure_eras`; PRDC and the kernel distance of the pictures, if there are enough; and numbers of `pairs`
+      and `pictures`.
+    """
+    _, first = np.unique(measures["picture"], return_index=True)  # a picture may be in several pairs
+    figures = {
+        "auc": discriminator_auc(measures["real_score"], measures["fake_score"]),
+        "pairs": float(len(measures["era"])),
+        "pictures": float(len(first)),
+        **measure_diversity(measures, first),
+        **measure_following(measures),
+    }
+    if "fake_guess" in measures:
+        figures |= measure_eras(measures["fake_guess"], measures["real_guess"][first], measures["era"], first)
+    named = {f"eval/{name}": value for name, value in figures.items()}
+    if len(first) <= NEIGHBORS:
+        return named
+    return named | compare_embeddings(measures["real_embedding"][first], measures["fake_embedding"])
+
+
+def measure_diversity(measures: Measures, first: Int[np.ndarray, " pictures"]) -> dict[str, float]:
+    """Compare the differences between generated pictures of an era with those between real ones.
+
+    Args:
+      measures: see `summarize`.
+      first: pairs with different pictures, which are the real ones.
+
+    Returns:
+      Ratios of mean distances, averaged over the eras with two pictures or more: `diversity` of all pictures of an era,
+      `diversity_worst_era`, and `diversity_same_music`, of two pictures after the same clip.
+    """
+    era, diversity, same = measures["era"], [], []
+    for label in np.unique(era):
+        chosen = era == label
+        real = mean_pairwise_distance(measures["real_embedding"][first[chosen[first]]])
+        if not real > 0:
+            continue
+        fake, twin = measures["fake_embedding"][chosen], measures["twin_embedding"][chosen]
+        diversity.append(mean_pairwise_distance(fake) / real)
+        same.append(float(np.mean(np.linalg.norm(fake - twin, axis=1))) / real)
+    if not diversity:
+        return {}
+    return {
+        "diversity": float(np.mean(diversity)),
+        "diversity_worst_era": float(min(diversity)),
+        "diversity_same_music": float(np.mean(same)),
+    }
+
+
+def measure_following(measures: Measures) -> dict[str, float]:
+    """Correlate the luminance of generated pictures with the brightness of their clips, within eras.
+
+    Returns:
+      `follows`, Spearman's correlation over the clips, `follows_low` and `follows_high`, the ends of its 95% interval,
+      and `follows_shuffled`, the correlation with clips of the same era that are drawn at random.
+    """
+    clips, first, inverse = np.unique(measures["clip"], return_index=True, return_inverse=True)
+    luminance = (measures["fake_luminance"] + measures["twin_luminance"]).astype(float) / 2
+    by_clip = np.bincount(inverse, luminance) / np.bincount(inverse)
+    era, centroid_hz = measures["era"][first], measures["centroid_hz"][first].astype(float)
+    rng = np.random.default_rng(_SEED)
+    shuffled = np.arange(len(clips))
+    for label in np.unique(era):
+        shuffled[era == label] = rng.permutation(shuffled[era == label])
+    result: Correlation = rank_correlation(by_clip, centroid_hz, era)
+    return {
+        "follows": result.value,
+        "follows_low": result.low,
+        "follows_high": result.high,
+        "follows_shuffled": rank_correlation(by_clip, centroid_hz[shuffled], era).value,
+    }
+
+
+def measure_eras(
+    fake_guess: Labels, real_guess: Int[np.ndarray, " pictures"], era: Labels, first: Int[np.ndarray, " pictures"]
+) -> dict[str, float]:
+    """Compute how often a judge sees the era of the music in a picture.
+
+    Returns:
+      `judge_accuracy` on generated pictures, `judge_accuracy_real` on real ones, and `judge_accuracy_shuffled` on
+      generated pictures that are assigned to clips at random.
+    """
+    shuffled = np.random.default_rng(_SEED).permutation(len(era))
+    return {
+        "judge_accuracy": float(np.mean(fake_guess == era)),
+        "judge_accuracy_real": float(np.mean(real_guess == era[first])),
+        "judge_accuracy_shuffled": float(np.mean(fake_guess == era[shuffled])),
+    }

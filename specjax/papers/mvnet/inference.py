@@ -1,0 +1,212 @@
+"""Both networks of the GAN, and inference with a trained generator: pictures of pieces of music."""
+
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, UInt8
+
+from specjax.cli.errors import UserError
+from specjax.engine import bundle, sharding
+from specjax.engine.bundle import Bundle
+from specjax.papers.mvnet import paper_model
+from specjax.papers.mvnet.config import GanConfig
+from specjax.papers.mvnet.encoder import Embeddings, EncoderInference, Variables, open_encoder
+from specjax.papers.mvnet.model import Discriminator, Generator
+from specjax.papers.mvnet.pictures import Values, to_pixels
+from specjax.papers.mvnet.representation import CLIP_S, CLIP_SAMPLES, SAMPLE_RATE
+from specjax.papers.mvnet.works import PICTURE_SIZE
+
+Latents = Float[Array, "batch latents"]
+Scores = Float[Array, " batch"]
+
+
+@dataclass(frozen=True)
+class GanInference:
+    """Methods that use the networks of a GAN. Their variables are not stored here: methods take them as an argument.
+
+    config: settings, with the names of the eras filled in.
+    embedding: size of the encoder's embeddings.
+    """
+
+    config: GanConfig
+    embedding: int
+
+    @cached_property
+    def generator(self) -> nn.Module:
+        """The generator."""
+        c = self.config
+        if c.approach == "residual":
+            return Generator(c.model)
+        return paper_model.PaperGenerator(tuple(x // c.paper_divisor for x in paper_model.GENERATOR_WIDTHS))
+
+    @cached_property
+    def discriminator(self) -> nn.Module:
+        """The discriminator."""
+        c = self.config
+        if c.approach == "residual":
+            return Discriminator(c.model)
+        return paper_model.PaperDiscriminator(tuple(x // c.paper_divisor for x in paper_model.DISCRIMINATOR_WIDTHS))
+
+    def init(self, key: Key[Array, ""]) -> tuple[Variables, Variables]:
+        """Initialize the variables of the generator and of the discriminator."""
+        generator_key, discriminator_key = jax.random.split(key)
+        condition, values = jnp.zeros((1, self.embedding)), jnp.zeros((1, PICTURE_SIZE, PICTURE_SIZE, 3))
+        generator = self.generator.init(generator_key, self.draw_latents(key[None]), condition)
+        discriminator = self.discriminator.init(discriminator_key, *self._discriminator_inputs(values, condition))
+        return dict(generator), dict(discriminator)
+
+    def init_generator(self, key: Key[Array, ""]) -> Variables:
+        """Initialize the variables of the generator."""
+        return self.init(key)[0]
+
+    def draw_latents(self, keys: Key[Array, " batch"]) -> Latents:
+        """Draw the latent vectors of pictures, one for each key."""
+        size = self.config.model.latents if self.config.approach == "residual" else paper_model.LATENT
+        return jax.vmap(lambda key: jax.random.normal(key, (size,)))(keys)
+
+    def _discriminator_inputs(self, values: Values, condition: Embeddings) -> tuple[Array, ...]:
+        return (values, condition) if self.config.approach == "residual" else (values,)
+
+    def generate(self, variables: Variables, latents: Latents, condition: Embeddings) -> Values:
+        """Generate pictures from latent vectors and scaled embeddings of clips."""
+        return cast(Values, self.generator.apply({"params": variables["params"]}, latents, condition))
+
+    def score(self, variables: Variables, values: Values, condition: Embeddings) -> Scores:
+        """Score pictures; real ones that fit the scaled embeddings should have a high score."""
+        return cast(Scores, self.discriminator.apply(variables, *self._discriminator_inputs(values, condition)))
+
+    def generate_in_training(
+        self, variables: Variables, latents: Latents, condition: Embeddings
+    ) -> tuple[Values, Variables]:
+        """Generate pictures; return them and the statistics of normalization layers, of which there are none."""
+        return self.generate(variables, latents, condition), {}
+
+    def score_in_training(
+        self, variables: Variables, values: Values, condition: Embeddings, key: Key[Array, ""]
+    ) -> tuple[Scores, Variables]:
+        """Score pictures as in training; return the scores and the updated statistics of the normalization layers.
+
+        Nothing depends on the random key.
+        """
+        inputs = self._discriminator_inputs(values, condition)
+        if self.config.approach == "residual":
+            return self.score({"params": variables["params"]}, values, condition), {}
+        scores, updates = self.discriminator.apply(variables, *inputs, training=True, mutable=["batch_stats"])
+        return scores, updates["batch_stats"]
+
+
+class OpenEncoder(NamedTuple):
+    """An encoder and the variables of its network."""
+
+    inference: EncoderInference
+    variables: Variables
+
+
+def load_encoder(folder: str) -> OpenEncoder:
+    """Open an encoder from a bundle or from the folder of a run.
+
+    Raises:
+      UserError: the folder is not named, or it is neither a bundle nor a run of the task `mvnet/encoder`.
+    """
+    from specjax import papers
+
+    if not folder:
+        raise UserError("config.encoder='' names no encoder: train one, and name its run or bundle, as in "
+                        "--config.encoder=runs/encoder")  # fmt: skip
+    if not (Path(folder) / "config.json").is_file():
+        return OpenEncoder(*papers.open_bundle(Path(folder), task="mvnet/encoder"))
+    _, task, run = papers.open_run(Path(folder))
+    if task.name != "mvnet/encoder":
+        raise UserError(f"{folder} is a run of {task.name!r}, expected 'mvnet/encoder': name a run of an encoder")
+    parts = task.parts(sharding.to_host(run.state), {})
+    return OpenEncoder(task.inference, parts["encoder"].tensors)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Painter:
+    """Paints pictures after music, with a trained generator and the encoder it was trained with.
+
+    networks: description of the generator.
+    generator: its variables.
+    encoder: the encoder.
+    """
+
+    networks: GanInference
+    generator: Variables
+    encoder: OpenEncoder
+
+    def paint(
+        self, waves: Float[np.ndarray, "pictures samples"], keys: Key[Array, " pictures"]
+    ) -> UInt8[np.ndarray, "pictures 64 64 3"]:
+        """Paint a picture of each clip.
+
+        Args:
+          waves: clips of 8.91 s at 22.05 kHz, with samples in [-1, 1].
+          keys: random keys of the pictures.
+        """
+        return to_pixels(
+            _paint(self.networks, self.encoder.inference, self.generator, self.encoder.variables, waves, keys)
+        )
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _paint(
+    networks: GanInference,
+    encoder: EncoderInference,
+    generator: Variables,
+    encoder_variables: Variables,
+    waves: Float[Array, "pictures samples"],
+    keys: Key[Array, " pictures"],
+) -> Values:
+    condition = networks.config.condition.scale * encoder.embed_waves(encoder_variables, waves)
+    return networks.generate(generator, networks.draw_latents(keys), condition)
+
+
+def find_starts(samples: int, count: int, name: str) -> Int[np.ndarray, " count"]:
+    """Place clips of 8.91 s at equal distances in a piece, the first at its start and the last at its end.
+
+    Args:
+      samples: number of samples of the piece at 22.05 kHz.
+      count: number of clips. They overlap if the piece is short.
+      name: name of the piece, for the error message.
+
+    Returns:
+      The first sample of each clip.
+
+    Raises:
+      UserError: the piece is shorter than a clip.
+    """
+    if samples < CLIP_SAMPLES:
+        raise UserError(
+            f"{name} lasts {samples / SAMPLE_RATE:.2f} s, expected at least {CLIP_S} s: name a longer piece"
+        )
+    return np.linspace(0, samples - CLIP_SAMPLES, count).round().astype(int)
+
+
+def open_painter(opened: Bundle, where: str) -> Painter:
+    """Prepare a bundle of the task `mvnet/cdcgan` for inference.
+
+    Raises:
+      UserError: the bundle has other parts than `generator` and `encoder`, invalid settings, or tensors that do not
+        fit.
+    """
+    if set(opened.parts) != {"generator", "encoder"}:
+        raise UserError(
+            f"{where} has the parts {sorted(opened.parts)}, expected ['encoder', 'generator']; re-export the bundle"
+        )
+    encoder = OpenEncoder(*open_encoder(opened._replace(parts={"encoder": opened.parts["encoder"]}), where))
+    networks, generator = bundle.open_part(
+        opened._replace(parts={"generator": opened.parts["generator"]}),
+        where,
+        "generator",
+        GanConfig,
+        lambda config: GanInference(config, encoder.inference.config.embedding),
+        GanInference.init_generator,
+    )
+    return Painter(networks, generator, encoder)

@@ -1,0 +1,156 @@
+"""Judge of pictures: a network that names the era of a picture, and in whose embedding generated ones are measured.
+
+It is trained on real pictures only, and it is never the discriminator of a GAN.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from specjax.cli.errors import UserError
+from specjax.engine import bundle
+from specjax.engine.bundle import Bundle
+from specjax.nn.conv import kernel_init
+from specjax.nn.strided_conv import StridedConv, Window
+from specjax.optim.optimizer import OptimizerConfig
+from specjax.papers.mvnet.augment import AugmentConfig
+from specjax.papers.mvnet.pictures import Values
+from specjax.papers.mvnet.representation import Representation
+from specjax.papers.mvnet.works import PICTURE_SIZE, MuseumConfig
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """Settings of the task `mvnet/judge`: a network names the era of a picture.
+
+    data: source of the pictures.
+    widths: number of channels after each convolution.
+    dropout: dropout rate of the embedding during training.
+    augment: random augmentation. Pictures are mirrored at random as well.
+    optimizer: optimizer, learning rate schedule and moving average of the parameters.
+    """
+
+    data: MuseumConfig = MuseumConfig(representation=Representation("power"))
+    widths: tuple[int, ...] = (32, 64, 96, 128)
+    dropout: float = 0.2
+    augment: AugmentConfig = AugmentConfig(color=0.1, translation=0.125)
+    optimizer: OptimizerConfig = OptimizerConfig()
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.widths) <= 6 or min(self.widths) < 1:
+            raise ValueError(f"widths={self.widths} must name 1 to 6 convolutions with at least 1 channel")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
+
+    def resolve(self) -> "JudgeConfig":
+        """Fill in the eras from the data source.
+
+        Raises:
+          UserError: the source is missing or has another layout.
+        """
+        from specjax.papers.mvnet.data import resolve
+
+        return replace(self, data=resolve(self.data))
+
+
+class Verdict(NamedTuple):
+    """Output of the judge.
+
+    Attributes:
+      logits: logits of the eras.
+      embedding: the features from which the logits are computed.
+    """
+
+    logits: Float[Array, "batch eras"]
+    embedding: Float[Array, "batch features"]
+
+
+class Judge(nn.Module):
+    """Convolutions of 4x4 pixels and stride 2, each with batch normalization and ReLU; mean and maximum over pixels.
+
+    Attributes:
+      widths: number of channels after each convolution.
+      dropout: dropout rate of the embedding. Training needs the Flax RNG stream `dropout`.
+      eras: number of eras.
+    """
+
+    widths: tuple[int, ...]
+    dropout: float
+    eras: int
+
+    @nn.compact
+    def __call__(self, pictures: Values, training: bool = False) -> Verdict:
+        x, norm = pictures, partial(nn.BatchNorm, use_running_average=not training, momentum=0.9)
+        for i, width in enumerate(self.widths):
+            conv = StridedConv(width, (4, 4), Window((2, 2), (1, 1)), kernel_init=kernel_init("he"), name=f"conv{i}")
+            x = nn.relu(norm(name=f"norm{i}")(conv(x)))
+        embedding = jnp.concatenate([jnp.mean(x, axis=(1, 2)), jnp.max(x, axis=(1, 2))], axis=1)
+        dropped = nn.Dropout(self.dropout, deterministic=not training)(embedding)
+        return Verdict(nn.Dense(self.eras, name="era")(dropped), embedding)
+
+
+@dataclass(frozen=True)
+class JudgeInference:
+    """Methods that use a judge. The network's variables are not stored here: methods take them as an argument.
+
+    config: settings, with the names of the eras filled in.
+    """
+
+    config: JudgeConfig
+
+    @cached_property
+    def network(self) -> Judge:
+        """The network."""
+        return Judge(self.config.widths, self.config.dropout, len(self.config.data.eras))
+
+    def init(self, key: Key[Array, ""]) -> dict[str, Any]:
+        """Initialize the variables of the network: `params` and `batch_stats`."""
+        return dict(self.network.init({"params": key}, jnp.zeros((1, PICTURE_SIZE, PICTURE_SIZE, 3))))
+
+    def judge(self, variables: Any, pictures: Values) -> Verdict:
+        """Judge pictures, given as values in [-1, 1]."""
+        return cast(Verdict, self.network.apply(variables, pictures))
+
+
+class OpenJudge(NamedTuple):
+    """A judge and the variables of its network."""
+
+    inference: JudgeInference
+    variables: Any
+
+
+def open_judge(opened: Bundle, where: str) -> OpenJudge:
+    """Prepare a bundle of the task `mvnet/judge` for inference, see `bundle.open_part`.
+
+    Raises:
+      UserError: the bundle has another part than `judge`, invalid settings, or tensors that do not fit.
+    """
+    return OpenJudge(*bundle.open_part(opened, where, "judge", JudgeConfig, JudgeInference, JudgeInference.init))
+
+
+def load_judge(folder: str, eras: tuple[str, ...]) -> OpenJudge | None:
+    """Open the bundle of a judge; return None if `folder` is empty.
+
+    Args:
+      folder: folder of the bundle.
+      eras: names of the eras that it must know, in the same order.
+
+    Raises:
+      UserError: the bundle is missing or damaged, or it knows other eras.
+    """
+    if not folder:
+        return None
+    from specjax import papers
+
+    judge: OpenJudge = papers.open_bundle(Path(folder), task="mvnet/judge")
+    if judge.inference.config.data.eras != eras:
+        raise UserError(
+            f"{folder} judges the eras {', '.join(judge.inference.config.data.eras)}, expected {', '.join(eras)}: "
+            "train a judge on the same eras"
+        )
+    return judge

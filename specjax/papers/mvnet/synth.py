@@ -1,0 +1,58 @@
+"""Subcommand `specjax synth paint`: pictures after a piece of music, from a trained generator."""
+
+import argparse
+
+from specjax.cli import options, outputs
+from specjax.cli.errors import UserError
+from specjax.cli.options import Subcommand
+from specjax.cli.paths import local_path
+
+_MAX_COUNT = 10_000
+_BLOCK = 6  # pictures that are painted at a time
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", help="sound file of at least 8.91 s")
+    parser.add_argument("--bundle", required=True, help="generator and encoder, written by specjax export")
+    parser.add_argument(
+        "--count", type=int, default=6, help="pictures, at equal distances along the piece (default: %(default)s)"
+    )
+    options.add_output(parser, "folder for NAME-1.png and so on, and collage.png (default: out)", "out")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
+
+
+def run(chosen: argparse.Namespace) -> None:
+    """Run `specjax synth paint`: paint pictures along a piece of music, and write them to a folder."""
+    if not 1 <= chosen.count <= _MAX_COUNT:
+        raise UserError(f"--count={chosen.count} must lie between 1 and {_MAX_COUNT}")
+    if not 0 <= chosen.seed < 2**32:
+        raise UserError(f"--seed={chosen.seed} must lie between 0 and {2**32 - 1}")
+    file, bundle = options.input_file(chosen), local_path(chosen.bundle, "--bundle")
+    names = [f"{file.stem}-{i}.png" for i in range(1, chosen.count + 1)]
+    paths = outputs.claim(local_path(chosen.out, "--out"), [*names, "collage.png"], overwrite=chosen.overwrite)
+    options.start()
+    import jax
+    import numpy as np
+
+    from specjax import papers
+    from specjax.cli import files
+    from specjax.data.audio import read_audio
+    from specjax.papers.mvnet.inference import find_starts
+    from specjax.papers.mvnet.pictures import collage
+    from specjax.papers.mvnet.representation import CLIP_S, CLIP_SAMPLES, SAMPLE_RATE
+
+    painter = papers.open_bundle(bundle, "mvnet/cdcgan")
+    wave, _ = read_audio(file, SAMPLE_RATE)
+    starts = find_starts(len(wave), chosen.count, str(file))
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(chosen.seed), np.arange(chosen.count))
+    painted = []
+    for first in range(0, chosen.count, _BLOCK):
+        clips = np.stack([wave[start : start + CLIP_SAMPLES] for start in starts[first : first + _BLOCK]])
+        painted.extend(painter.paint(clips, keys[first : first + _BLOCK]))
+    for name, start, picture in zip(names, starts, painted, strict=True):
+        outputs.write(paths[name], files.png(picture))
+        print(f"{start / SAMPLE_RATE:.2f} to {start / SAMPLE_RATE + CLIP_S:.2f} s -> {paths[name]}")
+    outputs.write(paths["collage.png"], files.png(collage(np.stack(painted))))
+
+
+SUBCOMMANDS = {"paint": Subcommand("Paint pictures after a piece of music with a trained generator.", add_options, run)}

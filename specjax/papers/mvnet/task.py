@@ -1,0 +1,243 @@
+"""Training task of the GAN that paints pictures after music."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from specjax.engine.adversarial import AdversarialTask, Batch, Gan
+from specjax.engine.live.value import LiveValue, number_parser
+from specjax.engine.task import Data, Metrics, Part, Sample, Tree
+from specjax.measure.spread import relative_spread
+from specjax.papers.mvnet import data, evaluation, pairing
+from specjax.papers.mvnet.augment import augment_pictures
+from specjax.papers.mvnet.config import ConditionConfig, GanConfig
+from specjax.papers.mvnet.features import measure_music
+from specjax.papers.mvnet.inference import GanInference, OpenEncoder, load_encoder
+from specjax.papers.mvnet.judge import OpenJudge, load_judge
+from specjax.papers.mvnet.pictures import Values, collage, to_pixels, to_values
+from specjax.papers.mvnet.works import Museum
+
+_CLIPS = 6  # clips of each era in a collage
+_BLOCK = 32  # clips that are embedded, and pictures that are generated for collages, at a time
+
+
+class Gallery(NamedTuple):
+    """A museum whose clips are replaced by their embeddings, which do not change in training.
+
+    Attributes:
+      museum: the works, without mel spectrograms.
+      embedding: embedding of each clip by the frozen encoder, not scaled.
+      centroid_hz: spectral centroid of each clip.
+    """
+
+    museum: Museum
+    embedding: Float[np.ndarray, "clips embedding"] | Float[Array, "clips embedding"]
+    centroid_hz: Float[np.ndarray, " clips"] | Float[Array, " clips"]
+
+
+@dataclass(frozen=True)
+class GanTask(AdversarialTask):
+    """Training task of the GAN that paints pictures after music.
+
+    config: settings, with the eras filled in.
+    name: name of the task.
+    """
+
+    config: GanConfig
+    name: str = "mvnet/cdcgan"
+
+    @cached_property
+    def encoder(self) -> OpenEncoder:
+        """The encoder that the config names, which is not trained.
+
+        Raises:
+          UserError: it is missing or damaged.
+        """
+        return load_encoder(self.config.encoder)
+
+    @cached_property
+    def judge(self) -> OpenJudge | None:
+        """The judge that the config names; None without one.
+
+        Raises:
+          UserError: the bundle is missing or damaged, or it knows other eras.
+        """
+        return load_judge(self.config.judge, self.config.data.eras)
+
+    @cached_property
+    def inference(self) -> GanInference:
+        """Both networks, with functions that generate and score pictures."""
+        return GanInference(self.config, self.encoder.inference.config.embedding)
+
+    def live_values(self, steps: int) -> dict[str, LiveValue]:
+        """Return the values that may be changed while training runs, see `AdversarialTask`.
+
+        If the condition is faded in, `condition` is its strength.
+        """
+        values = super().live_values(steps)
+        c = self.config.condition
+        if c.fade_to:
+            values["condition"] = LiveValue(lambda step: fade_in(c, step, steps), number_parser(0.0))
+        return values
+
+    def load(self) -> Data:
+        """Load the data set, and embed its clips.
+
+        Raises:
+          UserError: the data set or the encoder cannot be used.
+        """
+        train, held_out = data.load(self.config.data)
+        return Data(
+            self._embed(train),
+            self._embed(held_out),
+            pairing.count_pairs(train) if self.config.mirror else len(train.pairs),
+            len(held_out.pairs),
+        )
+
+    def _embed(self, museum: Museum) -> Gallery:
+        encoder, variables = self.encoder
+        embed = jax.jit(lambda variables, mel: encoder.embed(variables, encoder.config.data.representation.encode(mel)))
+        return Gallery(
+            museum._replace(mel=museum.mel[:0]),
+            data.map_blocks(lambda mel: embed(variables, mel), museum.mel, _BLOCK),
+            data.map_blocks(lambda mel: measure_music(mel).centroid_hz, museum.mel, _BLOCK),
+        )
+
+    def frozen(self) -> Tree:
+        """Return the variables of the encoder and, if there is one, of the judge."""
+        judge = {} if self.judge is None else {"judge": self.judge.variables}
+        return {"encoder": self.encoder.variables, **judge}
+
+    def batch(self, examples: Gallery, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
+        museum, c = examples.museum, self.config
+        balance_key, pair_key = jax.random.split(key)
+        if c.balanced:
+            indices = balance(museum, len(c.data.eras), indices, balance_key)
+        chosen = pairing.choose(museum, indices, pair_key, c.data.pairing)
+        pixels = jnp.asarray(museum.pictures)[chosen.picture]
+        pixels = jnp.where(chosen.mirrored[:, None, None, None], pixels[:, :, ::-1], pixels)
+        return Batch(
+            to_values(pixels),
+            c.condition.scale * jnp.asarray(examples.embedding)[chosen.clip],
+            jax.nn.one_hot(jnp.asarray(museum.clip_era)[chosen.clip], len(c.data.eras)),
+        )
+
+    def step(
+        self, state: Gan, batch: Batch, frozen: Tree, live: Mapping[str, Array], key: Key[Array, ""]
+    ) -> tuple[Gan, Metrics]:
+        """Update the discriminator, then the generator, with conditions that are faded in and have noise."""
+        noise_key, key = jax.random.split(key)
+        condition = batch.condition
+        if self.config.condition.noise:
+            condition = condition + self.config.condition.noise * jax.random.normal(noise_key, condition.shape)
+        return super().step(
+            state, batch._replace(condition=live.get("condition", jnp.ones(())) * condition), frozen, live, key
+        )
+
+    def augment(self, key: Key[Array, ""], real: Values, fake: Values) -> tuple[Values, Values]:
+        """Augment real and generated pictures independently."""
+        both = augment_pictures(key, jnp.concatenate([real, fake]), self.config.augment)
+        return both[: len(real)], both[len(real) :]
+
+    def compare(self, fake: Values, batch: Batch) -> Metrics:
+        """Compare the spread of the generated pictures of an era with that of real ones."""
+        return {"spread": relative_spread(fake, batch.values, batch.group)}
+
+    def evaluate(
+        self, state: Gan, examples: Gallery, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]
+    ) -> Metrics:
+        """Measure the pictures of held-out pairs, and two generated ones for each, see `evaluation.summarize`."""
+        museum, inference = examples.museum, self.inference
+        clip, picture = jnp.asarray(museum.pairs)[indices].T
+        condition = self.config.condition.scale * jnp.asarray(examples.embedding)[clip]
+        real = to_values(jnp.asarray(museum.pictures)[picture])
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, indices)
+        fake_keys, twin_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
+        generator, discriminator = self.generator_variables(state), self.discriminator_variables(state)
+        fake, twin = (
+            inference.generate(generator, inference.draw_latents(k), condition) for k in (fake_keys, twin_keys)
+        )
+        judge = None if self.judge is None else self.judge.inference
+        measured = {
+            "clip": clip,
+            "picture": picture,
+            "era": jnp.asarray(museum.clip_era)[clip],
+            "centroid_hz": jnp.asarray(examples.centroid_hz)[clip],
+            "real_score": inference.score(discriminator, real, condition),
+            "fake_score": inference.score(discriminator, fake, condition),
+        }
+        for kind, values in (("real", real), ("fake", fake), ("twin", twin)):
+            measured |= evaluation.measure(values, kind, judge, frozen.get("judge"))
+        return measured
+
+    def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Compute the figures of `evaluation.summarize` of the whole held-out set."""
+        return evaluation.summarize(measures)
+
+    def sample(self, state: Gan, examples: Gallery, frozen: Tree, key: Key[Array, ""]) -> Sample:
+        """Paint a collage for each era, as in figure 8: a row of six pictures after each of six clips of a piece."""
+        museum, eras = examples.museum, self.config.data.eras
+        clips = np.concatenate([choose_clips(museum, era) for era in range(len(eras))])
+        embeddings = self.config.condition.scale * np.repeat(np.asarray(examples.embedding)[clips], _CLIPS, axis=0)
+        generator, inference = self.generator_variables(state), self.inference
+
+        @jax.jit
+        def paint(keys: Key[Array, " batch"], condition: Float[Array, "batch embedding"]) -> Values:
+            return inference.generate(generator, inference.draw_latents(keys), condition)
+
+        keys = jax.random.split(key, len(embeddings)).reshape(len(eras), -1)
+        conditions = embeddings.reshape(len(eras), -1, embeddings.shape[1])
+        return Sample(
+            {
+                f"collage_{name}": collage(to_pixels(paint(keys[era], conditions[era])), _CLIPS)
+                for era, name in enumerate(eras)
+            },
+            {},
+            1,
+        )
+
+    def parts(self, state: Gan, frozen: Tree) -> dict[str, Part]:
+        """Return the content of the exported bundle: the generator and the encoder, each with its config."""
+        portable = replace(self.config, encoder="", judge="")  # a bundle opens without these folders
+        return {
+            "generator": Part(self.generator_variables(state), asdict(portable)),
+            "encoder": Part(frozen["encoder"], asdict(self.encoder.inference.config)),
+        }
+
+
+def fade_in(config: ConditionConfig, step: int | Array, steps: int) -> Float[Array, ""]:
+    """Compute the strength of the condition at a step of a training."""
+    width = max((config.fade_to - config.fade_from) * steps, 1.0)
+    return jnp.clip((step - config.fade_from * steps) / width, 0.0, 1.0)
+
+
+def balance(museum: Museum, eras: int, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Int[Array, " batch"]:
+    """Draw pairs at random so that the eras take turns.
+
+    Args:
+      museum: the works.
+      eras: number of eras.
+      indices: numbers of pairs, of which only the number is used.
+      key: random key.
+    """
+    count = len(museum.pairs)
+    era_of_pair = jnp.asarray(museum.clip_era)[jnp.asarray(museum.pairs)[:, 0]]
+    bounds = jnp.searchsorted(era_of_pair, jnp.arange(eras + 1))
+
+    def draw(i: Int[Array, ""]) -> Int[Array, ""]:
+        pair_key, mirror_key = jax.random.split(jax.random.fold_in(key, i))
+        pair = jax.random.randint(pair_key, (), bounds[i % eras], bounds[i % eras + 1])
+        return pair + count * jax.random.bernoulli(mirror_key).astype(pair.dtype)
+
+    return jax.vmap(draw)(jnp.arange(len(indices)))
+
+
+def choose_clips(museum: Museum, era: int) -> Int[np.ndarray, " clips"]:
+    """Choose the clips of an era for a collage: those of its first composition, then those that follow, in turn."""
+    return np.resize(np.flatnonzero(museum.clip_era == era), _CLIPS)
