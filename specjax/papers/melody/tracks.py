@@ -33,8 +33,8 @@ class MusicConfig:
       Path of a folder with the sound files of a single genre; the genre has the name of the folder.
     genres: names of the genres, in the order of the networks' outputs. Other genres of the source are left out. Empty
       means those of the source, sorted by name.
-    hop_s: distance between the starts of adjacent clips of a track, in seconds. 10 cuts a track of 30 s into three
-      clips, as in the paper. With smaller values, clips overlap.
+    hop_s: distance between the starts of adjacent training clips of a track, in seconds. 10 cuts a track of 30 s into
+      three clips, as in the paper. With smaller values, training clips overlap; held-out clips never do.
     held_out_share: fraction of the tracks of each genre that are held out: the last ones by name, because neighbors
       in a folder are often by the same artist. If it is not 0, at least one track of each genre is held out.
     train_list, held_out_list: text files of tracks, one a line, such as `blues.00003.wav` or `blues/blues.00003.wav`.

@@ -92,8 +92,9 @@ def test_no_track_is_on_both_sides(config):
 
 
 def test_smaller_hops_give_overlapping_clips(config):
-    train, _ = data.load(replace(config, hop_s=2.5))
+    train, held_out = data.load(replace(config, hop_s=2.5))
     assert train.clips.tolist() == [6, 6], "five starts from 0 to 10 s, and one in the track of 12 s"
+    np.testing.assert_array_equal(held_out.clips, data.load(config)[1].clips, "held-out clips do not overlap")
     start = round(2.5 * SAMPLE_RATE)
     expected = reference_mel(make_tone(HZ["high"], 20.0)[start : start + CLIP_SAMPLES])
     np.testing.assert_allclose(train.mel[0, 1], expected, rtol=1e-3, atol=1e-6 * expected.max())
