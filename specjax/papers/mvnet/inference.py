@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
+from specjax.cli.config import read_json
 from specjax.cli.errors import UserError
 from specjax.engine import bundle, sharding
 from specjax.engine.bundle import Bundle
@@ -121,10 +122,12 @@ def load_encoder(folder: str) -> OpenEncoder:
                         "--config.encoder=runs/encoder")  # fmt: skip
     if not (Path(folder) / "config.json").is_file():
         return OpenEncoder(*papers.open_bundle(Path(folder), task="mvnet/encoder"))
-    _, task, run = papers.open_run(Path(folder))
-    if task.name != "mvnet/encoder":
-        raise UserError(f"{folder} is a run of {task.name!r}, expected 'mvnet/encoder': name a run of an encoder")
-    parts = task.parts(sharding.to_host(run.state), {})
+    name = read_json(Path(folder) / "config.json").get("task")
+    if name != "mvnet/encoder":
+        raise UserError(f"{folder} is a run of {name!r}, expected 'mvnet/encoder': name a run of an encoder")
+    with jax.ensure_compile_time_eval():  # The initial state of the GAN may be being traced.
+        _, task, run = papers.open_run(Path(folder))
+        parts = task.parts(sharding.to_host(run.state), {})
     return OpenEncoder(task.inference, parts["encoder"].tensors)  # type: ignore[attr-defined]
 
 

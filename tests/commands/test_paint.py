@@ -1,0 +1,91 @@
+"""Commands of the mvnet paper: train the encoder and the GAN on a folder, evaluate, export, and synth paint."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from commands.run import error_in_process, run_in_process
+
+TRAIN = (
+    "--config.steps=2",
+    "--config.batch_size=4",
+    "--config.log_every=1",
+    "--config.eval_batch=4",
+    "--config.sample_every=0",
+)
+GAN = (
+    "--config=cdcgan:tiny",
+    *TRAIN,
+    "--config.eval_every=2",
+    "--config.model.widths=(4,4)",
+    "--config.model.latents=3",
+    "--config.model.features=4",
+)
+
+
+def run(name, *arguments):
+    """Run a command that succeeds, and return what it prints."""
+    done = run_in_process(name, *arguments)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Folder with a museum of two eras, and what is trained on it: `encoder`, a run, and `painter`, a bundle."""
+    folder, rng = tmp_path_factory.mktemp("museum"), np.random.default_rng(0)
+    for era in ("baroque", "modern"):
+        for kind in ("audio", "images"):
+            (folder / kind / era).mkdir(parents=True)
+        for i in range(3):
+            noise = 0.1 * rng.standard_normal(int(18.5 * 22_050))  # two clips
+            soundfile.write(folder / "audio" / era / f"work{i}.wav", noise, 22_050)
+        for i in range(8):
+            pixels = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / "images" / era / f"{i}.png")
+    data = (f"--config.data.source={folder}", "--config.data.held_out_share=0.34")
+    narrow = ("--config=encoder:tiny", "--config.widths=(2,2)", "--config.embedding=3", "--config.eval_every=2")
+    run("train", *narrow, *TRAIN, *data, f"--workdir={folder}/encoder")
+    run("train", *GAN, *data, f"--config.encoder={folder}/encoder", f"--workdir={folder}/gan")
+    run("export", f"--workdir={folder}/gan", f"--out={folder}/painter")
+    return folder
+
+
+def test_runs_are_evaluated_and_show_maps_and_collages(folder):
+    figures = json.loads(run("evaluate", f"--workdir={folder}/gan").splitlines()[-1])
+    assert {"eval/diversity", "eval/follows", "eval/coverage", "eval/auc"} <= set(figures)
+    assert "eval/neighbor" in (folder / "encoder" / "metrics.jsonl").read_text()
+    assert list((folder / "encoder" / "samples").rglob("map_pca.png"))
+    assert list((folder / "gan" / "samples").rglob("collage_modern.png"))
+
+
+def test_pictures_are_painted_along_a_piece(folder, tmp_path):
+    music = folder / "audio" / "modern" / "work0.wav"
+    paint = ("synth", "paint", music, f"--bundle={folder}/painter", "--count=3")
+    lines = run(*paint, "--seed=1", f"--out={tmp_path}/a").splitlines()
+    assert lines[0].startswith("0.00 to 8.91 s")
+    assert lines[2].startswith("9.59 to 18.50 s")
+    first = [np.asarray(Image.open(tmp_path / "a" / f"work0-{i}.png")) for i in (1, 2, 3)]
+    assert all(picture.shape == (64, 64, 3) for picture in first)
+    assert np.asarray(Image.open(tmp_path / "a" / "collage.png")).shape[1] >= 6 * 64
+    run(*paint, "--seed=1", f"--out={tmp_path}/b")
+    np.testing.assert_array_equal(Image.open(tmp_path / "b" / "work0-2.png"), first[1])
+    run(*paint, "--seed=2", f"--out={tmp_path}/c")
+    assert not np.array_equal(Image.open(tmp_path / "c" / "work0-2.png"), first[1])
+
+
+def test_bad_input_is_one_line(folder, tmp_path):
+    soundfile.write(tmp_path / "short.wav", np.sin(np.arange(22_050)), 22_050)
+    bundle = f"--bundle={folder}/painter"
+    error = error_in_process("synth", "paint", tmp_path / "short.wav", bundle, f"--out={tmp_path}/a")
+    assert "lasts 1.00 s, expected at least 8.91 s" in error
+    error = error_in_process("synth", "paint", tmp_path / "short.wav", bundle, "--count=0", f"--out={tmp_path}/a")
+    assert "--count=0 must lie between 1 and 10000" in error
+    data = f"--config.data.source={folder}"
+    error = error_in_process("train", *GAN, data, f"--workdir={tmp_path}/gan")
+    assert "names no encoder" in error
+    error = error_in_process("train", *GAN, data, f"--config.encoder={folder}/gan", f"--workdir={tmp_path}/gan")
+    assert "is a run of 'mvnet/cdcgan', expected 'mvnet/encoder'" in error
