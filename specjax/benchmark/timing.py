@@ -105,3 +105,13 @@ def compiler_cost(compiled: Any) -> tuple[float, float]:
     """
     analysis = compiled.cost_analysis() or {}
     return float(analysis.get("flops", np.nan)), float(analysis.get("bytes accessed", np.nan))
+
+
+def count_flops(function: Callable[..., Any], *args: Any) -> float:
+    """Return the number of operations of a function as it is written, according to the cost analysis of XLA.
+
+    Args:
+      function: function that JAX can compile.
+      args: its arguments, or their shapes and dtypes.
+    """
+    return compiler_cost(jax.jit(function).lower(*args))[0]

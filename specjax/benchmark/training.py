@@ -7,6 +7,7 @@ import jax
 
 from specjax.benchmark.timing import Benchmark, compiler_cost
 from specjax.engine import program, sharding, train_state
+from specjax.engine.adversarial import AdversarialConfig
 from specjax.engine.config import TrainConfig
 from specjax.engine.live.values import LiveValues
 from specjax.engine.task import Data, Task
@@ -55,3 +56,19 @@ def benchmark_training(
     moved = items * bytes_moved + updates * _BYTES_PER_PARAMETER * parameters
     compiled_flops, compiled_bytes = compiler_cost(update)
     return Benchmark(call, items, compile_s, items * flops, moved, runs * compiled_flops, runs * compiled_bytes)
+
+
+def adversarial_flops(config: AdversarialConfig, generator: float, discriminator: float) -> float:
+    """Return the number of floating-point operations per example of one update of a discriminator and of a generator.
+
+    A backward pass counts as two forward passes; one to the inputs alone, which the generator's update needs of the
+    discriminator, counts as one.
+
+    Args:
+      config: settings of the update.
+      generator, discriminator: number of operations of a forward pass.
+    """
+    # The penalty `difference` scores each example twice; `gradient` takes another backward pass, and its derivative.
+    passes = {"none": 3, "difference": 6, "gradient": 9}[config.penalty.kind]
+    real = 1 if config.loss == "relativistic" else 0
+    return generator + 2 * passes * discriminator + 3 * generator + (2 + real) * discriminator

@@ -60,6 +60,7 @@ class Batch(NamedTuple):
     group: Float[Array, "batch groups"] | None = None
 
 
+@runtime_checkable
 class AdversarialConfig(Protocol):
     """Settings of the updates of both networks.
 
