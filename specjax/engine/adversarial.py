@@ -40,10 +40,16 @@ Scores = Float[Array, " batch"]
 
 
 class Gan(NamedTuple):
-    """Training state of both networks. In an ensemble, all arrays have a leading axis of models."""
+    """Training state of a GAN. In an ensemble, all arrays have a leading axis of models.
+
+    Attributes:
+      generator, discriminator: states of both networks.
+      penalty_scale: factor of the weight of the gradient penalty, see `PenaltyConfig.adapt`.
+    """
 
     generator: TrainState
     discriminator: TrainState
+    penalty_scale: Float[Array, "..."]
 
 
 class Batch(NamedTuple):
@@ -127,7 +133,10 @@ class AdversarialTask(ABC):
         """
 
     def augment(self, key: Key[Array, ""], real: Values, fake: Values) -> tuple[Values, Values]:
-        """Augment real and generated examples before the discriminator sees them. By default, they stay as they are."""
+        """Augment real and generated examples, and convert them to what the discriminator sees.
+
+        By default, they stay as they are.
+        """
         return real, fake
 
     @property
@@ -179,6 +188,7 @@ class AdversarialTask(ABC):
             train_state.create(
                 discriminator["params"], c.discriminator.transform(), discriminator.get("batch_stats", {})
             ),
+            jnp.ones(()),
         )
 
     def step(
@@ -197,7 +207,8 @@ class AdversarialTask(ABC):
         discriminator, critic_metrics = self._update_discriminator(state, batch, live, critic_key)
         state = state._replace(discriminator=discriminator)
         generator, generator_metrics = self._update_generator(state, batch, live, generator_key)
-        return Gan(generator, discriminator), critic_metrics | generator_metrics
+        scale = self.config.penalty.adapt_scale(state.penalty_scale, critic_metrics["auc"])
+        return Gan(generator, discriminator, scale), critic_metrics | generator_metrics
 
     def _update_discriminator(
         self, state: Gan, batch: Batch, live: Mapping[str, Array], key: Key[Array, ""]
@@ -231,7 +242,7 @@ class AdversarialTask(ABC):
                 penalty = 0.5 * (scored.r1 + scored.r2)
             loss = LOSSES[c.loss].discriminator(real_scores, fake_scores)
             if c.penalty.kind != "none":
-                loss = loss + live["penalty"] * penalty
+                loss = loss + live["penalty"] * state.penalty_scale * penalty
             return loss, (real_scores, fake_scores, penalty, stats)
 
         (loss, (real_scores, fake_scores, penalty, stats)), gradients = jax.value_and_grad(objective, has_aux=True)(
@@ -248,6 +259,7 @@ class AdversarialTask(ABC):
             "discriminator.loss": loss,
             "auc": pairwise_auc(real_scores, fake_scores),
             "gradient_penalty": penalty,
+            **({"penalty_scale": state.penalty_scale} if c.penalty.adapt else {}),
         }
         return discriminator, measured | {f"discriminator.{name}": norm for name, norm in norms.items()}
 

@@ -22,6 +22,8 @@ LossName = Literal["least_squares", "hinge", "non_saturating", "smoothed", "rela
 
 _SMOOTHING = 0.2
 
+_SCALES = (1e-3, 1e3)  # least and greatest factor of the penalty's weight
+
 
 class AdversarialLoss(NamedTuple):
     """Pair of losses, each a function of the scores of real and of generated examples.
@@ -81,14 +83,32 @@ class PenaltyConfig:
       `difference` estimates it from the scores of the example with and without added noise, which needs no second
       derivatives.
     weight: schedule of the weight.
+    adapt: relative change per update of a factor of the weight, which rises while the discriminator ranks more than
+      `target_auc` of the pairs of a real and a generated example right, and falls otherwise (as in Musika, Pasini and
+      Schlüter 2022). It is part of the training state, and lies between 0.001 and 1000. 0: the factor stays 1.
+    target_auc: share of the pairs, between 0 and 1.
     """
 
     kind: Literal["none", "gradient", "difference"] = "none"
     weight: ScheduleSpec = ScheduleSpec(value=1.0)
+    adapt: float = 0.0
+    target_auc: float = 0.9
 
     def __post_init__(self) -> None:
         if self.kind not in ("none", "gradient", "difference"):
             raise ValueError(f"penalty.kind={self.kind!r} is unknown: choose none, gradient or difference")
+        if not 0 <= self.adapt < 1 or not 0 < self.target_auc < 1:
+            raise ValueError(
+                f"penalty.adapt={self.adapt}, target_auc={self.target_auc} is out of range: adapt must lie in [0, 1) "
+                "and target_auc in (0, 1)"
+            )
+
+    def adapt_scale(self, scale: Scalar, auc: Scalar) -> Scalar:
+        """Return the factor of the weight after an update in which the discriminator ranked the share `auc` right."""
+        if not self.adapt:
+            return scale
+        change = 1.0 + self.adapt
+        return jnp.clip(jnp.where(auc > self.target_auc, scale * change, scale / change), *_SCALES)
 
 
 class PenalizedScores(NamedTuple):

@@ -73,10 +73,12 @@ class ResidualBlock(nn.Module):
     padding: Padding = "zeros"
 
     @nn.compact
-    def __call__(self, x: Maps) -> Maps:
+    def __call__(self, x: Maps, scale: Float[Array, "batch 1 1 channels"] | None = None) -> Maps:
+        """Apply the block. `scale` multiplies the channels of the branch's input; None leaves them as they are."""
         width = x.shape[-1]
         gain = LEAKY_GAIN / math.sqrt(self.blocks)
-        branch = SameConv(width, self.kernel_size, gain, self.padding, name="conv1")(leaky_relu(x))
+        start = leaky_relu(x) if scale is None else leaky_relu(x) * scale
+        branch = SameConv(width, self.kernel_size, gain, self.padding, name="conv1")(start)
         return x + SameConv(width, self.kernel_size, 0.0, self.padding, name="conv2")(leaky_relu(branch))
 
 

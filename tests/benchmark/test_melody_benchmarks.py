@@ -18,7 +18,7 @@ from specjax.papers.melody import benchmarks
 from specjax.papers.melody.representation import FRAMES, MELS, SAMPLE_RATE, Representation
 
 TINY = {
-    "model": {"widths": [4], "trunk_width": 4, "trunk_blocks": 1, "whole_latents": 3, "local_latents": 2},
+    "model": {"width": 4, "discriminator_width": 4, "whole_latents": 3, "local_latents": 4},
     "data": {"genres": ["jazz", "pop"]},
 }
 

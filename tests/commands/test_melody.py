@@ -15,7 +15,7 @@ from specjax.signal.inversion import Inversion
 RATE = 22050
 MUSIC = ("--config.data.genres=('jazz','pop')", "--config.data.synthetic_tracks=3", "--config.data.hop_s=10.0")
 SMALL = ("--config.batch_size=4", "--config.eval_every=0", "--config.log_every=1", "--config.steps=4")
-NARROW = ("--config.model.widths=(8,8,8)", "--config.model.trunk_width=8", "--config.model.trunk_blocks=0")
+NARROW = ("--config.model.width=8", "--config.model.discriminator_width=8", "--config.model.block_depth=0")
 GAN = ("--config=gan:tiny", *NARROW, *MUSIC, *SMALL)
 TRANSFORMER = ("--config=melody_transformer:tiny", *MUSIC, *SMALL)
 IMAGES = ("--config=gan_images", "--config.batch_size=2", "--config.steps=1", "--config.log_every=1")

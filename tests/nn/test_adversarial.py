@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from specjax.nn.adversarial import LOSSES, penalize_difference, penalize_gradient
+from specjax.nn.adversarial import LOSSES, PenaltyConfig, penalize_difference, penalize_gradient
 
 RNG = np.random.default_rng(0)
 REAL, FAKE = jnp.asarray(RNG.normal(size=(2, 7)), jnp.float32)
@@ -125,3 +125,22 @@ def test_gradient_of_the_penalty_equals_finite_differences():
             step[index] = 1e-6
             expected = (penalty(weight + step) - penalty(weight - step)) / 2e-6
             assert gradient[index] == pytest.approx(float(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("scale", "auc", "expected"),
+    [(1.0, 0.95, 1.25), (1.0, 0.5, 0.8), (1000.0, 1.0, 1000.0), (0.001, 0.0, 0.001)],
+)
+def test_the_factor_of_the_penalty_rises_while_the_discriminator_wins_and_falls_otherwise(scale, auc, expected):
+    adapted = PenaltyConfig(adapt=0.25).adapt_scale(jnp.float32(scale), jnp.float32(auc))
+    assert float(adapted) == pytest.approx(expected)
+
+
+def test_the_factor_of_the_penalty_is_constant_by_default():
+    assert float(PenaltyConfig().adapt_scale(jnp.float32(2.0), jnp.float32(1.0))) == 2
+
+
+@pytest.mark.parametrize("change", [{"adapt": 1.0}, {"adapt": -0.1}, {"target_auc": 1.0}])
+def test_unusable_settings_of_the_penalty_raise(change):
+    with pytest.raises(ValueError, match="adapt must lie in"):
+        PenaltyConfig(**change)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +21,7 @@ from specjax.engine.task import Data
 from specjax.papers.melody import band, pieces
 from specjax.papers.melody.config import GanConfig
 from specjax.papers.melody.data import Music
+from specjax.papers.melody.model import COEFFICIENTS
 from specjax.papers.melody.paper_model import ARCHITECTURES, HIDDEN, LATENT, Approach
 from specjax.papers.melody.representation import (
     CLIP_SAMPLES,
@@ -82,6 +84,7 @@ def build(name: str, config: Mapping[str, Any], batch: int) -> Benchmark:
         task.config,
         data=replace(task.config.data, genres=task.config.data.genres or band.GENRES),
         representation=replace(task.config.representation, statistics=_STATISTICS),
+        deviations=(1.0,) * COEFFICIENTS,
         judge="",
     )
     if name == "residual_step":
@@ -141,7 +144,7 @@ def synthesis(config: GanConfig, batch: int, *, sound: bool) -> Benchmark:
         power = pieces.generate(inference, variables, keys, shares)
         return pieces.to_waves(power, config.representation) if sound else power
 
-    generator_flops, _ = forward_flops(config)
+    generator_flops, _ = forward_flops(config, FRAMES)
     benchmark = wrap_callable(generate, batch, generator_flops, 4.0 * CLIP_SAMPLES if sound else _CLIP_BYTES)
     return replace(benchmark, audio_s=CLIP_SAMPLES / SAMPLE_RATE)
 
@@ -152,26 +155,30 @@ def step_flops(config: GanConfig) -> float:
     A backward pass counts as two forward passes; one to the inputs alone, which the generator's update needs of the
     discriminator, counts as one.
     """
-    generator, discriminator = forward_flops(config)
+    generator, discriminator = forward_flops(config, GanTask(config).inference.training_frames)
     # The penalty `difference` scores every clip twice; `gradient` takes another backward pass, which is differentiated.
     passes = {"none": 3, "difference": 6, "gradient": 9}[config.penalty.kind]
     real = 1 if config.loss == "relativistic" else 0
     return generator + 2 * passes * discriminator + 3 * generator + (2 + real) * discriminator
 
 
-def forward_flops(config: GanConfig) -> tuple[float, float]:
+def forward_flops(config: GanConfig, frames: int) -> tuple[float, float]:
     """Return the number of floating-point operations of a forward pass of the generator and of the discriminator.
 
     For the paper's networks, only the multiplications and additions of convolutions count.
+
+    Args:
+      config: settings of the GAN, with the genres and the statistics filled in.
+      frames: number of frames of a clip; 431 for the paper's networks.
     """
     if config.approach != "residual":
         return paper_flops(config.approach)
     inference = GanTask(config).inference
     generator, discriminator = jax.eval_shape(inference.init, jax.random.key(0))
-    latents = inference.draw_latents(jax.random.key(0)[None])
-    values, shares = jnp.zeros((1, MELS, FRAMES)), jnp.zeros((1, inference.genres))
+    latents = inference.draw_latents(jax.random.key(0)[None], frames)
+    values, shares = jnp.zeros((1, MELS, frames)), jnp.zeros((1, inference.genres))
     return (
-        _count_flops(inference.generate, generator, latents, shares),
+        _count_flops(partial(inference.generate, frames=frames), generator, latents, shares),
         _count_flops(inference.score, discriminator, values, shares),
     )
 

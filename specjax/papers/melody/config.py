@@ -6,8 +6,8 @@ from typing import Literal
 from specjax.nn.adversarial import LOSSES, LossName, PenaltyConfig
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
-from specjax.papers.melody.model import ModelConfig
-from specjax.papers.melody.representation import Representation
+from specjax.papers.melody.model import BLOCK_FRAMES, COEFFICIENTS, COLUMN_FRAMES, ModelConfig
+from specjax.papers.melody.representation import FRAMES, Representation
 from specjax.papers.melody.tracks import MusicConfig
 
 # The paper's: Adam with these constants, for both networks.
@@ -38,6 +38,12 @@ class GanConfig:
     approach: `residual` for the networks of `melody.model`; `tanh` and `relu` for those of the paper's second and third
       approach.
     model: architecture of both networks, for `residual`.
+    columns: number of columns of 16 frames of the clips in training, for `residual`. Real clips are cut at random
+      positions.
+    deviations: root mean square of each coefficient of a block in the training clips, for `residual`. Those of the
+      generator's blocks are as large when training starts. Empty: filled in from the data.
+    whitening: exponent of the deviations by which the coefficients are divided before the discriminator sees them, for
+      `residual`. With 0 it sees mostly the coarse shape of the spectrum, with 1 the finest detail as much.
     ensemble: whether each genre has two networks of its own, as in the paper. Otherwise two networks learn all genres,
       and are told the genre.
     loss: name of the adversarial loss: `least_squares` (the paper's), `hinge`, `non_saturating` or `relativistic`.
@@ -53,6 +59,9 @@ class GanConfig:
     representation: Representation = Representation()
     approach: Literal["residual", "tanh", "relu"] = "residual"
     model: ModelConfig = field(default_factory=ModelConfig)
+    columns: int = 13
+    deviations: tuple[float, ...] = ()
+    whitening: float = 0.25
     ensemble: bool = False
     loss: LossName = "least_squares"
     penalty: PenaltyConfig = PenaltyConfig()
@@ -78,6 +87,12 @@ class GanConfig:
                 f"penalty.kind={self.penalty.kind!r} does not fit approach={self.approach!r}, whose scores depend on "
                 "the whole batch: use none"
             )
+        if not 1 <= self.columns <= FRAMES // COLUMN_FRAMES:
+            raise ValueError(f"columns={self.columns} must lie between 1 and {FRAMES // COLUMN_FRAMES}")
+        if self.deviations and len(self.deviations) != COEFFICIENTS:
+            raise ValueError(f"deviations has {len(self.deviations)} values, expected {COEFFICIENTS}")
+        if not 0 <= self.whitening <= 1:
+            raise ValueError(f"whitening={self.whitening} must lie between 0 and 1")
         if (self.approach == "relu") != (self.representation.scale == "power"):
             raise ValueError(
                 f"approach={self.approach!r} does not fit representation.scale={self.representation.scale!r}: the "
@@ -90,12 +105,16 @@ class GanConfig:
             )
 
     def resolve(self) -> "GanConfig":
-        """Fill in the genres and the statistics of the training clips from the data source.
+        """Fill in the genres, the statistics of the training clips and those of their blocks from the data source.
 
         Raises:
           UserError: the source is missing or has another layout.
         """
-        from specjax.papers.melody.data import resolve
+        from specjax.papers.melody import data
+        from specjax.papers.melody.blocks import measure_deviations
 
-        data, representation = resolve(self.data, self.representation)
-        return replace(self, data=data, representation=representation)
+        music, representation = data.resolve(self.data, self.representation)
+        deviations = self.deviations
+        if self.approach == "residual" and not deviations:
+            deviations = measure_deviations(data.load(music)[0], representation, BLOCK_FRAMES)
+        return replace(self, data=music, representation=representation, deviations=deviations)

@@ -7,15 +7,24 @@ from typing import Any, cast
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
 from specjax.nn.residual import Padding
 from specjax.nn.spectral_norm import spectral_normalize
+from specjax.papers.melody.blocks import to_coefficients, to_values
 from specjax.papers.melody.config import GanConfig
 from specjax.papers.melody.evaluation import OpenJudge, load_judge
-from specjax.papers.melody.model import Discriminator, Generator, Latents, draw_latents
+from specjax.papers.melody.model import (
+    BLOCK_FRAMES,
+    COLUMN_FRAMES,
+    Discriminator,
+    Generator,
+    Latents,
+    draw_latents,
+)
 from specjax.papers.melody.paper_model import LATENT, PaperDiscriminator, PaperGenerator
 from specjax.papers.melody.representation import FRAMES, MELS
 
@@ -54,7 +63,12 @@ class GanInference:
     @property
     def column_frames(self) -> int:
         """Number of frames that come from one local latent vector; those of a clip, if the length is fixed."""
-        return self.config.model.column_frames if self.config.approach == "residual" else FRAMES
+        return COLUMN_FRAMES if self.config.approach == "residual" else FRAMES
+
+    @property
+    def training_frames(self) -> int:
+        """Number of frames of the clips in training."""
+        return self.config.columns * COLUMN_FRAMES if self.config.approach == "residual" else FRAMES
 
     @property
     def any_length(self) -> bool:
@@ -91,7 +105,9 @@ class GanInference:
         shares, values = jnp.zeros((1, self.genres)), jnp.zeros((1, MELS, FRAMES))
         latents = self.draw_latents(key[None])
         generator = self.generator.init(generator_key, *self._generator_inputs(latents, shares))
-        discriminator = self.discriminator.init(discriminator_key, *self._discriminator_inputs(values, shares))
+        discriminator = self.discriminator.init(
+            discriminator_key, *self._discriminator_inputs(self.view(values), shares)
+        )
         return dict(generator), dict(discriminator)
 
     def init_generators(self, key: Key[Array, ""]) -> Variables:
@@ -107,15 +123,35 @@ class GanInference:
         sizes = (c.model.whole_latents, c.model.local_latents) if c.approach == "residual" else (LATENT, 0)
         return draw_latents(keys, *sizes, -(-frames // self.column_frames))
 
+    def view(self, values: Values) -> Float[Array, "batch ..."]:
+        """Convert clips to what the discriminator sees.
+
+        Returns:
+          For `residual` the coefficients of the blocks of whole columns, divided by a power of their deviations (see
+          `GanConfig.whitening`), and then so that their mean square is 1; for the other approaches the values.
+        """
+        c = self.config
+        if c.approach != "residual":
+            return values
+        used = values.shape[2] // COLUMN_FRAMES * COLUMN_FRAMES
+        divisor = self._deviations**c.whitening
+        divisor = divisor * np.sqrt(np.mean((self._deviations / divisor) ** 2))
+        return to_coefficients(values[:, :, :used], BLOCK_FRAMES) / divisor
+
+    @property
+    def _deviations(self) -> Float[np.ndarray, "1 1 coefficients"]:
+        return np.asarray(self.config.deviations, np.float32)[None, None]
+
     def _generator_inputs(self, latents: Latents, genre: Shares) -> tuple[Any, ...]:
         return (latents, genre) if self.config.approach == "residual" else (latents.whole,)
 
-    def _discriminator_inputs(self, values: Values, genre: Shares) -> tuple[Array, ...]:
-        return (values, genre) if self.config.approach == "residual" else (values[..., None],)
+    def _discriminator_inputs(self, seen: Float[Array, "batch ..."], genre: Shares) -> tuple[Array, ...]:
+        return (seen, genre) if self.config.approach == "residual" else (seen[..., None],)
 
-    def _to_values(self, output: Array, frames: int) -> Values:
-        values = output if self.config.approach == "residual" else output[..., 0]
-        return values[..., :frames]
+    def _to_values(self, output: Array) -> Values:
+        if self.config.approach != "residual":
+            return output[..., 0]
+        return to_values(output * self._deviations, BLOCK_FRAMES)
 
     def generate(
         self, variables: Variables, latents: Latents, genre: Shares, frames: int = FRAMES, *, loop: bool = False
@@ -131,11 +167,11 @@ class GanInference:
         """
         network = self._make_generator("circular") if loop else self.generator
         output = network.apply(variables, *self._generator_inputs(latents, genre))
-        return self._to_values(cast(Array, output), frames)
+        return self._to_values(cast(Array, output))[..., :frames]
 
     def score(self, variables: Variables, values: Values, genre: Shares) -> Scores:
         """Score clips; real ones should have a high score."""
-        inputs = self._discriminator_inputs(values, genre)
+        inputs = self._discriminator_inputs(self.view(values), genre)
         return cast(Scores, self.discriminator.apply(self._normalize(variables), *inputs))
 
     def _normalize(self, variables: Variables) -> Variables:
@@ -148,22 +184,25 @@ class GanInference:
 
     def generate_in_training(self, variables: Variables, latents: Latents, genre: Shares) -> tuple[Values, Variables]:
         """Generate clips as in training; return them and the updated statistics of the normalization layers."""
-        inputs = self._generator_inputs(latents, genre)
         if self.config.approach == "residual":
-            return self.generate(variables, latents, genre), {}
+            latents = latents._replace(local=latents.local[:, : self.config.columns])
+            return self.generate(variables, latents, genre, self.training_frames), {}
+        inputs = self._generator_inputs(latents, genre)
         output, updates = self.generator.apply(variables, *inputs, training=True, mutable=["batch_stats"])
-        return self._to_values(output, FRAMES), updates["batch_stats"]
+        return self._to_values(output), updates["batch_stats"]
 
     def score_in_training(
-        self, variables: Variables, values: Values, genre: Shares, key: Key[Array, ""]
+        self, variables: Variables, seen: Float[Array, "batch ..."], genre: Shares, key: Key[Array, ""]
     ) -> tuple[Scores, Variables]:
         """Score clips as in training; return the scores and the updated statistics of the normalization layers.
 
-        Nothing depends on the random key.
+        Args:
+          variables: variables of the discriminator.
+          seen: the clips, as `view` returns them.
+          genre: share of each genre.
+          key: has no effect.
         """
-        if self.config.approach == "residual":
-            return self.score(variables, values, genre), {}
-        inputs = self._discriminator_inputs(values, genre)
+        inputs = self._discriminator_inputs(seen, genre)
         scores, updates = self.discriminator.apply(
             self._normalize(variables), *inputs, training=True, mutable=["batch_stats"]
         )

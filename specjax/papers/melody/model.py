@@ -1,24 +1,22 @@
 """Class-conditional generator and discriminator of mel spectrograms, for training that converges.
 
-Both are residual networks without normalization layers, as in R3GAN (Huang et al. 2024). Time is divided into columns
-of frames, of which the generator makes as many as it is given local latent vectors (Musika, Pasini and Schlüter 2022).
-For the default config, 128 bands and n columns of 16 frames (27 columns for 431 frames, after cropping):
+Both are residual networks over time without normalization layers, as in R3GAN (Huang et al. 2024). They see a
+spectrogram as a sequence of blocks of 4 frames, each described by its 512 coefficients (see `blocks`). Four blocks are
+a column. The generator makes as many columns as it is given local latent vectors (Musika, Pasini and Schlüter 2022).
+For n columns (27 for 431 frames, after cropping) and a width of w channels:
 
 | generator | shape | discriminator |
 |---|---|---|
-| latent vectors, 1-D residual blocks | 1 x n x 256 | 1-D residual blocks, mean over columns, score |
-| residual block | 8 x n x 128 | residual block |
-| 1x1 convolution, nearest neighbor x2; residual block | 16 x 2n x 64 | residual block; mean of 2x2, 1x1 convolution |
-| 1x1 convolution, nearest neighbor x2; residual block | 32 x 4n x 32 | residual block; mean of 2x2, 1x1 convolution |
-| 3x3 convolution | 32 x 4n x 16 | blocks of 4x4 pixels as channels, 3x3 convolution |
-| blocks of 4x4 pixels, tanh | 128 x 16n x 1 | |
+| latent vectors of the columns; residual blocks | n x w | residual blocks; mean and deviation over columns, score |
+| nearest neighbor x4, parts of the latent vectors; residual blocks | 4n x w | residual blocks; mean of 4 |
+| convolution | 4n x 512 | 1x1 convolution |
 
-In the layout `channels`, bands are channels, and all convolutions run over time only: the maps have one row, and the
-blocks are as high as the spectrogram.
+The latent vector of the piece and the genre scale the maps of the generator's residual blocks (as in StyleGAN 2, Karras
+et al. 2020).
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple, cast
 
 import flax.linen as nn
 import jax
@@ -26,86 +24,56 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from specjax.nn.residual import (
+    LEAKY_GAIN,
     Padding,
-    Pair,
     ResidualBlock,
     SameConv,
-    depth_to_space,
     leaky_relu,
     mean_pool,
-    space_to_depth,
     upsample_nearest,
 )
+from specjax.papers.melody.representation import MELS
 
-_BLOCK = 4  # height and width of the blocks of pixels that become channels, in bands and frames
-_OUTPUT_GAIN = 0.5  # deviation of the generator's values before tanh at the start, close to that of real spectrograms
+BLOCK_FRAMES = 4
+COEFFICIENTS = BLOCK_FRAMES * MELS  # of a block
+COLUMN_BLOCKS = 4
+COLUMN_FRAMES = COLUMN_BLOCKS * BLOCK_FRAMES
+
+_KERNEL = (1, 3)
+_BLOCK_LATENTS_GAIN = 0.3  # deviation of what the parts of the latent vectors add to each block at the start
+_STYLE_GAIN = 0.3  # deviation of the scales of the maps at the start
+_EPSILON = 1e-4  # under the root of variances over time
+
+Coefficients = Float[Array, "batch blocks coefficients"]
+Shares = Float[Array, "batch genres"]
 
 
 @dataclass(frozen=True)
 class ModelConfig:
     """Architecture of both networks.
 
-    layout: `image` treats a spectrogram as an image of one channel, `channels` as a sequence with one channel per band.
-      The latter needs greater widths, such as (256, 384, 512).
-    bands: number of mel bands; for `image`, a multiple of `4 * 2 ** (len(widths) - 1)`.
-    widths: number of channels at each resolution, from the finest to the coarsest.
-    blocks: number of residual blocks at each resolution.
-    trunk_width: number of channels of the 1-D blocks along time, at the coarsest resolution.
-    trunk_blocks: number of 1-D blocks along time.
+    width: number of channels of the generator.
+    discriminator_width: number of channels of the discriminator.
+    column_depth: number of residual blocks of columns, in each network.
+    block_depth: number of residual blocks of blocks, in each network.
     whole_latents: number of latent variables of a piece.
-    local_latents: number of latent variables of each column.
+    local_latents: number of latent variables of each column; a multiple of 4, as each of its blocks sees a quarter.
     """
 
-    layout: Literal["image", "channels"] = "image"
-    bands: int = 128
-    widths: tuple[int, ...] = (32, 64, 128)
-    blocks: int = 1
-    trunk_width: int = 256
-    trunk_blocks: int = 2
-    whole_latents: int = 128
+    width: int = 128
+    discriminator_width: int = 128
+    column_depth: int = 2
+    block_depth: int = 2
+    whole_latents: int = 64
     local_latents: int = 32
 
     def __post_init__(self) -> None:
-        if self.layout not in ("image", "channels"):
-            raise ValueError(f"model.layout={self.layout!r} is unknown: choose image or channels")
-        if not self.widths:
-            raise ValueError("model.widths=() must name the width of at least one resolution")
-        if min(*self.widths, self.bands, self.trunk_width, self.whole_latents, self.local_latents) < 1:
-            raise ValueError("model.widths, bands, trunk_width, whole_latents and local_latents must be at least 1")
-        if min(self.blocks, self.trunk_blocks) < 0:
-            raise ValueError("model.blocks and trunk_blocks must not be negative")
-        if self.layout == "image" and self.bands % self.column_frames:
-            raise ValueError(
-                f"model.bands={self.bands} must be a multiple of {self.column_frames} for {len(self.widths)} widths"
-            )
-
-    @property
-    def column_frames(self) -> int:
-        """Number of frames of a column."""
-        return _BLOCK * 2 ** (len(self.widths) - 1)
-
-    @property
-    def _block(self) -> Pair:
-        """Height and width of the blocks of values that become channels."""
-        return (_BLOCK if self.layout == "image" else self.bands, _BLOCK)
-
-    @property
-    def _kernel(self) -> Pair:
-        return (3 if self.layout == "image" else 1, 3)
-
-    @property
-    def _factors(self) -> Pair:
-        """Ratio of the heights and of the widths of the maps of two resolutions."""
-        return (2 if self.layout == "image" else 1, 2)
-
-    @property
-    def _coarse_rows(self) -> int:
-        """Height of the maps of the coarsest resolution."""
-        return self.bands // self.column_frames if self.layout == "image" else 1
-
-    @property
-    def _total_blocks(self) -> int:
-        return len(self.widths) * self.blocks + self.trunk_blocks
+        if min(self.width, self.discriminator_width, self.whole_latents, self.local_latents) < 1:
+            raise ValueError("model.width, discriminator_width, whole_latents and local_latents must be at least 1")
+        if min(self.column_depth, self.block_depth) < 0:
+            raise ValueError("model.column_depth and block_depth must not be negative")
+        if self.local_latents % COLUMN_BLOCKS:
+            raise ValueError(f"model.local_latents={self.local_latents} must be a multiple of {COLUMN_BLOCKS}")
 
 
 class Latents(NamedTuple):
@@ -138,23 +106,18 @@ def draw_latents(keys: Key[Array, " batch"], whole: int, local: int, columns: in
 
 
 class Generator(nn.Module):
-    """Generator of mel spectrograms of any duration.
+    """Generator of blocks of mel spectrograms of any duration.
 
     Attributes:
       config: architecture.
-      padding: padding along time. With `circular`, the last frame continues into the first one.
+      padding: padding along time. With `circular`, the last block continues into the first one.
     """
 
     config: ModelConfig
     padding: Padding = "zeros"
 
     @nn.compact
-    def __call__(
-        self,
-        latents: Latents,
-        genre: Float[Array, "batch genres"],
-        training: bool = False,
-    ) -> Float[Array, "batch bands frames"]:
+    def __call__(self, latents: Latents, genre: Shares, training: bool = False) -> Coefficients:
         """Generate pieces.
 
         Args:
@@ -163,25 +126,30 @@ class Generator(nn.Module):
           training: has no effect, as there are no normalization layers.
 
         Returns:
-          Values in [-1, 1]; there are `config.column_frames` frames for each column.
+          Coefficients with a variance of about 1 at the start; there are 4 blocks for each column.
         """
         c = self.config
-        piece = nn.Dense(c.trunk_width, name="whole")(latents.whole) + embed_genre(genre, c.trunk_width)
-        x = nn.Dense(c.trunk_width, name="local")(latents.local) + piece[:, None, :]
-        x = x[:, None, :, :] / jnp.sqrt(3.0)  # of three terms of variance 1
-        x = _apply_blocks(x, (1, 3), c.trunk_blocks, "trunk", c, self.padding)
-        x = depth_to_space(SameConv(c._coarse_rows * c.widths[-1], (1, 1), name="rows")(x), (c._coarse_rows, 1))
-        for i in reversed(range(len(c.widths))):
-            x = _apply_blocks(x, c._kernel, c.blocks, f"level{i}", c, self.padding)
-            if i:
-                x = upsample_nearest(SameConv(c.widths[i - 1], (1, 1), name=f"up{i}")(x), c._factors)
-        height, width = c._block
-        output = SameConv(height * width, c._kernel, _OUTPUT_GAIN, self.padding, name="output")
-        return jnp.tanh(depth_to_space(output(leaky_relu(x)), c._block)[..., 0])
+        batch, columns, local = latents.local.shape
+        piece = (nn.Dense(c.width, name="whole")(latents.whole) + embed_genre(genre, c.width)) / jnp.sqrt(2.0)
+        style = LEAKY_GAIN * leaky_relu(nn.Dense(c.width, name="style")(piece))
+        x = (nn.Dense(c.width, name="columns")(latents.local) + piece[:, None, :]) / jnp.sqrt(2.0)
+        x = self._apply_blocks(x[:, None], style, c.column_depth, "column")
+        parts = latents.local.reshape(batch, 1, columns * COLUMN_BLOCKS, local // COLUMN_BLOCKS)
+        x = upsample_nearest(x, (1, COLUMN_BLOCKS)) + _BLOCK_LATENTS_GAIN * nn.Dense(c.width, name="blocks")(parts)
+        x = self._apply_blocks(x, style, c.block_depth, "block")
+        x = leaky_relu(x) * scale_maps(style, c.width, "style_output")
+        return cast(Coefficients, SameConv(COEFFICIENTS, _KERNEL, LEAKY_GAIN, self.padding, name="output")(x)[:, 0])
+
+    def _apply_blocks(self, x: Array, style: Array, count: int, name: str) -> Array:
+        c = self.config
+        for i in range(count):
+            scale = scale_maps(style, c.width, f"style_{name}{i}")
+            x = ResidualBlock(_KERNEL, c.column_depth + c.block_depth, self.padding, name=f"{name}{i}")(x, scale)
+        return x
 
 
 class Discriminator(nn.Module):
-    """Discriminator of mel spectrograms of any duration: a projection discriminator (Miyato and Koyama 2018).
+    """Discriminator of blocks of mel spectrograms of any duration: a projection discriminator (Miyato and Koyama 2018).
 
     Attributes:
       config: architecture.
@@ -190,31 +158,26 @@ class Discriminator(nn.Module):
     config: ModelConfig
 
     @nn.compact
-    def __call__(
-        self,
-        values: Float[Array, "batch bands frames"],
-        genre: Float[Array, "batch genres"],
-        training: bool = False,
-    ) -> Float[Array, " batch"]:
+    def __call__(self, coefficients: Coefficients, genre: Shares, training: bool = False) -> Float[Array, " batch"]:
         """Compute scores, higher for spectrograms that look real and of their genre.
 
         Args:
-          values: spectrograms with values in [-1, 1]. The last frame is repeated to fill the last column.
+          coefficients: coefficients of the blocks of whole columns.
           genre: share of each genre.
           training: has no effect, as there are no normalization layers.
         """
-        c = self.config
-        missing = -values.shape[2] % c.column_frames
-        x = jnp.pad(values, ((0, 0), (0, 0), (0, missing)), mode="edge")[..., None]
-        x = SameConv(c.widths[0], c._kernel, name="input")(space_to_depth(x, c._block))
-        for i, width in enumerate(c.widths):
-            if i:
-                x = SameConv(width, (1, 1), name=f"down{i}")(mean_pool(x, c._factors))
-            x = _apply_blocks(x, c._kernel, c.blocks, f"level{i}", c)
-        x = SameConv(c.trunk_width, (1, 1), name="rows")(space_to_depth(x, (c._coarse_rows, 1)))
-        x = _apply_blocks(x, (1, 3), c.trunk_blocks, "trunk", c)
-        features = jnp.mean(leaky_relu(x), axis=(1, 2))
-        projection = jnp.sum(features * embed_genre(genre, c.trunk_width), axis=1) / jnp.sqrt(float(c.trunk_width))
+        c, width = self.config, self.config.discriminator_width
+        depth = c.column_depth + c.block_depth
+        x = SameConv(width, (1, 1), name="input")(coefficients[:, None])
+        for i in range(c.block_depth):
+            x = ResidualBlock(_KERNEL, depth, name=f"block{i}")(x)
+        x = mean_pool(x, (1, COLUMN_BLOCKS))
+        for i in range(c.column_depth):
+            x = ResidualBlock(_KERNEL, depth, name=f"column{i}")(x)
+        x = leaky_relu(x)[:, 0]
+        moments = [jnp.mean(x, axis=1), jnp.sqrt(jnp.var(x, axis=1) + _EPSILON)]
+        features = leaky_relu(nn.Dense(width, name="features")(jnp.concatenate(moments, axis=1)))
+        projection = jnp.sum(features * embed_genre(genre, width), axis=1) / jnp.sqrt(float(width))
         return nn.Dense(1, name="score")(features)[:, 0] + projection
 
 
@@ -223,10 +186,7 @@ def embed_genre(genre: Array, width: int) -> Float[Array, "batch width"]:
     return nn.Dense(width, use_bias=False, kernel_init=nn.initializers.normal(1.0), name="genre")(genre)
 
 
-def _apply_blocks(
-    x: Array, kernel: Pair, count: int, name: str, config: ModelConfig, padding: Padding = "zeros"
-) -> Array:
-    """Apply residual blocks. The function creates layers of the module that calls it."""
-    for i in range(count):
-        x = ResidualBlock(kernel, config._total_blocks, padding, name=f"{name}_block{i}")(x)
-    return x
+def scale_maps(style: Float[Array, "batch style"], width: int, name: str) -> Float[Array, "batch 1 1 width"]:
+    """Compute scales of maps near 1 from a style. The function creates a layer of the module that calls it."""
+    init = nn.initializers.variance_scaling(_STYLE_GAIN**2, "fan_in", "normal")
+    return 1.0 + nn.Dense(width, kernel_init=init, name=name)(style)[:, None, None, :]

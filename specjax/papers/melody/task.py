@@ -8,7 +8,7 @@ from functools import cached_property
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from specjax.engine.adversarial import AdversarialTask, Batch, Gan, Values
 from specjax.engine.task import Data, Metrics, Part, Sample, Tree
@@ -19,6 +19,7 @@ from specjax.papers.melody.config import GanConfig
 from specjax.papers.melody.data import Music
 from specjax.papers.melody.images import ImagesConfig
 from specjax.papers.melody.inference import GanInference
+from specjax.papers.melody.representation import FRAMES
 from specjax.papers.melody.wave.config import WaveConfig
 
 
@@ -80,10 +81,28 @@ class GanTask(MusicGanTask):
         else:
             genre, clip = data.locate(examples, indices)
             values, shares = mel[genre, clip], jax.nn.one_hot(genre, self.inference.genres)
-        return Batch(self.config.representation.encode(values), shares)
+        values = self.config.representation.encode(values)
+        return Batch(self._crop(key, values), shares)
+
+    def _crop(
+        self, key: Key[Array, ""], values: Float[Array, "*batch mels frames"]
+    ) -> Float[Array, "*batch mels crop"]:
+        """Cut parts of clips at random positions, as long as the generated clips in training."""
+        spare = FRAMES - self.inference.training_frames
+        starts = jax.random.randint(key, values.shape[:-2], 0, spare + 1)
+
+        def cut(start: Array, x: Array) -> Array:
+            return jax.lax.dynamic_slice_in_dim(x, start, FRAMES - spare, axis=1)
+
+        parts = jax.vmap(cut)(starts.reshape(-1), values.reshape(-1, *values.shape[-2:]))
+        return parts.reshape(*values.shape[:-1], -1)
 
     def augment(self, key: Key[Array, ""], real: Values, fake: Values) -> tuple[Values, Values]:
-        """Augment real and fake clips independently, if this is enabled."""
+        """Augment real and fake clips independently, if this is enabled, and convert them by `GanInference.view`."""
+        real, fake = self._augment(key, real, fake)
+        return self.inference.view(real), self.inference.view(fake)
+
+    def _augment(self, key: Key[Array, ""], real: Values, fake: Values) -> tuple[Values, Values]:
         a = self.config.augment
         if not a.enabled:
             return real, fake

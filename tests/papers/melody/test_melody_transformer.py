@@ -12,10 +12,10 @@ from specjax.engine import bundle
 from specjax.engine.live.values import initial
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
+from specjax.papers.melody.blocks import measure_deviations, to_coefficients, to_values
 from specjax.papers.melody.data import Music
 from specjax.papers.melody.representation import FRAMES, MELS, Representation, Statistics
 from specjax.papers.melody.tracks import MusicConfig
-from specjax.papers.melody.transformer.blocks import measure_deviations, to_coefficients, to_values
 from specjax.papers.melody.transformer.config import ModelConfig, TransformerConfig
 from specjax.papers.melody.transformer.density import draw, log_density
 from specjax.papers.melody.transformer.inference import open_transformer

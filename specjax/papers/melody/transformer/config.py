@@ -80,7 +80,7 @@ class TransformerConfig:
           UserError: the source is missing or has another layout.
         """
         from specjax.papers.melody import data
-        from specjax.papers.melody.transformer.blocks import measure_deviations
+        from specjax.papers.melody.blocks import measure_deviations
 
         music, representation = data.resolve(self.data, self.representation)
         deviations = self.deviations or measure_deviations(data.load(music)[0], representation, self.block_frames)

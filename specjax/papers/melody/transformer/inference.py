@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, Int, Key
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
 from specjax.nn.causal_transformer import CausalTransformer, Memory
+from specjax.papers.melody.blocks import to_coefficients, to_values
 from specjax.papers.melody.representation import FRAMES
-from specjax.papers.melody.transformer.blocks import to_coefficients, to_values
 from specjax.papers.melody.transformer.config import TransformerConfig
 from specjax.papers.melody.transformer.density import Density, draw, log_density
 from specjax.papers.melody.transformer.model import BlockTransformer
