@@ -1,11 +1,11 @@
-# make demo | demo-melody | demo-texture | test | bench: each makes its own environment, from nothing but Python and make.
+# make demo | demo-melody | demo-mvnet | demo-texture | test | bench: each makes its own environment, from nothing but Python and make.
 
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 
-.PHONY: demo demo-melody demo-texture test test-long test-versions bench check format clean
+.PHONY: demo demo-melody demo-mvnet demo-texture test test-long test-versions bench check format clean
 
 demo: $(READY)
 	$(RUN) -m specjax.train --config=unet:tiny --workdir=demo/run
@@ -28,6 +28,22 @@ demo-melody: $(READY)
 	cp demo/melody/pieces/grid.png demo/melody/grid.png
 	$(RUN) -m specjax.evaluate --workdir=demo/melody/run
 	@echo "look at demo/melody/grid.png and listen to demo/melody/pieces/*.wav"
+
+demo-mvnet: $(READY)
+	$(RUN) -m specjax.train --config=encoder:tiny --workdir=demo/mvnet/encoder
+	$(RUN) -m specjax.train --config=judge_era:tiny --workdir=demo/mvnet/judge_run
+	$(RUN) -m specjax.export --workdir=demo/mvnet/judge_run --out=demo/mvnet/judge.new
+	rm -rf demo/mvnet/judge && mv demo/mvnet/judge.new demo/mvnet/judge
+	$(RUN) -m specjax.train --config=cdcgan:tiny --config.encoder=demo/mvnet/encoder \
+		--config.judge=demo/mvnet/judge --workdir=demo/mvnet/run
+	$(RUN) -m specjax.export --workdir=demo/mvnet/run --out=demo/mvnet/bundle.new
+	rm -rf demo/mvnet/bundle && mv demo/mvnet/bundle.new demo/mvnet/bundle
+	$(RUN) -m specjax.synth museum --composition=11 --out=demo/mvnet/pieces --overwrite
+	$(RUN) -m specjax.synth paint demo/mvnet/pieces/romantic.wav --bundle=demo/mvnet/bundle --count=12 \
+		--out=demo/mvnet/romantic --overwrite
+	cp demo/mvnet/run/samples/0001000/collage_*.png demo/mvnet/
+	$(RUN) -m specjax.evaluate --workdir=demo/mvnet/run
+	@echo "look at demo/mvnet/collage_*.png and demo/mvnet/romantic/collage.png"
 
 demo-texture: $(READY)
 	$(RUN) -m specjax.train --config=classifier:small --workdir=demo/texture/run

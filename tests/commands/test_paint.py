@@ -89,3 +89,15 @@ def test_bad_input_is_one_line(folder, tmp_path):
     assert "names no encoder" in error
     error = error_in_process("train", *GAN, data, f"--config.encoder={folder}/gan", f"--workdir={tmp_path}/gan")
     assert "is a run of 'mvnet/cdcgan', expected 'mvnet/encoder'" in error
+
+
+def test_a_piece_of_each_era_is_written(tmp_path):
+    assert "5 synthetic pieces" in run("synth", "museum", f"--out={tmp_path}/a", "--composition=1")
+    waves = {path.stem: soundfile.read(path)[0] for path in (tmp_path / "a").iterdir()}
+    assert set(waves) == {"renaissance", "baroque", "classical", "romantic", "modern"}
+    for wave in waves.values():
+        assert len(wave) == 6 * 196_465
+        assert 0.5 < np.abs(wave).max() <= 1
+    assert "--composition=-1 must lie between 0 and 9999" in error_in_process(
+        "synth", "museum", f"--out={tmp_path}/b", "--composition=-1"
+    )

@@ -1,4 +1,4 @@
-"""Subcommand `specjax synth paint`: pictures after a piece of music, from a trained generator."""
+"""Subcommands `paint` and `museum` of `specjax synth`: pictures after a piece of music, and synthetic pieces."""
 
 import argparse
 
@@ -8,6 +8,7 @@ from specjax.cli.options import Subcommand
 from specjax.cli.paths import local_path
 
 _MAX_COUNT = 10_000
+_MAX_COMPOSITIONS = 10_000
 _BLOCK = 6  # pictures that are painted at a time
 
 
@@ -55,4 +56,40 @@ def run(chosen: argparse.Namespace) -> None:
     outputs.write(paths["collage.png"], files.png(collage(np.stack(painted))))
 
 
-SUBCOMMANDS = {"paint": Subcommand("Paint pictures after a piece of music with a trained generator.", add_options, run)}
+def add_museum_options(parser: argparse.ArgumentParser) -> None:
+    options.add_output(parser, "folder to write")
+    parser.add_argument(
+        "--composition",
+        type=int,
+        default=0,
+        help="number of the composition within each era. Of N compositions an era, 0 to N-1, the last are held out. "
+        "(default: %(default)s)",
+    )
+
+
+def write_museum(chosen: argparse.Namespace) -> None:
+    """Run `specjax synth museum`: write a composition of each era of the synthetic museum to a folder."""
+    if not 0 <= chosen.composition < _MAX_COMPOSITIONS:
+        raise UserError(f"--composition={chosen.composition} must lie between 0 and {_MAX_COMPOSITIONS - 1}")
+    options.start()
+    import jax.numpy as jnp
+    import numpy as np
+
+    from specjax.cli import files
+    from specjax.papers.mvnet.museum.music import synthesize
+    from specjax.papers.mvnet.representation import SAMPLE_RATE
+    from specjax.papers.mvnet.works import ERAS, MuseumConfig
+
+    segments = MuseumConfig().synthetic_segments
+    paths = outputs.claim(local_path(chosen.out, "--out"), [f"{era}.wav" for era in ERAS], overwrite=chosen.overwrite)
+    clips = jnp.arange(segments) + segments * chosen.composition
+    for number, path in enumerate(paths.values()):
+        waves = np.asarray(synthesize(jnp.full(segments, number), clips, segments))
+        outputs.write(path, files.wav(waves.reshape(-1), SAMPLE_RATE))
+    print(f"{len(ERAS)} synthetic pieces -> {chosen.out}")
+
+
+SUBCOMMANDS = {
+    "paint": Subcommand("Paint pictures after a piece of music with a trained generator.", add_options, run),
+    "museum": Subcommand("Write a synthetic piece of each era.", add_museum_options, write_museum),
+}
