@@ -103,10 +103,10 @@ class Waveform:
     filters: int = 32
     linear_filters: int = 256
     rhythm_weight: float = 0.3
-    bands_weight: float = 0.3
-    envelope_weight: float = 0.6
+    bands_weight: float = 0.03
+    envelope_weight: float = 0.06
     content_weight: float = 1.0
-    steps: int = 200
+    steps: int = 400
     seed: int = 0
 
     min_samples = max(SIZES)
