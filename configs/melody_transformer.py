@@ -1,7 +1,8 @@
 """Causal transformer that writes mel spectrograms of music in ten genres, block by block, to any length.
 
 Hardware: two CPU cores, about 0.35 s of CPU time for each update.
-Expected: a held-out loss of -1.477 after 500 updates on 20 synthetic tracks of each genre; to be measured after 4000.
+Expected: a held-out loss of -1.54 on the synthetic band; a judge names the wanted genre of 98% of the clips
+(docs/melody.md).
 
     python -m specjax.train --config=melody_transformer --config.data.source=path/to/genres \
         --config.judge=bundles/judge
