@@ -19,7 +19,7 @@ def tiny_config():
     return config | {"model": config["model"] | TINY}
 
 
-@pytest.mark.parametrize("name", ["painting_step", "painting"])
+@pytest.mark.parametrize("name", [pytest.param("painting_step", marks=pytest.mark.long), "painting"])
 def test_benchmarks_of_the_config_return_finite_results(name):
     benchmark = benchmarks.build(name, tiny_config(), 4)
     assert all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(benchmark.call()))
