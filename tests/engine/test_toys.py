@@ -113,7 +113,7 @@ def test_a_killed_run_resumes_with_the_same_bits(task, tmp_path):
     assert sorted({line["step"] for line in log(killed)}) == list(range(1, 21))
 
 
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_any_number_of_devices_gives_the_same_losses(task, tmp_path, devices, monkeypatch):
     """1 and 2 devices against all 4; the ensemble is spread over all of them."""
     train(task, tmp_path / "wide")

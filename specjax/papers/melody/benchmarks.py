@@ -1,7 +1,7 @@
 """Benchmarks of the melody paper: updates of the GANs, mel spectrograms of waves, and synthesis of music."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from specjax import papers
-from specjax.benchmark.timing import Benchmark, Info, compile_benchmark, compiler_cost, wrap_callable
+from specjax.benchmark.timing import Benchmark, Info, compile_benchmark, count_flops, wrap_callable
 from specjax.benchmark.tones import make_tones
-from specjax.benchmark.training import benchmark_training
+from specjax.benchmark.training import adversarial_flops, benchmark_training
 from specjax.cli.errors import UserError
 from specjax.engine.config import TrainConfig
 from specjax.engine.task import Data
@@ -150,16 +150,8 @@ def synthesis(config: GanConfig, batch: int, *, sound: bool) -> Benchmark:
 
 
 def step_flops(config: GanConfig) -> float:
-    """Return the number of floating-point operations per clip of one update of both networks.
-
-    A backward pass counts as two forward passes; one to the inputs alone, which the generator's update needs of the
-    discriminator, counts as one.
-    """
-    generator, discriminator = forward_flops(config, GanTask(config).inference.training_frames)
-    # The penalty `difference` scores every clip twice; `gradient` takes another backward pass, which is differentiated.
-    passes = {"none": 3, "difference": 6, "gradient": 9}[config.penalty.kind]
-    real = 1 if config.loss == "relativistic" else 0
-    return generator + 2 * passes * discriminator + 3 * generator + (2 + real) * discriminator
+    """Return the number of floating-point operations per clip of one update of both networks."""
+    return adversarial_flops(config, *forward_flops(config, GanTask(config).inference.training_frames))
 
 
 def forward_flops(config: GanConfig, frames: int) -> tuple[float, float]:
@@ -178,14 +170,9 @@ def forward_flops(config: GanConfig, frames: int) -> tuple[float, float]:
     latents = inference.draw_latents(jax.random.key(0)[None], frames)
     values, shares = jnp.zeros((1, MELS, frames)), jnp.zeros((1, inference.genres))
     return (
-        _count_flops(partial(inference.generate, frames=frames), generator, latents, shares),
-        _count_flops(inference.score, discriminator, values, shares),
+        count_flops(partial(inference.generate, frames=frames), generator, latents, shares),
+        count_flops(inference.score, discriminator, values, shares),
     )
-
-
-def _count_flops(function: Callable[..., Any], *args: Any) -> float:
-    """Return the number of operations of a function as it is written, according to the cost analysis of XLA."""
-    return compiler_cost(jax.jit(function).lower(*args))[0]
 
 
 def paper_flops(approach: Approach) -> tuple[float, float]:

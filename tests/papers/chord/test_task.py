@@ -160,6 +160,7 @@ def test_devices_exchange_no_examples(mesh):
     assert not find_collectives(compiled)
 
 
+@pytest.mark.long  # compiles two steps
 def test_loss_on_fewer_columns_is_nearly_the_same(examples):
     """A quarter of the columns gives nearly the same loss, and predictions still have all columns."""
     losses = {}

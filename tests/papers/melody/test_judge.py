@@ -44,6 +44,7 @@ def test_clips_are_numbered_genre_by_genre(music):
     np.testing.assert_array_equal(clip, [0, 1, 2, 0, 1])
 
 
+@pytest.mark.long  # commands/test_melody.py trains a judge
 def test_the_judge_learns_genres_that_differ(music):
     task = JudgeTask(CONFIG)
     state, live, step = task.init(jax.random.key(0)), initial(task.live_values(30)), jax.jit(task.step)

@@ -127,6 +127,7 @@ def test_a_batch_has_the_clips_and_the_genres_of_its_indices(music):
     assert min(errors) < 1e-4
 
 
+@pytest.mark.long  # compiles a training step
 def test_training_raises_the_likelihood(music):
     state, live, step = TASK.init(jax.random.key(0)), initial(TASK.live_values(8)), jax.jit(TASK.step)
     batch = jax.jit(TASK.batch)(music, jnp.array([0, 1, 3]), jax.random.key(1))

@@ -68,6 +68,7 @@ def test_copies_are_found_and_quiet_clips_are_quiet(ears):
     assert copies["kernel_distance"] == pytest.approx(kernel_distance(others, heard).distance)
 
 
+@pytest.mark.long  # trains a judge
 def test_a_judge_trained_on_clips_of_swapped_genres_is_always_wrong(monkeypatch):
     monkeypatch.setattr(embedding, "TRAIN_STEPS", 30)
     reference = make_clips(4, seed=1)
