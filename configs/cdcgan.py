@@ -1,6 +1,6 @@
 """GAN that paints pictures of 64 x 64 pixels after music, and whose pictures follow the music.
 
-Hardware: to be measured. `tiny` has narrow networks and few works; its 1000 updates take about 4 minutes of two CPU cores.
+Hardware: to be measured. `tiny` has narrow networks and few works; 1000 updates take about 4 minutes of two CPU cores.
 Expected: to be measured. After `tiny`, a judge names the wanted one of the five eras for 75% of the pictures.
 
     python -m specjax.train --config=cdcgan --config.encoder=runs/encoder --config.data.source=path/to/museum
