@@ -29,9 +29,7 @@ GAN = GanConfig(
     discriminator=OPTIMIZER,
 )
 DEMO_GENRES = ("classical", "disco", "hiphop", "metal", "reggae")  # those of judge_genre:tiny
-TRAIN = TrainConfig(
-    steps=8000, batch_size=10, eval_every=1000, eval_batch=10, checkpoint_every=1000, sample_every=2000
-)
+TRAIN = TrainConfig(steps=8000, batch_size=10, eval_every=1000, eval_batch=10, checkpoint_every=1000, sample_every=2000)
 
 
 def get_config(variant: str = "") -> ConfigDict:
