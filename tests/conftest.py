@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder that all workers of this test run share."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
@@ -40,9 +40,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _compilation_cache(shared: Path) -> None:
+def _compilation_cache(shared_folder: Path) -> None:
     """Share compiled programs between tests and workers: trainings that are repeated or resumed compile the same."""
-    jax.config.update("jax_compilation_cache_dir", str(shared / "programs"))
+    jax.config.update("jax_compilation_cache_dir", str(shared_folder / "programs"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 

@@ -8,9 +8,15 @@ ERAS = ("baroque", "modern")
 
 
 def make_museum(seed: int, compositions: int = 2, clips: int = 3, pictures: int = 6) -> Museum:
-    """Clips of so many compositions of each era, with so many clips each, and so many pictures of each era.
+    """Make a museum of random clips and pictures.
 
     The clips of a composition are alike. Clip i of an era is paired with its picture i and the following one.
+
+    Args:
+      seed: random seed.
+      compositions: number of compositions of each era.
+      clips: number of clips of each composition.
+      pictures: number of pictures of each era.
     """
     rng = np.random.default_rng(seed)
     eras, count = len(ERAS), compositions * clips

@@ -47,7 +47,7 @@ class Instrument(NamedTuple):
     detune_cents: Number = 1.0
 
 
-def tone(
+def synthesize_tone(
     age: Int[Array, " samples"], hz: Samples, left_s: Samples, instrument: Instrument, sample_rate: int
 ) -> Samples:
     """Synthesize tones, each sample by itself.

@@ -12,9 +12,9 @@ from commands.run import SHORT_RUN, SMALL, run
 
 
 @pytest.fixture(scope="session")
-def cache(shared):
+def cache(shared_folder):
     """Compilation cache of the commands under test."""
-    folder = shared / "compiled"
+    folder = shared_folder / "compiled"
     folder.mkdir(exist_ok=True)
     return folder
 
@@ -32,20 +32,20 @@ def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def uninterrupted(cache, shared):
+def uninterrupted(cache, shared_folder):
     """Workdir of a `SHORT_RUN` that was never interrupted, and its duration in seconds."""
 
     def train(workdir):
         begin = time.monotonic()
         done = run(cache, "train", *SHORT_RUN, f"--workdir={workdir}")
         assert done.returncode == 0, done.stderr
-        (shared / "duration").write_text(str(time.monotonic() - begin))
+        (shared_folder / "duration").write_text(str(time.monotonic() - begin))
 
-    return make_once(shared / "uninterrupted", train), float((shared / "duration").read_text())
+    return make_once(shared_folder / "uninterrupted", train), float((shared_folder / "duration").read_text())
 
 
 @pytest.fixture(scope="session")
-def trained(cache, shared):
+def trained(cache, shared_folder):
     """Workdir of a finished run of 12 steps."""
 
     def train(workdir):
@@ -53,15 +53,15 @@ def trained(cache, shared):
         done = run(cache, "train", *SMALL, *steps, f"--workdir={workdir}")
         assert done.returncode == 0, done.stderr
 
-    return make_once(shared / "trained", train)
+    return make_once(shared_folder / "trained", train)
 
 
 @pytest.fixture(scope="session")
-def bundle(cache, trained, shared):
+def bundle(cache, trained, shared_folder):
     """Bundle exported from the run `trained`."""
 
     def export(folder):
         done = run(cache, "export", f"--workdir={trained}", f"--out={folder}")
         assert done.returncode == 0, done.stderr
 
-    return make_once(shared / "unet", export)
+    return make_once(shared_folder / "unet", export)

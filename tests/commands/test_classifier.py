@@ -34,7 +34,7 @@ def write_sound(path, hz, seed=0, seconds=2.0):
 
 
 @pytest.fixture(scope="module")
-def sounds(shared):
+def sounds(shared_folder):
     """Folder of two classes with five sounds each."""
 
     def write(folder):
@@ -42,11 +42,11 @@ def sounds(shared):
             for i in range(5):
                 write_sound(folder / name / f"{i}.wav", hz + i, i)
 
-    return make_once(shared / "two_classes", write)
+    return make_once(shared_folder / "two_classes", write)
 
 
 @pytest.fixture(scope="module")
-def trained_classifier(sounds, shared):
+def trained_classifier(sounds, shared_folder):
     """Workdir of a finished run of six steps."""
 
     def train(workdir):
@@ -55,18 +55,18 @@ def trained_classifier(sounds, shared):
         )
         assert done.returncode == 0, done.stderr
 
-    return make_once(shared / "classifier", train)
+    return make_once(shared_folder / "classifier", train)
 
 
 @pytest.fixture(scope="module")
-def classifier_bundle(trained_classifier, shared):
+def classifier_bundle(trained_classifier, shared_folder):
     """Bundle exported from the finished run."""
 
     def export(folder):
         done = run_in_process("export", f"--workdir={trained_classifier}", f"--out={folder}")
         assert done.returncode == 0, done.stderr
 
-    return make_once(shared / "classifier_bundle", export)
+    return make_once(shared_folder / "classifier_bundle", export)
 
 
 def test_resumed_run_ends_with_the_same_bits(trained_classifier, sounds, tmp_path):

@@ -29,40 +29,40 @@ def run(*arguments):
 
 
 @pytest.fixture(scope="module")
-def judge(shared):
+def judge(shared_folder):
     """Bundle of a judge of two genres."""
 
     def make(folder):
         run("train", *JUDGE, f"--workdir={folder}/run")
         run("export", f"--workdir={folder}/run", f"--out={folder}/bundle")
 
-    return make_once(shared / "judge", make) / "bundle"
+    return make_once(shared_folder / "judge", make) / "bundle"
 
 
 @pytest.fixture(scope="module")
-def gan(judge, shared):
+def gan(judge, shared_folder):
     """Folder with a finished run of a GAN of two genres, and its bundle."""
 
     def make(folder):
         run("train", *GAN, f"--config.judge={judge}", f"--workdir={folder}/run")
         run("export", f"--workdir={folder}/run", f"--out={folder}/bundle")
 
-    return make_once(shared / "gan", make)
+    return make_once(shared_folder / "gan", make)
 
 
 @pytest.fixture(scope="module")
-def transformer(shared):
+def transformer(shared_folder):
     """Bundle of a transformer of two genres."""
 
     def make(folder):
         run("train", *TRANSFORMER, f"--workdir={folder}/run")
         run("export", f"--workdir={folder}/run", f"--out={folder}/bundle")
 
-    return make_once(shared / "transformer", make) / "bundle"
+    return make_once(shared_folder / "transformer", make) / "bundle"
 
 
 @pytest.fixture(scope="module")
-def images(shared):
+def images(shared_folder):
     """Folder with pictures of a genre, a finished run of a GAN that draws such pictures, and its bundle."""
 
     def make(folder):
@@ -73,7 +73,7 @@ def images(shared):
         run("train", *IMAGES, f"--config.data.source={folder}/data", f"--workdir={folder}/run")
         run("export", f"--workdir={folder}/run", f"--out={folder}/bundle")
 
-    return make_once(shared / "images", make)
+    return make_once(shared_folder / "images", make)
 
 
 def test_training_leaves_a_picture_and_sounds(gan):

@@ -21,7 +21,7 @@ def run(*arguments):
 
 
 @pytest.fixture(scope="module")
-def wave(shared):
+def wave(shared_folder):
     """Folder with music of two genres, a finished run, and its bundle."""
 
     def make(folder):
@@ -34,7 +34,7 @@ def wave(shared):
         run("train", *WAVE, *SMALL, source, f"--workdir={folder}/run")
         run("export", f"--workdir={folder}/run", f"--out={folder}/bundle")
 
-    return make_once(shared / "wave", make)
+    return make_once(shared_folder / "wave", make)
 
 
 def test_evaluation_reports_figures_of_the_held_out_clips(wave):

@@ -24,7 +24,9 @@ def test_values_and_gradients_are_those_of_the_plain_form(block):
     inputs, weights = (random(2, 20, 4), random(2, 15, 4), random(2, 15, 6)), random(2, 20, 6)
 
     def derive(attention):
-        loss = lambda *args: jnp.sum(attention(*args) * weights)  # noqa: E731
+        def loss(*args):
+            return jnp.sum(attention(*args) * weights)
+
         return jax.jit(lambda *args: (attention(*args), jax.grad(loss, (0, 1, 2))(*args)))(*inputs)
 
     actual, expected = derive(lambda *args: attend(*args, block)), derive(plain)

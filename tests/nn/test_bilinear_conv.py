@@ -23,7 +23,9 @@ def test_values_and_gradients_are_those_of_the_two_steps():
     x, kernel, weights = random(2, 4, 5, 3), random(3, 3, 3, 6), random(2, 8, 10, 6)
 
     def derive(function):
-        loss = lambda *args: jnp.sum(function(*args) * weights)  # noqa: E731
+        def loss(*args):
+            return jnp.sum(function(*args) * weights)
+
         return jax.jit(lambda *args: (function(*args), jax.grad(loss, (0, 1))(*args)))(x, kernel)
 
     actual, expected = derive(bilinear_conv), derive(two_steps)

@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from specjax.signal.tones import Instrument, tone
+from specjax.signal.tones import Instrument, synthesize_tone
 
 RATE, SAMPLES, START = 22_050, 11_025, 1000
 PLAIN = Instrument(700.0, 900.0, even=0.4, attack_s=0.01, decay=2.0, release_s=0.05, detune_cents=0.0)
 
-play = jax.jit(tone, static_argnames="sample_rate")
+play = jax.jit(synthesize_tone, static_argnames="sample_rate")
 
 
 def render(instrument, hz=220.0, end=SAMPLES):

@@ -20,7 +20,7 @@ from specjax.papers.melody.music.instruments import kit_sounds
 from specjax.papers.melody.music.score import PARTS, Notes, Recording, Score, choose_tempo, compose
 from specjax.papers.melody.music.tables import TABLES, select
 from specjax.signal.fourier import irfft, rfft
-from specjax.signal.tones import Instrument, tone
+from specjax.signal.tones import Instrument, synthesize_tone
 
 RandomKey = Key[Array, ""]
 Samples = Float[Array, " samples"]
@@ -89,7 +89,7 @@ def _perform(score: Score, noise: Samples, sample_rate: int) -> Float[Array, "6 
         notes, instrument = voice
         start, end, velocity, hz = (x[step] for x in notes)
         left_s = (end - position).astype(jnp.float32) / sample_rate
-        return velocity * tone(position - start, hz, left_s, instrument, sample_rate)
+        return velocity * synthesize_tone(position - start, hz, left_s, instrument, sample_rate)
 
     instruments = score.recording.instruments
     voices = jax.lax.map(play_voice, (score.voices, select(instruments, PARTS)))

@@ -131,7 +131,7 @@ class EncoderTask(SingleModel):
     ) -> Metrics:
         """Embed clips, both held-out and training ones."""
         chosen = Clips(*(jnp.asarray(array)[indices] for array in examples))
-        embedding = self.inference.embed(self._variables(state), jnp.asarray(chosen.mel))
+        embedding = self.inference.embed(self.inference_variables(state), jnp.asarray(chosen.mel))
         return {"embedding": embedding, **{name: getattr(chosen, name) for name in chosen._fields if name != "mel"}}
 
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -146,7 +146,7 @@ class EncoderTask(SingleModel):
     def sample(self, state: TrainState, examples: Clips, frozen: Tree, key: Key[Array, ""]) -> Sample:
         """Draw a map of the embeddings of the held-out clips in two dimensions, as in figure 4."""
         chosen = np.flatnonzero(examples.held_out)
-        embeddings = np.asarray(self.inference.embed_in_batches(self._variables(state), examples.mel[chosen]))
+        embeddings = np.asarray(self.inference.embed_in_batches(self.inference_variables(state), examples.mel[chosen]))
         era, names = np.asarray(examples.era)[chosen], self.config.data.eras
         pictures = {
             f"map_{name}": scatter.plot(points, era, names, f"embeddings, {name}")
@@ -156,9 +156,10 @@ class EncoderTask(SingleModel):
 
     def parts(self, state: TrainState, frozen: Tree) -> dict[str, Part]:
         """Return the content of the exported bundle: the variables of the network, and its config."""
-        return {"encoder": Part(self._variables(state), asdict(self.config))}
+        return {"encoder": Part(self.inference_variables(state), asdict(self.config))}
 
-    def _variables(self, state: TrainState) -> Variables:
+    def inference_variables(self, state: TrainState) -> Variables:
+        """Return the variables of the network to embed with: the moving average of the parameters if one is kept."""
         params = self.config.optimizer.eval_params(state.params, state.opt_state, state.ema_params)
         return {"params": params, "batch_stats": state.batch_stats}
 

@@ -116,10 +116,12 @@ def load_encoder(folder: str) -> OpenEncoder:
       UserError: the folder is not named, or it is neither a bundle nor a run of the task `mvnet/encoder`.
     """
     from specjax import papers
+    from specjax.papers.mvnet.encoder_task import EncoderTask
 
     if not folder:
-        raise UserError("config.encoder='' names no encoder: train one, and name its run or bundle, as in "
-                        "--config.encoder=runs/encoder")  # fmt: skip
+        raise UserError(
+            "config.encoder='' names no encoder: train one, and name its run or bundle: --config.encoder=runs/encoder"
+        )
     if not (Path(folder) / "config.json").is_file():
         return OpenEncoder(*papers.open_bundle(Path(folder), task="mvnet/encoder"))
     name = read_json(Path(folder) / "config.json").get("task")
@@ -127,8 +129,8 @@ def load_encoder(folder: str) -> OpenEncoder:
         raise UserError(f"{folder} is a run of {name!r}, expected 'mvnet/encoder': name a run of an encoder")
     with jax.ensure_compile_time_eval():  # The initial state of the GAN may be being traced.
         _, task, run = papers.open_run(Path(folder))
-        parts = task.parts(sharding.to_host(run.state), {})
-    return OpenEncoder(task.inference, parts["encoder"].tensors)  # type: ignore[attr-defined]
+        assert isinstance(task, EncoderTask)
+        return OpenEncoder(task.inference, task.inference_variables(sharding.to_host(run.state)))
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ class Generator(nn.Module):
     def __call__(self, latents: Float[Array, "batch latents"], embedding: Embeddings) -> Pictures:
         """Generate pictures from latent vectors, normally distributed, and from embeddings."""
         c = self.config
-        style = leaky_relu(nn.Dense(c.features, name="latents")(latents) + embed(embedding, c.features))
+        style = leaky_relu(nn.Dense(c.features, name="latents")(latents) + project_embedding(embedding, c.features))
         x = nn.Dense(c.coarse**2 * c.widths[-1], name="input")(style).reshape(-1, c.coarse, c.coarse, c.widths[-1])
         for i in reversed(range(len(c.widths))):
             x = x + nn.Dense(c.widths[i], name=f"style{i}")(style)[:, None, None]
@@ -133,10 +133,12 @@ class Discriminator(nn.Module):
         score = nn.Dense(1, name="score")(features)[:, 0]
         if not c.projection:
             return score
-        return score + jnp.sum(features * embed(embedding, c.features), axis=1) / jnp.sqrt(float(c.features))
+        return score + jnp.sum(features * project_embedding(embedding, c.features), axis=1) / jnp.sqrt(
+            float(c.features)
+        )
 
 
-def embed(embedding: Embeddings, features: int) -> Float[Array, "batch features"]:
+def project_embedding(embedding: Embeddings, features: int) -> Float[Array, "batch features"]:
     """Map embeddings linearly to vectors. The function creates a layer of the module that calls it."""
     return nn.Dense(features, use_bias=False, name="embedding")(embedding)
 

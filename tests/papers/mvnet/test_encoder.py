@@ -33,14 +33,14 @@ def museums():
 
 
 @pytest.fixture
-def loaded(museums, monkeypatch):
+def examples(museums, monkeypatch):
     """The data of the task."""
     monkeypatch.setattr(data, "load", lambda config: museums)
     return EncoderTask(CONFIG).load()
 
 
 @pytest.fixture(scope="module", params=["semi_hard", "random"])
-def trained(request, museums):
+def training(request, museums):
     """A task, a batch, the state before and after 12 updates on it, and the losses."""
     task = EncoderTask(replace(CONFIG, triplets=TripletConfig(mining=request.param)))
     batch = task.batch(gather(museums[0]), jnp.array([0, 4, 7, 11]), jax.random.key(1))
@@ -60,17 +60,17 @@ def test_the_network_is_the_papers():
     assert variables["embedding"]["kernel"].shape == (8192, 10)
 
 
-def test_updates_reduce_the_loss_and_move_the_statistics(trained):
-    _, _, start, end, losses = trained
+def test_updates_reduce_the_loss_and_move_the_statistics(training):
+    _, _, start, end, losses = training
     assert losses[-1] < 0.5 * losses[0]
     assert int(end.skipped) == 0
     changed = jax.tree.map(lambda a, b: bool(np.any(a != b)), start.batch_stats, end.batch_stats)
     assert all(jax.tree.leaves(changed))
 
 
-def test_the_loss_is_that_of_the_embeddings_in_training(trained):
+def test_the_loss_is_that_of_the_embeddings_in_training(training):
     """Those of random triplets are computed in three passes, each with its own statistics."""
-    task, batch, state, _, losses = trained
+    task, batch, state, _, losses = training
     variables = {"params": state.params, "batch_stats": state.batch_stats}
 
     @jax.jit
@@ -84,25 +84,27 @@ def test_the_loss_is_that_of_the_embeddings_in_training(trained):
     assert losses[0] == pytest.approx(float(expected), rel=1e-4)
 
 
-def test_held_out_clips_come_before_their_known_neighbors(loaded, museums):
+def test_held_out_clips_come_before_their_known_neighbors(examples, museums):
     train, held_out = museums
     count = len(held_out.clip_era)
-    assert (loaded.train_count, loaded.held_out_count) == (len(train.clip_era), len(train.clip_era) + count)
-    np.testing.assert_array_equal(loaded.held_out.held_out, np.arange(loaded.held_out_count) < count)
-    np.testing.assert_array_equal(loaded.held_out.mel[count:], train.mel)
+    assert (examples.train_count, examples.held_out_count) == (len(train.clip_era), len(train.clip_era) + count)
+    np.testing.assert_array_equal(examples.held_out.held_out, np.arange(examples.held_out_count) < count)
+    np.testing.assert_array_equal(examples.held_out.mel[count:], train.mel)
 
 
-def test_evaluation_measures_the_neighbors_of_held_out_clips(loaded):
+def test_evaluation_measures_the_neighbors_of_held_out_clips(examples):
     task = EncoderTask(CONFIG)
     state = task.init(jax.random.key(0))
-    indices = jnp.arange(loaded.held_out_count)
-    measures = jax.jit(task.evaluate)(state, loaded.held_out, indices, {}, jax.random.key(0))
+    indices = jnp.arange(examples.held_out_count)
+    measures = jax.jit(task.evaluate)(state, examples.held_out, indices, {}, jax.random.key(0))
     figures = task.summarize({name: np.asarray(x) for name, x in measures.items()})
     assert figures["eval/clips"] == 12
     assert figures["eval/compositions"] == 4
     assert 0 <= figures["eval/neighbor"] <= 1
     embeddings = np.asarray(measures["embedding"][:12])
-    assert figures["eval/silhouette"] == pytest.approx(silhouette_score(embeddings, loaded.held_out.era[:12]), abs=1e-5)
+    assert figures["eval/silhouette"] == pytest.approx(
+        silhouette_score(embeddings, examples.held_out.era[:12]), abs=1e-5
+    )
 
 
 def test_neighbors_and_votes():
@@ -117,20 +119,20 @@ def test_neighbors_and_votes():
     assert "eval/neighbor" not in separation.measure(held_out, Labeled(*(x[:0] for x in known)))
 
 
-def test_a_map_of_the_held_out_clips_is_a_sample(loaded):
+def test_a_map_of_the_held_out_clips_is_a_sample(examples):
     task = EncoderTask(CONFIG)
-    sample = task.sample(jax.device_get(task.init(jax.random.key(0))), loaded.held_out, {}, jax.random.key(0))
+    sample = task.sample(jax.device_get(task.init(jax.random.key(0))), examples.held_out, {}, jax.random.key(0))
     assert set(sample.pictures) == {"map_pca", "map_tsne"}
     assert all(len(np.unique(picture.reshape(-1, 3), axis=0)) > 3 for picture in sample.pictures.values())
 
 
-def test_an_exported_encoder_opens_again(loaded, tmp_path):
+def test_an_exported_encoder_opens_again(examples, tmp_path):
     task = EncoderTask(CONFIG)
     state = jax.device_get(task.init(jax.random.key(0)))
     bundle.save(tmp_path / "b", task.name, task.parts(state, {}), {})
     inference, variables = open_encoder(bundle.load(tmp_path / "b"), "b")
     assert inference.config == CONFIG
-    mel = loaded.held_out.mel[:5]
+    mel = examples.held_out.mel[:5]
     expected = jax.jit(inference.embed)({"params": state.params, "batch_stats": state.batch_stats}, mel)
     np.testing.assert_allclose(inference.embed_in_batches(variables, mel, 3), expected, rtol=1e-4, atol=1e-5)
 

@@ -23,16 +23,16 @@ WAVES = np.stack([notes(1.0, 200), notes(0.5, 400), notes(0.25, 800), notes(0.15
 
 
 @pytest.fixture(scope="module")
-def measured():
+def features():
     return measure_music(clip_mel(jnp.asarray(WAVES)))
 
 
-def test_onset_rate_is_that_of_the_notes(measured):
-    np.testing.assert_allclose(measured.onset_rate_hz, [1 / 1.0, 1 / 0.5, 1 / 0.25, 1 / 0.15], rtol=0.2)
+def test_onset_rate_is_that_of_the_notes(features):
+    np.testing.assert_allclose(features.onset_rate_hz, [1 / 1.0, 1 / 0.5, 1 / 0.25, 1 / 0.15], rtol=0.2)
 
 
-def test_centroid_is_close_to_that_of_librosa(measured):
-    for wave, centroid_hz in zip(WAVES, np.asarray(measured.centroid_hz), strict=True):
+def test_centroid_is_close_to_that_of_librosa(features):
+    for wave, centroid_hz in zip(WAVES, np.asarray(features.centroid_hz), strict=True):
         magnitude = np.abs(librosa.stft(wave, n_fft=1024, hop_length=256)) ** 2
         hz = librosa.fft_frequencies(sr=SAMPLE_RATE, n_fft=1024)
         # The filters add up the power, so compare the mean of band magnitudes.
@@ -52,12 +52,12 @@ def test_silence_has_no_brightness_and_no_onsets():
 
 def test_luminance_and_edge_density_are_those_of_scipy():
     pictures = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
-    measured = measure_pictures(jnp.asarray(pictures))
+    features = measure_pictures(jnp.asarray(pictures))
     for i, picture in enumerate(pictures):
         luma = picture / 255 @ np.array([0.299, 0.587, 0.114])
         slope = np.hypot(scipy.ndimage.sobel(luma, axis=0), scipy.ndimage.sobel(luma, axis=1))
-        np.testing.assert_allclose(measured.luminance[i], luma.mean(), rtol=1e-4)
-        np.testing.assert_allclose(measured.edge_density[i], slope.mean() / luma.std(), rtol=1e-4)
+        np.testing.assert_allclose(features.luminance[i], luma.mean(), rtol=1e-4)
+        np.testing.assert_allclose(features.edge_density[i], slope.mean() / luma.std(), rtol=1e-4)
 
 
 def test_edge_density_does_not_depend_on_contrast_and_is_0_for_one_color():

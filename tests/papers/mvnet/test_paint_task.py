@@ -67,7 +67,7 @@ def task(encoder):
 
 
 @pytest.fixture(scope="module")
-def loaded(task, museums):
+def examples(task, museums):
     """The data of the task."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "load", lambda config: museums)
@@ -75,40 +75,40 @@ def loaded(task, museums):
 
 
 @pytest.fixture(scope="module")
-def trained(task, loaded):
+def training(task, examples):
     """States before and after three updates, and the metrics of the last."""
     start = state = jax.jit(task.init)(jax.random.key(0))
-    batch = task.batch(loaded.train, jnp.arange(4), jax.random.key(1))
+    batch = task.batch(examples.train, jnp.arange(4), jax.random.key(1))
     step = jax.jit(task.step)
     for _ in range(3):
         state, metrics = step(state, batch, task.frozen(), initial(task.live_values(10)), jax.random.key(2))
     return start, state, metrics
 
 
-def test_clips_are_replaced_by_their_embeddings_and_brightness(task, loaded, museums):
-    for gallery, museum in zip((loaded.train, loaded.held_out), museums, strict=True):
+def test_clips_are_replaced_by_their_embeddings_and_brightness(task, examples, museums):
+    for gallery, museum in zip((examples.train, examples.held_out), museums, strict=True):
         inference, variables = task.encoder
         expected = jax.jit(inference.embed)(variables, museum.mel)
         np.testing.assert_allclose(gallery.embedding, expected, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(gallery.centroid_hz, measure_music(jnp.asarray(museum.mel)).centroid_hz, rtol=1e-5)
         assert len(gallery.museum.mel) == 0
-    assert (loaded.train_count, loaded.held_out_count) == (2 * len(museums[0].pairs), len(museums[1].pairs))
+    assert (examples.train_count, examples.held_out_count) == (2 * len(museums[0].pairs), len(museums[1].pairs))
 
 
-def test_a_batch_has_the_pictures_and_embeddings_of_its_pairs(task, loaded):
+def test_a_batch_has_the_pictures_and_embeddings_of_its_pairs(task, examples):
     plain = GanTask(replace(task.config, balanced=False))
-    count, museum = len(loaded.train.museum.pairs), loaded.train.museum
-    batch = plain.batch(loaded.train, jnp.array([3, count + 17]), jax.random.key(0))
+    count, museum = len(examples.train.museum.pairs), examples.train.museum
+    batch = plain.batch(examples.train, jnp.array([3, count + 17]), jax.random.key(0))
     for i, pair in enumerate((3, 17)):
         clip, picture = museum.pairs[pair]
         pixels = museum.pictures[picture] if i == 0 else museum.pictures[picture][:, ::-1]
         np.testing.assert_allclose(batch.values[i], pixels / 127.5 - 1, atol=1e-6)
-        np.testing.assert_allclose(batch.condition[i], 0.5 * loaded.train.embedding[clip], rtol=1e-6)
+        np.testing.assert_allclose(batch.condition[i], 0.5 * examples.train.embedding[clip], rtol=1e-6)
         assert int(batch.group[i].argmax()) == museum.clip_era[clip]
 
 
-def test_eras_take_turns_in_balanced_batches(loaded):
-    museum = loaded.train.museum
+def test_eras_take_turns_in_balanced_batches(examples):
+    museum = examples.train.museum
     drawn = np.asarray(balance(museum, 2, jnp.zeros(400, int), jax.random.key(0)))
     assert set(drawn) == set(range(2 * len(museum.pairs)))
     clips = museum.pairs[drawn % len(museum.pairs), 0]
@@ -123,9 +123,9 @@ def test_the_condition_is_faded_in():
     assert "condition" not in GanTask(replace(CONFIG, condition=ConditionConfig())).live_values(100)
 
 
-def test_both_networks_are_trained_and_the_encoder_is_not(task, trained):
+def test_both_networks_are_trained_and_the_encoder_is_not(task, training):
     before = digests(jax.tree.map(jnp.asarray, load_encoder(task.config.encoder).variables))
-    start, end, metrics = trained
+    start, end, metrics = training
     for old, new in ((start.generator, end.generator), (start.discriminator, end.discriminator)):
         assert int(new.skipped) == 0
         assert any(jax.tree.leaves(jax.tree.map(lambda a, b: bool(np.any(a != b)), old.params, new.params)))
@@ -137,37 +137,39 @@ def test_both_networks_are_trained_and_the_encoder_is_not(task, trained):
     assert all(np.isfinite(float(metrics[name])) for name in ("spread", "auc", "generator.loss", "discriminator.loss"))
 
 
-def test_a_generator_with_one_picture_of_each_era_has_collapsed(task, loaded):
-    batch = task.batch(loaded.train, jnp.arange(8), jax.random.key(1))
+def test_a_generator_with_one_picture_of_each_era_has_collapsed(task, examples):
+    batch = task.batch(examples.train, jnp.arange(8), jax.random.key(1))
     collapsed = batch.values[jnp.arange(8) % 2]
     spread = float(task.compare(collapsed, batch)["spread"])
     assert any("has collapsed" in line for line in task.alarms({"auc": 0.6, "spread": spread}))
     assert task.alarms({"auc": 0.6, "spread": float(task.compare(batch.values, batch)["spread"])}) == ()
 
 
-def test_evaluation_measures_held_out_pairs(task, loaded, trained):
-    indices = jnp.arange(loaded.held_out_count)
-    measures = jax.jit(task.evaluate)(trained[1], loaded.held_out, indices, task.frozen(), jax.random.key(0))
+def test_evaluation_measures_held_out_pairs(task, examples, training):
+    indices = jnp.arange(examples.held_out_count)
+    measures = jax.jit(task.evaluate)(training[1], examples.held_out, indices, task.frozen(), jax.random.key(0))
     figures = task.summarize({name: np.asarray(x) for name, x in measures.items()})
-    assert figures["eval/pairs"] == loaded.held_out_count
-    assert figures["eval/pictures"] == len(loaded.held_out.museum.pictures)
+    assert figures["eval/pairs"] == examples.held_out_count
+    assert figures["eval/pictures"] == len(examples.held_out.museum.pictures)
     assert figures["eval/diversity"] > 0
     assert figures["eval/follows_low"] <= figures["eval/follows"] <= figures["eval/follows_high"]
     assert 0 <= figures["eval/precision"] <= 1
 
 
-def test_collages_have_six_pictures_after_each_of_six_clips(task, loaded, trained):
-    museum = loaded.held_out.museum
+def test_collages_have_six_pictures_after_each_of_six_clips(task, examples, training):
+    museum = examples.held_out.museum
     np.testing.assert_array_equal(choose_clips(museum, 1), np.arange(6) + 6)
     assert len(set(museum.composition[choose_clips(museum, 1)][:3])) == 1
-    sample = task.sample(jax.device_get(trained[1]), loaded.held_out, jax.device_get(task.frozen()), jax.random.key(0))
+    sample = task.sample(
+        jax.device_get(training[1]), examples.held_out, jax.device_get(task.frozen()), jax.random.key(0)
+    )
     assert set(sample.pictures) == {f"collage_{era}" for era in ERAS}
     picture = sample.pictures["collage_modern"]
     assert min(picture.shape[:2]) >= 6 * 64
 
 
-def test_an_exported_painter_needs_no_other_bundle(task, trained, tmp_path):
-    state = jax.device_get(trained[1])
+def test_an_exported_painter_needs_no_other_bundle(task, training, tmp_path):
+    state = jax.device_get(training[1])
     parts = task.parts(state, jax.device_get(task.frozen()))
     bundle.save(tmp_path / "b", task.name, parts, {})
     painter = open_painter(bundle.load(tmp_path / "b"), "b")
@@ -198,15 +200,15 @@ def test_a_training_needs_an_encoder(tmp_path):
 
 
 @pytest.mark.long
-def test_one_and_four_devices_give_the_same_losses(task, loaded, mesh):
+def test_one_and_four_devices_give_the_same_losses(task, examples, mesh):
     settings, losses = TrainConfig(steps=3, batch_size=8, eval_every=0), []
     for count in (1, 4):
         small = Mesh(mesh.devices.flat[:count].reshape(1, count), mesh.axis_names, axis_types=mesh.axis_types)
         with jax.set_mesh(small):
-            inputs = program.place(loaded.train, task.frozen(), task, small)
+            inputs = program.place(examples.train, task.frozen(), task, small)
             run = program.init(task, settings, small)
             live = LiveValues(task.live_values(3), small)(0, 1)
-            update = program.compile_update(task, settings, small, loaded.train_count, run, inputs, live)
+            update = program.compile_update(task, settings, small, examples.train_count, run, inputs, live)
             found = []
             for _ in range(3):
                 run, outputs = update(run, inputs, live)
@@ -216,10 +218,10 @@ def test_one_and_four_devices_give_the_same_losses(task, loaded, mesh):
 
 
 @pytest.mark.long
-def test_the_papers_networks_are_trained(encoder, loaded):
+def test_the_papers_networks_are_trained(encoder, examples):
     task = GanTask(GanConfig(data=POWER, encoder=encoder, approach="paper", paper_divisor=8, generator=OPTIMIZER))
     state = jax.jit(task.init)(jax.random.key(0))
-    batch = task.batch(loaded.train, jnp.arange(4), jax.random.key(1))
+    batch = task.batch(examples.train, jnp.arange(4), jax.random.key(1))
     new, metrics = jax.jit(task.step)(state, batch, {}, initial(task.live_values(10)), jax.random.key(2))
     assert all(int(network.skipped) == 0 for network in new)
     changed = jax.tree.map(

@@ -14,7 +14,7 @@ from specjax.papers.mvnet.museum.score import STEPS, Score, compose
 from specjax.papers.mvnet.museum.styles import TABLES, Style
 from specjax.papers.mvnet.representation import CLIP_SAMPLES, SAMPLE_RATE
 from specjax.signal.fourier import irfft, rfft
-from specjax.signal.tones import Instrument, tone
+from specjax.signal.tones import Instrument, synthesize_tone
 
 _LENGTH = 3 * 2**16  # samples that are synthesized: slightly more than a clip, and fast to transform
 _TIMBRE_OCTAVES = 2.0  # between the darkest and the brightest timbre of an instrument
@@ -66,7 +66,7 @@ def _perform(style: Style, score: Score, attributes: Attributes) -> Samples:
         age = position - jnp.ceil(note.astype(jnp.float32) * step_samples).astype(int)
         left_s = (end.astype(jnp.float32) * step_samples - position.astype(jnp.float32)) / SAMPLE_RATE
         hz = 440 * 2.0 ** ((pitch[note] - 69) / 12)
-        return jnp.where(last < 0, 0.0, velocity[note] * tone(age, hz, left_s, instrument, SAMPLE_RATE))
+        return jnp.where(last < 0, 0.0, velocity[note] * synthesize_tone(age, hz, left_s, instrument, SAMPLE_RATE))
 
     voices = jax.lax.map(play_voice, (score.onset, score.pitch, score.velocity, timbres))
     return jnp.sum(10 ** (style.voices.level_db / 20)[:, None] * voices, axis=0)

@@ -56,7 +56,7 @@ class Style(NamedTuple):
       tempo_bpm: tempo of music of the least and of the greatest density.
       leap: standard deviation of the steps of the melody, in degrees.
       consonant: 1 if the notes of the melody on beats belong to the chord, else 0.
-      echo_steps, echo_shift: the echo repeats the melody so many steps later, and so many degrees higher.
+      echo_steps, echo_shift: delay of the echo of the melody in steps, and its interval in degrees of the scale.
       dynamics: 0 if all notes are equally loud, 1 if some are silent.
       room_s: reverberation time in seconds.
       voices: melody, echo, two voices of accompaniment, and bass.

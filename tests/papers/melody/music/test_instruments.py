@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from specjax.papers.melody.music.instruments import INSTRUMENTS, Kit, kit_length, kit_sounds
-from specjax.signal.tones import tone
+from specjax.signal.tones import synthesize_tone
 
 RATE, SAMPLES, START, END = 22_050, 11_025, 1000, 9000
 
-play = jax.jit(tone, static_argnames="sample_rate")
+play = jax.jit(synthesize_tone, static_argnames="sample_rate")
 
 
 @pytest.mark.parametrize("name", INSTRUMENTS)
