@@ -49,14 +49,12 @@ def test_the_example_paper_trains_exports_and_opens(tmp_path, monkeypatch):
         chord_benchmarks.build("targets", values, 4)
 
     bundle.save(tmp_path / "bundle", task.name, task.parts(sharding.to_host(run.state), task.frozen()), {})
-    line = papers.open_bundle(tmp_path / "bundle", task="example/line")
+    line, variables = papers.open_bundle(tmp_path / "bundle", task="example/line")
     assert line.config == task.config
-    np.testing.assert_array_equal(line.params["w"], run.state.params["w"])
-
-    from example_paper.inference import predict
+    np.testing.assert_array_equal(variables["params"]["w"], run.state.params["w"])
 
     held_out = task.load().held_out
-    error = predict(line.params, jnp.asarray(held_out.x)) - held_out.y
+    error = line.predict(variables, jnp.asarray(held_out.x)) - held_out.y
     assert float(jnp.mean(error**2)) < 0.05 * float(jnp.mean(held_out.y**2))
 
 

@@ -234,7 +234,7 @@ class Task(Protocol):
 class SingleModel:
     """Base class of tasks that train a single model, with default attributes.
 
-    State and examples are replicated on every device, there are no frozen inputs, and no alarms.
+    State and examples are replicated on every device, and there are no frozen inputs, alarms or samples.
     """
 
     models: int = 1
@@ -248,3 +248,7 @@ class SingleModel:
     def alarms(self, metrics: Mapping[str, float]) -> tuple[str, ...]:
         """Return no warnings."""
         return ()
+
+    def sample(self, state: State, examples: Examples, frozen: Tree, key: Key[Array, ""]) -> Sample:
+        """Make no pictures and no sounds."""
+        return Sample({}, {}, 1)

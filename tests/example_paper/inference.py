@@ -1,6 +1,7 @@
 """The network of the example paper, and how its bundle is opened."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,27 +11,25 @@ from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
 
 
-def init_params(config: LineConfig, key: jax.Array) -> dict[str, jax.Array]:
-    """Initial parameters."""
-    return {"w": jax.random.normal(key, (config.width,)), "b": jnp.zeros((1,))}
-
-
-def predict(params: Any, x: jax.Array) -> jax.Array:
-    """Values at points `x` of shape (batch, width)."""
-    return x @ params["w"] + params["b"]
-
-
-class Line(NamedTuple):
-    """A trained line."""
+@dataclass(frozen=True)
+class LineInference:
+    """The line that a config describes. Its variables are not stored here: methods take them as an argument."""
 
     config: LineConfig
-    params: Any
+
+    def init(self, key: jax.Array) -> dict[str, Any]:
+        """Initialize the variables."""
+        return {"params": {"w": jax.random.normal(key, (self.config.width,)), "b": jnp.zeros((1,))}}
+
+    def predict(self, variables: Any, x: jax.Array) -> jax.Array:
+        """Compute the values at points `x` of shape (batch, width)."""
+        return x @ variables["params"]["w"] + variables["params"]["b"]
 
 
-def open_line(opened: Bundle, where: str) -> Line:
-    """Check a bundle's tensors against its config and return the trained line.
+def open_line(opened: Bundle, where: str) -> tuple[LineInference, Any]:
+    """Check a bundle's tensors against its config, and return the line and its variables.
 
     Raises:
       UserError: the bundle has other parts, settings or tensors than a line.
     """
-    return Line(*bundle.open_part(opened, where, "line", LineConfig, lambda config: config, init_params))
+    return bundle.open_part(opened, where, "line", LineConfig, LineInference, LineInference.init)

@@ -11,11 +11,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from specjax.arrays.batching import map_examples
-from specjax.engine import train_state
-from specjax.engine.live.value import LiveValue, label_mask_parser, number_parser, optimizer_values
-from specjax.engine.task import Data, Metrics, Part, Sample, SingleModel, Tree
+from specjax.engine.live.value import LiveValue, label_mask_parser, number_parser
+from specjax.engine.single_network import Loss, SingleNetworkTask, Variables
+from specjax.engine.task import Data, Metrics, Part, Sample, Tree
 from specjax.engine.train_state import TrainState
 from specjax.image import augment
+from specjax.measure.classification import worst_class_mean
 from specjax.nn.norm import fold_batch_norm
 from specjax.optim.schedules import Schedule, ScheduleSpec
 from specjax.papers.chord import conditioning, data
@@ -43,10 +44,8 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ChordTask(SingleModel):
+class ChordTask(SingleNetworkTask):
     """Training task of the U-Net that predicts spectrograms of chords from digits.
-
-    The training state is a single `TrainState`, since there is only one network.
 
     config: settings of the data, the network, the losses and the optimizer.
     name: name of the task.
@@ -66,7 +65,7 @@ class ChordTask(SingleModel):
         """
         c = self.config
         return {
-            **optimizer_values(c.optimizer, steps),
+            **super().live_values(steps),
             **{f"loss.{name}": _build_weight(c.loss[name], steps) for name in self._losses},
             "curriculum": LiveValue(
                 _build_mask_schedule(c.curriculum, c.data.labels), label_mask_parser(c.data.labels)
@@ -98,13 +97,6 @@ class ChordTask(SingleModel):
         train, held_out = data.load(self.config.data)
         return Data(train, held_out, len(train.label), len(held_out.label))
 
-    def init(self, key: Key[Array, ""]) -> TrainState:
-        variables = self.inference.init(key)
-        optimizer = self.config.optimizer
-        return train_state.create(
-            variables["params"], optimizer.transform(), variables.get("batch_stats", {}), ema=optimizer.ema_decay > 0
-        )
-
     def batch(self, examples: Digits, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(indices)))
         digit = examples.image[indices].astype(jnp.float32) / 255.0
@@ -118,52 +110,32 @@ class ChordTask(SingleModel):
         target = conditioning.targets(self._operators, self.config.conditioning, digit, label, quality, noise_keys)
         return Batch(digit, label, quality, target)
 
-    def step(
-        self, state: TrainState, batch: Batch, frozen: Tree, live: Mapping[str, Array], key: Key[Array, ""]
-    ) -> tuple[TrainState, Metrics]:
+    def loss(self, variables: Variables, batch: Batch, live: Mapping[str, Array], key: Key[Array, ""]) -> Loss:
         config = self.config
         weights = {name: live[f"loss.{name}"] for name in self._losses if f"loss.{name}" in live}
         varying = [name for name in weights if config.loss[name].kind != "constant"]
         importance = live["curriculum"][batch.label]
-
-        def objective(params: Any) -> tuple[Float[Array, ""], tuple[Metrics, Any]]:
-            variables = {"params": params, "batch_stats": state.batch_stats}
-            quality = batch.quality if config.model.qualities else None
-            prediction, collected = self.inference.network(batch.target.shape[2]).apply(
-                variables,
-                batch.digit,
-                quality,
-                training=True,
-                rngs={"dropout": key},
-                mutable=["intermediates", "batch_stats"],
-            )
-            logits = collected["intermediates"]["label"][0] if config.model.labels else jnp.zeros((len(batch.digit), 0))
-            losses = {name: partial(f, prediction, batch.target, config.loss_options) for name, f in LOSSES.items()}
-            losses |= {"label": partial(label_loss, logits, batch.label)}
-            total, terms = weighted_sum(losses, weights, importance, varying)
-            return total, (terms, collected.get("batch_stats", {}))
-
-        (total, (terms, batch_stats)), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
-        state, norms = train_state.update(
-            state,
-            gradients,
-            config.optimizer.transform(live["lr"]),
-            total,
-            batch_stats=batch_stats,
-            ema_decay=live.get("ema_decay"),
+        prediction, collected = self.inference.network(batch.target.shape[2]).apply(
+            variables,
+            batch.digit,
+            batch.quality if config.model.qualities else None,
+            training=True,
+            rngs={"dropout": key},
+            mutable=["intermediates", "batch_stats"],
         )
-        metrics = {"loss": total, "learning_rate": live["lr"], **norms}
-        metrics |= {f"loss.{name}": value for name, value in terms.items()}
-        return state, metrics | config.optimizer.metrics(state.opt_state)
+        logits = collected["intermediates"]["label"][0] if config.model.labels else jnp.zeros((len(batch.digit), 0))
+        losses = {name: partial(f, prediction, batch.target, config.loss_options) for name, f in LOSSES.items()}
+        losses |= {"label": partial(label_loss, logits, batch.label)}
+        total, terms = weighted_sum(losses, weights, importance, varying)
+        metrics = {"learning_rate": live["lr"]} | {f"loss.{name}": value for name, value in terms.items()}
+        return Loss(total, metrics, collected.get("batch_stats"))
 
     def inference_params(self, state: TrainState) -> Any:
         """Compute the parameters for inference, with batch normalization folded into the convolutions.
 
-        The optimizer `schedule_free` keeps its own running mean of the parameters, and this mean is used. Otherwise the
-        moving average of the parameters is used, or their latest values if there is no moving average.
+        They are those of `inference_variables`: the moving average if one is kept.
         """
-        params = self.config.optimizer.eval_params(state.params, state.opt_state, state.ema_params)
-        return fold_batch_norm(params, state.batch_stats)
+        return fold_batch_norm(self.inference_variables(state)["params"], state.batch_stats)
 
     def evaluate(
         self, state: TrainState, examples: Digits, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]
@@ -178,9 +150,8 @@ class ChordTask(SingleModel):
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
         label = measures["label"]
         summary = {f"eval/{name}": float(np.mean(values)) for name, values in measures.items() if name != "label"}
-        by_label = [measures["exact_notes"][label == value].mean() for value in np.unique(label)]
         return summary | {
-            "eval/exact_notes_worst_label": float(min(by_label)),
+            "eval/exact_notes_worst_label": worst_class_mean(measures["exact_notes"], label),
             "eval/examples": float(len(label)),
         }
 

@@ -11,12 +11,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float32, Int, Int32, Key
 
 from specjax.cli.errors import UserError
-from specjax.engine import train_state
-from specjax.engine.live.value import LiveValue, optimizer_values
-from specjax.engine.task import Data, Metrics, Part, Sample, SingleModel, Tree
+from specjax.engine.single_network import Loss, SingleNetworkTask, Variables
+from specjax.engine.task import Data, Metrics, Part, Sample, Tree
 from specjax.engine.train_state import TrainState
 from specjax.papers.mvnet import data, separation
-from specjax.papers.mvnet.encoder import EncoderConfig, EncoderInference, Variables
+from specjax.papers.mvnet.encoder import EncoderConfig, EncoderInference
 from specjax.papers.mvnet.triplets import draw_partners, mined_loss, triplet_loss
 from specjax.papers.mvnet.works import Museum
 from specjax.plots import scatter
@@ -51,8 +50,8 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class EncoderTask(SingleModel):
-    """Training task of the encoder. The training state is a single `TrainState`.
+class EncoderTask(SingleNetworkTask):
+    """Training task of the encoder.
 
     config: settings, with the eras and the statistics filled in.
     name: name of the task.
@@ -66,10 +65,6 @@ class EncoderTask(SingleModel):
         """The network, with functions that embed clips."""
         return EncoderInference(self.config)
 
-    def live_values(self, steps: int) -> dict[str, LiveValue]:
-        """Return the values that may be changed while training runs: the learning rate `lr`."""
-        return optimizer_values(self.config.optimizer, steps)
-
     def load(self) -> Data:
         train, held_out = data.load(self.config.data)
         counts = np.bincount(train.clip_era, minlength=len(self.config.data.eras))
@@ -80,12 +75,6 @@ class EncoderTask(SingleModel):
         both = Clips(*(np.concatenate(arrays) for arrays in zip(unknown, known, strict=True)))
         return Data(known, both, len(known.era), len(both.era))
 
-    def init(self, key: Key[Array, ""]) -> TrainState:
-        variables, optimizer = self.inference.init(key), self.config.optimizer
-        return train_state.create(
-            variables["params"], optimizer.transform(), variables["batch_stats"], ema=optimizer.ema_decay > 0
-        )
-
     def batch(self, examples: Clips, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
         mel, era = jnp.asarray(examples.mel), jnp.asarray(examples.era)
         if self.config.triplets.mining != "random":
@@ -94,37 +83,24 @@ class EncoderTask(SingleModel):
         partners = draw_partners(keys, indices, era, len(self.config.data.eras))
         return Batch(mel[jnp.stack([indices, *partners], axis=1)], era[indices])
 
-    def step(
-        self, state: TrainState, batch: Batch, frozen: Tree, live: Mapping[str, Array], key: Key[Array, ""]
-    ) -> tuple[TrainState, Metrics]:
+    def loss(self, variables: Variables, batch: Batch, live: Mapping[str, Array], key: Key[Array, ""]) -> Loss:
         c = self.config.triplets
+        if c.mining != "random":
+            embeddings, batch_stats = self._embed(variables, batch.mel)
+            return Loss(mined_loss(c, embeddings, batch.era), {}, batch_stats)
+        # As in the paper, anchors, positives and negatives are normalized separately.
+        stacked = jnp.swapaxes(batch.mel, 0, 1).reshape(-1, *batch.mel.shape[2:])
+        embeddings, batch_stats = self._embed(variables, stacked, groups=3)
+        return Loss(triplet_loss(c, *embeddings.reshape(3, -1, embeddings.shape[1])), {}, batch_stats)
 
-        def embed(params: Tree, mel: Array, groups: int) -> tuple[Array, Tree]:
-            variables = {"params": params, "batch_stats": state.batch_stats}
-            embeddings, updates = self.inference.network.apply(
-                variables, mel, training=True, groups=groups, mutable=["batch_stats"]
-            )
-            return embeddings, updates["batch_stats"]
-
-        def objective(params: Tree) -> tuple[Array, Tree]:
-            if c.mining != "random":
-                embeddings, batch_stats = embed(params, batch.mel, 1)
-                return mined_loss(c, embeddings, batch.era), batch_stats
-            # As in the paper, anchors, positives and negatives are normalized separately.
-            stacked = jnp.swapaxes(batch.mel, 0, 1).reshape(-1, *batch.mel.shape[2:])
-            embeddings, batch_stats = embed(params, stacked, 3)
-            return triplet_loss(c, *embeddings.reshape(3, -1, embeddings.shape[1])), batch_stats
-
-        (loss, batch_stats), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
-        state, norms = train_state.update(
-            state,
-            gradients,
-            self.config.optimizer.transform(live["lr"]),
-            loss,
-            batch_stats=batch_stats,
-            ema_decay=live.get("ema_decay"),
+    def _embed(
+        self, variables: Variables, mel: Float32[Array, "batch 128 256 3"], groups: int = 1
+    ) -> tuple[Float32[Array, "batch embedding"], Tree]:
+        """Embed clips in training, and update the statistics; each of the `groups` is normalized by its own."""
+        embeddings, updates = self.inference.network.apply(
+            variables, mel, training=True, groups=groups, mutable=["batch_stats"]
         )
-        return state, {"loss": loss, **norms}
+        return embeddings, updates["batch_stats"]
 
     def evaluate(
         self, state: TrainState, examples: Clips, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]
@@ -157,11 +133,6 @@ class EncoderTask(SingleModel):
     def parts(self, state: TrainState, frozen: Tree) -> dict[str, Part]:
         """Return the content of the exported bundle: the variables of the network, and its config."""
         return {"encoder": Part(self.inference_variables(state), asdict(self.config))}
-
-    def inference_variables(self, state: TrainState) -> Variables:
-        """Return the variables of the network to embed with: the moving average of the parameters if one is kept."""
-        params = self.config.optimizer.eval_params(state.params, state.opt_state, state.ema_params)
-        return {"params": params, "batch_stats": state.batch_stats}
 
 
 def gather(museum: Museum, *, held_out: bool = False) -> Clips:

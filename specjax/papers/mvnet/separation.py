@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from specjax.measure.classification import worst_class_mean
 from specjax.measure.embeddings import Embeddings
 
 _MIN_FOR_TSNE = 12  # clips
@@ -52,7 +53,7 @@ def measure(held_out: Labeled, known: Labeled) -> dict[str, float]:
     return figures | {
         "eval/neighbor": float(np.mean(right)),
         "eval/neighbor_vote": vote_accuracy(guess, held_out.era, held_out.composition),
-        "eval/neighbor_worst_era": float(min(right[held_out.era == era].mean() for era in eras)),
+        "eval/neighbor_worst_era": worst_class_mean(right, held_out.era),
     }
 
 

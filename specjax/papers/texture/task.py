@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +11,11 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key
 
-from specjax.engine import train_state
-from specjax.engine.live.value import LiveValue, number_parser, optimizer_values
-from specjax.engine.task import Data, Metrics, Part, Sample, SingleModel, Tree
+from specjax.engine.live.value import LiveValue, number_parser
+from specjax.engine.single_network import Loss, SingleNetworkTask, Variables
+from specjax.engine.task import Data, Metrics, Part, Sample, Tree
 from specjax.engine.train_state import TrainState
+from specjax.measure.classification import worst_class_mean
 from specjax.measure.intervals import share_interval
 from specjax.papers.texture import data
 from specjax.papers.texture.classify import ClassifierInference
@@ -38,8 +39,8 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ClassifierTask(SingleModel):
-    """Training task of the classifier. The training state is a single `TrainState`.
+class ClassifierTask(SingleNetworkTask):
+    """Training task of the classifier.
 
     config: settings, with the names of the classes filled in.
     name: name of the task.
@@ -61,7 +62,7 @@ class ClassifierTask(SingleModel):
         its decay `ema_decay`.
         """
         c = self.config
-        values = optimizer_values(c.optimizer, steps)
+        values = super().live_values(steps)
         if c.model.centroid_classes:
             values["second_task"] = LiveValue(optax.constant_schedule(c.second_task), number_parser(0.0))
         return values
@@ -70,13 +71,6 @@ class ClassifierTask(SingleModel):
         c = self.config
         train, held_out = data.load(c.data, c.representation, c.model.centroid_classes)
         return Data(train, held_out, len(train.label), len(held_out.label))
-
-    def init(self, key: Key[Array, ""]) -> TrainState:
-        variables = self.inference.init(key)
-        optimizer = self.config.optimizer
-        return train_state.create(
-            variables["params"], optimizer.transform(), variables.get("batch_stats", {}), ema=optimizer.ema_decay > 0
-        )
 
     def batch(self, examples: Sounds, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
         c = self.config
@@ -120,45 +114,24 @@ class ClassifierTask(SingleModel):
             levels = augment.random_masks(frames_key, levels, count=a.time_masks, max_width=width, axis=1)
         return levels
 
-    def step(
-        self, state: TrainState, batch: Batch, frozen: Tree, live: Mapping[str, Array], key: Key[Array, ""]
-    ) -> tuple[TrainState, Metrics]:
-        def objective(params: Any) -> tuple[Float[Array, ""], tuple[Metrics, Any]]:
-            variables = {"params": params, "batch_stats": state.batch_stats}
-            logits, updates = self.inference.network.apply(
-                variables, batch.levels, training=True, rngs={"dropout": key}, mutable=["batch_stats"]
-            )
-            losses = {"label": jnp.mean(self._cross_entropy(logits.label, batch.label))}
-            total = losses["label"]
-            if self.config.model.centroid_classes:
-                losses["centroid"] = jnp.mean(optax.softmax_cross_entropy(logits.centroid, batch.centroid))
-                total += live["second_task"] * losses["centroid"]
-            hits = jnp.argmax(logits.label, axis=1) == jnp.argmax(batch.label, axis=1)
-            metrics = {f"loss.{name}": value for name, value in losses.items()} | {"accuracy": jnp.mean(hits)}
-            return total, (metrics, updates.get("batch_stats", {}))
-
-        (total, (metrics, batch_stats)), gradients = jax.value_and_grad(objective, has_aux=True)(state.params)
-        optimizer = self.config.optimizer
-        state, norms = train_state.update(
-            state,
-            gradients,
-            optimizer.transform(live["lr"]),
-            total,
-            batch_stats=batch_stats,
-            ema_decay=live.get("ema_decay"),
+    def loss(self, variables: Variables, batch: Batch, live: Mapping[str, Array], key: Key[Array, ""]) -> Loss:
+        logits, updates = self.inference.network.apply(
+            variables, batch.levels, training=True, rngs={"dropout": key}, mutable=["batch_stats"]
         )
-        metrics = {"loss": total, "learning_rate": live["lr"], **metrics, **norms}
-        return state, metrics | optimizer.metrics(state.opt_state)
+        terms = {"label": jnp.mean(self._cross_entropy(logits.label, batch.label))}
+        total = terms["label"]
+        if self.config.model.centroid_classes:
+            terms["centroid"] = jnp.mean(optax.softmax_cross_entropy(logits.centroid, batch.centroid))
+            total += live["second_task"] * terms["centroid"]
+        hits = jnp.argmax(logits.label, axis=1) == jnp.argmax(batch.label, axis=1)
+        metrics = {"learning_rate": live["lr"], "accuracy": jnp.mean(hits)}
+        metrics |= {f"loss.{name}": value for name, value in terms.items()}
+        return Loss(total, metrics, updates.get("batch_stats"))
 
     def _cross_entropy(self, logits: Float[Array, "n classes"], label: Float[Array, "n classes"]) -> Float[Array, " n"]:
         if self.config.loss == "sigmoid":
             return jnp.sum(optax.sigmoid_binary_cross_entropy(logits, label), axis=1)
         return optax.softmax_cross_entropy(logits, label)
-
-    def inference_variables(self, state: TrainState) -> dict[str, Any]:
-        """Return the variables of the network for inference: its parameters or their average, and its statistics."""
-        params = self.config.optimizer.eval_params(state.params, state.opt_state, state.ema_params)
-        return {"params": params} | ({"batch_stats": state.batch_stats} if state.batch_stats else {})
 
     def evaluate(
         self, state: TrainState, examples: Sounds, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]
@@ -186,7 +159,7 @@ class ClassifierTask(SingleModel):
         return summary | {
             "eval/accuracy_low": low,
             "eval/accuracy_high": high,
-            "eval/accuracy_worst_class": float(min(hits[label == value].mean() for value in np.unique(label))),
+            "eval/accuracy_worst_class": worst_class_mean(hits, label),
             "eval/examples": float(len(label)),
         }
 

@@ -10,16 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from specjax.engine import train_state
-from specjax.engine.live.value import LiveValue, optimizer_values
-from specjax.engine.task import Data, Metrics, Part, Sample, SingleModel, Tree
+from specjax.engine.single_network import Loss, SingleNetworkTask, Variables
+from specjax.engine.task import Data, Metrics, Part, Sample, Tree
 from specjax.engine.train_state import TrainState
 from specjax.papers.melody import data, evaluation, pieces
 from specjax.papers.melody.data import Music
 from specjax.papers.melody.evaluation import OpenJudge
 from specjax.papers.melody.representation import FRAMES
 from specjax.papers.melody.transformer.config import TransformerConfig
-from specjax.papers.melody.transformer.inference import TransformerInference, Variables
+from specjax.papers.melody.transformer.inference import TransformerInference
 
 
 class Batch(NamedTuple):
@@ -30,8 +29,8 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TransformerTask(SingleModel):
-    """Training task of the transformer, by maximum likelihood. The training state is a single `TrainState`.
+class TransformerTask(SingleNetworkTask):
+    """Training task of the transformer, by maximum likelihood.
 
     config: settings, with the genres and statistics filled in.
     name: name of the task.
@@ -50,10 +49,6 @@ class TransformerTask(SingleModel):
         """The judge that the config names; None without one."""
         return evaluation.load_judge(self.config.judge, self.config.data.genres)
 
-    def live_values(self, steps: int) -> dict[str, LiveValue]:
-        """Return the values that may be changed while training runs: `lr`, and `ema_decay` if there is an average."""
-        return optimizer_values(self.config.optimizer, steps)
-
     def load(self) -> Data:
         train, held_out = data.load(self.config.data)
         return Data(train, held_out, int(train.clips.sum()), int(held_out.clips.max()))
@@ -61,11 +56,6 @@ class TransformerTask(SingleModel):
     def frozen(self) -> Tree:
         """Return the variables of the judge, if there is one."""
         return {} if self.judge is None else {"judge": self.judge.variables}
-
-    def init(self, key: Key[Array, ""]) -> TrainState:
-        optimizer = self.config.optimizer
-        params = self.inference.init(key)["params"]
-        return train_state.create(params, optimizer.transform(), ema=optimizer.ema_decay > 0)
 
     def batch(self, examples: Music, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
         """Gather clips. Each begins at a random one of the first frames, so that blocks lie everywhere in the music."""
@@ -80,16 +70,8 @@ class TransformerTask(SingleModel):
         )
         return Batch(self.inference.encode(values), jax.nn.one_hot(genre, len(c.data.genres)))
 
-    def step(
-        self, state: TrainState, batch: Batch, frozen: Tree, live: Mapping[str, Array], key: Key[Array, ""]
-    ) -> tuple[TrainState, Metrics]:
-        def objective(params: Tree) -> Array:
-            return -jnp.mean(self.inference.log_likelihood({"params": params}, batch.blocks, batch.genre))
-
-        loss, gradients = jax.value_and_grad(objective)(state.params)
-        transform = self.config.optimizer.transform(live["lr"])
-        state, norms = train_state.update(state, gradients, transform, loss, ema_decay=live.get("ema_decay"))
-        return state, {"loss": loss, **norms}
+    def loss(self, variables: Variables, batch: Batch, live: Mapping[str, Array], key: Key[Array, ""]) -> Loss:
+        return Loss(-jnp.mean(self.inference.log_likelihood(variables, batch.blocks, batch.genre)), {})
 
     def evaluate(
         self, state: TrainState, examples: Music, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]
@@ -100,7 +82,7 @@ class TransformerTask(SingleModel):
           `loss`, the negative log-likelihood in nats per value, and the measures of `evaluation.measure_clips`, with
           the leading axes (batch, genres).
         """
-        c, inference, variables = self.config, self.inference, self._variables(state)
+        c, inference, variables = self.config, self.inference, self.inference_variables(state)
         judge = None if self.judge is None else self.judge.inference
 
         def measure(genre: int, keys: Key[Array, " batch"], real: Float[Array, "batch mels frames"]) -> Metrics:
@@ -122,12 +104,8 @@ class TransformerTask(SingleModel):
 
     def sample(self, state: TrainState, examples: Music, frozen: Tree, key: Key[Array, ""]) -> Sample:
         """Generate clips of each genre, and make the sound of the first of each."""
-        return pieces.sample_genres(self.inference, self._variables(state), key)
+        return pieces.sample_genres(self.inference, self.inference_variables(state), key)
 
     def parts(self, state: TrainState, frozen: Tree) -> dict[str, Part]:
         """Return the content of the exported bundle: the variables of the network, and the config."""
-        return {"transformer": Part(self._variables(state), asdict(self.config))}
-
-    def _variables(self, state: TrainState) -> Variables:
-        """Return the variables to evaluate and export: the moving average if one is kept."""
-        return {"params": self.config.optimizer.eval_params(state.params, state.opt_state, state.ema_params)}
+        return {"transformer": Part(self.inference_variables(state), asdict(self.config))}
