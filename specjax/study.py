@@ -41,6 +41,8 @@ def main(argv: Sequence[str]) -> None:
     if len(argv) < 2 or argv[1] not in questions:
         found = f"question {argv[1]!r} is unknown" if len(argv) > 1 else "no question is named"
         raise UserError(f"{found}, name a question: one of {', '.join(questions)}")
+    if CONFIG.value is not None:
+        papers.build(CONFIG.value.to_dict())  # An invalid config is an error before anything is trained.
     options = Options(
         config=None if CONFIG.value is None else CONFIG.value.to_dict(),
         config_flags=config_arguments(sys.argv[1:]),

@@ -97,6 +97,25 @@ def seeds(count: int) -> dict[str, Overrides]:
     return {f"{seed}": {"seed": seed} for seed in range(count)}
 
 
+def train_variants(study: Study, measures: Sequence[Measure], options: Options) -> None:
+    """Train and evaluate every variant of a study with several seeds, and print a Markdown table of the results.
+
+    Args:
+      study: variants of a config to compare, such as different losses. Each is a set of config values to override.
+      measures: columns of the table.
+      options: command-line options: base config, folder of the runs, number of seeds (0 for the default of the study),
+        and number of held-out examples to evaluate (0 for all).
+
+    Raises:
+      UserError: no base config is named, or a run could not start or be evaluated.
+    """
+    options.require_config()
+    repetitions = seeds(options.seeds or study.seeds)
+    print(f"specjax study: {len(study.variants)} variants, {len(repetitions)} seeds", file=sys.stderr, flush=True)
+    results = answer(study, options.config_flags, repetitions, options.workdir, options.examples)
+    print(table(study, results, measures))
+
+
 def answer(
     study: Study,
     config_flags: Sequence[str],

@@ -3,13 +3,12 @@
 Each study varies one factor that the paper tried or left open. The folder of a run is named after its variant and seed.
 """
 
-import sys
 from collections.abc import Callable
 from functools import partial
 
 from specjax import papers
 from specjax.cli import app
-from specjax.engine.study import Measure, Options, Study, answer, seeds, table
+from specjax.engine.study import Measure, Options, Study, train_variants
 
 MEASURES = (
     Measure("eval/exact_notes", "exact triads", 100.0, "{:.1f}%"),
@@ -108,24 +107,6 @@ STUDIES = {
 }
 
 
-def train_variants(study: Study, options: Options) -> None:
-    """Train and evaluate every variant of a study with several seeds, and print a Markdown table of the results.
-
-    Args:
-      study: variants of a config to compare, such as different losses. Each is a set of config values to override.
-      options: command-line options: base config, folder of the runs, number of seeds (0 for the default of the study),
-        and number of held-out examples to evaluate (0 for all).
-
-    Raises:
-      UserError: no base config is named or it is invalid, or a run could not start or be evaluated.
-    """
-    papers.build(options.require_config())
-    repetitions = seeds(options.seeds or study.seeds)
-    print(f"specjax study: {len(study.variants)} variants, {len(repetitions)} seeds", file=sys.stderr, flush=True)
-    results = answer(study, options.config_flags, repetitions, options.workdir, options.examples)
-    print(table(study, results, MEASURES))
-
-
 def draw_figures(options: Options) -> None:
     """Draw Figures 1 to 6 of the chord paper, save them in `options.workdir`, and print their paths."""
     from specjax.papers.chord import figures
@@ -138,6 +119,6 @@ def draw_figures(options: Options) -> None:
 
 
 QUESTIONS: dict[str, Callable[[Options], None]] = {
-    **{name: partial(train_variants, study) for name, study in STUDIES.items()},
+    **{name: partial(train_variants, study, MEASURES) for name, study in STUDIES.items()},
     "figures": draw_figures,
 }

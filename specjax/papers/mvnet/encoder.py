@@ -122,9 +122,13 @@ class EncoderInference:
         """Embed clips, given as mel spectrograms on the scale of the representation."""
         return cast(Embeddings, self.network.apply(variables, values))
 
+    def embed_power(self, variables: Variables, mel_power: Mel) -> Embeddings:
+        """Embed clips, given as mel power."""
+        return self.embed(variables, self.config.data.representation.encode(mel_power))
+
     def embed_waves(self, variables: Variables, waves: Float[Array, "batch samples"]) -> Embeddings:
         """Embed clips of `representation.CLIP_SAMPLES` samples, given as waves."""
-        return self.embed(variables, self.config.data.representation.encode(clip_mel(waves)))
+        return self.embed_power(variables, clip_mel(waves))
 
     def embed_in_batches(self, variables: Variables, values: AnyMel, size: int = 32) -> Embeddings:
         """Embed any number of clips, `size` at a time."""

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from specjax.measure.auc import discriminator_auc
 from specjax.measure.comparison import NEIGHBORS, compare_embeddings, mean_pairwise_distance
 from specjax.measure.correlation import Correlation, rank_correlation
 from specjax.papers.mvnet.features import measure_pictures
@@ -45,18 +44,16 @@ def summarize(measures: Measures) -> dict[str, float]:
     """Compute figures of the held-out set from the measures of its pairs of clips and pictures.
 
     Args:
-      measures: for each pair the numbers `clip`, `picture` and `era`, the clip's `centroid_hz`, the discriminator's
-        `real_score` and `fake_score`, and the results of `measure` for the `real` picture of the pair, for a `fake` one
-        that was generated after its clip, and for its `twin`, generated with other latent variables.
+      measures: for each pair the numbers `clip`, `picture` and `era`, the clip's `centroid_hz`, and the results of
+        `measure` for the `real` picture of the pair, for a `fake` one that was generated after its clip, and for its
+        `twin`, generated with other latent variables.
 
     Returns:
-      Under `eval/`: `auc` of the discriminator; the figures of `measure_diversity`, `measure_following` and, with a
-      judge, `measure_eras`; PRDC and the kernel distance of the pictures, if there are enough; and numbers of `pairs`
-      and `pictures`.
+      Under `eval/`: the figures of `measure_diversity`, `measure_following` and, with a judge, `measure_eras`; PRDC and
+      the kernel distance of the pictures, if there are enough; and numbers of `pairs` and `pictures`.
     """
     _, first = np.unique(measures["picture"], return_index=True)  # a picture may be in several pairs
     figures = {
-        "auc": discriminator_auc(measures["real_score"], measures["fake_score"]),
         "pairs": float(len(measures["era"])),
         "pictures": float(len(first)),
         **measure_diversity(measures, first),

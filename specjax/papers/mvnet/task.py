@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int, Key
 from specjax.engine.adversarial import AdversarialTask, Batch, Gan
 from specjax.engine.live.value import LiveValue, number_parser
 from specjax.engine.task import Data, Metrics, Part, Sample, Tree
+from specjax.measure.auc import discriminator_auc
 from specjax.measure.spread import relative_spread
 from specjax.papers.mvnet import data, evaluation, pairing
 from specjax.papers.mvnet.augment import augment_pictures
@@ -102,7 +103,7 @@ class GanTask(AdversarialTask):
 
     def _embed(self, museum: Museum) -> Gallery:
         encoder, variables = self.encoder
-        embed = jax.jit(lambda variables, mel: encoder.embed(variables, encoder.config.data.representation.encode(mel)))
+        embed = jax.jit(encoder.embed_power)
         return Gallery(
             museum._replace(mel=museum.mel[:0]),
             data.map_blocks(lambda mel: embed(variables, mel), museum.mel, _BLOCK),
@@ -177,8 +178,9 @@ class GanTask(AdversarialTask):
         return measured
 
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Compute the figures of `evaluation.summarize` of the whole held-out set."""
-        return evaluation.summarize(measures)
+        """Compute the figures of `evaluation.summarize` of the whole held-out set, and the discriminator's AUC."""
+        auc = discriminator_auc(measures["real_score"], measures["fake_score"])
+        return {"eval/auc": auc} | evaluation.summarize(measures)
 
     def sample(self, state: Gan, examples: Gallery, frozen: Tree, key: Key[Array, ""]) -> Sample:
         """Paint a collage for each era, as in figure 8: a row of six pictures after each of six clips of a piece."""

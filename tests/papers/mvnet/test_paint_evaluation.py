@@ -31,8 +31,6 @@ def make_measures(seed=0):
         "picture": np.arange(COUNT),
         "era": ERA,
         "centroid_hz": centroid_hz,
-        "real_score": rng.normal(size=COUNT),
-        "fake_score": rng.normal(size=COUNT),
         **{f"{kind}_embedding": rng.normal(size=(COUNT, 5)) + 9 * ERA[:, None] for kind in ("real", "fake", "twin")},
         **{f"{kind}_luminance": centroid_hz / 2000 for kind in ("real", "fake", "twin")},
         "real_guess": ERA,

@@ -1,0 +1,56 @@
+"""Control rows of the table of painters: pictures of the training set, and noise with their moments."""
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from specjax.papers.mvnet.works import Museum
+
+Pixels = UInt8[np.ndarray, "pictures 64 64 3"]
+Embeddings = Float[np.ndarray, "clips width"]
+
+
+def copy_pictures(
+    train: Museum,
+    embedding: Float[np.ndarray, "train width"],
+    heard: Float[np.ndarray, "held_out width"],
+    clip: Int[np.ndarray, " pairs"],
+) -> tuple[Pixels, Pixels]:
+    """Copy two training pictures for each pair: those that are paired with the training clip that sounds most alike.
+
+    Successive pairs of one clip take successive pictures.
+
+    Args:
+      train: the training works.
+      embedding: embeddings of their clips.
+      heard: embeddings of the held-out clips.
+      clip: held-out clip of each pair; pairs of a clip are neighbors.
+    """
+    from scipy.spatial.distance import cdist
+
+    nearest = np.argmin(cdist(heard, embedding), axis=1)[clip]
+    begin, end = (np.searchsorted(train.pairs[:, 0], nearest, side=side) for side in ("left", "right"))
+    place = np.arange(len(clip)) - np.searchsorted(clip, clip)  # of each pair among those of its clip
+    first, second = (train.pairs[begin + (place + shift) % (end - begin), 1] for shift in (0, 1))
+    return train.pictures[first], train.pictures[second]
+
+
+def draw_noise(train: Museum, era: Int[np.ndarray, " pictures"], rng: np.random.Generator) -> Pixels:
+    """Draw normally distributed pictures with the mean and the covariance of all values of an era's training pictures.
+
+    A normal vector of as many values as there are pictures, times their deviations from the mean, has that covariance.
+
+    Args:
+      train: the training works.
+      era: era of each picture to draw.
+      rng: random numbers.
+    """
+    drawn = np.empty((len(era), *train.pictures.shape[1:]), np.uint8)
+    for label in np.unique(era):
+        pictures = train.pictures[train.picture_era == label].astype(np.float32)
+        mean = pictures.mean(axis=0)
+        deviations = (pictures - mean).reshape(len(pictures), -1) / np.sqrt(len(pictures))
+        chosen = np.flatnonzero(era == label)
+        normal = rng.standard_normal((len(chosen), len(pictures)), dtype=np.float32)
+        values = mean + (normal @ deviations).reshape(len(chosen), *mean.shape)
+        drawn[chosen] = np.round(np.clip(values, 0, 255)).astype(np.uint8)
+    return drawn

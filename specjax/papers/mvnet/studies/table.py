@@ -1,0 +1,234 @@
+"""Table of painters: the measures by which the mvnet paper's results are accepted, with control rows."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, UInt8
+
+from specjax.cli.errors import UserError
+from specjax.engine import bundle
+from specjax.engine.study import Result, remember
+from specjax.measure.memorization import memorization_ratios
+from specjax.papers.mvnet import data, evaluation
+from specjax.papers.mvnet.catalog import list_works
+from specjax.papers.mvnet.features import measure_music
+from specjax.papers.mvnet.inference import GanInference, OpenEncoder, Painter
+from specjax.papers.mvnet.judge import JudgeInference, OpenJudge
+from specjax.papers.mvnet.pictures import Values, to_pixels, to_values
+from specjax.papers.mvnet.studies import controls
+from specjax.papers.mvnet.studies.controls import Embeddings, Pixels
+from specjax.papers.mvnet.works import Museum, MuseumConfig
+
+COPIES, NOISE = "copies", "moment-matched noise"
+_BLOCK = 32  # clips or pictures at a time
+
+Pictures = tuple[Pixels, Pixels]  # two for each pair of a clip and a picture
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Measures of rows of the table. Their results are saved, and are not computed again.
+
+    judge: the judge.
+    digest: its digest.
+    config: the data set, with the names of its eras, as mel power.
+    max_pairs: largest number of held-out pairs in a row; 0 for all.
+    folder: folder of the results.
+    report: called with a line of progress.
+    """
+
+    judge: OpenJudge
+    digest: str
+    config: MuseumConfig
+    max_pairs: int
+    folder: Path
+    report: Callable[[str], None]
+
+    def measure(self, bundles: Mapping[str, Path]) -> dict[str, Result]:
+        """Measure the control rows and a row for each bundle.
+
+        Args:
+          bundles: folders of painters, by name. The first one's encoder chooses the copies.
+
+        Returns:
+          The figures of `evaluation.summarize` of each row by name, without `eval/`, and `memorization` and
+          `memorization_lowest`: the median ratio of distances to training pictures, and that which 5% do not reach.
+
+        Raises:
+          UserError: a bundle is missing or damaged, paints other eras, or has the name of a control row.
+        """
+        painters = {name: self._open(name, folder) for name, folder in bundles.items()}
+        digests = {name: bundle.digest(folder) for name, folder in bundles.items()}
+        first = next(iter(bundles))
+        return {
+            COPIES: self._measure_row(COPIES, digests[first], partial(self._copy, painters[first].encoder)),
+            NOISE: self._measure_row(NOISE, "", self._draw_noise),
+            **{
+                name: self._measure_row(name, digests[name], partial(self._paint, painter))
+                for name, painter in painters.items()
+            },
+        }
+
+    def _open(self, name: str, folder: Path) -> Painter:
+        from specjax import papers
+
+        if name in (COPIES, NOISE):
+            raise UserError(f"--bundles names {name!r}, which is a control row: choose another name")
+        painter: Painter = papers.open_bundle(folder, task="mvnet/cdcgan")
+        if painter.networks.config.data.eras != self.config.eras:
+            raise UserError(
+                f"{folder} paints the eras {', '.join(painter.networks.config.data.eras)}, expected "
+                f"{', '.join(self.config.eras)} as judged: name a judge and painters of the same eras"
+            )
+        return painter
+
+    @cached_property
+    def _museums(self) -> tuple[Museum, Museum]:
+        return data.load(self.config)
+
+    @cached_property
+    def _pairs(self) -> Int[np.ndarray, "pairs 2"]:
+        """Held-out pairs of all rows, spread over all of them."""
+        pairs = self._museums[1].pairs
+        count = min(len(pairs), self.max_pairs or len(pairs))
+        return pairs[np.linspace(0, len(pairs) - 1, count).round().astype(int)]
+
+    @cached_property
+    def _reference(self) -> dict[str, np.ndarray]:
+        """Measures of the held-out pairs that do not depend on the row."""
+        held_out, (clip, picture) = self._museums[1], self._pairs.T
+        centroid_hz = data.map_blocks(lambda mel: measure_music(mel).centroid_hz, held_out.mel, _BLOCK)
+        return {
+            "clip": clip,
+            "picture": picture,
+            "era": held_out.clip_era[clip],
+            "centroid_hz": centroid_hz[clip],
+            **self._look(held_out.pictures[picture], "real"),
+        }
+
+    @cached_property
+    def _train_embedding(self) -> Embeddings:
+        return self._look(self._museums[0].pictures, "real")["real_embedding"]
+
+    @cached_property
+    def _catalog(self) -> str:
+        return sha256(repr(list_works(self.config)).encode()).hexdigest()  # differs if a file has changed
+
+    def _measure_row(self, name: str, identity: str, make: Callable[[], Pictures]) -> Result:
+        def compute() -> Result:
+            self.report(f"{name}: {len(self._pairs)} pairs")
+            fake, twin = make()
+            seen = self._look(fake, "fake")
+            ratios = memorization_ratios(
+                seen["fake_embedding"], self._train_embedding, np.arange(len(self._train_embedding))
+            )
+            figures = evaluation.summarize({**self._reference, **seen, **self._look(twin, "twin")})
+            return {
+                **{key.removeprefix("eval/"): value for key, value in figures.items()},
+                "memorization": float(np.median(ratios)),
+                "memorization_lowest": float(np.quantile(ratios, 0.05)),
+            }
+
+        request = {
+            "judge": self.digest,
+            "data": asdict(self.config),
+            "works": self._catalog,
+            "pairs": self.max_pairs,
+            "row": name if identity == "" else f"{name in (COPIES, NOISE)} {identity}",
+        }
+        return remember(self.folder, request, compute)
+
+    def _look(self, pixels: Pixels, kind: str) -> dict[str, np.ndarray]:
+        """Measure pictures, see `evaluation.measure`."""
+        inference, variables = self.judge
+        seen: dict[str, np.ndarray] = data.map_blocks(partial(_look, inference, kind, variables), pixels, _BLOCK)
+        return seen
+
+    def _copy(self, encoder: OpenEncoder) -> Pictures:
+        train, held_out = self._museums
+        return controls.copy_pictures(train, _embed(encoder, train), _embed(encoder, held_out), self._pairs[:, 0])
+
+    def _draw_noise(self) -> Pictures:
+        train, era, rng = self._museums[0], self._reference["era"], np.random.default_rng(0)
+        return controls.draw_noise(train, era, rng), controls.draw_noise(train, era, rng)
+
+    def _paint(self, painter: Painter) -> Pictures:
+        embedding = _embed(painter.encoder, self._museums[1])[self._pairs[:, 0]]
+        fake, twin = (_generate(painter, embedding, jax.random.key(seed)) for seed in (0, 1))
+        return fake, twin
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _look(judge: JudgeInference, kind: str, variables: Any, pixels: UInt8[Array, "batch 64 64 3"]) -> dict[str, Array]:
+    return evaluation.measure(to_values(pixels), kind, judge, variables)
+
+
+def _embed(encoder: OpenEncoder, museum: Museum) -> Embeddings:
+    embeddings: Embeddings = data.map_blocks(
+        lambda mel: encoder.inference.embed_power(encoder.variables, mel), museum.mel, _BLOCK
+    )
+    return embeddings
+
+
+def _generate(painter: Painter, embedding: Embeddings, key: Key[Array, ""]) -> Pixels:
+    """Paint a picture after each clip, given by its embedding."""
+    inputs = np.arange(len(embedding)), painter.networks.config.condition.scale * embedding
+    parts = []
+    for start in range(0, len(embedding), _BLOCK):
+        number, condition = (
+            np.take(x, np.arange(start, start + _BLOCK), axis=0, mode="wrap") for x in inputs
+        )  # of constant size, to compile once
+        parts.append(to_pixels(_generate_block(painter.networks, painter.generator, key, number, condition)))
+    return np.concatenate(parts)[: len(embedding)]
+
+
+@partial(jax.jit, static_argnums=0)
+def _generate_block(
+    networks: GanInference,
+    variables: Any,
+    key: Key[Array, ""],
+    number: Int[Array, " batch"],
+    condition: Float[Array, "batch embedding"],
+) -> Values:
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, number)
+    return networks.generate(variables, networks.draw_latents(keys), condition)
+
+
+def format_table(digest: str, results: Mapping[str, Result]) -> str:
+    """Format the results of all rows as a Markdown table, below a line that names the judge.
+
+    Args:
+      digest: digest of the judge.
+      results: results of `Comparison.measure`.
+    """
+    real = next(iter(results.values()))
+    cells = {name: _format_row(result) for name, result in results.items()}
+    headings = list(next(iter(cells.values())))
+    lines = [
+        f"Judge {digest}, which names the era of {real['judge_accuracy_real']:.1%} of {real['pictures']:.0f} held-out "
+        f"pictures right; N = {real['pairs']:.0f} pairs in every row.",
+        "",
+        "| | " + " | ".join(headings) + " |",
+        "|---|" + "--:|" * len(headings),
+    ]
+    return "\n".join(lines + [f"| {name} | " + " | ".join(own.values()) + " |" for name, own in cells.items()])
+
+
+def _format_row(result: Result) -> dict[str, str]:
+    """Format the cells of a row by heading."""
+    return {
+        "diversity (worst era)": f"{result['diversity']:.2f} ({result['diversity_worst_era']:.2f})",
+        "same music": f"{result['diversity_same_music']:.2f}",
+        **{name: f"{result[name]:.2f}" for name in ("precision", "recall", "density", "coverage")},
+        "kernel distance": f"{result['kernel_distance']:.3g} ± {result['kernel_distance_half_width']:.2g}",
+        "judge right (shuffled)": f"{result['judge_accuracy']:.1%} ({result['judge_accuracy_shuffled']:.0%})",
+        "follows (interval; shuffled)": f"{result['follows']:.2f} ({result['follows_low']:.2f} to "
+        f"{result['follows_high']:.2f}; {result['follows_shuffled']:.2f})",
+        "nearest training picture": f"{result['memorization']:.2f} (lowest 5%: {result['memorization_lowest']:.2f})",
+    }
