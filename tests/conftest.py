@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Most of the time of the tests is spent on compiling small programs. (With level 0, some gradients are wrong.)
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +45,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _compilation_cache(shared_folder: Path) -> None:
     """Share compiled programs between tests and workers: trainings that are repeated or resumed compile the same."""
     jax.config.update("jax_compilation_cache_dir", str(shared_folder / "programs"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from commands.run import SMALL, error_in_process, run
+from commands.run import SMALL, error_in_process, run, run_in_process
 from specjax.cli.config import config_names, load
 
 
@@ -31,8 +31,8 @@ def test_finished_run_resumes_without_training(cache, trained, tmp_path):
     assert (workdir / "metrics.jsonl").read_text() == log
 
 
-def test_last_line_of_evaluate_is_one_json_object(cache, trained):
-    done = run(cache, "evaluate", f"--workdir={trained}", "--examples=20")
+def test_last_line_of_evaluate_is_one_json_object(trained):
+    done = run_in_process("evaluate", f"--workdir={trained}", "--examples=20")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout.splitlines()[-1])
     assert summary["step"] == 12
@@ -56,7 +56,7 @@ def test_bundle_without_its_run_gives_equal_sounds_on_one_and_three_devices(cach
     assert sounds[0] == sounds[1]
 
 
-def test_synth_chord_takes_pictures_and_fits_other_sizes(cache, bundle, tmp_path):
+def test_synth_chord_takes_pictures_and_fits_other_sizes(bundle, tmp_path):
     large = np.full((90, 70), 255, np.uint8)
     large[20:70, 30:38] = 10  # dark stroke on white paper
     Image.fromarray(large).save(tmp_path / "stroke.png")
@@ -64,20 +64,20 @@ def test_synth_chord_takes_pictures_and_fits_other_sizes(cache, bundle, tmp_path
     small[4:24, 12:16] = 255
     Image.fromarray(small).save(tmp_path / "one.png")
     out = tmp_path / "out"
-    plain = run(cache, "synth", "chord", f"--bundle={bundle}", f"--picture={tmp_path}/one.png", f"--out={out}")
+    plain = run_in_process("synth", "chord", f"--bundle={bundle}", f"--picture={tmp_path}/one.png", f"--out={out}")
     assert plain.returncode == 0, plain.stderr
-    fitted = run(
-        cache, "synth", "chord", f"--bundle={bundle}", f"--picture={tmp_path}/stroke.png", "--fit", f"--out={out}"
+    fitted = run_in_process(
+        "synth", "chord", f"--bundle={bundle}", f"--picture={tmp_path}/stroke.png", "--fit", f"--out={out}"
     )
     assert fitted.returncode == 0, fitted.stderr
     assert {path.name for path in out.iterdir()} == {"one.wav", "one.png", "stroke.wav", "stroke.png"}
 
 
-def test_bench_prints_json_lines_and_table_and_writes_plot(cache, tmp_path):
+def test_bench_prints_json_lines_and_table_and_writes_plot(tmp_path):
     plot = tmp_path / "bench.png"
     names = ("targets", "step")
     arguments = ("--rounds=1", "--repeats=2", f"--benchmarks={','.join(names)}", f"--plot={plot}")
-    done = run(cache, "bench", *SMALL, *arguments)
+    done = run_in_process("bench", *SMALL, *arguments)
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert [row["benchmark"] for row in rows] == list(names)

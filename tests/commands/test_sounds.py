@@ -59,12 +59,12 @@ def test_spectrogram_picture_is_inverted_to_sound(cache, tmp_path, sound):
     assert convergence_db < -18
 
 
-def test_picture_without_level_metadata_is_normalized_to_peak(cache, tmp_path, sound):
-    assert run(cache, "synth", "spectrogram", sound, f"--out={tmp_path}/a.png").returncode == 0
+def test_picture_without_level_metadata_is_normalized_to_peak(tmp_path, sound):
+    assert run_in_process("synth", "spectrogram", sound, f"--out={tmp_path}/a.png").returncode == 0
     with Image.open(tmp_path / "a.png") as picture:
         Image.fromarray((np.asarray(picture) // 257).astype(np.uint8)).save(tmp_path / "gray.png")
     arguments = ("--method=spsi", "--preset=picture", f"--plot={tmp_path}/plot.png", f"--out={tmp_path}/a.wav")
-    done = run(cache, "synth", "invert", tmp_path / "gray.png", *arguments)
+    done = run_in_process("synth", "invert", tmp_path / "gray.png", *arguments)
     assert done.returncode == 0, done.stderr
     assert "22050 Hz" in done.stdout
     assert "level unknown (the file stores no reference level); peak set to 0.9" in done.stdout
@@ -146,9 +146,9 @@ def test_six_channels_are_mixed_with_a_warning(tmp_path):
         ("--preset=wyse", "--start=spsi,griffin_lim", "--method=refine", "--iterations=4"),
     ],
 )
-def test_sound_is_inverted_with_a_preset(cache, tmp_path, sound, arguments):
+def test_sound_is_inverted_with_a_preset(tmp_path, sound, arguments):
     wav = tmp_path / "a.wav"
-    done = run(cache, "synth", "invert", sound, *arguments, f"--out={wav}")
+    done = run_in_process("synth", "invert", sound, *arguments, f"--out={wav}")
     assert done.returncode == 0, done.stderr
     wave, _ = soundfile.read(wav)
     assert len(wave) == RATE
@@ -183,9 +183,9 @@ def test_signal_ends_the_command_and_leaves_no_file(cache, tmp_path, subcommand,
 
 
 @pytest.mark.parametrize(("method", "latency_ms"), [("rtpghi", 58), ("spsi", 46)])
-def test_stream_prints_latency_and_keeps_position_of_sound(cache, tmp_path, sound, method, latency_ms):
+def test_stream_prints_latency_and_keeps_position_of_sound(tmp_path, sound, method, latency_ms):
     wav = tmp_path / "a.wav"
-    done = run(cache, "synth", "stream", sound, f"--out={wav}", f"--method={method}")
+    done = run_in_process("synth", "stream", sound, f"--out={wav}", f"--method={method}")
     assert done.returncode == 0, done.stderr
     assert f"latency {latency_ms} ms" in done.stdout
     wave, rate = soundfile.read(wav)
@@ -194,9 +194,9 @@ def test_stream_prints_latency_and_keeps_position_of_sound(cache, tmp_path, soun
     assert abs(find_onset(wave) - find_onset(WAVE)) < 128, "at most half a hop late"
 
 
-def test_features_are_written_and_plotted(cache, tmp_path, sound):
+def test_features_are_written_and_plotted(tmp_path, sound):
     npz, plot = tmp_path / "f.npz", tmp_path / "f.png"
-    done = run(cache, "synth", "features", sound, f"--out={npz}", f"--plot={plot}")
+    done = run_in_process("synth", "features", sound, f"--out={npz}", f"--plot={plot}")
     assert done.returncode == 0, done.stderr
     with np.load(npz) as features:
         assert all(np.all(np.isfinite(features[name])) for name in features.files if name != "fundamental_hz")

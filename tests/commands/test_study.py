@@ -2,19 +2,20 @@
 
 import pytest
 
-from commands.run import SMALL, error_in_process, run
+from commands.run import SMALL, error_in_process, run_in_process
 
 
-def test_study_prints_table_and_does_not_train_again(cache, tmp_path):
+def test_study_prints_table_and_does_not_train_again(cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPECJAX_CACHE", str(cache))  # of the trainings, which are processes
     arguments = ("skips", *SMALL, "--config.steps=2", "--seeds=1", "--examples=8", f"--workdir={tmp_path}/studies")
-    done = run(cache, "study", *arguments)
+    done = run_in_process("study", *arguments)
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("| with")]
     assert [row.split("|")[1].strip() for row in rows] == ["with", "without"]
     assert all("1 of 1" in row for row in rows)
     log = tmp_path / "studies" / "skips" / "without-0" / "metrics.jsonl"
     before = log.stat().st_mtime_ns
-    assert run(cache, "study", *arguments).stdout == done.stdout
+    assert run_in_process("study", *arguments).stdout == done.stdout
     assert log.stat().st_mtime_ns == before
 
 

@@ -57,8 +57,8 @@ def music():
 
 
 def update(task, music):
-    state = task.init(jax.random.key(0))
-    batch = task.batch(music, jnp.array([0, 4, 5]), jax.random.key(1))
+    state = jax.jit(task.init)(jax.random.key(0))
+    batch = jax.jit(task.batch)(music, jnp.array([0, 4, 5]), jax.random.key(1))
     return state, jax.jit(task.step)(state, batch, {}, initial(task.live_values(10)), jax.random.key(2))
 
 
@@ -67,12 +67,12 @@ def train(music):
     """Function that updates one network a number of times, with a learning rate of 0 for the other and no penalty."""
     task = GanTask(CONFIG)
     step = jax.jit(task.step)
-    batch = task.batch(music, jnp.array([0, 4, 5]), jax.random.key(1))
+    batch = jax.jit(task.batch)(music, jnp.array([0, 4, 5]), jax.random.key(1))
 
     def run(trained, steps):
         still = {f"{name}.lr": jnp.zeros(()) for name in ("generator", "discriminator") if name != trained}
         live = initial(task.live_values(10)) | still | {"penalty": jnp.zeros(())}
-        start = state = task.init(jax.random.key(0))
+        start = state = jax.jit(task.init)(jax.random.key(0))
         losses = []
         for _ in range(steps):
             state, metrics = step(state, batch, {}, live, jax.random.key(2))
@@ -96,7 +96,7 @@ def test_a_batch_has_parts_of_the_clips_and_the_genres_of_its_indices(music):
     clips = CONFIG.representation.encode(jnp.stack([music.mel[0, 0], music.mel[1, 1], music.mel[2, 0]]))
     starts = set()
     for seed in range(3):
-        batch = task.batch(music, jnp.array([0, 4, 5]), jax.random.key(seed))
+        batch = jax.jit(task.batch)(music, jnp.array([0, 4, 5]), jax.random.key(seed))
         assert batch.values.shape == (3, MELS, 2 * COLUMN_FRAMES)
         starts |= {find_part(part, clip) for part, clip in zip(batch.values, clips, strict=True)}
         np.testing.assert_array_equal(jnp.argmax(batch.condition, axis=1), [0, 1, 2])
@@ -104,7 +104,7 @@ def test_a_batch_has_parts_of_the_clips_and_the_genres_of_its_indices(music):
 
 
 def test_a_batch_of_an_ensemble_has_clips_of_every_genre(music):
-    batch = GanTask(ENSEMBLE).batch(music, jnp.array([0, 2]), jax.random.key(0))
+    batch = jax.jit(GanTask(ENSEMBLE).batch)(music, jnp.array([0, 2]), jax.random.key(0))
     assert batch.values.shape == (4, 2, MELS, 2 * COLUMN_FRAMES)
     clip = CONFIG.representation.encode(jnp.asarray(music.mel[1, 0]))  # the genre has only two different clips
     assert all(find_part(part, clip) >= 0 for part in batch.values[1])
@@ -141,7 +141,7 @@ def test_the_papers_networks_keep_running_statistics(approach, scale, music):
 
 def test_spectral_normalization_makes_scores_independent_of_the_scale_of_a_kernel():
     inference = GanTask(replace(CONFIG, spectral_norm=True)).inference
-    _, discriminator = inference.init(jax.random.key(0))
+    _, discriminator = jax.jit(inference.init)(jax.random.key(0))
     large = jax.tree.map(lambda x: 100 * x if x.ndim > 1 else x, discriminator)
     larger = jax.tree.map(lambda x: 1000 * x if x.ndim > 1 else x, discriminator)
     values, shares = jax.random.uniform(jax.random.key(1), (2, MELS, FRAMES)), jnp.eye(4)[:2]
@@ -171,8 +171,8 @@ def test_one_and_four_devices_give_the_same_losses(config, music, mesh):
 
 def test_augmentation_changes_real_and_generated_clips(music):
     task = GanTask(replace(CONFIG, augment=AugmentConfig(enabled=True)))
-    batch = task.batch(music, jnp.array([0, 4, 5]), jax.random.key(1))
-    real, fake = task.augment(jax.random.key(3), batch.values, batch.values)
+    batch = jax.jit(task.batch)(music, jnp.array([0, 4, 5]), jax.random.key(1))
+    real, fake = jax.jit(task.augment)(jax.random.key(3), batch.values, batch.values)
     for changed in (real, fake):
         assert not np.allclose(changed, task.inference.view(batch.values), atol=1e-3)
     assert not np.allclose(real, fake, atol=1e-3)
@@ -180,8 +180,8 @@ def test_augmentation_changes_real_and_generated_clips(music):
 
 def test_without_augmentation_the_discriminator_sees_both_in_the_same_way(music):
     task = GanTask(CONFIG)
-    values = task.batch(music, jnp.array([0, 4, 5]), jax.random.key(1)).values
-    real, fake = task.augment(jax.random.key(3), values, values)
+    values = jax.jit(task.batch)(music, jnp.array([0, 4, 5]), jax.random.key(1)).values
+    real, fake = jax.jit(task.augment)(jax.random.key(3), values, values)
     np.testing.assert_array_equal(real, fake)
 
 
@@ -208,7 +208,7 @@ def test_deviations_are_measured_when_training_starts(music, monkeypatch):
 def test_generated_blocks_have_the_deviations_of_the_training_clips():
     """At the start, each coefficient is as large as the config says."""
     inference = GanTask(replace(CONFIG, model=replace(CONFIG.model, width=64))).inference
-    generator, _ = inference.init(jax.random.key(0))
+    generator, _ = jax.jit(inference.init)(jax.random.key(0))
     keys = jax.random.split(jax.random.key(1), 16)
     values = inference.generate(generator, inference.draw_latents(keys), jnp.eye(4)[jnp.arange(16) % 4], 432)
     root = np.sqrt(np.mean(np.asarray(to_coefficients(values, BLOCK_FRAMES)) ** 2, axis=(0, 1)))
@@ -220,9 +220,9 @@ def test_generated_blocks_have_the_deviations_of_the_training_clips():
 def test_the_factor_of_the_penalty_is_part_of_the_state_and_multiplies_the_live_value(music):
     task = GanTask(replace(CONFIG, penalty=PenaltyConfig("difference", ScheduleSpec(value=0.1), adapt=0.25)))
     live = initial(task.live_values(10))
-    batch = task.batch(music, jnp.array([0, 4, 5]), jax.random.key(1))
+    batch = jax.jit(task.batch)(music, jnp.array([0, 4, 5]), jax.random.key(1))
     step = jax.jit(task.step)
-    state = task.init(jax.random.key(0))._replace(penalty_scale=jnp.float32(4.0))
+    state = jax.jit(task.init)(jax.random.key(0))._replace(penalty_scale=jnp.float32(4.0))
     after, metrics = step(state, batch, {}, live, jax.random.key(2))
     plain = state._replace(penalty_scale=jnp.ones(()))
     _, expected = step(plain, batch, {}, live | {"penalty": 4 * live["penalty"]}, jax.random.key(2))
@@ -238,7 +238,7 @@ def test_the_factor_of_the_penalty_is_part_of_the_state_and_multiplies_the_live_
 )
 def test_evaluation_measures_every_genre_and_marks_repeated_clips(config, music):
     task = GanTask(config)
-    state = task.init(jax.random.key(0))
+    state = jax.jit(task.init)(jax.random.key(0))
     measures = jax.jit(task.evaluate)(state, music, jnp.array([0, 2]), {}, jax.random.key(0))
     assert all(values.shape[:2] == (2, 4) for values in measures.values())
     np.testing.assert_array_equal(measures["valid"], [[True] * 4, [True, False, True, True]])
@@ -248,7 +248,7 @@ def test_evaluation_measures_every_genre_and_marks_repeated_clips(config, music)
 
 def test_each_genre_of_an_ensemble_has_its_own_network():
     task = GanTask(ENSEMBLE)
-    variables = task.generator_variables(jax.device_get(task.init(jax.random.key(0))))
+    variables = task.generator_variables(jax.device_get(jax.jit(task.init)(jax.random.key(0))))
     keys, shares = jnp.repeat(jax.random.key(1)[None], 2), jnp.eye(4)[jnp.array([2, 0])]
     actual = task.inference.generate_power(variables, keys, shares)
     for power, model in zip(actual, (2, 0), strict=True):
@@ -259,7 +259,7 @@ def test_each_genre_of_an_ensemble_has_its_own_network():
 
 def test_generated_clips_depend_on_their_own_keys_only():
     inference = GanTask(CONFIG).inference
-    generator, _ = inference.init(jax.random.key(0))
+    generator, _ = jax.jit(inference.init)(jax.random.key(0))
     keys, shares = jax.random.split(jax.random.key(1), 3), jnp.eye(4)[:3]
     whole = inference.generate_power(generator, keys, shares)
     np.testing.assert_allclose(inference.generate_power(generator, keys[1:2], shares[1:2])[0], whole[1], rtol=1e-4)
@@ -270,7 +270,7 @@ def test_generated_clips_depend_on_their_own_keys_only():
 @pytest.mark.parametrize("config", [CONFIG, ENSEMBLE], ids=["conditional", "ensemble"])
 def test_an_exported_generator_opens_again(config, tmp_path):
     task = GanTask(config)
-    state = jax.device_get(task.init(jax.random.key(0)))
+    state = jax.device_get(jax.jit(task.init)(jax.random.key(0)))
     bundle.save(tmp_path / "b", task.name, task.parts(state, {}), {})
     inference, variables = open_generator(bundle.load(tmp_path / "b"), "b")
     assert inference.config == config

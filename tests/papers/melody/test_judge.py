@@ -47,7 +47,7 @@ def test_clips_are_numbered_genre_by_genre(music):
 @pytest.mark.long  # commands/test_melody.py trains a judge
 def test_the_judge_learns_genres_that_differ(music):
     task = JudgeTask(CONFIG)
-    state, live, step = task.init(jax.random.key(0)), initial(task.live_values(30)), jax.jit(task.step)
+    state, live, step = jax.jit(task.init)(jax.random.key(0)), initial(task.live_values(30)), jax.jit(task.step)
     make_batch = jax.jit(task.batch)
     for i in range(30):
         batch = make_batch(music, jnp.array([0, 1, 3, 4]), jax.random.key(i))
@@ -69,7 +69,7 @@ def test_figures_of_the_held_out_clips():
 
 def test_an_exported_judge_opens_again(tmp_path, music):
     task = JudgeTask(CONFIG)
-    state = jax.device_get(task.init(jax.random.key(0)))
+    state = jax.device_get(jax.jit(task.init)(jax.random.key(0)))
     bundle.save(tmp_path / "b", task.name, task.parts(state, {}), {})
     inference, variables = open_judge(bundle.load(tmp_path / "b"), "b")
     assert inference.config == CONFIG
@@ -81,7 +81,7 @@ def test_an_exported_judge_opens_again(tmp_path, music):
 def test_the_digest_of_a_bundle_depends_on_its_tensors(tmp_path):
     task = JudgeTask(CONFIG)
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        state = jax.device_get(task.init(jax.random.key(seed)))
+        state = jax.device_get(jax.jit(task.init)(jax.random.key(seed)))
         bundle.save(tmp_path / name, task.name, task.parts(state, {}), {})
     first, same, other = (bundle.digest(tmp_path / name) for name in "abc")
     assert first == same != other

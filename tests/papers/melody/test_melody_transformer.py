@@ -129,7 +129,7 @@ def test_a_batch_has_the_clips_and_the_genres_of_its_indices(music):
 
 @pytest.mark.long  # compiles a training step
 def test_training_raises_the_likelihood(music):
-    state, live, step = TASK.init(jax.random.key(0)), initial(TASK.live_values(8)), jax.jit(TASK.step)
+    state, live, step = jax.jit(TASK.init)(jax.random.key(0)), initial(TASK.live_values(8)), jax.jit(TASK.step)
     batch = jax.jit(TASK.batch)(music, jnp.array([0, 1, 3]), jax.random.key(1))
     losses = []
     for i in range(8):
@@ -139,7 +139,7 @@ def test_training_raises_the_likelihood(music):
 
 
 def test_evaluation_measures_every_genre_and_marks_repeated_clips(music):
-    state = TASK.init(jax.random.key(0))
+    state = jax.jit(TASK.init)(jax.random.key(0))
     measures = jax.jit(TASK.evaluate)(state, music, jnp.array([0, 2]), {}, jax.random.key(0))
     assert all(values.shape[:2] == (2, 2) for values in measures.values())
     figures = TASK.summarize({name: np.asarray(values) for name, values in measures.items()})
@@ -148,7 +148,7 @@ def test_evaluation_measures_every_genre_and_marks_repeated_clips(music):
 
 
 def test_an_exported_transformer_opens_again(tmp_path):
-    state = jax.device_get(TASK.init(jax.random.key(0)))
+    state = jax.device_get(jax.jit(TASK.init)(jax.random.key(0)))
     bundle.save(tmp_path / "b", TASK.name, TASK.parts(state, {}), {})
     inference, opened = open_transformer(bundle.load(tmp_path / "b"), "b")
     assert inference.config == CONFIG

@@ -81,9 +81,9 @@ def training_outputs():
 
     @jax.jit
     def compute(z):
-        g = generator.init(jax.random.key(0), z)
+        g = jax.jit(generator.init)(jax.random.key(0), z)
         images, g_stats = generator.apply(g, z, training=True, mutable=["batch_stats"])
-        d = discriminator.init(jax.random.key(1), images)
+        d = jax.jit(discriminator.init)(jax.random.key(1), images)
         scores, d_stats = discriminator.apply(d, images, training=True, mutable=["batch_stats"])
         expected = oracle_generator(g["params"], z)
         return g, g_stats, images, expected, d, d_stats, scores, oracle_discriminator(d["params"], images)

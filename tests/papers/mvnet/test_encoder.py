@@ -94,7 +94,7 @@ def test_held_out_clips_come_before_their_known_neighbors(examples, museums):
 
 def test_evaluation_measures_the_neighbors_of_held_out_clips(examples):
     task = EncoderTask(CONFIG)
-    state = task.init(jax.random.key(0))
+    state = jax.jit(task.init)(jax.random.key(0))
     indices = jnp.arange(examples.held_out_count)
     measures = jax.jit(task.evaluate)(state, examples.held_out, indices, {}, jax.random.key(0))
     figures = task.summarize({name: np.asarray(x) for name, x in measures.items()})
@@ -121,14 +121,16 @@ def test_neighbors_and_votes():
 
 def test_a_map_of_the_held_out_clips_is_a_sample(examples):
     task = EncoderTask(CONFIG)
-    sample = task.sample(jax.device_get(task.init(jax.random.key(0))), examples.held_out, {}, jax.random.key(0))
+    sample = task.sample(
+        jax.device_get(jax.jit(task.init)(jax.random.key(0))), examples.held_out, {}, jax.random.key(0)
+    )
     assert set(sample.pictures) == {"map_pca", "map_tsne"}
     assert all(len(np.unique(picture.reshape(-1, 3), axis=0)) > 3 for picture in sample.pictures.values())
 
 
 def test_an_exported_encoder_opens_again(examples, tmp_path):
     task = EncoderTask(CONFIG)
-    state = jax.device_get(task.init(jax.random.key(0)))
+    state = jax.device_get(jax.jit(task.init)(jax.random.key(0)))
     bundle.save(tmp_path / "b", task.name, task.parts(state, {}), {})
     inference, variables = open_encoder(bundle.load(tmp_path / "b"), "b")
     assert inference.config == CONFIG
