@@ -62,8 +62,9 @@ demo-texture: $(READY)
 test: check
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 
+# All tests, with programs as the commands compile them, without the flags that make `test` fast.
 test-long: $(READY)
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "long or not long"
+	XLA_FLAGS= $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "long or not long"
 
 # The suite under Python 3.11 and 3.12, which have different releases of jax, where they are installed.
 test-versions:

@@ -69,6 +69,7 @@ def classifier_bundle(trained_classifier, shared_folder):
     return make_once(shared_folder / "classifier_bundle", export)
 
 
+@pytest.mark.long  # engine/test_toys.py has the same with small programs
 def test_resumed_run_ends_with_the_same_bits(trained_classifier, sounds, tmp_path):
     for steps in (3, 6):
         arguments = (*SMALL, f"--config.data.source={sounds}", f"--config.steps={steps}", f"--workdir={tmp_path}/run")

@@ -86,6 +86,7 @@ def test_bench_prints_json_lines_and_table_and_writes_plot(tmp_path):
     assert plot.stat().st_size > 1000
 
 
+@pytest.mark.long  # a process for each batch size and number of devices
 def test_bench_sweeps_batch_and_devices(cache):
     done = run(
         cache, "bench", *SMALL, "--rounds=1", "--repeats=1", "--benchmarks=targets", "--sweep=batch:4,8", "--devices=2"

@@ -42,6 +42,7 @@ def post(workdir, *words):
     return done.stdout
 
 
+@pytest.mark.long  # engine/live/test_changes.py has the same in one process
 def test_killed_run_with_changes_ends_like_a_run_with_the_changes_scheduled(cache, tmp_path):
     """Loss weights, learning rate and curriculum change while the run trains. It is killed after the second change."""
     live = tmp_path / "live"

@@ -99,6 +99,7 @@ def test_pieces_of_each_genre_and_a_grid(gan, tmp_path):
     assert (tmp_path / "b" / "jazz-1.png").exists()
 
 
+@pytest.mark.long  # papers/melody/test_pieces.py has longer pieces
 def test_longer_pieces_and_morphs(gan, tmp_path):
     melody = ("synth", "melody", f"--bundle={gan}/bundle")
     run(*melody, "--genre=pop", "--duration=12.5", f"--out={tmp_path}/a")
@@ -167,6 +168,7 @@ def cheap(monkeypatch):
     monkeypatch.setattr(rows, "measure_limits", lambda: {"pieces": 0.9, "loops": 0.9})
 
 
+@pytest.mark.long  # papers/melody/test_music_table.py has the parts
 def test_the_table_of_generators_has_control_rows_and_is_not_computed_again(gan, judge, cheap, tmp_path):
     data = ("--config.data.synthetic_tracks=6", "--config.data.held_out_share=0.34")
     models = (f"--bundles=tiny={gan}/bundle", f"--runs=tiny={gan}/run", f"--judge={judge}", "--examples=6")

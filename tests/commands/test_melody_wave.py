@@ -37,6 +37,7 @@ def wave(shared_folder):
     return make_once(shared_folder / "wave", make)
 
 
+@pytest.mark.long  # papers/melody/wave has the parts
 def test_evaluation_reports_figures_of_the_held_out_clips(wave):
     figures = json.loads(run("evaluate", f"--workdir={wave}/run", "--examples=0").stdout.splitlines()[-1])
     assert figures["eval/clips"] == 2

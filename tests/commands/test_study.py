@@ -5,6 +5,7 @@ import pytest
 from commands.run import SMALL, error_in_process, run_in_process
 
 
+@pytest.mark.long  # engine/test_study.py has the same without trainings
 def test_study_prints_table_and_does_not_train_again(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("SPECJAX_CACHE", str(cache))  # of the trainings, which are processes
     arguments = ("skips", *SMALL, "--config.steps=2", "--seeds=1", "--examples=8", f"--workdir={tmp_path}/studies")

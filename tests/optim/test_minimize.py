@@ -32,7 +32,7 @@ def test_examples_are_independent():
     both = minimize(rosenbrock, jnp.asarray(STARTS, jnp.float32), steps=10)
     for i, start in enumerate(STARTS):
         alone = minimize(rosenbrock, jnp.asarray(start[None], jnp.float32), steps=10)
-        np.testing.assert_allclose(both.best[i], alone.best[0], atol=1e-6)
+        np.testing.assert_allclose(both.best[i], alone.best[0], rtol=2e-4)
 
 
 def test_pytrees_and_extra_arguments_are_supported():

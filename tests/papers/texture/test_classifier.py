@@ -198,6 +198,7 @@ def test_devices_exchange_no_examples(mesh, task):
     assert not find_collectives(compiled)
 
 
+@pytest.mark.long  # engine/test_toys.py has the same with small programs
 def test_four_devices_train_like_one(mesh):
     """An update with augmentation of single examples and of pairs, with the batch on one device and split over all."""
     augment = AugmentConfig(mixup=0.3, time_shift=True)

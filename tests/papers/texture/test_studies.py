@@ -24,6 +24,7 @@ def sounds(tmp_path):
     return tmp_path
 
 
+@pytest.mark.long  # compiles every method
 def test_inversion_study_runs_every_method_on_every_sound(sounds, monkeypatch):
     methods = {"SPSI": Inversion("spsi"), "fast": Inversion(iterations=16), inversion.LIBROSA: None}
     monkeypatch.setattr(inversion, "METHODS", methods)
