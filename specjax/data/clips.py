@@ -1,7 +1,6 @@
 """Reading of many sound files into one array of waves of equal length."""
 
 import logging
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -12,12 +11,12 @@ from jaxtyping import Float
 from specjax.cli.errors import UserError
 from specjax.data.audio import SUFFIXES, fit_length, read_audio
 from specjax.data.readers import files_with_suffix
+from specjax.data.skipping import SkippedFiles, log_progress
 
 # Waves may take this fraction of the memory that is available. The rest is for the copy of them on the device, and for
 # the training.
 MEMORY_SHARE = 0.5
 _LARGE_BYTES = 2**28  # Sets above this size are logged.
-_REPORT_S = 10.0  # seconds between two lines about the progress of reading
 
 _log = logging.getLogger("specjax")
 
@@ -80,28 +79,16 @@ def read_clips(
     )
     waves = np.empty((len(paths), samples), np.float32)
     kept: list[Path] = []
-    skipped: list[Skipped] = []
-    reported = time.monotonic()
-    for done, path in enumerate(paths):
-        if time.monotonic() - reported >= _REPORT_S:
-            reported = time.monotonic()
-            _log.info("%d of %d sound files read", done, len(paths))
+    skipped = SkippedFiles(len(paths), "sound files", max_bad_share)
+    for i, path in enumerate(log_progress(paths, len(paths), "sound files read")):
         try:
             wave, _ = read_audio(path, sample_rate)
             waves[len(kept)] = fit_length(wave, samples, short=short)
             kept.append(path)
         except UserError as error:
-            skipped.append(Skipped(path, str(error)))
-            if len(skipped) > max_bad_share * len(paths):
-                raise UserError(
-                    f"{len(skipped)} of {len(paths)} sound files are bad, more than a share of {max_bad_share:g}; "
-                    f"the first: {skipped[0].reason}"
-                ) from error
-    if not kept:
-        raise UserError(f"none of {len(paths)} sound files can be used; the first: {skipped[0].reason}")
-    for file in skipped:
-        _log.warning("skipped: %s", file.reason)
-    return Clips(waves[: len(kept)], kept, skipped)
+            skipped.add(i, error)
+    skipped.report()
+    return Clips(waves[: len(kept)], kept, [Skipped(paths[i], reason) for i, reason in skipped.reasons.items()])
 
 
 def check_memory(needed: int, content: str, remedy: str) -> None:

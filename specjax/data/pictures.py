@@ -1,6 +1,5 @@
 """Reading of many image files into one array of square pictures of equal size."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,9 +10,8 @@ from jaxtyping import UInt8
 from specjax.cli.errors import UserError
 from specjax.data.clips import Skipped, check_memory
 from specjax.data.readers import PICTURE_SUFFIXES, files_with_suffix, read_color_picture
+from specjax.data.skipping import SkippedFiles
 from specjax.image.linear import area_matrix, resample_matrix
-
-_log = logging.getLogger("specjax")
 
 
 class Pictures(NamedTuple):
@@ -59,21 +57,15 @@ def read_pictures(paths: Sequence[Path], size: int, *, max_bad_share: float) -> 
     check_memory(3 * len(paths) * size**2, f"{len(paths)} pictures of {size} x {size} pixels", "use fewer pictures")
     pixels = np.empty((len(paths), size, size, 3), np.uint8)
     kept: list[Path] = []
-    skipped: list[Skipped] = []
-    for path in paths:
+    skipped = SkippedFiles(len(paths), "pictures", max_bad_share)
+    for i, path in enumerate(paths):
         try:
             pixels[len(kept)] = read_square(path, size)
             kept.append(path)
         except UserError as error:
-            skipped.append(Skipped(path, str(error)))
-            if len(skipped) > max_bad_share * len(paths) or len(skipped) == len(paths):
-                raise UserError(
-                    f"{len(skipped)} of {len(paths)} pictures are bad, more than a share of {max_bad_share:g}; "
-                    f"the first: {skipped[0].reason}"
-                ) from error
-    for file in skipped:
-        _log.warning("skipped: %s", file.reason)
-    return Pictures(pixels[: len(kept)], kept, skipped)
+            skipped.add(i, error)
+    skipped.report()
+    return Pictures(pixels[: len(kept)], kept, [Skipped(paths[i], reason) for i, reason in skipped.reasons.items()])
 
 
 def read_square(path: Path, size: int) -> UInt8[np.ndarray, "size size 3"]:

@@ -258,6 +258,18 @@ def check_folder(path: Path, expected: str) -> None:
         raise UserError(f"{path} is empty: expected {expected}")
 
 
+def file_version(path: Path) -> tuple[int, int]:
+    """Return the size of a file in bytes and the time of its last change in ns, which differ if the file has changed.
+
+    Both are 0 if the file cannot be found; its reader will say what is wrong with it.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
+
+
 def files_with_suffix(folder: Path, suffixes: Collection[str], kind: str) -> list[Path]:
     """List the files in a folder and all its subfolders whose names have one of some suffixes, sorted by path.
 

@@ -9,7 +9,7 @@ import soundfile
 
 from permissions import enforce_permissions
 from specjax.cli.errors import UserError
-from specjax.data import clips
+from specjax.data import clips, skipping
 
 RATE = 16000
 TONE = (0.5 * np.sin(2 * np.pi * 440 * np.arange(4000) / RATE)).astype(np.float32)
@@ -44,7 +44,7 @@ class TestClips:
     def test_too_many_bad_files_raise(self, tmp_path):
         paths = [write_sound(tmp_path / f"{i}.wav") for i in range(4)]
         paths[2].write_bytes(b"junk")
-        with pytest.raises(UserError, match=r"1 of 4 sound files are bad, more than a share of 0; the first: .*2\.wav"):
+        with pytest.raises(UserError, match=r"1 of 4 sound files cannot be used, more than max_bad_share=0; .*2\.wav"):
             clips.read_clips(paths, RATE, 3000)
 
     def test_no_good_file_raises(self, tmp_path):
@@ -75,7 +75,7 @@ class TestClips:
             clips.read_clips(paths, RATE, 3000)
             assert not caplog.records, "small sets are read in silence"
             monkeypatch.setattr(clips, "_LARGE_BYTES", 1000)
-            monkeypatch.setattr(clips, "_REPORT_S", 0.0)
+            monkeypatch.setattr(skipping, "REPORT_S", 0.0)
             clips.read_clips(paths, RATE, 3000)
         assert [record.message for record in caplog.records] == [
             "3 clips of 0.2 s at 16000 Hz take 0.00 of 1.00 GiB of memory",

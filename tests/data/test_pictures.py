@@ -111,9 +111,9 @@ class TestManyPictures:
         assert "is not a readable image" in read.skipped[0].reason
 
     def test_too_many_bad_ones_and_none_raise(self, paths):
-        with pytest.raises(UserError, match=r"1 of 4 pictures are bad, more than a share of 0.2; the first: .*bad"):
+        with pytest.raises(UserError, match=r"1 of 4 pictures cannot be used, more than max_bad_share=0.2; .*bad"):
             read_pictures(paths, 6, max_bad_share=0.2)
-        with pytest.raises(UserError, match="1 of 1 pictures are bad"):
+        with pytest.raises(UserError, match="none of 1 pictures can be used"):
             read_pictures(paths[2:3], 6, max_bad_share=1.0)
         with pytest.raises(UserError, match="no pictures to read"):
             read_pictures([], 6, max_bad_share=1.0)

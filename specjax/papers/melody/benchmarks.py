@@ -20,7 +20,7 @@ from specjax.engine.config import TrainConfig
 from specjax.engine.task import Data
 from specjax.papers.melody import band, pieces
 from specjax.papers.melody.config import GanConfig
-from specjax.papers.melody.data import Music
+from specjax.papers.melody.mel_clips import Music
 from specjax.papers.melody.model import COEFFICIENTS
 from specjax.papers.melody.paper_model import ARCHITECTURES, HIDDEN, LATENT, Approach
 from specjax.papers.melody.representation import (

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from specjax.papers.melody.data import Music
+from specjax.papers.melody.mel_clips import Music
 from specjax.papers.melody.representation import Representation
 from specjax.signal.fourier import dct_matrix
 

@@ -17,7 +17,7 @@ from specjax import papers
 from specjax.cli import files
 from specjax.cli.errors import UserError
 from specjax.engine.report.reader import Curve, read_curve
-from specjax.papers.melody import data, pictures, pieces
+from specjax.papers.melody import pictures, pieces, recordings
 from specjax.papers.melody.representation import MELS_HZ, SAMPLE_RATE, TRANSFORM, mel_power
 from specjax.papers.melody.task import MusicGanTask
 from specjax.plots import curves, sound
@@ -99,7 +99,7 @@ def draw(runs: Mapping[str, FinishedRun], genre: str, seed: int) -> Iterator[tup
     """
     key = jax.random.key(seed)
     music = next(run.task.config.data for approach, run in runs.items() if approach != _IMAGES)
-    wave = data.read_example(music, genre)
+    wave = recordings.read_example(music, genre)
     mel = np.asarray(mel_power(jnp.asarray(wave, jnp.float32)))
     yield from _draw_clip("real", genre, mel, wave)
     picture = pictures.draw_picture(mel)

@@ -17,8 +17,8 @@ from specjax.engine.train_state import TrainState
 from specjax.measure.classification import measure_predictions, summarize_predictions
 from specjax.papers.melody import data
 from specjax.papers.melody.augment import augment_clip
-from specjax.papers.melody.data import Music
 from specjax.papers.melody.judge import JudgeConfig, JudgeInference
+from specjax.papers.melody.mel_clips import Music
 from specjax.signal import augment
 
 

@@ -17,7 +17,9 @@ from specjax.cli.errors import UserError
 from specjax.cli.paths import local_path
 from specjax.data.clips import check_memory
 from specjax.data.readers import check_folder, read_color_picture, subfolders
-from specjax.papers.melody import data
+from specjax.papers.melody import data, recordings
+from specjax.papers.melody.band import GENRES
+from specjax.papers.melody.mel_clips import Music
 from specjax.papers.melody.representation import mel_power
 from specjax.papers.melody.tracks import (
     BUILTIN,
@@ -61,7 +63,7 @@ def resolve_genres(config: MusicConfig) -> MusicConfig:
     if config.genres:
         return config
     if config.source == BUILTIN:
-        return data.resolve_genres(config)
+        return replace(config, genres=GENRES)
     return replace(config, genres=tuple(sorted({track.genre for track in _list_pictures(config)})))
 
 
@@ -96,7 +98,7 @@ def read_example(config: MusicConfig, genre: str) -> Pixels:
       UserError: as for `load_pictures`.
     """
     if config.source == BUILTIN:
-        return draw_picture(np.asarray(mel_power(jnp.asarray(data.read_example(config, genre)))))
+        return draw_picture(np.asarray(mel_power(jnp.asarray(recordings.read_example(config, genre)))))
     config = replace(config, genres=(genre,))
     tracks = _list_pictures(config)
     return _read_picture(tracks[example_tracks(config, tracks)[0]].path)
@@ -178,7 +180,7 @@ def _read_picture(path: Path) -> Pixels:
     return picture
 
 
-def _draw(music: data.Music) -> Pictures:
+def _draw(music: Music) -> Pictures:
     return _stack([[draw_picture(clip) for clip in mel[:n]] for mel, n in zip(music.mel, music.clips, strict=True)])
 
 

@@ -16,9 +16,9 @@ from specjax.measure.auc import discriminator_auc
 from specjax.papers.melody import data, evaluation, metrics, pieces
 from specjax.papers.melody.augment import augment_clip
 from specjax.papers.melody.config import GanConfig
-from specjax.papers.melody.data import Music
 from specjax.papers.melody.images import ImagesConfig
 from specjax.papers.melody.inference import GanInference
+from specjax.papers.melody.mel_clips import Music
 from specjax.papers.melody.representation import FRAMES
 from specjax.papers.melody.wave.config import WaveConfig
 

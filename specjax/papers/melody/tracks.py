@@ -12,7 +12,7 @@ from specjax.data.audio import SUFFIXES
 from specjax.data.clips import audio_files
 from specjax.data.file_lists import find_files, read_lines
 from specjax.data.labeled_sounds import TFDS, class_files, open_tfds
-from specjax.data.readers import check_folder
+from specjax.data.readers import check_folder, file_version
 from specjax.papers.melody import band
 
 BUILTIN = "synthetic"
@@ -162,18 +162,10 @@ def _list_folder(folder: Path) -> list[Track]:
         by_genre = {folder.resolve().name: audio_files(folder)}
     parents = {genre: folder if direct else folder / genre for genre in by_genre}
     return [
-        Track(genre, path.relative_to(parents[genre]).as_posix(), path, version=_version(path))
+        Track(genre, path.relative_to(parents[genre]).as_posix(), path, version=file_version(path))
         for genre, files in by_genre.items()
         for path in files
     ]
-
-
-def _version(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:  # The reader of the file will say what is wrong with it.
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
 
 
 def _list_tfds(source: str) -> list[Track]:

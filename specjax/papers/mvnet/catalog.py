@@ -11,7 +11,7 @@ from specjax.cli.paths import local_path
 from specjax.data.clips import audio_files
 from specjax.data.file_lists import find_files, read_lines
 from specjax.data.pictures import picture_files
-from specjax.data.readers import check_folder, subfolders
+from specjax.data.readers import check_folder, file_version, subfolders
 from specjax.papers.mvnet.museum.attributes import PICTURES
 from specjax.papers.mvnet.works import BUILTIN, ERAS, MuseumConfig
 
@@ -162,20 +162,12 @@ def _files(config: MuseumConfig) -> tuple[list[Work], list[Work]]:
 
     def list_files(name: str, list_folder: Callable[[Path], list[Path]]) -> list[Work]:
         return [
-            Work(i, path.relative_to(folder / name).as_posix(), path, version=_version(path))
+            Work(i, path.relative_to(folder / name).as_posix(), path, version=file_version(path))
             for i, era in enumerate(config.eras)
             for path in list_folder(folder / name / era)
         ]
 
     return list_files("audio", audio_files), list_files("images", picture_files)
-
-
-def _version(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:  # The reader of the file will say what is wrong with it.
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
 
 
 def _compositions(config: MuseumConfig, sounds: Sequence[Work]) -> list[str]:

@@ -1,7 +1,5 @@
 """Clips and pictures of several eras, for training and held out."""
 
-import logging
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -17,6 +15,7 @@ from specjax.cli.errors import UserError
 from specjax.data.audio import read_audio
 from specjax.data.clips import check_memory
 from specjax.data.pictures import read_pictures
+from specjax.data.skipping import SkippedFiles, log_progress
 from specjax.papers.mvnet.catalog import Catalog, Work, check_sides, list_works, resolve_eras
 from specjax.papers.mvnet.features import measure_music, measure_pictures
 from specjax.papers.mvnet.museum import music
@@ -38,10 +37,7 @@ from specjax.papers.mvnet.works import BUILTIN, ERAS, PICTURE_SIZE, Museum, Muse
 MAX_SOUND_S = 7200.0
 _BLOCK = 8  # clips that are transformed at a time
 _PICTURE_BLOCK = 64  # pictures that are drawn or measured at a time
-_REPORT_S = 10.0  # seconds between two lines about the progress of reading
 _SOUNDS_TO_ESTIMATE = 32  # sound files after which the memory of all is estimated
-
-_log = logging.getLogger("specjax")
 
 MelPower = Float32[np.ndarray, "clips mels frames thirds"]
 Block = tuple[np.ndarray, MelPower]  # clips, with the number of the sound of each in the catalog
@@ -134,12 +130,8 @@ def _synthesize(config: MuseumConfig, clips: Sequence[Work]) -> Iterator[Block]:
     """Synthesize clips, and compute their mel power, in blocks."""
     _check_mel_memory(len(clips), "use a smaller data.synthetic_compositions")
     era, number = _synthetic_numbers(config, clips)
-
-    reported = time.monotonic()
-    for start in range(0, len(clips), _BLOCK):
-        if time.monotonic() - reported >= _REPORT_S:
-            reported = time.monotonic()
-            _log.info("%d of %d clips synthesized", start, len(clips))
+    starts = range(0, len(clips), _BLOCK)
+    for start in log_progress(starts, len(starts), "blocks of clips synthesized"):
         block = np.arange(start, start + _BLOCK) % len(clips)  # of constant size, to compile once
         kept = min(_BLOCK, len(clips) - start)
         waves = music.synthesize(era[block], number[block], config.synthetic_segments)
@@ -174,28 +166,19 @@ def _cut_sounds(config: MuseumConfig, sounds: Sequence[Work]) -> Iterator[tuple[
     Raises:
       UserError: too many files cannot be used; the clips need too much memory.
     """
-    skipped: list[str] = []
-    clips, reported = 0, time.monotonic()
-    for i, sound in enumerate(sounds):
-        if time.monotonic() - reported >= _REPORT_S:
-            reported = time.monotonic()
-            _log.info("%d of %d sound files read", i, len(sounds))
+    skipped = SkippedFiles(len(sounds), "sound files", config.max_bad_share, "data.max_bad_share")
+    clips = 0
+    for i, sound in enumerate(log_progress(sounds, len(sounds), "sound files read")):
         try:
             waves = cut_clips(read_audio(sound.path, SAMPLE_RATE, max_duration_s=MAX_SOUND_S)[0], str(sound.path))
         except UserError as error:
-            skipped.append(str(error))
-            if len(skipped) > config.max_bad_share * len(sounds) or len(skipped) == len(sounds):
-                raise UserError(
-                    f"{len(skipped)} of {len(sounds)} sound files cannot be used, more than data.max_bad_share="
-                    f"{config.max_bad_share:g}; the first: {skipped[0]}"
-                ) from error
+            skipped.add(i, error)
             continue
         clips += len(waves)
         if i + 1 == min(_SOUNDS_TO_ESTIMATE, len(sounds)):
             _check_mel_memory(clips * len(sounds) // (i + 1), "use fewer or shorter sound files")
         yield from ((i, wave) for wave in waves)
-    for reason in skipped:
-        _log.warning("skipped: %s", reason)
+    skipped.report()
 
 
 def cut_clips(wave: Float[np.ndarray, " samples"], name: str) -> Float[np.ndarray, "clips clip_samples"]:

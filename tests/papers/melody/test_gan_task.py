@@ -17,8 +17,8 @@ from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.melody import data
 from specjax.papers.melody.blocks import measure_deviations, to_coefficients, to_values
 from specjax.papers.melody.config import AugmentConfig, GanConfig
-from specjax.papers.melody.data import Music
 from specjax.papers.melody.inference import open_generator
+from specjax.papers.melody.mel_clips import Music
 from specjax.papers.melody.model import BLOCK_FRAMES, COEFFICIENTS, COLUMN_FRAMES, ModelConfig
 from specjax.papers.melody.representation import FRAMES, MELS, Representation, Statistics
 from specjax.papers.melody.task import GanTask

@@ -13,9 +13,9 @@ from specjax.engine.live.values import initial
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.melody import data
-from specjax.papers.melody.data import Music
 from specjax.papers.melody.judge import JudgeConfig, open_judge
 from specjax.papers.melody.judge_task import JudgeTask
+from specjax.papers.melody.mel_clips import Music
 from specjax.papers.melody.representation import FRAMES, MELS, Representation, Statistics
 from specjax.papers.melody.tracks import MusicConfig
 

@@ -12,7 +12,8 @@ import pytest
 
 from conftest import modes
 from specjax.cli.config import to_dataclass
-from specjax.papers.melody.data import Music, measure_statistics
+from specjax.papers.melody.data import measure_statistics
+from specjax.papers.melody.mel_clips import Music
 from specjax.papers.melody.representation import FRAMES, MELS, SAMPLE_RATE, Representation, Statistics
 from specjax.signal.inversion import Inversion
 

@@ -13,7 +13,7 @@ from specjax.engine.live.values import initial
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.melody.blocks import measure_deviations, to_coefficients, to_values
-from specjax.papers.melody.data import Music
+from specjax.papers.melody.mel_clips import Music
 from specjax.papers.melody.representation import FRAMES, MELS, Representation, Statistics
 from specjax.papers.melody.tracks import MusicConfig
 from specjax.papers.melody.transformer.config import ModelConfig, TransformerConfig

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from specjax.cli.errors import UserError
-from specjax.papers.melody.data import Music
+from specjax.papers.melody.mel_clips import Music
 from specjax.papers.melody.representation import MELS, Representation, Statistics
 from specjax.papers.melody.studies import controls
 from specjax.papers.melody.studies.controls import RealMusic

@@ -11,8 +11,10 @@ import soundfile
 
 from specjax.cli.errors import UserError
 from specjax.papers.melody import data
+from specjax.papers.melody.mel_clips import cut_clips, find_speed
 from specjax.papers.melody.representation import CLIP_SAMPLES, FRAMES, MELS, SAMPLE_RATE
-from specjax.papers.melody.tracks import MusicConfig
+from specjax.papers.melody.tracks import MusicConfig, resolve_genres
+from specjax.papers.melody.wave_clips import FULL_SCALE, decode_samples
 
 HZ = {"high": 3000.0, "low": 300.0}
 
@@ -70,7 +72,7 @@ def test_waves_are_the_samples_of_the_same_clips(config):
     assert waves[0].wave.shape == (2, 6, CLIP_SAMPLES)
     start = round(2.5 * SAMPLE_RATE)
     expected = make_tone(HZ["high"], 20.0)[start : start + CLIP_SAMPLES]
-    np.testing.assert_allclose(data.decode_samples(waves[0].wave[0, 1]), expected, atol=2 / data.FULL_SCALE)
+    np.testing.assert_allclose(decode_samples(waves[0].wave[0, 1]), expected, atol=2 / FULL_SCALE)
     expected, actual = (data.measure_statistics(part[0]) for part in (mel, waves))
     assert actual.peak_power == pytest.approx(expected.peak_power, rel=1e-3)
     np.testing.assert_allclose(actual.mean_db, expected.mean_db, atol=0.1)
@@ -81,7 +83,7 @@ def test_waves_beyond_full_scale_are_clipped_and_silent_clips_left_out(tmp_path)
     soundfile.write(tmp_path / "a.wav", tone, SAMPLE_RATE, subtype="FLOAT")
     train, _ = data.load_waves(MusicConfig(source=str(tmp_path), held_out_share=0.0))
     assert train.wave.shape == (1, 1, CLIP_SAMPLES)
-    assert (train.wave.min(), train.wave.max()) == (-data.FULL_SCALE, data.FULL_SCALE)
+    assert (train.wave.min(), train.wave.max()) == (-FULL_SCALE, FULL_SCALE)
     assert not train.wave.flags.writeable
 
 
@@ -197,17 +199,17 @@ def test_other_sample_rates_are_resampled(tmp_path):
 
 def test_track_that_is_a_little_short_has_its_last_clip():
     wave = make_tone(500.0, 29.94)
-    clips = list(data.cut_clips(wave, 10.0))
+    clips = list(cut_clips(wave, 10.0))
     assert len(clips) == 3
     np.testing.assert_array_equal(
         clips[2][2:-2], librosa.util.frame(wave[-CLIP_SAMPLES:], frame_length=2048, hop_length=512).T
     )
-    assert len(list(data.cut_clips(wave[: 29 * SAMPLE_RATE], 10.0))) == 2
-    assert list(data.cut_clips(wave[: CLIP_SAMPLES - 1], 10.0)) == []
+    assert len(list(cut_clips(wave[: 29 * SAMPLE_RATE], 10.0))) == 2
+    assert list(cut_clips(wave[: CLIP_SAMPLES - 1], 10.0)) == []
 
 
 def test_synthetic_tracks_are_reproducible_and_different():
-    config = MusicConfig(synthetic_tracks=2, genres=data.resolve_genres(MusicConfig()).genres[:2])
+    config = MusicConfig(synthetic_tracks=2, genres=resolve_genres(MusicConfig()).genres[:2])
     train, held_out = data.load(config)
     assert train.mel.shape == held_out.mel.shape == (2, 3, MELS, FRAMES)
     data.load(replace(config, hop_s=20.0))
@@ -254,7 +256,7 @@ class TestTempo:
     def test_stretching_agrees_with_librosas_phase_vocoder(self):
         wave = np.sum([make_tone(hz, 12.5, 1) for hz in (220, 660, 2500)], axis=0)
         wave *= np.float32(1.2) + np.sin(np.arange(len(wave)) / 4000).astype(np.float32)
-        (frames,) = data.cut_clips(wave, 10.0, 1.25)
+        (frames,) = cut_clips(wave, 10.0, 1.25)
         mel = reference_power_of_frames(frames)
         expected = reference_mel(librosa.effects.time_stretch(wave, rate=1.25)[:CLIP_SAMPLES])
         audible = expected > 1e-3 * expected.max()
@@ -263,10 +265,10 @@ class TestTempo:
 
     @pytest.mark.parametrize(("target_bpm", "speed"), [(100, 1.0), (80, 0.8), (125, 1.25), (60, 1.2), (210, 1.05)])
     def test_speed_allows_for_half_and_double_tempo(self, clicks, target_bpm, speed):
-        assert data.find_speed(clicks, float(target_bpm)) == pytest.approx(speed, rel=0.01)
+        assert find_speed(clicks, float(target_bpm)) == pytest.approx(speed, rel=0.01)
 
     def test_track_without_beats_keeps_its_tempo(self):
-        assert data.find_speed(np.zeros(SAMPLE_RATE, np.float32), 120.0) == 1.0
+        assert find_speed(np.zeros(SAMPLE_RATE, np.float32), 120.0) == 1.0
 
 
 def measure_tempo_bpm(mel):

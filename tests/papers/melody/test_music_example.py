@@ -5,10 +5,10 @@ import pytest
 import soundfile
 
 from specjax.cli.errors import UserError
-from specjax.papers.melody import data
+from specjax.papers.melody.recordings import read_example
+from specjax.papers.melody.representation import SAMPLE_RATE as RATE
 from specjax.papers.melody.tracks import MusicConfig
 
-RATE = data.SAMPLE_RATE
 RNG = np.random.default_rng(0)
 
 
@@ -30,11 +30,11 @@ def test_the_first_usable_held_out_track_is_shown(folder, held_out, shown):
         (folder / "list.txt").write_text(held_out.replace(" ", "\n"))
         config = MusicConfig(source=config.source, held_out_list=str(folder / "list.txt"))
     wave, _ = soundfile.read(folder / "genres" / "pop" / f"{shown}.wav", dtype="float32")
-    np.testing.assert_allclose(data.read_example(config, "pop"), wave[: 10 * RATE], atol=1e-6)
+    np.testing.assert_allclose(read_example(config, "pop"), wave[: 10 * RATE], atol=1e-6)
 
 
 def test_a_genre_without_usable_tracks_is_an_error(folder):
     (folder / "list.txt").write_text("a\nb")
     config = MusicConfig(source=str(folder / "genres"), held_out_list=str(folder / "list.txt"))
     with pytest.raises(UserError, match="no track of the genre 'pop' can be shown: .*a.wav"):
-        data.read_example(config, "pop")
+        read_example(config, "pop")

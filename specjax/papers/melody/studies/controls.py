@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Float32, Int, Key
 
 from specjax.cli.errors import UserError
 from specjax.papers.melody import data
-from specjax.papers.melody.data import Music
+from specjax.papers.melody.mel_clips import Music
 from specjax.papers.melody.representation import Representation
 from specjax.papers.melody.tracks import MusicConfig
 

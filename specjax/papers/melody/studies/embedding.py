@@ -18,10 +18,10 @@ from specjax.measure.prdc import prdc
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.melody import metrics
-from specjax.papers.melody.data import Music
 from specjax.papers.melody.evaluation import OpenJudge
 from specjax.papers.melody.judge import JudgeConfig, JudgeInference
 from specjax.papers.melody.judge_task import JudgeTask
+from specjax.papers.melody.mel_clips import Music
 from specjax.papers.melody.representation import Representation
 from specjax.papers.melody.studies.controls import Clips
 from specjax.papers.melody.tracks import MusicConfig

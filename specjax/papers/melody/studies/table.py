@@ -14,7 +14,7 @@ from specjax.engine.adversarial import WON_AUC
 from specjax.engine.report.reader import read_curve
 from specjax.engine.study import Result, remember
 from specjax.measure.intervals import format_share
-from specjax.papers.melody import data
+from specjax.papers.melody import recordings
 from specjax.papers.melody.evaluation import OpenJudge
 from specjax.papers.melody.studies import embedding, rows, sounds
 from specjax.papers.melody.studies.controls import RealMusic
@@ -105,7 +105,7 @@ class Comparison:
         """Measure that with which the rows are compared."""
 
         def measure_floor() -> Result:
-            return sounds.measure_floor(data.read_waves(self.config, self.real.reference_tracks))
+            return sounds.measure_floor(recordings.read_waves(self.config, self.real.reference_tracks))
 
         def measure_sounds() -> Result:
             return sounds.measure_sounds(self.real.reference, self.config.tempo_bpm)

@@ -14,8 +14,8 @@ from specjax.engine.single_network import Loss, SingleNetworkTask, Variables
 from specjax.engine.task import Data, Metrics, Part, Sample, Tree
 from specjax.engine.train_state import TrainState
 from specjax.papers.melody import data, evaluation, pieces
-from specjax.papers.melody.data import Music
 from specjax.papers.melody.evaluation import OpenJudge
+from specjax.papers.melody.mel_clips import Music
 from specjax.papers.melody.representation import FRAMES
 from specjax.papers.melody.transformer.config import TransformerConfig
 from specjax.papers.melody.transformer.inference import TransformerInference

@@ -10,11 +10,11 @@ from jaxtyping import Array, Float, Int, Int16, Key
 from specjax.engine.adversarial import Batch, Gan
 from specjax.engine.task import Data, Metrics, Part, Sample, Tree
 from specjax.papers.melody import data, evaluation, metrics, pieces
-from specjax.papers.melody.data import Waves
 from specjax.papers.melody.representation import CLIP_SAMPLES, mel_power
 from specjax.papers.melody.task import MusicGanTask
 from specjax.papers.melody.wave.config import WaveConfig
 from specjax.papers.melody.wave.inference import WaveInference
+from specjax.papers.melody.wave_clips import Waves, decode_samples
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class WaveTask(MusicGanTask):
         start = jax.vmap(lambda key: jax.random.randint(key, (), 0, CLIP_SAMPLES - window + 1))(keys)
         wave = jnp.asarray(examples.wave)
         windows = jax.vmap(lambda *place: jax.lax.dynamic_slice(wave, place, (1, 1, window))[0, 0])(genre, clip, start)
-        return Batch(data.decode_samples(windows), jax.nn.one_hot(genre, self.inference.genres))
+        return Batch(decode_samples(windows), jax.nn.one_hot(genre, self.inference.genres))
 
     def compare(self, fake: Float[Array, "batch samples"], batch: Batch) -> Metrics:
         """Compare levels and spread of the mel power of generated waves with those of real ones."""
@@ -70,7 +70,7 @@ class WaveTask(MusicGanTask):
 
         def measure(genre: int, keys: Key[Array, " batch"], samples: Int16[Array, "batch samples"]) -> Metrics:
             shares = jnp.broadcast_to(jax.nn.one_hot(genre, inference.genres)[None], (len(keys), inference.genres))
-            real, fake = data.decode_samples(samples), inference.generate_waves(generator, keys, shares)
+            real, fake = decode_samples(samples), inference.generate_waves(generator, keys, shares)
             return {
                 "real_score": inference.score(discriminator, real, shares),
                 "fake_score": inference.score(discriminator, fake, shares),

@@ -13,8 +13,6 @@ from specjax.engine.live.values import initial
 from specjax.nn.adversarial import PenaltyConfig
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
-from specjax.papers.melody import data
-from specjax.papers.melody.data import Waves
 from specjax.papers.melody.representation import (
     CLIP_SAMPLES,
     FRAMES,
@@ -29,6 +27,7 @@ from specjax.papers.melody.wave.config import WaveConfig
 from specjax.papers.melody.wave.inference import open_wave_generator
 from specjax.papers.melody.wave.model import WaveModelConfig
 from specjax.papers.melody.wave.task import WaveTask
+from specjax.papers.melody.wave_clips import FULL_SCALE, Waves, decode_samples
 
 OPTIMIZER = OptimizerConfig(learning_rate=ScheduleSpec(value=1e-3), b1=0.0, epsilon=1e-3)
 CONFIG = WaveConfig(
@@ -84,7 +83,7 @@ def test_a_batch_has_windows_of_the_clips_and_their_genres(task, waves):
     batch = task.batch(waves, jnp.array([0, 2, 4, 4]), jax.random.key(0))
     assert batch.values.shape == (4, CONFIG.window)
     np.testing.assert_array_equal(jnp.argmax(batch.condition, axis=1), [0, 0, 1, 1])
-    samples = np.round(np.asarray(batch.values) * data.FULL_SCALE).astype(np.int16)
+    samples = np.round(np.asarray(batch.values) * FULL_SCALE).astype(np.int16)
     starts = []
     for window, clip in zip(samples, ((0, 0), (0, 2), (1, 1), (1, 1)), strict=True):
         views = np.lib.stride_tricks.sliding_window_view(waves.wave[clip], CONFIG.window)
@@ -107,7 +106,7 @@ def test_evaluation_measures_every_genre_and_marks_repeated_clips(task, state, w
     measures = jax.jit(task.evaluate)(state, waves, jnp.array([0, 2]), {}, jax.random.key(0))
     assert all(values.shape[:2] == (2, 2) for values in measures.values())
     np.testing.assert_array_equal(measures["valid"], [[True, True], [True, False]])
-    power = mel_power(data.decode_samples(waves.wave[1, 2]))
+    power = mel_power(decode_samples(waves.wave[1, 2]))
     np.testing.assert_allclose(measures["real_level_db"][1, 1], 10 * np.log10(power.mean()), rtol=1e-4)
     figures = task.summarize({name: np.asarray(values) for name, values in measures.items()})
     assert figures["eval/clips"] == 3
