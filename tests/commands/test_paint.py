@@ -62,6 +62,23 @@ def test_runs_are_evaluated_and_show_maps_and_collages(folder):
     assert list((folder / "gan" / "samples").rglob("collage_modern.png"))
 
 
+def test_figures_of_finished_runs(folder, tmp_path):
+    figures = ("synth", "paint_figures", f"--encoder={folder}/encoder", f"--gan={folder}/gan")
+    lines = run(*figures, f"--out={tmp_path}/a").splitlines()
+    names = {path.name for path in (tmp_path / "a").iterdir()}
+    assert names == {
+        "figure_4_0000002_map_pca.png",
+        "figure_5_encoder_loss.png",
+        "figure_6_gan_losses.png",
+        "figure_7_0000002_pairs.png",
+        "figure_8_collage_baroque.png",
+        "figure_8_collage_modern.png",
+    }
+    assert len(lines) == len(names)
+    error = error_in_process(*figures[:2], f"--encoder={folder}/gan", f"--gan={folder}/gan", f"--out={tmp_path}/b")
+    assert "is a run of 'mvnet/cdcgan', expected 'mvnet/encoder'" in error
+
+
 def test_pictures_are_painted_along_a_piece(folder, tmp_path):
     music = folder / "audio" / "modern" / "work0.wav"
     paint = ("synth", "paint", music, f"--bundle={folder}/painter", "--count=3")

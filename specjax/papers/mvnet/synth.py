@@ -1,8 +1,8 @@
-"""Subcommands `paint` and `museum` of `specjax synth`: pictures after a piece of music, and synthetic pieces."""
+"""Subcommands `paint`, `museum` and `paint_figures` of `specjax synth`: pictures after music, and synthetic pieces."""
 
 import argparse
 
-from specjax.cli import options, outputs
+from specjax.cli import app, options, outputs
 from specjax.cli.errors import UserError
 from specjax.cli.options import Subcommand
 from specjax.cli.paths import local_path
@@ -89,7 +89,30 @@ def write_museum(chosen: argparse.Namespace) -> None:
     print(f"{len(ERAS)} synthetic pieces -> {chosen.out}")
 
 
+def add_figures_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--encoder", required=True, help="folder of a finished run of an encoder")
+    parser.add_argument("--gan", required=True, help="folder of a finished run of a GAN")
+    options.add_output(parser, "folder for the figures (default: figures)", "figures")
+
+
+def collect_figures(chosen: argparse.Namespace) -> None:
+    """Run `specjax synth paint_figures`: write figures 4 to 8 of the paper to a folder."""
+    encoder, gan = local_path(chosen.encoder, "--encoder"), local_path(chosen.gan, "--gan")
+    app.require_package("matplotlib", "paint_figures", extra="plots")
+    options.start()
+    from specjax.papers.mvnet import figures
+
+    collected = dict(figures.collect(encoder, gan))
+    paths = outputs.claim(local_path(chosen.out, "--out"), list(collected), overwrite=chosen.overwrite)
+    for name, png in collected.items():
+        outputs.write(paths[name], png)
+        print(paths[name])
+
+
 SUBCOMMANDS = {
     "paint": Subcommand("Paint pictures after a piece of music with a trained generator.", add_options, run),
     "museum": Subcommand("Write a synthetic piece of each era.", add_museum_options, write_museum),
+    "paint_figures": Subcommand(
+        "Draw figures 4 to 8 of the mvnet paper from runs.", add_figures_options, collect_figures
+    ),
 }

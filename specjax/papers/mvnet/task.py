@@ -25,6 +25,7 @@ from specjax.papers.mvnet.pictures import Values, collage, to_pixels, to_values
 from specjax.papers.mvnet.works import Museum
 
 _CLIPS = 6  # clips of each era in a collage
+_PAIRS = 2  # clips of each era whose pictures are shown beside generated ones
 _BLOCK = 32  # clips that are embedded, and pictures that are generated for collages, at a time
 
 
@@ -183,22 +184,28 @@ class GanTask(AdversarialTask):
         return {"eval/auc": auc} | evaluation.summarize(measures)
 
     def sample(self, state: Gan, examples: Gallery, frozen: Tree, key: Key[Array, ""]) -> Sample:
-        """Paint a collage for each era, as in figure 8: a row of six pictures after each of six clips of a piece."""
+        """Paint a collage for each era, as in figure 8, and pictures beside those of their pairs, as in figure 7.
+
+        A collage has a row of six pictures after each of six clips of a piece. In `pairs`, two clips of each era have a
+        picture that they are paired with, and a generated one below it.
+        """
         museum, eras = examples.museum, self.config.data.eras
-        clips = np.concatenate([choose_clips(museum, era) for era in range(len(eras))])
-        embeddings = self.config.condition.scale * np.repeat(np.asarray(examples.embedding)[clips], _CLIPS, axis=0)
+        clips = np.stack([choose_clips(museum, era) for era in range(len(eras))])
+        conditions = self.config.condition.scale * np.repeat(np.asarray(examples.embedding)[clips], _CLIPS, axis=1)
         generator, inference = self.generator_variables(state), self.inference
 
         @jax.jit
         def paint(keys: Key[Array, " batch"], condition: Float[Array, "batch embedding"]) -> Values:
             return inference.generate(generator, inference.draw_latents(keys), condition)
 
-        keys = jax.random.split(key, len(embeddings)).reshape(len(eras), -1)
-        conditions = embeddings.reshape(len(eras), -1, embeddings.shape[1])
+        keys = jax.random.split(key, conditions.shape[0] * conditions.shape[1]).reshape(len(eras), -1)
+        painted = [to_pixels(paint(*own)) for own in zip(keys, conditions, strict=True)]
+        pair = np.searchsorted(museum.pairs[:, 0], clips[:, :_PAIRS].ravel())
+        generated = [own[: _PAIRS * _CLIPS : _CLIPS] for own in painted]
         return Sample(
             {
-                f"collage_{name}": collage(to_pixels(paint(keys[era], conditions[era])), _CLIPS)
-                for era, name in enumerate(eras)
+                **{f"collage_{name}": collage(own, _CLIPS) for name, own in zip(eras, painted, strict=True)},
+                "pairs": collage(np.concatenate([museum.pictures[museum.pairs[pair, 1]], *generated]), len(pair)),
             },
             {},
             1,

@@ -163,7 +163,7 @@ def test_collages_have_six_pictures_after_each_of_six_clips(task, examples, trai
     sample = task.sample(
         jax.device_get(training[1]), examples.held_out, jax.device_get(task.frozen()), jax.random.key(0)
     )
-    assert set(sample.pictures) == {f"collage_{era}" for era in ERAS}
+    assert set(sample.pictures) == {"pairs", *(f"collage_{era}" for era in ERAS)}
     picture = sample.pictures["collage_modern"]
     assert min(picture.shape[:2]) >= 6 * 64
 
