@@ -94,6 +94,25 @@ def test_pictures_are_painted_along_a_piece(folder, tmp_path):
     assert not np.array_equal(Image.open(tmp_path / "c" / "work0-2.png"), first[1])
 
 
+def test_a_film_has_24_frames_per_second_of_the_piece(folder, tmp_path):
+    music = folder / "audio" / "modern" / "work0.wav"
+    paint = ("synth", "paint", music, f"--bundle={folder}/painter", "--count=1", "--size=96")
+    lines = run(*paint, f"--film={tmp_path}/frames", f"--out={tmp_path}/a").splitlines()
+    assert lines[-1].startswith("film of 444 frames, 24 per second -> ")  # 18.5 s
+    assert len(list((tmp_path / "frames").iterdir())) == 444
+    for path in (tmp_path / "frames" / "000444.png", tmp_path / "a" / "work0-1.png"):
+        assert np.asarray(Image.open(path)).shape == (96, 96, 3)
+
+
+def test_a_film_that_cannot_be_written_is_one_line(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    paint = ("synth", "paint", folder / "audio" / "modern" / "work0.wav", f"--bundle={folder}/painter")
+    error = error_in_process(*paint, f"--film={tmp_path}/film.mp4", f"--out={tmp_path}/a")
+    assert "film.mp4 needs ffmpeg, which is not installed: install it, or name a folder" in error
+    assert "--size=65 must be even" in error_in_process(*paint, "--size=65", f"--out={tmp_path}/a")
+    assert not (tmp_path / "a").exists()
+
+
 def test_bad_input_is_one_line(folder, tmp_path):
     soundfile.write(tmp_path / "short.wav", np.sin(np.arange(22_050)), 22_050)
     bundle = f"--bundle={folder}/painter"

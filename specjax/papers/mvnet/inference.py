@@ -146,6 +146,10 @@ class Painter:
     generator: Variables
     encoder: OpenEncoder
 
+    def embed(self, waves: Float[np.ndarray, "clips samples"]) -> Embeddings:
+        """Compute the condition of the generator, the scaled embedding of each clip (see `paint`)."""
+        return _embed(self.networks, self.encoder.inference, self.encoder.variables, waves)
+
     def paint(
         self, waves: Float[np.ndarray, "pictures samples"], keys: Key[Array, " pictures"]
     ) -> UInt8[np.ndarray, "pictures 64 64 3"]:
@@ -161,6 +165,16 @@ class Painter:
 
 
 @partial(jax.jit, static_argnums=(0, 1))
+def _embed(
+    networks: GanInference,
+    encoder: EncoderInference,
+    variables: Variables,
+    waves: Float[Array, "clips samples"] | Float[np.ndarray, "clips samples"],
+) -> Embeddings:
+    return networks.config.condition.scale * encoder.embed_waves(variables, jnp.asarray(waves))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
 def _paint(
     networks: GanInference,
     encoder: EncoderInference,
@@ -169,7 +183,7 @@ def _paint(
     waves: Float[Array, "pictures samples"],
     keys: Key[Array, " pictures"],
 ) -> Values:
-    condition = networks.config.condition.scale * encoder.embed_waves(encoder_variables, waves)
+    condition = _embed(networks, encoder, encoder_variables, waves)
     return networks.generate(generator, networks.draw_latents(keys), condition)
 
 

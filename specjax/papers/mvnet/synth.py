@@ -1,6 +1,8 @@
 """Subcommands `paint`, `museum` and `paint_figures` of `specjax synth`: pictures after music, and synthetic pieces."""
 
 import argparse
+import shutil
+from pathlib import Path
 
 from specjax.cli import app, options, outputs
 from specjax.cli.errors import UserError
@@ -9,6 +11,7 @@ from specjax.cli.paths import local_path
 
 _MAX_COUNT = 10_000
 _MAX_COMPOSITIONS = 10_000
+_MIN_SIZE, _MAX_SIZE = 64, 4096
 _BLOCK = 6  # pictures that are painted at a time
 
 
@@ -18,42 +21,72 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--count", type=int, default=6, help="pictures, at equal distances along the piece (default: %(default)s)"
     )
+    parser.add_argument("--size", type=int, default=64, help="pixels of a side; scaled up from 64 (default: 64)")
+    parser.add_argument(
+        "--film",
+        help="also paint a film that moves on the beats: NAME.mp4, which needs ffmpeg, or a folder for its frames",
+    )
     options.add_output(parser, "folder for NAME-1.png and so on, and collage.png (default: out)", "out")
     parser.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
 
 
 def run(chosen: argparse.Namespace) -> None:
-    """Run `specjax synth paint`: paint pictures along a piece of music, and write them to a folder."""
+    """Run `specjax synth paint`: paint pictures along a piece of music, and a film, and write them to files."""
     if not 1 <= chosen.count <= _MAX_COUNT:
         raise UserError(f"--count={chosen.count} must lie between 1 and {_MAX_COUNT}")
     if not 0 <= chosen.seed < 2**32:
         raise UserError(f"--seed={chosen.seed} must lie between 0 and {2**32 - 1}")
+    if not _MIN_SIZE <= chosen.size <= _MAX_SIZE or chosen.size % 2:
+        raise UserError(f"--size={chosen.size} must be even and lie between {_MIN_SIZE} and {_MAX_SIZE}")
     file, bundle = options.input_file(chosen), local_path(chosen.bundle, "--bundle")
     names = [f"{file.stem}-{i}.png" for i in range(1, chosen.count + 1)]
     paths = outputs.claim(local_path(chosen.out, "--out"), [*names, "collage.png"], overwrite=chosen.overwrite)
+    film_path = None if chosen.film is None else _claim_film(chosen)
     options.start()
     import jax
     import numpy as np
 
     from specjax import papers
     from specjax.cli import files
-    from specjax.data.audio import read_audio
+    from specjax.data.sound_file import SoundFile
+    from specjax.papers.mvnet import film, passages
     from specjax.papers.mvnet.inference import find_starts
     from specjax.papers.mvnet.pictures import collage
-    from specjax.papers.mvnet.representation import CLIP_S, CLIP_SAMPLES, SAMPLE_RATE
+    from specjax.papers.mvnet.representation import CLIP_S, SAMPLE_RATE
 
     painter = papers.open_bundle(bundle, "mvnet/cdcgan")
-    wave, _ = read_audio(file, SAMPLE_RATE)
-    starts = find_starts(len(wave), chosen.count, str(file))
+    piece = SoundFile(file, SAMPLE_RATE)
+    starts = find_starts(sum(map(len, piece)), chosen.count, str(file))
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(chosen.seed), np.arange(chosen.count))
-    painted = []
-    for first in range(0, chosen.count, _BLOCK):
-        clips = np.stack([wave[start : start + CLIP_SAMPLES] for start in starts[first : first + _BLOCK]])
-        painted.extend(painter.paint(clips, keys[first : first + _BLOCK]))
+    painted: list[np.ndarray] = []
+    for clips in film.batched(passages.cut(piece, starts), _BLOCK):
+        painted.extend(painter.paint(np.stack(clips), keys[len(painted) : len(painted) + len(clips)]))
     for name, start, picture in zip(names, starts, painted, strict=True):
-        outputs.write(paths[name], files.png(picture))
+        outputs.write(paths[name], files.png(film.scale(picture, chosen.size)))
         print(f"{start / SAMPLE_RATE:.2f} to {start / SAMPLE_RATE + CLIP_S:.2f} s -> {paths[name]}")
     outputs.write(paths["collage.png"], files.png(collage(np.stack(painted))))
+    if film_path is not None:
+        frames = film.paint_frames(painter, film.find_beats(piece), chosen.seed, options.say)
+        if film_path.suffix == ".mp4":
+            number = film.write_video(film_path, frames, chosen.size, file)
+        else:
+            number = film.write_frames(film_path, frames, chosen.size)
+        print(f"film of {number} frames, {film.FRAME_RATE} per second -> {film_path}")
+
+
+def _claim_film(chosen: argparse.Namespace) -> Path:
+    """Check that the film can be written, and return its path.
+
+    Raises:
+      UserError: it exists and may not be replaced, cannot be written, or needs a program that is not installed.
+    """
+    path = local_path(chosen.film, "--film")
+    if path.suffix == ".mp4":
+        if shutil.which("ffmpeg") is None:
+            raise UserError(f"--film={path} needs ffmpeg, which is not installed: install it, or name a folder")
+        return outputs.claim_file(path, (".mp4",), overwrite=chosen.overwrite, flag="--film")
+    outputs.claim(path, ["000001.png"], overwrite=chosen.overwrite, flag="--film")
+    return path
 
 
 def add_museum_options(parser: argparse.ArgumentParser) -> None:

@@ -13,11 +13,11 @@ from jaxtyping import Float
 from specjax.cli.config import to_dataclass
 from specjax.cli.errors import UserError
 from specjax.data.audio import read_channels
+from specjax.data.sound_file import SoundFile
 from specjax.papers.texture.inference import PEAK
 from specjax.papers.texture.representation import Representation
 from specjax.papers.texture.style.image import Image
 from specjax.papers.texture.style.method import Method
-from specjax.papers.texture.style.source import SoundFile
 from specjax.papers.texture.style.transfer import StepReport, transfer
 from specjax.papers.texture.style.ulyanov import Ulyanov
 from specjax.papers.texture.style.waveform import Waveform

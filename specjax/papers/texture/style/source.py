@@ -2,52 +2,20 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float
 
-from specjax.data import audio
 from specjax.signal.stft import Stft
 
 # Root mean square to which contents and styles are scaled, so that their levels have no influence on the result.
 LEVEL = 0.1
-_BLOCK = 2**18
 
 Block = Float[np.ndarray, " _"]
 # Consecutive blocks of a mono wave, of any lengths. They can be iterated over several times: `[wave]` is an example.
 Blocks = Iterable[Block]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class SoundFile:
-    """Sound file that is read as a mono wave in blocks, each time it is iterated over.
-
-    Attributes:
-      path: sound file; its channels are mixed.
-      sample_rate: sample rate of the blocks in Hz.
-
-    Raises:
-      UserError: the file is not valid (see `audio.channel_blocks`).
-    """
-
-    path: Path
-    sample_rate: int
-
-    def __iter__(self) -> Iterator[Block]:
-        import soxr
-
-        rate, _, channels = audio.channel_blocks(self.path, _BLOCK)
-        blocks = (block.mean(axis=0) for block in channels)
-        if rate == self.sample_rate:
-            yield from blocks
-            return
-        stream = soxr.ResampleStream(rate, self.sample_rate, 1, quality="HQ")
-        for block in blocks:
-            yield stream.resample_chunk(block)
-        yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 @dataclass(frozen=True, eq=False)

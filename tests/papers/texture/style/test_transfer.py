@@ -4,11 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import soundfile
 
-from specjax.data import audio
 from specjax.papers.texture.style import networks, ulyanov, wyse
-from specjax.papers.texture.style.source import LEVEL, SoundFile, Style, split
+from specjax.papers.texture.style.source import LEVEL, Style, split
 from specjax.papers.texture.style.transfer import transfer
 from specjax.papers.texture.style.ulyanov import Ulyanov
 from specjax.papers.texture.style.wyse import Wyse
@@ -146,17 +144,6 @@ def test_values_of_wyse_are_decoded_to_the_magnitudes():
     assert float(values.min()) >= 0
     assert float(values.max()) == 255
     np.testing.assert_allclose(decoded, levels, atol=2e-4 * float(levels.max()))
-
-
-def test_sound_file_is_resampled_block_by_block(tmp_path):
-    wave = noise(0, 600_000)
-    soundfile.write(tmp_path / "style.wav", wave, 44100, subtype="FLOAT")
-    file = SoundFile(tmp_path / "style.wav", 22050)
-    blocks = list(file)
-    assert len(blocks) > 2
-    whole = audio.resample(wave, 44100, 22050)
-    np.testing.assert_allclose(np.concatenate(blocks), whole, atol=1e-4)
-    assert sum(len(block) for block in file) == len(whole)
 
 
 def test_invalid_sounds_raise_errors(method):
