@@ -76,23 +76,31 @@ class GanConfig:
             raise ValueError(f"loss={self.loss!r} is unknown: choose one of {', '.join(LOSSES)}")
         if self.approach not in ("residual", "tanh", "relu"):
             raise ValueError(f"approach={self.approach!r} is unknown: choose residual, tanh or relu")
-        paper = self.approach != "residual"
-        if paper and not self.ensemble and len(self.data.genres) > 1:
-            raise ValueError(
-                f"approach={self.approach!r} has networks that are not told the genre: set ensemble=True, or name one "
-                "genre in data.genres"
-            )
-        if paper and self.penalty.kind != "none":
-            raise ValueError(
-                f"penalty.kind={self.penalty.kind!r} does not fit approach={self.approach!r}, whose scores depend on "
-                "the whole batch: use none"
-            )
         if not 1 <= self.columns <= FRAMES // COLUMN_FRAMES:
             raise ValueError(f"columns={self.columns} must lie between 1 and {FRAMES // COLUMN_FRAMES}")
         if self.deviations and len(self.deviations) != COEFFICIENTS:
             raise ValueError(f"deviations has {len(self.deviations)} values, expected {COEFFICIENTS}")
         if not 0 <= self.whitening <= 1:
             raise ValueError(f"whitening={self.whitening} must lie between 0 and 1")
+        if self.approach != "residual":
+            self._check_paper_networks()
+        self._check_scale()
+
+    def _check_paper_networks(self) -> None:
+        """Raise ValueError if a setting does not fit the networks of the paper."""
+        if not self.ensemble and len(self.data.genres) > 1:
+            raise ValueError(
+                f"approach={self.approach!r} has networks that are not told the genre: set ensemble=True, or name one "
+                "genre in data.genres"
+            )
+        if self.penalty.kind != "none":
+            raise ValueError(
+                f"penalty.kind={self.penalty.kind!r} does not fit approach={self.approach!r}, whose scores depend on "
+                "the whole batch: use none"
+            )
+
+    def _check_scale(self) -> None:
+        """Raise ValueError if a setting does not fit the scale of the representation."""
         if (self.approach == "relu") != (self.representation.scale == "power"):
             raise ValueError(
                 f"approach={self.approach!r} does not fit representation.scale={self.representation.scale!r}: the "

@@ -189,12 +189,11 @@ def _read(
             # The clips take this memory twice while they are put together.
             needed = 2 * sum(part.nbytes for part in clips.values()) * len(numbers) // done
             check_memory(needed, f"clips of {len(numbers)} tracks", "use a longer data.hop_s or fewer tracks")
-    for genre in config.genres:
-        in_genre = [i for i in numbers if tracks[i].genre == genre]
-        if not any(i in clips for i in in_genre):
+    by_genre = {genre: [i for i in numbers if tracks[i].genre == genre] for genre in config.genres}
+    for genre, own in by_genre.items():
+        if clips.keys().isdisjoint(own):
             raise UserError(
-                f"none of {len(in_genre)} tracks of the genre {genre!r} can be used; the first: "
-                f"{skipped.reasons[in_genre[0]]}"
+                f"none of {len(own)} tracks of the genre {genre!r} can be used; the first: {skipped.reasons[own[0]]}"
             )
     skipped.report()
     return clips

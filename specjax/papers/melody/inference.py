@@ -234,16 +234,22 @@ class GanInference:
                 f"networks of approach {self.config.approach!r} write {FRAMES} frames, not {frames} or loops"
             )
         latents = self.draw_latents(keys, frames)
-        if not self.config.ensemble:
+        if self.config.ensemble:
+            values = self._generate_with_ensemble(variables, latents, jnp.argmax(genre, axis=1), frames, loop)
+        else:
             values = self.generate(variables, latents, genre, frames, loop=loop)
-            return self.config.representation.decode(values)
+        return self.config.representation.decode(values)
+
+    def _generate_with_ensemble(
+        self, variables: Variables, latents: Latents, model: Int[Array, " batch"], frames: int, loop: bool
+    ) -> Values:
+        """Generate each piece with the network `model` of an ensemble."""
 
         def generate_one(latents: Latents, model: Int[Array, ""]) -> Float[Array, "mels frames"]:
             own = jax.tree.map(lambda x: jnp.asarray(x)[model], variables)
             return self.generate(own, jax.tree.map(lambda x: x[None], latents), jnp.ones((1, 1)), frames, loop=loop)[0]
 
-        values = jax.lax.map(lambda x: generate_one(*x), (latents, jnp.argmax(genre, axis=1)))
-        return self.config.representation.decode(values)
+        return jax.lax.map(lambda x: generate_one(*x), (latents, model))
 
 
 def open_generator(opened: Bundle, where: str) -> tuple[GanInference, Any]:

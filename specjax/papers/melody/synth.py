@@ -1,6 +1,7 @@
 """Subcommands `specjax synth melody` and `melody_figures`: music from a trained generator, and the paper's figures."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from specjax.cli.paths import local_path
 
 if TYPE_CHECKING:
     from specjax.papers.melody.images import ImagesInference
+    from specjax.papers.melody.pieces import Generator
 
 _DURATION_S = 10.0
 
@@ -35,20 +37,29 @@ def run(chosen: argparse.Namespace) -> None:
     _check(chosen, count)
     bundle, out = local_path(chosen.bundle, "--bundle"), local_path(chosen.out, "--out")
     options.start()
+    from specjax import papers
+    from specjax.papers.melody import pieces
+    from specjax.papers.melody.images import ImagesInference
+
+    inference, variables = papers.open_bundle(bundle, (*pieces.GENERATORS, "melody/images"))
+    write = _write_pictures if isinstance(inference, ImagesInference) else _write_pieces
+    write(chosen, inference, variables, out, count)
+
+
+def _write_pieces(chosen: argparse.Namespace, inference: "Generator", variables: Any, out: Path, count: int) -> None:
+    """Generate pieces, and write their sounds and pictures to a folder.
+
+    Raises:
+      UserError: a genre is unknown, or an option asks for something that the generator cannot make.
+    """
     import jax
     import jax.numpy as jnp
     import numpy as np
 
-    from specjax import papers
     from specjax.cli import files
     from specjax.papers.melody import pieces
-    from specjax.papers.melody.images import ImagesInference
     from specjax.papers.melody.representation import SAMPLE_RATE
 
-    inference, variables = papers.open_bundle(bundle, (*pieces.GENERATORS, "melody/images"))
-    if isinstance(inference, ImagesInference):
-        _draw_pictures(chosen, inference, variables, out, count)
-        return
     genres, representation = inference.config.data.genres, inference.config.representation
     if chosen.morph:
         shares, titles = pieces.morph_shares(genres, chosen.morph, count), ["-".join(chosen.morph)]
@@ -60,16 +71,13 @@ def run(chosen: argparse.Namespace) -> None:
     frames = pieces.count_frames(chosen.duration)
     if chosen.loop:
         frames = pieces.count_loop_frames(chosen.duration, inference.column_frames, inference.config.data.tempo_bpm)
-    pieces.check_request(inference, str(bundle), frames, loop=chosen.loop, morph=bool(chosen.morph))
-    names = [f"{title}-{i}" for title in titles for i in range(1, count + 1)]
-    paths = outputs.claim(
-        out, [f"{name}.{kind}" for name in names for kind in ("wav", "png")] + ["grid.png"], overwrite=chosen.overwrite
-    )
+    pieces.check_request(inference, chosen.bundle, frames, loop=chosen.loop, morph=bool(chosen.morph))
+    names = _number(titles, count)
+    file_names = [f"{name}.{suffix}" for name in names for suffix in ("wav", "png")]
+    paths = outputs.claim(out, [*file_names, "grid.png"], overwrite=chosen.overwrite)
     power, make_wave = pieces.compose(inference, variables, keys, jnp.asarray(shares), frames, loop=chosen.loop)
-    outputs.write(
-        paths["grid.png"],
-        files.png(pieces.draw_grid(power.reshape(len(titles), count, *power.shape[1:]), titles, representation)),
-    )
+    grid = pieces.draw_grid(power.reshape(len(titles), count, *power.shape[1:]), titles, representation)
+    outputs.write(paths["grid.png"], files.png(grid))
     for i, name in enumerate(names):
         wave = make_wave(i)
         peak = float(np.abs(wave).max())
@@ -78,10 +86,10 @@ def run(chosen: argparse.Namespace) -> None:
         print(f"{name}: {len(wave) / SAMPLE_RATE:.2f} s, peak {peak:.2f} -> {paths[f'{name}.wav']}")
 
 
-def _draw_pictures(
+def _write_pictures(
     chosen: argparse.Namespace, inference: "ImagesInference", variables: Any, out: Path, count: int
 ) -> None:
-    """Draw pictures with the networks of the paper's first approach, and write them to a folder.
+    """Generate pictures with the networks of the paper's first approach, and write them to a folder.
 
     Raises:
       UserError: a genre is unknown, or an option asks for something that pictures do not have.
@@ -98,16 +106,20 @@ def _draw_pictures(
     genres = inference.config.data.genres
     titles = list(chosen.genre or genres)
     numbers = jnp.argmax(jnp.asarray(pieces.genre_shares(genres, titles, count)), axis=1)
-    names = [f"{title}-{i}" for title in titles for i in range(1, count + 1)]
+    names = _number(titles, count)
     paths = outputs.claim(out, [f"{name}.png" for name in [*names, "grid"]], overwrite=chosen.overwrite)
     pixels = np.asarray(inference.draw(variables, jax.random.split(jax.random.key(chosen.seed), len(names)), numbers))
-    outputs.write(
-        paths["grid.png"], files.png(pictures.draw_sheet(pixels.reshape(len(titles), count, *pixels.shape[1:]), titles))
-    )
+    sheet = pictures.draw_sheet(pixels.reshape(len(titles), count, *pixels.shape[1:]), titles)
+    outputs.write(paths["grid.png"], files.png(sheet))
     for name, picture in zip(names, pixels, strict=True):
         outputs.write(paths[f"{name}.png"], files.png(picture))
         print(f"{name}: picture -> {paths[f'{name}.png']}")
     options.say("no sounds: the colors of a picture cannot be turned back to sound")
+
+
+def _number(titles: Sequence[str], count: int) -> list[str]:
+    """Return the names of `count` results of each title: `pop-1`, `pop-2` and so on."""
+    return [f"{title}-{i}" for title in titles for i in range(1, count + 1)]
 
 
 def _add_figures(parser: argparse.ArgumentParser) -> None:

@@ -66,19 +66,19 @@ def resolve_eras(config: MuseumConfig) -> MuseumConfig:
     else:
         folder = _source_folder(config)
         with_sounds, with_pictures = ({path.name for path in subfolders(folder / name)} for name in ("audio", "images"))
-    wanted = set(config.eras) or with_sounds | with_pictures
-    for era in sorted(wanted):
-        if era not in with_sounds | with_pictures:
-            raise UserError(
-                f"{config.source} has the eras {', '.join(sorted(with_sounds | with_pictures))}, but not {era!r} of "
-                "data.eras: use other data, or other eras"
-            )
-        if era not in with_sounds & with_pictures:
-            found, lacking = ("audio", "images") if era in with_sounds else ("images", "audio")
-            raise UserError(
-                f"the era {era!r} is in {config.source}/{found} but not in {config.source}/{lacking}: add it there, or "
-                "leave it out of data.eras"
-            )
+    found = with_sounds | with_pictures
+    wanted = set(config.eras) or found
+    if unknown := sorted(wanted - found):
+        raise UserError(
+            f"{config.source} has the eras {', '.join(sorted(found))}, but not {unknown[0]!r} of data.eras: use other "
+            "data, or other eras"
+        )
+    if incomplete := sorted(wanted - (with_sounds & with_pictures)):
+        present, lacking = ("audio", "images") if incomplete[0] in with_sounds else ("images", "audio")
+        raise UserError(
+            f"the era {incomplete[0]!r} is in {config.source}/{present} but not in {config.source}/{lacking}: add it "
+            "there, or leave it out of data.eras"
+        )
     if len(wanted) < 2:
         raise UserError(f"{config.source} has {len(wanted)} eras, expected at least two: add folders of eras")
     in_order = sorted(wanted, key=lambda era: (ERAS.index(era) if era in ERAS else len(ERAS), era))

@@ -74,17 +74,17 @@ def pair(
     pairs = []
     for era in np.unique(clip_era):
         clips, pictures = np.flatnonzero(clip_era == era), np.flatnonzero(picture_era == era)
+        clip = np.repeat(np.arange(len(clips)), pictures_per_clip)
         if pairing == "matched":
             assert music is not None
             assert looks is not None
             # As many groups on both sides, so that equal ranks are in the same group.
             groups = max(round(np.sqrt(min(len(clips), len(pictures)))), 1)
             clips, pictures = rank(music, clips, groups), rank(looks, pictures, groups)
-            place = np.arange(pictures_per_clip * len(clips)).reshape(len(clips), -1)
-            chosen = ((place + 0.5) * len(pictures) / place.size).astype(int)
+            picture = ((np.arange(len(clip)) + 0.5) * len(pictures) / len(clip)).astype(int)
         else:
-            chosen = np.arange(len(clips))[:, None] + len(clips) * np.arange(pictures_per_clip)
-        pairs.append(np.stack([np.repeat(clips, pictures_per_clip), pictures[chosen.ravel() % len(pictures)]], axis=1))
+            picture = clip + len(clips) * np.tile(np.arange(pictures_per_clip), len(clips))
+        pairs.append(np.stack([clips[clip], pictures[picture % len(pictures)]], axis=1))
     joined = np.concatenate(pairs)
     return joined[np.argsort(joined[:, 0], kind="stable")].astype(np.int32)
 

@@ -150,9 +150,26 @@ def format_table(
       results: results of each row by name.
       auc: results of `read_auc` of rows whose training is known.
     """
-    real, floor, limits = results[REAL]["embedding"], context.floor, context.limits
-    mean = {name: float(np.mean(values)) for name, values in floor.items()}
-    lines = [
+    cells = {name: _format_row(context, result) for name, result in results.items()}
+    if auc:
+        for name, own in cells.items():
+            known = auc.get(name)
+            own["AUC in training"] = f"{known['auc']:.2f} (won: {known['won']:.0%})" if known else ""
+    headings = list(cells[REAL])
+    return "\n".join(
+        [
+            *_describe_context(context, results[REAL]["embedding"]),
+            "| | " + " | ".join(headings) + " |",
+            "|---|" + "--:|" * len(headings),
+            *(f"| {name} | " + " | ".join(own.values()) + " |" for name, own in cells.items()),
+        ]
+    )
+
+
+def _describe_context(context: Context, real: Result) -> list[str]:
+    """Describe in Markdown what the rows are compared with, given the measures of the row of real clips."""
+    mean = {name: float(np.mean(values)) for name, values in context.floor.items()}
+    return [
         f"Judge {context.judge}, which names {real['accuracy_reference']:.1%} of the held-out clips right; N = "
         f"{real['clips']:.0f} clips in every row and in the reference. GAN-train: {embedding.TRAIN_STEPS} steps of "
         f"{embedding.TRAIN_BATCH} clips. Sounds: {sounds.CLIPS} clips of each genre.",
@@ -162,20 +179,10 @@ def format_table(
         + "".join(f"; {text} {share}" for text, share in _tempo_cells(context.reference).items())
         + ".",
         "",
-        f"Seams: share of pieces of 60 s with a rank above {limits['pieces']:.2f}, and of loops above "
-        f"{limits['loops']:.2f}, which 5% of recordings exceed.",
+        f"Seams: share of pieces of 60 s with a rank above {context.limits['pieces']:.2f}, and of loops "
+        f"above {context.limits['loops']:.2f}, which 5% of recordings exceed.",
         "",
     ]
-    cells = {name: _format_row(context, result) for name, result in results.items()}
-    if auc:
-        for name, own in cells.items():
-            known = auc.get(name)
-            own["AUC in training"] = f"{known['auc']:.2f} (won: {known['won']:.0%})" if known else ""
-    headings = list(cells[REAL])
-    lines.append("| | " + " | ".join(headings) + " |")
-    lines.append("|---|" + "--:|" * len(headings))
-    lines += [f"| {name} | " + " | ".join(own.values()) + " |" for name, own in cells.items()]
-    return "\n".join(lines)
 
 
 def _format_row(context: Context, result: RowResult) -> dict[str, str]:
