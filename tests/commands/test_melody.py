@@ -88,15 +88,13 @@ def test_evaluation_reports_figures_of_the_judge(gan):
         assert 0 <= figures[name] <= 1
 
 
-def test_pieces_of_each_genre_and_a_grid(gan, tmp_path):
-    done = run("synth", "melody", f"--bundle={gan}/bundle", "--count=2", f"--out={tmp_path}/a", "--seed=3")
-    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["jazz-1", "jazz-2", "pop-1", "pop-2"]
-    assert (tmp_path / "a" / "grid.png").exists()
-    wave, rate = soundfile.read(tmp_path / "a" / "pop-2.wav")
+def test_a_piece_of_each_genre_and_a_grid(gan, tmp_path):
+    done = run("synth", "melody", f"--bundle={gan}/bundle", f"--out={tmp_path}/a", "--seed=3")
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["jazz-1", "pop-1"]
+    assert {path.name for path in (tmp_path / "a").glob("*.png")} == {"grid.png", "jazz-1.png", "pop-1.png"}
+    wave, rate = soundfile.read(tmp_path / "a" / "pop-1.wav")
     assert (len(wave), rate) == (10 * RATE, RATE)
     assert 0 < np.abs(wave).max() <= 1
-    run("synth", "melody", f"--bundle={gan}/bundle", "--genre=jazz", f"--out={tmp_path}/b", "--seed=3")
-    assert (tmp_path / "b" / "jazz-1.png").exists()
 
 
 @pytest.mark.long  # papers/melody/test_pieces.py has longer pieces
