@@ -57,8 +57,8 @@ class Batch(NamedTuple):
 
     Attributes:
       values: values on the scale of the networks.
-      condition: what the networks are told of each example, such as the shares of classes in it.
-      group: one-hot labels of the examples, which the networks are not told; None if a task needs none.
+      condition: what the networks are conditioned on, such as the shares of classes in each example.
+      group: one-hot labels that are used by `compare` only, not by the networks; None if a task needs none.
     """
 
     values: Float[Array, "..."]
@@ -92,7 +92,7 @@ class AdversarialConfig(Protocol):
 class Networks(Protocol):
     """What an update needs of both networks.
 
-    `condition` is what the networks are told of each example. The key of `score_in_training` is for discriminators that
+    `condition` is what the networks are conditioned on. The key of `score_in_training` is for discriminators that
     are random in training. Both functions that end in `_in_training` also return the updated statistics of the
     normalization layers; an empty dict if there are none.
     """

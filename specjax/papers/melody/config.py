@@ -40,19 +40,19 @@ class GanConfig:
     model: architecture of both networks, for `residual`.
     columns: number of columns of 16 frames of the clips in training, for `residual`. Real clips are cut at random
       positions.
-    deviations: root mean square of each coefficient of a block in the training clips, for `residual`. Those of the
-      generator's blocks are as large when training starts. Empty: filled in from the data.
+    deviations: root mean square of each coefficient of a block in the training clips, for `residual`. The
+      generator's initial coefficients are scaled to them. Empty: filled in from the data.
     whitening: exponent of the deviations by which the coefficients are divided before the discriminator sees them, for
       `residual`. With 0 it sees mostly the coarse shape of the spectrum, with 1 the finest detail as much.
-    ensemble: whether each genre has two networks of its own, as in the paper. Otherwise two networks learn all genres,
-      and are told the genre.
+    ensemble: whether each genre has two networks of its own, as in the paper. Otherwise one pair of networks,
+      conditioned on the genre, learns all genres.
     loss: name of the adversarial loss: `least_squares` (the paper's), `hinge`, `non_saturating` or `relativistic`.
     penalty: gradient penalty of the discriminator.
     spectral_norm: whether to divide the kernels of the discriminator by their largest singular values (Miyato et al.
       2018). The paper's discriminators then have no batch normalization.
     augment: random augmentation.
     generator, discriminator: optimizers, learning rate schedules, and moving averages of the parameters.
-    judge: bundle of a judge, in whose embedding held-out and generated clips are compared. Empty: no such figures.
+    judge: bundle of a judge, in whose embedding held-out and generated clips are compared. Empty: no such metrics.
     """
 
     data: MusicConfig = MusicConfig()
@@ -90,8 +90,8 @@ class GanConfig:
         """Raise ValueError if a setting does not fit the networks of the paper."""
         if not self.ensemble and len(self.data.genres) > 1:
             raise ValueError(
-                f"approach={self.approach!r} has networks that are not told the genre: set ensemble=True, or name one "
-                "genre in data.genres"
+                f"approach={self.approach!r} has networks that are not conditioned on the genre: set "
+                "ensemble=True, or name one genre in data.genres"
             )
         if self.penalty.kind != "none":
             raise ValueError(

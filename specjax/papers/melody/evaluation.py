@@ -90,8 +90,8 @@ def measure_clips(real: MelPower, fake: MelPower, judge: JudgeInference | None, 
       variables: variables of its network.
 
     Returns:
-      `real_` and `fake_` with `level_db`, `thirds_db` and, if there is a judge, `embedding` and `guess` (the number of
-      the genre that it hears).
+      `real_` and `fake_` with `level_db`, `thirds_db` and, if there is a judge, `embedding` and `guess` (the index of
+      the genre that it predicts).
     """
     measured = {}
     for kind, power in (("real", real), ("fake", fake)):
@@ -105,7 +105,7 @@ def measure_clips(real: MelPower, fake: MelPower, judge: JudgeInference | None, 
 
 
 def summarize(measures: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Compute figures of a whole held-out set from the measures of its clips and of as many generated ones.
+    """Compute metrics of a whole held-out set from the measures of its clips and of as many generated ones.
 
     Args:
       measures: result of `map_genres` and `measure_clips`, with the leading axes (clips, genres).

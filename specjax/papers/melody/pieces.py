@@ -113,7 +113,7 @@ class SoundGenerator(Generator, Protocol):
 
 
 def check_request(generator: Generator, where: str, frames: int, *, loop: bool, morph: bool) -> None:
-    """Check that a model can write what is wanted.
+    """Check that a model can generate what is requested.
 
     Args:
       generator: the model.
@@ -123,7 +123,7 @@ def check_request(generator: Generator, where: str, frames: int, *, loop: bool, 
       morph: whether mixtures of genres are wanted.
 
     Raises:
-      UserError: it cannot.
+      UserError: the model generates no loops, no pieces of this length, or no mixtures.
     """
     if loop and not generator.loops:
         raise UserError(f"{where} writes no loops: omit --loop, or use a bundle of --config=gan")

@@ -144,7 +144,7 @@ class Representation:
         return inversion.to_wave(Spectrogram(self.decode(values), PRESET), settings, length=length, report=report)
 
     def width_db(self) -> Float[np.ndarray, "mels 1"]:
-        """Return the difference of level in each band, in dB, that is a difference of 1 on the scale `db`.
+        """Return the change of level in each band, in dB, that corresponds to a change of 1 on the scale `db`.
 
         Raises:
           ValueError: `statistics` is None.
@@ -163,7 +163,7 @@ class Representation:
         return 10.0 ** (-0.1 * self.range_db)
 
     def _bands(self, ndim: int) -> tuple[Array | np.ndarray, ...]:
-        """Return the mean level of the bands and the difference that becomes 1, for arrays with `ndim` axes."""
+        """Return the mean level of each band and its `width_db`, for arrays with `ndim` axes."""
         measured = self._known_statistics
         width_db = _CLIP * np.maximum(measured.deviation_db, _MIN_DEVIATION_DB)
         return tuple(along_axis(np.asarray(x, np.float32), ndim, -2) for x in (measured.mean_db, width_db))

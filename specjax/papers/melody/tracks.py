@@ -137,7 +137,7 @@ def check_genres(config: MusicConfig, found: Iterable[str]) -> None:
     """Check that a source with the genres `found` has all of `config.genres`.
 
     Raises:
-      UserError: it lacks one.
+      UserError: a genre is missing.
     """
     existing = sorted(set(found))
     if missing := [name for name in config.genres if name not in existing]:
@@ -208,7 +208,7 @@ def check_split(config: MusicConfig, tracks: Sequence[Track], split: Split) -> N
     """Check that every genre has training tracks and, unless no track is held out, held-out tracks.
 
     Raises:
-      UserError: a genre has none.
+      UserError: a genre has no tracks of a kind.
     """
     for purpose, numbers in (("train on", split.train), ("hold out", split.held_out)):
         missing = sorted(set(config.genres) - {tracks[i].genre for i in numbers})

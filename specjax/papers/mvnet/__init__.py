@@ -1,4 +1,4 @@
 """Mvnet paper: "Music Visualization Network Towards Audio to Image Synthesis using cDCGAN" (Natalia Koliou, no year).
 
-Pictures of five eras of art, painted after clips of music.
+Pictures in the style of five eras of art, generated from clips of music.
 """

@@ -95,16 +95,16 @@ def list_works(config: MuseumConfig) -> Catalog:
       UserError: an era has no works, or too few to hold some out; a list cannot be read or names missing files; a
         composition is both for training and held out.
     """
-    sounds, pictures = _synthetic_works(config) if config.source == BUILTIN else _files(config)
-    names = _compositions(config, sounds)
+    sounds, pictures = _list_synthetic_works(config) if config.source == BUILTIN else _list_files(config)
+    names = _name_compositions(config, sounds)
     if config.train_list or config.held_out_list:
         train, held_out = _read_split(config, sounds)
         _check_leaks(sounds, names, train, held_out)
     else:
-        held_out = _last_share(config, [sound.era for sound in sounds], names, "compositions")
+        held_out = _hold_out_last(config, [sound.era for sound in sounds], names, "compositions")
         train = set(range(len(sounds))) - held_out
     used = sorted(train | held_out)
-    last_pictures = _last_share(config, [w.era for w in pictures], [w.name for w in pictures], "pictures")
+    last_pictures = _hold_out_last(config, [w.era for w in pictures], [w.name for w in pictures], "pictures")
     compositions = sorted(set(names))
     catalog = Catalog(
         tuple(sounds[i] for i in used),
@@ -114,11 +114,11 @@ def list_works(config: MuseumConfig) -> Catalog:
         tuple(pictures),
         tuple(i in last_pictures for i in range(len(pictures))),
     )
-    check_sides(config, [sound.era for sound in catalog.sounds], catalog.sound_held_out, "sound files")
+    check_split(config, [sound.era for sound in catalog.sounds], catalog.sound_held_out, "sound files")
     return catalog
 
 
-def check_sides(config: MuseumConfig, eras: Sequence[int], held_out: Sequence[bool], kind: str) -> None:
+def check_split(config: MuseumConfig, eras: Sequence[int], held_out: Sequence[bool], kind: str) -> None:
     """Check that each era has works to train on and works that are held out.
 
     Args:
@@ -128,7 +128,7 @@ def check_sides(config: MuseumConfig, eras: Sequence[int], held_out: Sequence[bo
       kind: what the works are, a plural, for the error message.
 
     Raises:
-      UserError: an era has none.
+      UserError: an era has no works on one of the sides.
     """
     present = set(zip(eras, held_out, strict=True))
     for era, name in enumerate(config.eras):
@@ -147,7 +147,7 @@ def _source_folder(config: MuseumConfig) -> Path:
     return folder
 
 
-def _synthetic_works(config: MuseumConfig) -> tuple[list[Work], list[Work]]:
+def _list_synthetic_works(config: MuseumConfig) -> tuple[list[Work], list[Work]]:
     segments = config.synthetic_segments
     clips = segments * config.synthetic_compositions
     sounds, pictures = [], []
@@ -157,7 +157,7 @@ def _synthetic_works(config: MuseumConfig) -> tuple[list[Work], list[Work]]:
     return sounds, pictures
 
 
-def _files(config: MuseumConfig) -> tuple[list[Work], list[Work]]:
+def _list_files(config: MuseumConfig) -> tuple[list[Work], list[Work]]:
     folder = _source_folder(config)
 
     def list_files(name: str, list_folder: Callable[[Path], list[Path]]) -> list[Work]:
@@ -170,10 +170,10 @@ def _files(config: MuseumConfig) -> tuple[list[Work], list[Work]]:
     return list_files("audio", audio_files), list_files("images", picture_files)
 
 
-def _compositions(config: MuseumConfig, sounds: Sequence[Work]) -> list[str]:
+def _name_compositions(config: MuseumConfig, sounds: Sequence[Work]) -> list[str]:
     """Return the name of the composition of each sound file, with its era."""
     if config.composition_list:
-        return _listed_compositions(config, sounds)
+        return _read_compositions(config, sounds)
     pattern = re.compile(config.composition)
     names = []
     for sound in sounds:
@@ -185,7 +185,7 @@ def _compositions(config: MuseumConfig, sounds: Sequence[Work]) -> list[str]:
     return names
 
 
-def _listed_compositions(config: MuseumConfig, sounds: Sequence[Work]) -> list[str]:
+def _read_compositions(config: MuseumConfig, sounds: Sequence[Work]) -> list[str]:
     path = local_path(config.composition_list, "config.data.composition_list", "file")
     lines = read_lines(path, "a list of sound files, one a line, each with a tab and the name of its composition")
     entries = [line.partition("\t") for line in lines]
@@ -216,24 +216,25 @@ def _read_split(config: MuseumConfig, sounds: Sequence[Work]) -> tuple[set[int],
 
 
 def _check_leaks(sounds: Sequence[Work], names: Sequence[str], train: set[int], held_out: set[int]) -> None:
-    """Check that no composition is on both sides.
+    """Check that no composition is both trained on and held out.
 
     Raises:
-      UserError: one is.
+      UserError: one is both.
     """
     trained = {names[i]: sounds[i].name for i in sorted(train)}
     for i in sorted(held_out):
         if names[i] in trained:
             raise UserError(
                 f"the composition {names[i]!r} is both to train on ({trained[names[i]]}) and held out "
-                f"({sounds[i].name}): put all its files on one side, or mend data.composition"
+                f"({sounds[i].name}): put all its files on one side, or correct data.composition"
             )
 
 
-def _last_share(config: MuseumConfig, eras: Sequence[int], names: Sequence[str], kind: str) -> set[int]:
-    """Return the works to hold out: in each era, those of the last names, `held_out_share` of all names.
+def _hold_out_last(config: MuseumConfig, eras: Sequence[int], names: Sequence[str], kind: str) -> set[int]:
+    """Return the works to hold out: in each era, those with the last names in alphabetical order.
 
-    Neighbors in a folder are often by the same artist, so that held-out works are mostly by others.
+    A share `held_out_share` of the names is held out. Neighbors in a folder are often by the same artist, so that
+    held-out works are mostly by others.
 
     Raises:
       UserError: an era has only one name.

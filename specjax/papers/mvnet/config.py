@@ -14,7 +14,7 @@ from specjax.papers.mvnet.works import MuseumConfig
 
 @dataclass(frozen=True)
 class ConditionConfig:
-    """How the networks are told the embedding of a clip.
+    """How the networks are conditioned on the embedding of a clip.
 
     scale: factor of the embedding. The encoder's margin is the distance that it keeps between eras; its inverse makes
       that 1.
@@ -41,15 +41,15 @@ class ConditionConfig:
 
 @dataclass(frozen=True)
 class GanConfig:
-    """Settings of the task `mvnet/cdcgan`: a generator paints pictures after music, against a discriminator.
+    """Settings of the task `mvnet/cdcgan`: a generator paints pictures from music, against a discriminator.
 
     data: source of music and pictures, as mel power: the encoder has its own scale.
     encoder: bundle or run of the encoder, which is used but not trained. A training needs one.
     approach: `residual` for the networks of `mvnet.model`; `paper` for the paper's.
     model: architecture of both networks, for `residual`.
     paper_divisor: for `paper`, the numbers of channels of the networks are divided by this; 1 is the paper's.
-    condition: how the networks are told the embedding.
-    mirror: whether half of the pictures of a training are mirrored.
+    condition: how the networks are conditioned on the embedding.
+    mirror: whether half of the training pairs have their picture mirrored, left to right.
     balanced: whether each batch has the same number of pictures of every era, up to 1.
     loss: name of the adversarial loss; `smoothed` is the paper's.
     penalty: gradient penalty of the discriminator.

@@ -1,4 +1,4 @@
-"""Clips and pictures of several eras, for training and held out."""
+"""Loading of clips and pictures of several eras, for training and held out."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from specjax.data.audio import read_audio
 from specjax.data.clips import check_memory
 from specjax.data.pictures import read_pictures
 from specjax.data.skipping import SkippedFiles, log_progress
-from specjax.papers.mvnet.catalog import Catalog, Work, check_sides, list_works, resolve_eras
+from specjax.papers.mvnet.catalog import Catalog, Work, check_split, list_works, resolve_eras
 from specjax.papers.mvnet.features import measure_music, measure_pictures
 from specjax.papers.mvnet.museum import music
 from specjax.papers.mvnet.museum import pictures as paintings
@@ -105,8 +105,8 @@ def _read(config: MuseumConfig, catalog: Catalog) -> tuple[Museum, Museum]:
     picture_held_out = np.array(catalog.picture_held_out)[picture]
     sound_era = np.array([work.era for work in catalog.sounds], np.int32)[sound]
     picture_era = np.array([work.era for work in catalog.pictures], np.int32)[picture]
-    check_sides(config, sound_era.tolist(), sound_held_out.tolist(), "sound files")
-    check_sides(config, picture_era.tolist(), picture_held_out.tolist(), "pictures")
+    check_split(config, sound_era.tolist(), sound_held_out.tolist(), "sound files")
+    check_split(config, picture_era.tolist(), picture_held_out.tolist(), "pictures")
     composition = np.array(catalog.composition, np.int32)[sound]
 
     def assemble(held_out: bool) -> Museum:
@@ -119,11 +119,11 @@ def _read(config: MuseumConfig, catalog: Catalog) -> tuple[Museum, Museum]:
 
 
 def _pair(config: MuseumConfig, museum: Museum) -> Int32[np.ndarray, "pairs 2"]:
-    heard = seen = None
+    sound = appearance = None
     if config.pairing == "matched":
-        heard = map_blocks(measure_music, museum.mel, _BLOCK)
-        seen = map_blocks(measure_pictures, museum.pictures, _PICTURE_BLOCK)
-    return pair(config.pairing, museum.clip_era, museum.picture_era, heard, seen, config.pictures_per_clip)
+        sound = map_blocks(measure_music, museum.mel, _BLOCK)
+        appearance = map_blocks(measure_pictures, museum.pictures, _PICTURE_BLOCK)
+    return pair(config.pairing, museum.clip_era, museum.picture_era, sound, appearance, config.pictures_per_clip)
 
 
 def _synthesize(config: MuseumConfig, clips: Sequence[Work]) -> Iterator[Block]:

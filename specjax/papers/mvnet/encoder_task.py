@@ -1,4 +1,4 @@
-"""Training task of the encoder, and figures of how well its embeddings tell the eras of unknown compositions."""
+"""Training task of the encoder, and metrics of how well its embeddings separate the eras."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ from specjax.plots import scatter
 
 
 class Clips(NamedTuple):
-    """Clips of music, sorted by era. Those to be evaluated are followed by those of the training, their neighbors.
+    """Clips of music, sorted by era. For evaluation, the held-out clips are followed by all training clips.
 
     Attributes:
       mel: mel spectrogram of each clip, on the scale of the config.
@@ -111,7 +111,7 @@ class EncoderTask(SingleNetworkTask):
         return {"embedding": embedding, **{name: getattr(chosen, name) for name in chosen._fields if name != "mel"}}
 
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Compute `separation.measure`. Without training clips, only the figures that need none are returned."""
+        """Compute `separation.measure`. Without training clips, there are no `neighbor` metrics."""
         held_out = measures["held_out"].astype(bool)
         embedding, era, composition = (measures[name] for name in ("embedding", "era", "composition"))
         return separation.measure(

@@ -1,4 +1,4 @@
-"""Figures of generated pictures: how real, how different from each other, and how well they follow the music."""
+"""Metrics of generated pictures: how real, how different from each other, and how well they follow the music."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,7 @@ def measure(values: Values, kind: str, judge: JudgeInference | None, variables: 
 
     Returns:
       `luminance`; `embedding`, the judge's, or the values of small copies of the pictures; with a judge also `guess`,
-      the number of the era that it sees.
+      the index of the era that it predicts.
     """
     measured = {f"{kind}_luminance": measure_pictures(127.5 * (values + 1.0)).luminance}
     if judge is None:
@@ -41,7 +41,7 @@ def measure(values: Values, kind: str, judge: JudgeInference | None, variables: 
 
 
 def summarize(measures: Measures) -> dict[str, float]:
-    """Compute figures of the held-out set from the measures of its pairs of clips and pictures.
+    """Compute metrics of the held-out set from the measures of its pairs of clips and pictures.
 
     Args:
       measures: for each pair the numbers `clip`, `picture` and `era`, the clip's `centroid_hz`, and the results of
@@ -49,7 +49,7 @@ def summarize(measures: Measures) -> dict[str, float]:
         `twin`, generated with other latent variables.
 
     Returns:
-      Under `eval/`: the figures of `measure_diversity`, `measure_following` and, with a judge, `measure_eras`; PRDC and
+      Under `eval/`: those of `measure_diversity`, `measure_following` and, with a judge, `measure_eras`; PRDC and
       the kernel distance of the pictures, if there are enough; and numbers of `pairs` and `pictures`.
     """
     _, first = np.unique(measures["picture"], return_index=True)  # a picture may be in several pairs
@@ -72,7 +72,7 @@ def measure_diversity(measures: Measures, first: Int[np.ndarray, " pictures"]) -
 
     Args:
       measures: see `summarize`.
-      first: pairs with different pictures, which are the real ones.
+      first: index of the first pair of each real picture.
 
     Returns:
       Ratios of mean distances, averaged over the eras with two pictures or more: `diversity` of all pictures of an era,
@@ -128,7 +128,7 @@ def measure_following(measures: Measures) -> dict[str, float]:
 def measure_eras(
     fake_guess: Labels, real_guess: Int[np.ndarray, " pictures"], era: Labels, first: Int[np.ndarray, " pictures"]
 ) -> dict[str, float]:
-    """Compute how often a judge sees the era of the music in a picture.
+    """Compute how often a judge predicts the era of the music from a picture.
 
     Returns:
       `judge_accuracy` on generated pictures, `judge_accuracy_real` on real ones, and `judge_accuracy_shuffled` on

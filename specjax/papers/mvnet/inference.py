@@ -135,7 +135,7 @@ def load_encoder(folder: str) -> OpenEncoder:
 
 @dataclass(frozen=True)
 class Painter:
-    """Paints pictures after music, with a trained generator and the encoder it was trained with.
+    """Paints pictures from music, with a trained generator and the encoder it was trained with.
 
     networks: description of the generator.
     generator: its variables.

@@ -57,7 +57,7 @@ def pair(
     clip_era: Int32[np.ndarray, " clips"],
     picture_era: Int32[np.ndarray, " pictures"],
     music: MusicFeatures | None,
-    looks: PictureFeatures | None,
+    appearance: PictureFeatures | None,
     pictures_per_clip: int,
 ) -> Int32[np.ndarray, "pairs 2"]:
     """Pair every clip with pictures of its era, see `MuseumConfig.pairing`.
@@ -65,7 +65,7 @@ def pair(
     Args:
       pairing: `paper`, `matched`, or `era`, for which the pairs are those of `paper`.
       clip_era, picture_era: eras, sorted. Every era of a clip has a picture.
-      music, looks: features of all clips and all pictures; needed by `matched` only.
+      music, appearance: features of all clips and all pictures; needed by `matched` only.
       pictures_per_clip: number of pairs of a clip.
 
     Returns:
@@ -77,10 +77,10 @@ def pair(
         clip = np.repeat(np.arange(len(clips)), pictures_per_clip)
         if pairing == "matched":
             assert music is not None
-            assert looks is not None
+            assert appearance is not None
             # As many groups on both sides, so that equal ranks are in the same group.
             groups = max(round(np.sqrt(min(len(clips), len(pictures)))), 1)
-            clips, pictures = rank(music, clips, groups), rank(looks, pictures, groups)
+            clips, pictures = rank(music, clips, groups), rank(appearance, pictures, groups)
             picture = ((np.arange(len(clip)) + 0.5) * len(pictures) / len(clip)).astype(int)
         else:
             picture = clip + len(clips) * np.tile(np.arange(pictures_per_clip), len(clips))

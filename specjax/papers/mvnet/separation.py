@@ -1,4 +1,4 @@
-"""How well embeddings separate the eras: the era of the nearest known clip, silhouette, and maps in two dimensions."""
+"""How well embeddings separate the eras: nearest-neighbor accuracy, silhouette, and maps in two dimensions."""
 
 from typing import NamedTuple
 
@@ -23,18 +23,18 @@ class Labeled(NamedTuple):
 
 
 def measure(held_out: Labeled, known: Labeled) -> dict[str, float]:
-    """Compute figures of clips of compositions that the encoder has not been trained on.
+    """Measure how well the embeddings of held-out clips separate the eras.
 
     Args:
-      held_out: the clips.
-      known: training clips. Without any, there are no `neighbor` figures.
+      held_out: clips of compositions that the encoder was not trained on.
+      known: training clips. Without any, there are no `neighbor` metrics.
 
     Returns:
-      `eval/neighbor`: share of the clips whose nearest training clip is of their era. `eval/neighbor_vote`: share of
-      the compositions whose era most of their clips have in common with their nearest training clips; ties count in
-      part. `eval/neighbor_worst_era`: the lowest share of the clips of an era. `eval/silhouette`: mean silhouette of
-      the eras, in [-1, 1], if there are two or more. `eval/spread`: mean deviation of the embeddings. `eval/clips` and
-      `eval/compositions`: their numbers.
+      `eval/neighbor`: accuracy of the era of the nearest training clip. `eval/neighbor_vote`: the same for whole
+      compositions, by majority vote of their clips (see `vote_accuracy`). `eval/neighbor_worst_era`: accuracy for the
+      clips of the worst era. `eval/silhouette`: mean silhouette coefficient with the eras as clusters, in [-1, 1], if
+      there are two eras or more. `eval/spread`: standard deviation of the embeddings, averaged over their dimensions.
+      `eval/clips` and `eval/compositions`: numbers of held-out clips and compositions.
     """
     from sklearn.metrics import silhouette_score
 
@@ -65,9 +65,14 @@ def find_nearest(points: Embeddings, others: Embeddings) -> Int[np.ndarray, " po
 
 
 def vote_accuracy(guess: Labels, era: Labels, composition: Labels) -> float:
-    """Compute the share of compositions whose era most of their clips are guessed to have.
+    """Compute the accuracy of a majority vote over the clips of each composition.
 
-    If k eras have the same number of votes, and the right one is among them, the composition counts 1/k.
+    If k eras have the most votes and the right one is among them, the composition counts 1/k.
+
+    Args:
+      guess: predicted era of each clip.
+      era: true era of each clip.
+      composition: number of the composition of each clip.
     """
     return float(np.mean([_score_vote(guess[chosen], era[chosen]) for chosen in _groups(composition)]))
 

@@ -1,4 +1,4 @@
-"""Training task of the GAN that paints pictures after music."""
+"""Training task of the GAN that paints pictures from music."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -45,7 +45,7 @@ class Gallery(NamedTuple):
 
 @dataclass(frozen=True)
 class GanTask(AdversarialTask):
-    """Training task of the GAN that paints pictures after music.
+    """Training task of the GAN that paints pictures from music.
 
     config: settings, with the eras filled in.
     name: name of the task.

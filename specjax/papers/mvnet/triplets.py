@@ -1,4 +1,4 @@
-"""Triplet margin losses (section 4.1): an embedding shall be nearer to those of its own era than to those of others.
+"""Triplet margin losses (section 4.1): they pull embeddings of an era together, and push other eras away.
 
 A triplet is an anchor, a positive (another clip of the same era) and a negative (a clip of another era). Its loss is
 `max(0, d(anchor, positive) - d(anchor, negative) + margin)`. The distance d is the p-norm of the difference, as in the

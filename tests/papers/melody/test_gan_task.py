@@ -280,7 +280,7 @@ def test_an_exported_generator_opens_again(config, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda: replace(CONFIG, approach="relu"), "has networks that are not told the genre"),
+        (lambda: replace(CONFIG, approach="relu"), "has networks that are not conditioned on the genre"),
         (lambda: replace(ENSEMBLE, approach="relu"), "whose scores depend on the whole batch"),
         (
             lambda: replace(ENSEMBLE, approach="relu", penalty=PenaltyConfig()),

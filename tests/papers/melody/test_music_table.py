@@ -11,7 +11,7 @@ from specjax.papers.melody.evaluation import OpenJudge
 from specjax.papers.melody.judge import JudgeConfig, JudgeInference
 from specjax.papers.melody.representation import FRAMES, MELS, Representation, Statistics
 from specjax.papers.melody.studies import embedding, rows, sounds, table
-from specjax.papers.melody.studies.embedding import Heard
+from specjax.papers.melody.studies.embedding import Judged
 from specjax.papers.melody.studies.table import Context
 from specjax.papers.melody.tracks import MusicConfig
 
@@ -34,38 +34,38 @@ def test_a_judge_hears_every_clip_in_blocks(monkeypatch):
     inference = JUDGE.inference
     variables = jax.jit(inference.init)(jax.random.key(0))
     clips = make_clips(3).reshape(6, MELS, FRAMES)
-    heard = embedding.listen(OpenJudge(inference, variables), clips)
+    judged = embedding.judge_clips(OpenJudge(inference, variables), clips)
     verdict = jax.jit(inference.judge)(variables, jnp.asarray(clips))
-    np.testing.assert_allclose(heard.embedding, verdict.embedding, rtol=1e-4, atol=1e-5)
-    np.testing.assert_array_equal(heard.guess, np.argmax(verdict.logits, axis=1))
+    np.testing.assert_allclose(judged.embedding, verdict.embedding, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(judged.guess, np.argmax(verdict.logits, axis=1))
 
 
 @pytest.fixture
 def ears(monkeypatch):
     """A judge that knows genre 0 by louder lower bands, and whose embedding is the mean of every 16th band."""
 
-    def listen(judge, mel_power):
+    def judge_clips(judge, mel_power):
         halves = mel_power.reshape(len(mel_power), 2, -1).mean(axis=2)
-        return Heard(mel_power.mean(axis=2)[:, ::16], np.argmax(halves, axis=1))
+        return Judged(mel_power.mean(axis=2)[:, ::16], np.argmax(halves, axis=1))
 
-    monkeypatch.setattr(embedding, "listen", listen)
+    monkeypatch.setattr(embedding, "judge_clips", judge_clips)
 
 
 def test_copies_are_found_and_quiet_clips_are_quiet(ears):
     reference, train = make_clips(6, seed=1), make_clips(6, seed=2)
-    heard = embedding.listen(JUDGE, train.reshape(12, MELS, FRAMES)).embedding
-    copies = embedding.compare_clips(JUDGE, reference, train, heard, np.arange(12))
+    judged = embedding.judge_clips(JUDGE, train.reshape(12, MELS, FRAMES)).embedding
+    copies = embedding.compare_clips(JUDGE, reference, train, judged, np.arange(12))
     assert copies["memorization"] == copies["memorization_lowest"] == 0
     assert copies["accuracy"] == copies["accuracy_reference"] == 1
     assert copies["clips"] == 12
-    quiet = embedding.compare_clips(JUDGE, reference, reference[:, :, :, ::-1] / 100, heard, np.arange(12))
+    quiet = embedding.compare_clips(JUDGE, reference, reference[:, :, :, ::-1] / 100, judged, np.arange(12))
     assert quiet["level_db"] == pytest.approx(-20, abs=1e-3)
     assert quiet["outer_thirds_db"] == pytest.approx(0, abs=1e-3)
     assert quiet["memorization"] > 1
     assert quiet["precision"] == quiet["coverage"] == 0
     assert quiet["kernel_distance"] > copies["kernel_distance"]
-    others = embedding.listen(JUDGE, reference.reshape(12, MELS, FRAMES)).embedding
-    assert copies["kernel_distance"] == pytest.approx(kernel_distance(others, heard).distance)
+    others = embedding.judge_clips(JUDGE, reference.reshape(12, MELS, FRAMES)).embedding
+    assert copies["kernel_distance"] == pytest.approx(kernel_distance(others, judged).distance)
 
 
 @pytest.mark.long  # trains a judge
@@ -108,7 +108,7 @@ def test_joined_clips_have_higher_ranks_than_recordings():
 
 
 def make_row(**changes):
-    heard = {
+    judged = {
         "clips": 40.0,
         "accuracy": 0.9,
         "accuracy_reference": 0.95,
@@ -125,7 +125,7 @@ def make_row(**changes):
         "memorization_lowest": 0.4,
     }
     levels = {"rms_db": [-20.0, -10.0], "crest_db": [14.0, 16.0], "octaves": [0.0, 1.0]}
-    row = {"embedding": heard, "gan_train": {"accuracy": 0.5}, "sounds": levels, "seams": {"pieces": [0.5, 0.99]}}
+    row = {"embedding": judged, "gan_train": {"accuracy": 0.5}, "sounds": levels, "seams": {"pieces": [0.5, 0.99]}}
     return row | changes
 
 

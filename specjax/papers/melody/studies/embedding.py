@@ -1,4 +1,4 @@
-"""What a judge hears in a row of the table of generators, and how a judge fares that is trained on that row."""
+"""Rows of the table of generators, measured in a judge's embedding and by the accuracy of a judge trained on them."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -33,21 +33,21 @@ _OPTIMIZER = OptimizerConfig(learning_rate=ScheduleSpec("cosine", value=2e-3), c
 _BLOCK = 16  # clips that are judged at a time
 
 
-class Heard(NamedTuple):
-    """What a judge hears in clips: their embeddings, and the genre that it names for each."""
+class Judged(NamedTuple):
+    """Output of a judge for clips: their embeddings, and the genre that it predicts for each."""
 
     embedding: Float32[np.ndarray, "clips features"]
     guess: Int[np.ndarray, " clips"]
 
 
-def listen(judge: OpenJudge, mel_power: Float32[np.ndarray, "clips mels frames"]) -> Heard:
-    """Let a judge hear clips."""
+def judge_clips(judge: OpenJudge, mel_power: Float32[np.ndarray, "clips mels frames"]) -> Judged:
+    """Apply a judge to clips, given as mel power."""
     verdicts = []
     for start in range(0, len(mel_power), _BLOCK):
         rows = np.arange(start, start + _BLOCK) % len(mel_power)  # of constant size, to compile once
         verdicts.append(_judge(judge.inference, judge.variables, jnp.asarray(mel_power[rows])))
     embedding, guess = (np.concatenate(parts)[: len(mel_power)] for parts in zip(*verdicts, strict=True))
-    return Heard(embedding, guess)
+    return Judged(embedding, guess)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -58,9 +58,11 @@ def _judge(
     return verdict.embedding, jnp.argmax(verdict.logits, axis=1)
 
 
-def hear_all(judge: OpenJudge, music: Music) -> tuple[Float32[np.ndarray, "clips features"], Int[np.ndarray, " clips"]]:
+def embed_music(
+    judge: OpenJudge, music: Music
+) -> tuple[Float32[np.ndarray, "clips features"], Int[np.ndarray, " clips"]]:
     """Return the embeddings of all different clips of a data set, and the numbers of their tracks."""
-    each = [listen(judge, music.mel[genre, :clips]).embedding for genre, clips in enumerate(music.clips)]
+    each = [judge_clips(judge, music.mel[genre, :clips]).embedding for genre, clips in enumerate(music.clips)]
     tracks = [music.track[genre, :clips] for genre, clips in enumerate(music.clips)]
     return np.concatenate(each), np.concatenate(tracks)
 
@@ -84,11 +86,11 @@ def compare_clips(
     Returns:
       `clips`, their number; `accuracy` of the judge and `accuracy_reference`; those of `measure.prdc`;
       `kernel_distance` and `kernel_half_width`; `frechet`, extrapolated; `outer_thirds_db` and `level_db`, relative to
-      the reference; `memorization` and `memorization_lowest`, the median ratio of distances to training clips and that
-      which 5% of the clips do not reach.
+      the reference; `memorization` and `memorization_lowest`, the median and the 5% quantile of
+      `measure.memorization.memorization_ratios`.
     """
     genre = np.repeat(np.arange(len(clips)), clips.shape[1])
-    real, fake = (listen(judge, x.reshape(-1, *x.shape[2:])) for x in (reference, clips))
+    real, fake = (judge_clips(judge, x.reshape(-1, *x.shape[2:])) for x in (reference, clips))
     distance = kernel_distance(real.embedding, fake.embedding)
     ratios = memorization_ratios(fake.embedding, train_embedding, train_track)
     return {
@@ -129,7 +131,7 @@ def train_and_test(clips: Clips, reference: Clips, representation: Representatio
     for step in range(TRAIN_STEPS):
         state = _update(task, state, music, jnp.int32(step), initial(live, step))
     judge = OpenJudge(task.inference, {"params": state.params, "batch_stats": state.batch_stats})
-    guess = listen(judge, reference.reshape(-1, *reference.shape[2:])).guess
+    guess = judge_clips(judge, reference.reshape(-1, *reference.shape[2:])).guess
     return float(np.mean(guess == np.repeat(np.arange(genres), reference.shape[1])))
 
 

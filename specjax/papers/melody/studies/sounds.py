@@ -41,14 +41,14 @@ def measure_sounds(clips: Clips, tempo_bpm: float) -> dict[str, list[float]]:
 
 
 def measure_floor(waves: list[Wave]) -> dict[str, list[float]]:
-    """Measure what inversion of mel spectrograms costs: the beginnings of recordings are compared with themselves.
+    """Measure the error of mel inversion alone: the first 10 s of recordings beside their reconstructions.
 
     Args:
       waves: recordings of at least 10 s at `SAMPLE_RATE`.
 
     Returns:
       For each of them `linear_db` and `mel_db`, the spectral convergence of the magnitudes in dB, and `rms_db` and
-      `crest_db`, the changes of both.
+      `crest_db`, the changes of level and crest factor.
     """
     measured: dict[str, list[float]] = {"linear_db": [], "mel_db": [], "rms_db": [], "crest_db": []}
     for wave in waves:

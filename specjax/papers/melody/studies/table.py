@@ -66,7 +66,7 @@ class Comparison:
 
     @cached_property
     def _train(self) -> tuple[np.ndarray, np.ndarray]:
-        return embedding.hear_all(self.judge, self.real.train)
+        return embedding.embed_music(self.judge, self.real.train)
 
     @cached_property
     def _request(self) -> dict[str, Any]:
@@ -187,20 +187,20 @@ def _describe_context(context: Context, real: Result) -> list[str]:
 
 def _format_row(context: Context, result: RowResult) -> dict[str, str]:
     """Format the cells of a row by heading."""
-    heard = result["embedding"]
+    judged = result["embedding"]
     cells = {
-        "judge right": f"{heard['accuracy']:.1%}",
+        "judge right": f"{judged['accuracy']:.1%}",
         "GAN-train": f"{result['gan_train']['accuracy']:.1%}",
-        **{name: f"{heard[name]:.2f}" for name in ("precision", "recall", "density", "coverage")},
-        "kernel distance": f"{heard['kernel_distance']:.3g} ± {heard['kernel_half_width']:.2g}",
-        "Frechet": f"{heard['frechet']:.3g}",
-        "outer thirds, dB": f"{heard['outer_thirds_db']:+.1f}",
-        "mel level, dB": f"{heard['level_db']:+.1f}",
+        **{name: f"{judged[name]:.2f}" for name in ("precision", "recall", "density", "coverage")},
+        "kernel distance": f"{judged['kernel_distance']:.3g} ± {judged['kernel_half_width']:.2g}",
+        "Frechet": f"{judged['frechet']:.3g}",
+        "outer thirds, dB": f"{judged['outer_thirds_db']:+.1f}",
+        "mel level, dB": f"{judged['level_db']:+.1f}",
     }
     for heading, key in (("RMS, dB", "rms_db"), ("crest factor, dB", "crest_db")):
         cells[heading] = f"{np.mean(result['sounds'][key]) - np.mean(context.reference[key]):+.1f}"
     cells |= _tempo_cells(result["sounds"])
-    cells["nearest training clip"] = f"{heard['memorization']:.2f} (lowest 5%: {heard['memorization_lowest']:.2f})"
+    cells["nearest training clip"] = f"{judged['memorization']:.2f} (lowest 5%: {judged['memorization_lowest']:.2f})"
     for heading, kind in (("60 s with seams", "pieces"), ("loops with seams", "loops")):
         ranks = result["seams"].get(kind, [])
         cells[heading] = format_share(int(np.sum(np.array(ranks) > context.limits[kind])), len(ranks))

@@ -44,7 +44,7 @@ class TransformerConfig:
       filled in from the data when training starts.
     model: architecture.
     optimizer: optimizer, learning rate schedule, and moving average of the parameters.
-    judge: bundle of a judge, in whose embedding held-out and generated clips are compared. Empty: no such figures.
+    judge: bundle of a judge, in whose embedding held-out and generated clips are compared. Empty: no such metrics.
     """
 
     data: MusicConfig = MusicConfig()

@@ -1,9 +1,9 @@
 """Probability density of the next block: a mixture of normal distributions, after a linear prediction inside the block.
 
 The coefficients of a block are predicted one after the other from the earlier ones, with the same weights everywhere
-(`regression`). What remains of the first coefficients is distributed as a mixture of diagonal normal distributions, as
-in GIVT (Tschannen et al. 2023): a drum is struck, or it is not. What remains of the others is normally distributed.
-The prediction does not change volumes, so the density of the remainders is that of the coefficients.
+(`regression`). The residuals of the first coefficients have a mixture of diagonal normal distributions, as in GIVT
+(Tschannen et al. 2023), because music branches: a drum is struck, or it is not. Those of the others are normally
+distributed. The map from coefficients to residuals has the Jacobian determinant 1, so both have the same density.
 """
 
 from typing import NamedTuple
@@ -37,8 +37,8 @@ class Density(NamedTuple):
 
 def log_density(density: Density, block: Float[Array, "*batch coefficients"]) -> Float[Array, "*batch"]:
     """Compute the logarithm of the density at blocks, in nats."""
-    remainder = block - block @ jnp.tril(density.regression, -1).T
-    first, rest = jnp.split(remainder, [density.means.shape[-1]], axis=-1)
+    residual = block - block @ jnp.tril(density.regression, -1).T
+    first, rest = jnp.split(residual, [density.means.shape[-1]], axis=-1)
     components = jnp.sum(_log_normal(first[..., None, :], density.means, density.deviations), axis=-1)
     mixture = jax.nn.logsumexp(density.log_weights + components, axis=-1)
     return mixture + jnp.sum(_log_normal(rest, density.rest_means, density.rest_deviations), axis=-1)
@@ -59,10 +59,10 @@ def draw(keys: Key[Array, "*batch"], density: Density) -> Float[Array, "*batch c
         jnp.concatenate([jnp.take_along_axis(first, component, axis=-2)[..., 0, :], rest], axis=-1)
         for first, rest in ((density.means, density.rest_means), (density.deviations, density.rest_deviations))
     )
-    remainder = (means + deviations * normal).reshape(-1, count)
-    # Solves block - prediction = remainder.
+    residual = (means + deviations * normal).reshape(-1, count)
+    # Solves block - prediction = residual.
     matrix = jnp.eye(count) - jnp.tril(density.regression, -1)
-    block = jax.scipy.linalg.solve_triangular(matrix, remainder.T, lower=True, unit_diagonal=True).T
+    block = jax.scipy.linalg.solve_triangular(matrix, residual.T, lower=True, unit_diagonal=True).T
     return block.reshape(*keys.shape, count)
 
 

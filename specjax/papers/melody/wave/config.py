@@ -15,7 +15,7 @@ from specjax.papers.melody.wave.model import WaveModelConfig
 class WaveConfig:
     """Settings of the task `melody/wave`: a generator writes the waves of music, against a discriminator.
 
-    Both networks learn all genres, and are told the genre.
+    Both networks are conditioned on the genre.
 
     data: source of the music.
     representation: scale of the mel spectrograms in pictures. The networks do not see them.

@@ -1,7 +1,7 @@
 """What the works of the museum vary in: each clip of music has a brightness and a density, and so does each picture.
 
-A composition consists of clips that are alike. Each clip has three pictures with the same attributes. They hang in
-random order: the number of a picture does not tell which clip it belongs to.
+A composition consists of clips that are alike. Each clip has three pictures with the same attributes. Their
+order is random: the number of a picture does not tell which clip it belongs to.
 """
 
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class Attributes(NamedTuple):
 
 
 def work_key(name: str, era: Int[Array, ""], number: Int[Array, ""]) -> Key[Array, ""]:
-    """Return the random key of what is called `name` of a work, given its era and its number within the era."""
+    """Return the random key for the purpose `name` of a work, given its era and its number within the era."""
     return jax.random.fold_in(jax.random.fold_in(stream(0, f"museum.{name}"), era), number)
 
 

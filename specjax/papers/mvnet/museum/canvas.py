@@ -58,11 +58,11 @@ def ellipse(x: Mask, y: Mask, half_width: Number, half_height: Number) -> Mask:
 
 
 def rotate(center_x: Number, center_y: Number, angle: Number) -> tuple[Mask, Mask]:
-    """Return coordinates around a center, turned by an angle in radians."""
+    """Return x and y of all pixels around a center, rotated by an angle in radians."""
     x, y = X - center_x, Y - center_y
     return jnp.cos(angle) * x + jnp.sin(angle) * y, jnp.cos(angle) * y - jnp.sin(angle) * x
 
 
 def stripes(phase: Mask) -> Mask:
-    """Compute stripes from -1 to 1 whose number is that of the turns of `phase`, as a smooth wave."""
+    """Compute smooth stripes, from -1 to 1: the sine of `phase`, given in turns."""
     return jnp.sin(2 * np.pi * phase)

@@ -85,7 +85,7 @@ def _melody(style: Style, root: ByStep, onset: Bool[Array, " steps"], moves: Flo
 
 
 def _accompaniment(style: Style, root: ByStep) -> Degrees:
-    """Compute the degrees of the scale that the figures of all voices are, in the chord of each step."""
+    """Convert the figures of all voices from degrees of the chord at each step to degrees of the scale."""
     figure, lowest = style.voices.figure[:, _IN_BAR], style.voices.lowest[:, None]
     above_root = style.chord[figure % 3] + style.scale_length * (figure // 3)
     # The root lies in the octave that begins at the lowest degree.
