@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import pytest
 from jaxtyping import install_import_hook
 
-# Most of the time of the tests is spent on compiling small programs, which these flags halve. Level 0 alone gives some
-# wrong gradients. Other releases may not know the flags, and an unknown flag would end the process.
+# Most of the time of the tests is spent on compiling small programs, which these flags halve. With level 0 alone, the
+# gradient of `jnp.max` may be NaN. Other releases may not know the flags, and an unknown flag would end the process.
 if jax.__version__.startswith("0.10."):
     os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
 

@@ -8,6 +8,8 @@ import soundfile
 from PIL import Image
 
 from commands.run import error_in_process, run_in_process
+from specjax.data import beats
+from specjax.data.beats import Beats
 
 TRAIN = (
     "--config.steps=2",
@@ -94,13 +96,14 @@ def test_pictures_are_painted_along_a_piece(folder, tmp_path):
     assert not np.array_equal(Image.open(tmp_path / "c" / "work0-2.png"), first[1])
 
 
-def test_a_film_has_24_frames_per_second_of_the_piece(folder, tmp_path):
-    music = folder / "audio" / "modern" / "work0.wav"
-    paint = ("synth", "paint", music, f"--bundle={folder}/painter", "--count=1", "--size=96")
+def test_a_film_has_24_frames_per_second_of_the_piece(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(beats, "track", lambda wave, rate: Beats(60.0, np.arange(1.0, 9.0)))
+    soundfile.write(tmp_path / "short.wav", 0.1 * np.random.default_rng(1).standard_normal(9 * 22_050), 22_050)
+    paint = ("synth", "paint", tmp_path / "short.wav", f"--bundle={folder}/painter", "--count=1", "--size=96")
     lines = run(*paint, f"--film={tmp_path}/frames", f"--out={tmp_path}/a").splitlines()
-    assert lines[-1].startswith("film of 444 frames, 24 per second -> ")  # 18.5 s
-    assert len(list((tmp_path / "frames").iterdir())) == 444
-    for path in (tmp_path / "frames" / "000444.png", tmp_path / "a" / "work0-1.png"):
+    assert lines[-1].startswith("film of 216 frames, 24 per second -> ")
+    assert len(list((tmp_path / "frames").iterdir())) == 216
+    for path in (tmp_path / "frames" / "000216.png", tmp_path / "a" / "short-1.png"):
         assert np.asarray(Image.open(path)).shape == (96, 96, 3)
 
 

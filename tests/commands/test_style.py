@@ -88,11 +88,7 @@ def test_panels_of_figure_1_come_from_one_command(pair, tmp_path):
 def test_interrupted_transfer_writes_the_best_result_so_far(pair, cache, tmp_path):
     arguments = style(pair, "--method=wyse", "--filters=8", "--iterations=1000000", f"--out={tmp_path}/a.wav")
     process = subprocess.Popen(
-        command("synth", *arguments),
-        cwd=ROOT,
-        env=environment(cache, XLA_FLAGS=""),  # programs that run long, compiled as for users
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        command("synth", *arguments), cwd=ROOT, env=environment(cache), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     for line in process.stderr:
         if line.startswith(b"step 20/"):
