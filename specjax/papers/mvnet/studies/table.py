@@ -109,12 +109,12 @@ class Comparison:
             "picture": picture,
             "era": held_out.clip_era[clip],
             "centroid_hz": centroid_hz[clip],
-            **self._look(held_out.pictures[picture], "real"),
+            **self._measure(held_out.pictures[picture], "real"),
         }
 
     @cached_property
     def _train_embedding(self) -> Embeddings:
-        return self._look(self._museums[0].pictures, "real")["real_embedding"]
+        return self._measure(self._museums[0].pictures, "real")["real_embedding"]
 
     @cached_property
     def _catalog(self) -> str:
@@ -124,11 +124,11 @@ class Comparison:
         def compute() -> Result:
             self.report(f"{name}: {len(self._pairs)} pairs")
             fake, twin = make()
-            seen = self._look(fake, "fake")
+            measured = self._measure(fake, "fake")
             ratios = memorization_ratios(
-                seen["fake_embedding"], self._train_embedding, np.arange(len(self._train_embedding))
+                measured["fake_embedding"], self._train_embedding, np.arange(len(self._train_embedding))
             )
-            figures = evaluation.summarize({**self._reference, **seen, **self._look(twin, "twin")})
+            figures = evaluation.summarize({**self._reference, **measured, **self._measure(twin, "twin")})
             return {
                 **{key.removeprefix("eval/"): value for key, value in figures.items()},
                 "memorization": float(np.median(ratios)),
@@ -144,11 +144,11 @@ class Comparison:
         }
         return remember(self.folder, request, compute)
 
-    def _look(self, pixels: Pixels, kind: str) -> dict[str, np.ndarray]:
+    def _measure(self, pixels: Pixels, kind: str) -> dict[str, np.ndarray]:
         """Measure pictures, see `evaluation.measure`."""
         inference, variables = self.judge
-        seen: dict[str, np.ndarray] = data.map_blocks(partial(_look, inference, kind, variables), pixels, _BLOCK)
-        return seen
+        measured: dict[str, np.ndarray] = data.map_blocks(partial(_measure, inference, kind, variables), pixels, _BLOCK)
+        return measured
 
     def _copy(self, encoder: OpenEncoder) -> Pictures:
         train, held_out = self._museums
