@@ -67,8 +67,10 @@ class Comparison:
         digests = {name: bundle.digest(folder) for name, folder in bundles.items()}
         first = next(iter(bundles))
         return {
-            COPIES: self._measure_row(COPIES, digests[first], partial(self._copy, painters[first].encoder)),
-            NOISE: self._measure_row(NOISE, "", self._draw_noise),
+            COPIES: self._measure_row(
+                COPIES, f"{COPIES} chosen by {digests[first]}", partial(self._copy, painters[first].encoder)
+            ),
+            NOISE: self._measure_row(NOISE, NOISE, self._draw_noise),
             **{
                 name: self._measure_row(name, digests[name], partial(self._paint, painter))
                 for name, painter in painters.items()
@@ -140,7 +142,7 @@ class Comparison:
             "data": asdict(self.config),
             "works": self._catalog,
             "pairs": self.max_pairs,
-            "row": name if identity == "" else f"{name in (COPIES, NOISE)} {identity}",
+            "row": identity,
         }
         return remember(self.folder, request, compute)
 
@@ -165,7 +167,9 @@ class Comparison:
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _look(judge: JudgeInference, kind: str, variables: Any, pixels: UInt8[Array, "batch 64 64 3"]) -> dict[str, Array]:
+def _measure(
+    judge: JudgeInference, kind: str, variables: Any, pixels: UInt8[Array, "batch 64 64 3"]
+) -> dict[str, Array]:
     return evaluation.measure(to_values(pixels), kind, judge, variables)
 
 
