@@ -34,16 +34,21 @@ demo-mvnet: $(READY)
 	$(RUN) -m specjax.train --config=judge_era:tiny --workdir=demo/mvnet/judge_run
 	$(RUN) -m specjax.export --workdir=demo/mvnet/judge_run --out=demo/mvnet/judge.new
 	rm -rf demo/mvnet/judge && mv demo/mvnet/judge.new demo/mvnet/judge
+	$(RUN) -m specjax.train --config=style:tiny --workdir=demo/mvnet/style_run
+	$(RUN) -m specjax.export --workdir=demo/mvnet/style_run --out=demo/mvnet/style.new
+	rm -rf demo/mvnet/style && mv demo/mvnet/style.new demo/mvnet/style
 	$(RUN) -m specjax.train --config=cdcgan:tiny --config.encoder=demo/mvnet/encoder \
-		--config.judge=demo/mvnet/judge --workdir=demo/mvnet/run
+		--config.judge=demo/mvnet/judge --config.style=demo/mvnet/style --workdir=demo/mvnet/run
 	$(RUN) -m specjax.export --workdir=demo/mvnet/run --out=demo/mvnet/bundle.new
 	rm -rf demo/mvnet/bundle && mv demo/mvnet/bundle.new demo/mvnet/bundle
 	$(RUN) -m specjax.synth museum --composition=11 --out=demo/mvnet/pieces --overwrite
 	$(RUN) -m specjax.synth paint demo/mvnet/pieces/romantic.wav --bundle=demo/mvnet/bundle --count=12 \
 		--out=demo/mvnet/romantic --overwrite
+	$(RUN) -m specjax.synth paint demo/mvnet/pieces/baroque.wav --bundle=demo/mvnet/bundle --count=4 \
+		--size=256 --refine --out=demo/mvnet/refined --overwrite
 	cp demo/mvnet/run/samples/0001000/collage_*.png demo/mvnet/
 	$(RUN) -m specjax.evaluate --workdir=demo/mvnet/run
-	@echo "look at demo/mvnet/collage_*.png and demo/mvnet/romantic/collage.png"
+	@echo "look at demo/mvnet/collage_*.png, demo/mvnet/romantic/collage.png and demo/mvnet/refined/collage.png"
 
 demo-texture: $(READY)
 	$(RUN) -m specjax.train --config=classifier:small --workdir=demo/texture/run

@@ -89,6 +89,36 @@ def minimize(
     return solution
 
 
+def minimize_until_interrupted(
+    loss: Loss,
+    start: Any,
+    *args: Any,
+    shared: tuple[Any, ...] = (),
+    steps: int = 100,
+    chunk: int = 25,
+    optimizer: optax.GradientTransformation = LBFGS,
+    report: StepCallback | None = None,
+) -> tuple[Solution, bool]:
+    """Minimize as `minimize` does, until Ctrl-C or the last step. Return the solution, and whether Ctrl-C came first.
+
+    The arguments and errors are those of `minimize`.
+
+    Raises:
+      KeyboardInterrupt: Ctrl-C came before the first chunk of steps was done.
+    """
+    solution = None
+    try:
+        for solution in improve(loss, start, *args, shared=shared, steps=steps, chunk=chunk, optimizer=optimizer):
+            if report is not None:
+                report(len(solution.history), float(np.mean(solution.value)))
+    except KeyboardInterrupt:
+        if solution is None:
+            raise
+        return solution, True
+    assert solution is not None  # there is at least one step
+    return solution, False
+
+
 def improve(
     loss: Loss,
     start: Any,

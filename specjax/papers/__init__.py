@@ -96,6 +96,12 @@ TASKS = {
         task="specjax.papers.mvnet.judge_task:JudgeTask",
         inference="specjax.papers.mvnet.judge:open_judge",
     ),
+    # Brings pictures nearer to the paintings of an era. Used by the config style.
+    "mvnet/style": Entry(
+        config="specjax.papers.mvnet.style:StyleConfig",
+        task="specjax.papers.mvnet.style_task:StyleTask",
+        inference="specjax.papers.mvnet.style:open_style",
+    ),
     # Names the class of an environmental sound. Used by the configs classifier and classifier_2d.
     "texture/classifier": Entry(
         config="specjax.papers.texture.config:ClassifierConfig",

@@ -1,6 +1,8 @@
 """Commands of the mvnet paper: train the encoder and the GAN on a folder, evaluate, export, and synth paint."""
 
 import json
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -37,7 +39,7 @@ def run(name, *arguments):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Folder with a museum of two eras, and what is trained on it: `encoder`, a run, and `painter`, a bundle."""
+    """A museum of two eras, and what is trained on it: the run `encoder`, and the bundles `style` and `painter`."""
     folder, rng = tmp_path_factory.mktemp("museum"), np.random.default_rng(0)
     for era in ("baroque", "modern"):
         for kind in ("audio", "images"):
@@ -51,7 +53,11 @@ def folder(tmp_path_factory):
     data = (f"--config.data.source={folder}", "--config.data.held_out_share=0.34")
     narrow = ("--config=encoder:tiny", "--config.widths=(2,2)", "--config.embedding=3", "--config.eval_every=2")
     run("train", *narrow, *TRAIN, *data, f"--workdir={folder}/encoder")
-    run("train", *GAN, *data, f"--config.encoder={folder}/encoder", f"--workdir={folder}/gan")
+    narrow = ("--config=style:tiny", "--config.widths=(4,4)", "--config.paintings=3", "--config.eval_every=2")
+    run("train", *narrow, *TRAIN, *data, f"--workdir={folder}/style_run")
+    run("export", f"--workdir={folder}/style_run", f"--out={folder}/style")
+    parts = (f"--config.encoder={folder}/encoder", f"--config.style={folder}/style")
+    run("train", *GAN, *data, *parts, f"--workdir={folder}/gan")
     run("export", f"--workdir={folder}/gan", f"--out={folder}/painter")
     return folder
 
@@ -94,6 +100,47 @@ def test_pictures_are_painted_along_a_piece(folder, tmp_path):
     np.testing.assert_array_equal(Image.open(tmp_path / "b" / "work0-2.png"), first[1])
     run(*paint, "--seed=2", f"--out={tmp_path}/c")
     assert not np.array_equal(Image.open(tmp_path / "c" / "work0-2.png"), first[1])
+
+
+def test_pictures_are_refined_after_painting_or_from_a_file(folder, tmp_path):
+    music, painter = folder / "audio" / "modern" / "work0.wav", f"--bundle={folder}/painter"
+    run("synth", "paint", music, painter, "--count=1", "--refine", f"--out={tmp_path}/a")
+    run("synth", "paint", music, painter, "--count=1", f"--out={tmp_path}/b")
+    painted = tmp_path / "b" / "work0-1.png"
+    run("synth", "refine", painted, painter, "--size=64", f"--out={tmp_path}/refined.png")
+    np.testing.assert_array_equal(Image.open(tmp_path / "refined.png"), Image.open(tmp_path / "a" / "work0-1.png"))
+    assert not np.array_equal(Image.open(painted), Image.open(tmp_path / "refined.png"))
+
+
+def test_a_picture_takes_over_the_style_of_an_era_or_of_a_given_one(folder, tmp_path):
+    sky = np.linspace([20, 60, 120], [230, 200, 160], 90).astype(np.uint8)[:, None].repeat(100, 1)
+    Image.fromarray(sky).save(tmp_path / "sky.jpg")
+    refine = ("synth", "refine", tmp_path / "sky.jpg", f"--bundle={folder}/style", "--iterations=5", "--size=64")
+    for i, option in enumerate(("--era=modern", f"--style={folder}/images/modern/0.png")):
+        line = run(*refine, option, f"--out={tmp_path}/{i}.png")
+        before, after = map(float, re.search(r"distance from the style (\S+) -> (\S+) ->", line).groups())
+        assert after < before
+
+
+def test_what_cannot_be_refined_is_one_line(folder, tmp_path):
+    picture, style = folder / "images" / "modern" / "0.png", folder / "style"
+    without = shutil.copytree(folder / "painter", tmp_path / "without")
+    card = json.loads((without / "card.json").read_text())
+    del card["parts"]["style"]
+    (without / "card.json").write_text(json.dumps(card))
+    paint = ("synth", "paint", folder / "audio" / "modern" / "work0.wav", f"--bundle={without}", "--refine")
+    assert "without has no second stage" in error_in_process(*paint, f"--out={tmp_path}/a")
+    refine = ("synth", "refine", picture, f"--out={tmp_path}/a.png")
+    for options, message in (
+        ((f"--bundle={without}",), "without has no second stage, which refines pictures"),
+        ((f"--bundle={style}", "--size=100"), "pictures of 100 pixels cannot be refined: choose one of 64, 128, 256"),
+        ((f"--bundle={style}", "--era=rococo"), "--era=rococo is unknown: choose one of baroque, modern"),
+        ((f"--bundle={style}", "--era=modern", f"--style={picture}"), "expected one of them: leave one out"),
+        ((f"--bundle={style}", "--iterations=0"), "iterations=0 must lie between 1 and 100000"),
+        ((f"--bundle={style}", "--style=missing.png"), "missing.png: No such file"),
+    ):
+        assert message in error_in_process(*refine, *options)
+    assert not (tmp_path / "a.png").exists()
 
 
 def test_a_film_has_24_frames_per_second_of_the_piece(folder, tmp_path, monkeypatch):

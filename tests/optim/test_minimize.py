@@ -9,7 +9,7 @@ import optax
 import pytest
 import scipy.optimize
 
-from specjax.optim.minimize import improve, minimize
+from specjax.optim.minimize import improve, minimize, minimize_until_interrupted
 
 STARTS = np.array([[-1.2, 1.0, 0.5], [0.0, 0.0, 0.0]])
 
@@ -122,6 +122,19 @@ def test_improvement_may_be_stopped_after_any_chunk():
     np.testing.assert_array_equal(later.history[:5], early.history)
     np.testing.assert_allclose([rosenbrock(x) for x in early.best], early.value, rtol=1e-5)
     assert np.all(later.value < early.value)
+
+
+def test_ctrl_c_after_a_chunk_returns_the_solution_so_far():
+    def interrupt(done, loss):
+        if done == 10:
+            raise KeyboardInterrupt
+
+    start = jnp.asarray(STARTS, jnp.float32)
+    solution, interrupted = minimize_until_interrupted(rosenbrock, start, steps=30, chunk=5, report=interrupt)
+    assert interrupted
+    assert len(solution.history) == 10
+    _, interrupted = minimize_until_interrupted(rosenbrock, start, steps=10, chunk=5)
+    assert not interrupted
 
 
 def test_shared_arguments_have_no_batch_axis():

@@ -57,6 +57,7 @@ class GanConfig:
     generator, discriminator: optimizers, learning rate schedules, and moving averages of the parameters.
     judge: bundle of a judge, in whose embedding held-out and generated pictures are compared. Empty: small copies of
       the pictures are compared.
+    style: bundle of the second stage, which is exported with the generator. Empty: none.
     """
 
     data: MuseumConfig = MuseumConfig(representation=Representation("power"))
@@ -73,6 +74,7 @@ class GanConfig:
     generator: OptimizerConfig = OptimizerConfig(learning_rate=ScheduleSpec(value=2e-4), b1=0.5)
     discriminator: OptimizerConfig = OptimizerConfig(learning_rate=ScheduleSpec(value=5e-5), b1=0.5)
     judge: str = ""
+    style: str = ""
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +41,7 @@ _SOUNDS_TO_ESTIMATE = 32  # sound files after which the memory of all is estimat
 
 MelPower = Float32[np.ndarray, "clips mels frames thirds"]
 Block = tuple[np.ndarray, MelPower]  # clips, with the number of the sound of each in the catalog
-Pixels = tuple[UInt8[np.ndarray, "pictures 64 64 3"], np.ndarray]  # pictures, with the number of each in the catalog
+Pixels = tuple[UInt8[np.ndarray, "pictures size size 3"], np.ndarray]  # pictures, and the number of each in the list
 
 
 def load(config: MuseumConfig) -> tuple[Museum, Museum]:
@@ -78,6 +78,59 @@ def resolve(config: MuseumConfig) -> MuseumConfig:
     return replace(config, representation=representation)
 
 
+class Paintings(NamedTuple):
+    """Pictures and their eras, without music.
+
+    Attributes:
+      pixels: red, green and blue, 0 to 255.
+      era: index into `eras` of the config.
+    """
+
+    pixels: UInt8[np.ndarray, "pictures size size 3"] | UInt8[Array, "pictures size size 3"]
+    era: Int32[np.ndarray, " pictures"] | Int32[Array, " pictures"]
+
+
+def load_paintings(config: MuseumConfig) -> tuple[Paintings, Paintings]:
+    """Load the pictures of `load` to train on and those held out, without the music.
+
+    Raises:
+      UserError: the source is missing or has another layout; an era lacks works of one kind, or pictures that can be
+        used; too many files were skipped.
+    """
+    config = resolve_eras(config)
+    catalog = list_works(config)
+    pixels, number = _make_pictures(config, catalog.pictures, PICTURE_SIZE)
+    era = np.array([work.era for work in catalog.pictures], np.int32)[number]
+    held_out = np.array(catalog.picture_held_out)[number]
+    check_split(config, era.tolist(), held_out.tolist(), "pictures")
+    return Paintings(pixels[~held_out], era[~held_out]), Paintings(pixels[held_out], era[held_out])
+
+
+def choose_pictures(config: MuseumConfig, count: int, size: int) -> UInt8[np.ndarray, "eras count size size 3"]:
+    """Load some of the pictures to train on, in any size.
+
+    Args:
+      config: the data set.
+      count: number of pictures of each era, spread evenly over all of them. An era with fewer has some more than once.
+      size: pixels of a side.
+
+    Raises:
+      UserError: the source is missing or has another layout; none of the pictures of an era can be used.
+    """
+    config = resolve_eras(config)
+    catalog = list_works(config)
+    train = [work for work, held_out in zip(catalog.pictures, catalog.picture_held_out, strict=True) if not held_out]
+    by_era = [[work for work in train if work.era == era] for era in range(len(config.eras))]
+    chosen = [own[i] for own in by_era for i in np.unique(np.linspace(0, len(own) - 1, count).astype(int))]
+    pixels, number = _make_pictures(config, chosen, size)
+    era = np.array([work.era for work in chosen])[number]
+    if missing := [name for label, name in enumerate(config.eras) if label not in era]:
+        raise UserError(
+            f"no picture of the era {missing[0]!r} can be used: mend its files, or leave it out of data.eras"
+        )
+    return np.stack([np.resize(pixels[era == label], (count, size, size, 3)) for label in range(len(config.eras))])
+
+
 def _load_power(config: MuseumConfig) -> tuple[Museum, Museum]:
     """Load the works, with mel power in place of the scale of the config."""
     config = resolve_eras(replace(config, representation=Representation("power")))
@@ -94,9 +147,8 @@ def _encode(museum: Museum, encode: Callable[[Array], Array]) -> Museum:
 @lru_cache(maxsize=1)
 def _read(config: MuseumConfig, catalog: Catalog) -> tuple[Museum, Museum]:
     """Read all works of a catalog, and divide them."""
-    synthetic = config.source == BUILTIN
-    blocks = list((_synthesize if synthetic else _read_sounds)(config, catalog.sounds))
-    pixels, picture = (_draw_pictures if synthetic else _read_pictures)(config, catalog.pictures)
+    blocks = list((_synthesize if config.source == BUILTIN else _read_sounds)(config, catalog.sounds))
+    pixels, picture = _make_pictures(config, catalog.pictures, PICTURE_SIZE)
     sound = np.concatenate([numbers for numbers, _ in blocks])
     mel = np.concatenate([values for _, values in blocks])
     del blocks
@@ -138,9 +190,13 @@ def _synthesize(config: MuseumConfig, clips: Sequence[Work]) -> Iterator[Block]:
         yield block[:kept], np.asarray(clip_mel(waves))[:kept]
 
 
-def _draw_pictures(config: MuseumConfig, works: Sequence[Work]) -> Pixels:
+def _make_pictures(config: MuseumConfig, works: Sequence[Work], size: int) -> Pixels:
+    return (_draw_pictures if config.source == BUILTIN else _read_pictures)(config, works, size)
+
+
+def _draw_pictures(config: MuseumConfig, works: Sequence[Work], size: int) -> Pixels:
     segments = config.synthetic_segments
-    draw = partial(paintings.draw, clips=segments * config.synthetic_compositions, segments=segments)
+    draw = partial(paintings.draw, clips=segments * config.synthetic_compositions, segments=segments, size=size)
     numbers = np.stack(_synthetic_numbers(config, works), axis=1)
     return map_blocks(lambda block: draw(*block.T), numbers, _PICTURE_BLOCK), np.arange(len(works))
 
@@ -200,9 +256,9 @@ def cut_clips(wave: Float[np.ndarray, " samples"], name: str) -> Float[np.ndarra
     return wave[: count * CLIP_SAMPLES].reshape(count, CLIP_SAMPLES)
 
 
-def _read_pictures(config: MuseumConfig, works: Sequence[Work]) -> Pixels:
+def _read_pictures(config: MuseumConfig, works: Sequence[Work], size: int) -> Pixels:
     number = {work.path: i for i, work in enumerate(works)}
-    read = read_pictures(list(number), PICTURE_SIZE, max_bad_share=config.max_bad_share)
+    read = read_pictures(list(number), size, max_bad_share=config.max_bad_share)
     return read.pixels, np.array([number[path] for path in read.paths])
 
 

@@ -21,6 +21,7 @@ from specjax.papers.mvnet.encoder import Embeddings, EncoderInference, Variables
 from specjax.papers.mvnet.model import Discriminator, Generator
 from specjax.papers.mvnet.pictures import Values, to_pixels
 from specjax.papers.mvnet.representation import CLIP_S, CLIP_SAMPLES, SAMPLE_RATE
+from specjax.papers.mvnet.style import Stylist, open_style
 from specjax.papers.mvnet.works import PICTURE_SIZE
 
 Latents = Float[Array, "batch latents"]
@@ -140,11 +141,13 @@ class Painter:
     networks: description of the generator.
     generator: its variables.
     encoder: the encoder.
+    stylist: the second stage, if the bundle has one.
     """
 
     networks: GanInference
     generator: Variables
     encoder: OpenEncoder
+    stylist: Stylist | None = None
 
     def embed(self, waves: Float[np.ndarray, "clips samples"]) -> Embeddings:
         """Compute the condition of the generator, the scaled embedding of each clip (see `paint`)."""
@@ -162,6 +165,25 @@ class Painter:
         return to_pixels(
             _paint(self.networks, self.encoder.inference, self.generator, self.encoder.variables, waves, keys)
         )
+
+
+def require_stylist(opened: Painter | Stylist, folder: Path) -> Stylist:
+    """Return the second stage of an opened bundle.
+
+    Args:
+      opened: a bundle of the task `mvnet/cdcgan` or `mvnet/style`.
+      folder: its folder, for the error message.
+
+    Raises:
+      UserError: it has none.
+    """
+    stylist = opened.stylist if isinstance(opened, Painter) else opened
+    if stylist is None:
+        raise UserError(
+            f"{folder} has no second stage, which refines pictures: train the GAN with --config.style, or name a "
+            "bundle of --config=style"
+        )
+    return stylist
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -212,20 +234,25 @@ def open_painter(opened: Bundle, where: str) -> Painter:
     """Prepare a bundle of the task `mvnet/cdcgan` for inference.
 
     Raises:
-      UserError: the bundle has other parts than `generator` and `encoder`, invalid settings, or tensors that do not
-        fit.
+      UserError: the bundle has other parts than `generator`, `encoder` and maybe `style`, invalid settings, or tensors
+        that do not fit.
     """
-    if set(opened.parts) != {"generator", "encoder"}:
+    if set(opened.parts) - {"style"} != {"generator", "encoder"}:
         raise UserError(
-            f"{where} has the parts {sorted(opened.parts)}, expected ['encoder', 'generator']; re-export the bundle"
+            f"{where} has the parts {sorted(opened.parts)}, expected ['encoder', 'generator'] and maybe 'style'; "
+            "re-export the bundle"
         )
-    encoder = OpenEncoder(*open_encoder(opened._replace(parts={"encoder": opened.parts["encoder"]}), where))
+    encoder_part, generator_part, style_part = (
+        opened._replace(parts={name: part for name, part in opened.parts.items() if name == wanted})
+        for wanted in ("encoder", "generator", "style")
+    )
+    encoder = OpenEncoder(*open_encoder(encoder_part, where))
     networks, generator = bundle.open_part(
-        opened._replace(parts={"generator": opened.parts["generator"]}),
+        generator_part,
         where,
         "generator",
         GanConfig,
         lambda config: GanInference(config, encoder.inference.config.embedding),
         GanInference.init_generator,
     )
-    return Painter(networks, generator, encoder)
+    return Painter(networks, generator, encoder, open_style(style_part, where) if style_part.parts else None)

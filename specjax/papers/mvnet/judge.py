@@ -64,10 +64,12 @@ class Verdict(NamedTuple):
     Attributes:
       logits: logits of the eras.
       embedding: the features from which the logits are computed.
+      maps: outputs of the convolutions, the first one's first.
     """
 
     logits: Float[Array, "batch eras"]
     embedding: Float[Array, "batch features"]
+    maps: tuple[Float[Array, "batch height width channels"], ...]
 
 
 class Judge(nn.Module):
@@ -85,13 +87,14 @@ class Judge(nn.Module):
 
     @nn.compact
     def __call__(self, pictures: Values, training: bool = False) -> Verdict:
-        x, norm = pictures, partial(nn.BatchNorm, use_running_average=not training, momentum=0.9)
+        maps, x, norm = [], pictures, partial(nn.BatchNorm, use_running_average=not training, momentum=0.9)
         for i, width in enumerate(self.widths):
             conv = StridedConv(width, (4, 4), Window((2, 2), (1, 1)), kernel_init=kernel_init("he"), name=f"conv{i}")
             x = nn.relu(norm(name=f"norm{i}")(conv(x)))
+            maps.append(x)
         embedding = jnp.concatenate([jnp.mean(x, axis=(1, 2)), jnp.max(x, axis=(1, 2))], axis=1)
         dropped = nn.Dropout(self.dropout, deterministic=not training)(embedding)
-        return Verdict(nn.Dense(self.eras, name="era")(dropped), embedding)
+        return Verdict(nn.Dense(self.eras, name="era")(dropped), embedding, tuple(maps))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, Int32, Key, UInt8
+from jaxtyping import Array, Float, Int, Int32, Key
 
 from specjax.engine.single_network import Loss, SingleNetworkTask, Variables
 from specjax.engine.task import Data, Metrics, Part, Tree
@@ -17,15 +17,9 @@ from specjax.engine.train_state import TrainState
 from specjax.measure.classification import measure_predictions, summarize_predictions
 from specjax.papers.mvnet import data
 from specjax.papers.mvnet.augment import augment_pictures
+from specjax.papers.mvnet.data import Paintings
 from specjax.papers.mvnet.judge import JudgeConfig, JudgeInference
 from specjax.papers.mvnet.pictures import to_values
-
-
-class Pictures(NamedTuple):
-    """Pictures and their eras."""
-
-    pixels: UInt8[np.ndarray, "pictures 64 64 3"] | UInt8[Array, "pictures 64 64 3"]
-    era: Int32[np.ndarray, " pictures"] | Int32[Array, " pictures"]
 
 
 class Batch(NamedTuple):
@@ -53,10 +47,10 @@ class JudgeTask(SingleNetworkTask):
         return JudgeInference(self.config)
 
     def load(self) -> Data:
-        train, held_out = (Pictures(m.pictures, m.picture_era) for m in data.load(self.config.data))
+        train, held_out = data.load_paintings(self.config.data)
         return Data(train, held_out, len(train.era), len(held_out.era))
 
-    def batch(self, examples: Pictures, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
+    def batch(self, examples: Paintings, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
         mirror_key, augment_key = jax.random.split(key)
         values = to_values(jnp.asarray(examples.pixels)[indices])
         mirrored = jax.vmap(lambda i: jax.random.bernoulli(jax.random.fold_in(mirror_key, i)))(jnp.arange(len(indices)))
@@ -72,7 +66,7 @@ class JudgeTask(SingleNetworkTask):
         return Loss(loss, {"accuracy": jnp.mean(right)}, updates["batch_stats"])
 
     def evaluate(
-        self, state: TrainState, examples: Pictures, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]
+        self, state: TrainState, examples: Paintings, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]
     ) -> Metrics:
         era = jnp.asarray(examples.era)[indices]
         verdict = self.inference.judge(

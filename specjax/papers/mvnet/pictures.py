@@ -9,15 +9,16 @@ from specjax.plots import render
 
 THUMBNAIL = 16  # height and width of the small copies that stand for pictures where there is no judge
 
-Values = Float[Array, "batch 64 64 3"]
+Values = Float[Array, "batch size size 3"]  # of square pictures; those of the GAN have 64 x 64 pixels
+Pixels = UInt8[np.ndarray, "batch size size 3"]
 
 
-def to_values(pixels: UInt8[Array, "batch 64 64 3"]) -> Values:
+def to_values(pixels: UInt8[Array, "batch size size 3"]) -> Values:
     """Scale pixels from 0 to 255 to values from -1 to 1."""
     return pixels.astype(jnp.float32) / 127.5 - 1.0
 
 
-def to_pixels(values: Values) -> UInt8[np.ndarray, "batch 64 64 3"]:
+def to_pixels(values: Values) -> Pixels:
     """Scale values from -1 to 1 to pixels from 0 to 255, rounded, on the host."""
     return np.round((np.clip(np.asarray(values), -1, 1) + 1) * 127.5).astype(np.uint8)
 

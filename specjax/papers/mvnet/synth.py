@@ -1,4 +1,4 @@
-"""Subcommands `paint`, `museum` and `paint_figures` of `specjax synth`: pictures after music, and synthetic pieces."""
+"""Subcommands `paint`, `refine`, `museum` and `paint_figures` of `specjax synth`: pictures after music."""
 
 import argparse
 import shutil
@@ -22,6 +22,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--count", type=int, default=6, help="pictures, at equal distances along the piece (default: %(default)s)"
     )
     parser.add_argument("--size", type=int, default=64, help="pixels of a side; scaled up from 64 (default: 64)")
+    parser.add_argument(
+        "--refine", action="store_true", help="bring the pictures nearer to real paintings (--size: 64, 128 or 256)"
+    )
     parser.add_argument(
         "--film",
         help="also paint a film that moves on the beats: NAME.mp4, which needs ffmpeg, or a folder for its frames",
@@ -50,20 +53,27 @@ def run(chosen: argparse.Namespace) -> None:
     from specjax.cli import files
     from specjax.data.sound_file import SoundFile
     from specjax.papers.mvnet import film, passages
-    from specjax.papers.mvnet.inference import find_starts
+    from specjax.papers.mvnet.inference import find_starts, require_stylist
     from specjax.papers.mvnet.pictures import collage
     from specjax.papers.mvnet.representation import CLIP_S, SAMPLE_RATE
+    from specjax.papers.mvnet.style import check_size
 
     painter = papers.open_bundle(bundle, "mvnet/cdcgan")
+    stylist = require_stylist(painter, bundle) if chosen.refine else None
+    if stylist is not None:
+        check_size(chosen.size)
     piece = SoundFile(file, SAMPLE_RATE)
     starts = find_starts(sum(map(len, piece)), chosen.count, str(file))
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(chosen.seed), np.arange(chosen.count))
     painted: list[np.ndarray] = []
     for clips in film.batched(passages.cut(piece, starts), _BLOCK):
         painted.extend(painter.paint(np.stack(clips), keys[len(painted) : len(painted) + len(clips)]))
-    for name, start, picture in zip(names, starts, painted, strict=True):
-        outputs.write(paths[name], files.png(film.scale(picture, chosen.size)))
-        print(f"{start / SAMPLE_RATE:.2f} to {start / SAMPLE_RATE + CLIP_S:.2f} s -> {paths[name]}")
+    for i, (name, start) in enumerate(zip(names, starts, strict=True)):
+        painted[i] = film.scale(painted[i], chosen.size)
+        if stylist is not None:
+            painted[i] = stylist.refine_towards_nearest(painted[i])
+        outputs.write(paths[name], files.png(painted[i]))
+        print(f"{start / SAMPLE_RATE:.2f} to {start / SAMPLE_RATE + CLIP_S:.2f} s -> {paths[name]}", flush=True)
     outputs.write(paths["collage.png"], files.png(collage(np.stack(painted))))
     if film_path is not None:
         frames = film.paint_frames(painter, film.find_beats(piece), chosen.seed, options.say)
@@ -87,6 +97,53 @@ def _claim_film(chosen: argparse.Namespace) -> Path:
         return outputs.claim_file(path, (".mp4",), overwrite=chosen.overwrite, flag="--film")
     outputs.claim(path, ["000001.png"], overwrite=chosen.overwrite, flag="--film")
     return path
+
+
+def add_refine_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", help="picture of any size; the square in its middle is refined")
+    options.add_output(parser, "picture to write, .png")
+    parser.add_argument("--bundle", required=True, help="second stage, or GAN with one, written by specjax export")
+    parser.add_argument("--era", default="", help="era of the paintings (default: that of the nearest painting)")
+    parser.add_argument("--style", help="picture whose style is taken over, instead of that of a known painting")
+    parser.add_argument("--size", type=int, default=256, help="pixels of a side: 64, 128 or 256 (default: %(default)s)")
+    parser.add_argument(
+        "--content_weight", type=float, default=1.0, help="weight of the content (default: %(default)s)"
+    )
+    parser.add_argument("--iterations", type=int, default=100, help="optimization steps (default: %(default)s)")
+
+
+def refine(chosen: argparse.Namespace) -> None:
+    """Run `specjax synth refine`: bring a picture nearer to real paintings, and write it to a file."""
+    if chosen.era and chosen.style is not None:
+        raise UserError("--era and --style were given, expected one of them: leave one out")
+    file, out = options.input_file(chosen), options.output_file(chosen, ".png")
+    bundle = local_path(chosen.bundle, "--bundle")
+    options.start(catches_interrupt=True)  # It ends the optimization; the best picture so far is written.
+    from specjax import papers
+    from specjax.cli import files
+    from specjax.cli.config import to_dataclass
+    from specjax.data.pictures import read_square
+    from specjax.papers.mvnet.inference import require_stylist
+    from specjax.papers.mvnet.style import Refinement, check_size
+
+    check_size(chosen.size)
+    values = {"content_weight": chosen.content_weight, "iterations": chosen.iterations}
+    settings = to_dataclass(Refinement, values, "synth")
+    stylist = require_stylist(papers.open_bundle(bundle, ("mvnet/style", "mvnet/cdcgan")), bundle)
+    picture = read_square(file, chosen.size)[None]
+    if chosen.style is None:
+        style = stylist.find_nearest(picture, chosen.era)
+    else:
+        style = stylist.measure(read_square(local_path(chosen.style, "--style", "file"), chosen.size)[None])
+
+    def report(done: int, loss: float) -> None:
+        options.say(f"step {done}/{settings.iterations}, loss {loss:.3g}")
+
+    refined, interrupted = stylist.refine(picture, style, settings, report)
+    outputs.write(out, files.png(refined[0]))
+    before, after = (stylist.measure_distance(pixels, style) for pixels in (picture, refined))
+    ended = " (interrupted: best so far)" if interrupted else ""
+    print(f"{file}: distance from the style {before:.3g} -> {after:.3g}{ended} -> {out}")
 
 
 def add_museum_options(parser: argparse.ArgumentParser) -> None:
@@ -144,6 +201,7 @@ def collect_figures(chosen: argparse.Namespace) -> None:
 
 SUBCOMMANDS = {
     "paint": Subcommand("Paint pictures after a piece of music with a trained generator.", add_options, run),
+    "refine": Subcommand("Bring a picture nearer to real paintings.", add_refine_options, refine),
     "museum": Subcommand("Write a synthetic piece of each era.", add_museum_options, write_museum),
     "paint_figures": Subcommand(
         "Draw figures 4 to 8 of the mvnet paper from runs.", add_figures_options, collect_figures

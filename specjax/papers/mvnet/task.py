@@ -22,6 +22,7 @@ from specjax.papers.mvnet.features import measure_music
 from specjax.papers.mvnet.inference import GanInference, OpenEncoder, load_encoder
 from specjax.papers.mvnet.judge import OpenJudge, load_judge
 from specjax.papers.mvnet.pictures import Values, collage, to_pixels, to_values
+from specjax.papers.mvnet.style import Stylist, load_style
 from specjax.papers.mvnet.works import Museum
 
 _CLIPS = 6  # clips of each era in a collage
@@ -73,6 +74,15 @@ class GanTask(AdversarialTask):
         return load_judge(self.config.judge, self.config.data.eras)
 
     @cached_property
+    def stylist(self) -> Stylist | None:
+        """The second stage that the config names; None without one.
+
+        Raises:
+          UserError: the bundle is missing or damaged, or its paintings are of other eras.
+        """
+        return load_style(self.config.style, self.config.data.eras)
+
+    @cached_property
     def inference(self) -> GanInference:
         """Both networks, with functions that generate and score pictures."""
         return GanInference(self.config, self.encoder.inference.config.embedding)
@@ -112,9 +122,10 @@ class GanTask(AdversarialTask):
         )
 
     def frozen(self) -> Tree:
-        """Return the variables of the encoder and, if there is one, of the judge."""
+        """Return the variables of the encoder and, if there are any, of the judge and of the second stage."""
         judge = {} if self.judge is None else {"judge": self.judge.variables}
-        return {"encoder": self.encoder.variables, **judge}
+        style = {} if self.stylist is None else {"style": self.stylist.variables}
+        return {"encoder": self.encoder.variables, **judge, **style}
 
     def batch(self, examples: Gallery, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
         museum, c = examples.museum, self.config
@@ -212,12 +223,15 @@ class GanTask(AdversarialTask):
         )
 
     def parts(self, state: Gan, frozen: Tree) -> dict[str, Part]:
-        """Return the content of the exported bundle: the generator and the encoder, each with its config."""
-        portable = replace(self.config, encoder="", judge="")  # a bundle opens without these folders
-        return {
+        """Return the content of the exported bundle: generator, encoder and any second stage, each with its config."""
+        portable = replace(self.config, encoder="", judge="", style="")  # a bundle opens without these folders
+        parts = {
             "generator": Part(self.generator_variables(state), asdict(portable)),
             "encoder": Part(frozen["encoder"], asdict(self.encoder.inference.config)),
         }
+        if self.stylist is not None:
+            parts["style"] = Part(frozen["style"], asdict(self.stylist.inference.config))
+        return parts
 
 
 def fade_in(config: ConditionConfig, step: int | Array, steps: int) -> Float[Array, ""]:

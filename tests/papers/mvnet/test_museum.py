@@ -88,7 +88,7 @@ def test_each_clip_has_as_many_pictures_with_its_attributes():
 def test_picture_depends_on_its_number_and_not_on_its_neighbors(museum):
     train, _ = museum
     era, number = np.arange(64) % 5, np.arange(64)[::-1] // 5
-    drawn = np.asarray(pictures.draw(jnp.asarray(era), jnp.asarray(number), clips=CLIPS, segments=SEGMENTS))
+    drawn = np.asarray(pictures.draw(jnp.asarray(era), jnp.asarray(number), clips=CLIPS, segments=SEGMENTS, size=64))
     for i in (0, 3, 63):
         np.testing.assert_array_equal(drawn[i], train.pictures[np.flatnonzero(train.picture_era == era[i])[number[i]]])
 

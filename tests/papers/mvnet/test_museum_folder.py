@@ -11,7 +11,7 @@ import soundfile
 from PIL import Image
 
 from specjax.cli.errors import UserError
-from specjax.papers.mvnet.data import cut_clips, load
+from specjax.papers.mvnet.data import choose_pictures, cut_clips, load, load_paintings
 from specjax.papers.mvnet.representation import CLIP_SAMPLES, Representation, clip_mel
 from specjax.papers.mvnet.works import MuseumConfig
 
@@ -59,6 +59,21 @@ def test_files_become_clips_and_bad_ones_are_skipped(config, folder, caplog):
         expected = clip_mel(jnp.asarray(wave[clip * CLIP_SAMPLES : (clip + 1) * CLIP_SAMPLES])[None])[0]
         np.testing.assert_allclose(train.mel[2 + clip], expected, rtol=1e-4, atol=1e-6)
     assert train.pairs.tolist()[:6] == [[0, 0], [0, 0], [0, 0], [1, 1], [1, 1], [1, 1]]
+
+
+def test_pictures_are_loaded_without_the_music(config):
+    for paintings, museum in zip(load_paintings(config), load(config), strict=True):
+        np.testing.assert_array_equal(paintings.pixels, museum.pictures)
+        np.testing.assert_array_equal(paintings.era, museum.picture_era)
+
+
+def test_some_training_pictures_of_each_era_are_loaded_in_any_size(config, folder):
+    chosen = choose_pictures(config, 3, 32)
+    assert chosen.shape == (2, 3, 32, 32, 3)
+    pixels = np.asarray(Image.open(folder / "images" / "baroque" / "a.png").convert("RGB"), float)
+    middle = pixels[10:80].reshape(70, 70, 3)
+    np.testing.assert_allclose(chosen[0, 0].mean(axis=(0, 1)), middle.mean(axis=(0, 1)), atol=0.5)
+    np.testing.assert_array_equal(chosen[0, 2], chosen[0, 0])  # there are two
 
 
 def test_loading_again_reads_no_file_unless_one_changed(config, folder):

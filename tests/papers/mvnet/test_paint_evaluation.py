@@ -12,8 +12,9 @@ from specjax.measure.comparison import mean_pairwise_distance
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.mvnet import evaluation
+from specjax.papers.mvnet.data import Paintings
 from specjax.papers.mvnet.judge import JudgeConfig, open_judge
-from specjax.papers.mvnet.judge_task import JudgeTask, Pictures
+from specjax.papers.mvnet.judge_task import JudgeTask
 from specjax.papers.mvnet.pictures import collage, thumbnails, to_pixels, to_values
 from specjax.papers.mvnet.representation import Representation
 from specjax.papers.mvnet.works import MuseumConfig
@@ -98,7 +99,7 @@ def test_a_judge_learns_the_eras_of_pictures_and_opens_from_its_bundle(tmp_path)
         optimizer=OptimizerConfig(learning_rate=ScheduleSpec(value=1e-2)),
     )
     task, museum = JudgeTask(config), make_museum(0)
-    pictures = Pictures(museum.pictures, museum.picture_era)
+    pictures = Paintings(museum.pictures, museum.picture_era)
     state, step = jax.jit(task.init)(jax.random.key(0)), jax.jit(task.step)
     batch = task.batch(pictures, jnp.arange(12), jax.random.key(1))
     losses = []

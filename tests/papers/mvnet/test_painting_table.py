@@ -16,6 +16,7 @@ from specjax.papers.mvnet.judge import JudgeConfig, JudgeInference, OpenJudge
 from specjax.papers.mvnet.model import ModelConfig
 from specjax.papers.mvnet.representation import Representation
 from specjax.papers.mvnet.studies import controls, table
+from specjax.papers.mvnet.style import StyleConfig, StyleInference, Stylist
 from specjax.papers.mvnet.works import MuseumConfig
 
 CONFIG = MuseumConfig(eras=ERAS, representation=Representation("power"))
@@ -92,6 +93,23 @@ def test_each_row_is_measured_once(compare):
     again, report = compare(["cdcgan", "renamed"])
     assert report == ["renamed: 24 pairs"]
     assert again["cdcgan"] == results["cdcgan"]
+
+
+def test_refined_pictures_have_a_row_of_their_own(compare, painter, monkeypatch):
+    class Inverting(Stylist):
+        """A second stage that turns pictures into their negatives."""
+
+        def refine_towards_nearest(self, picture):
+            return 255 - picture
+
+    monkeypatch.setattr(
+        papers,
+        "open_bundle",
+        lambda folder, task: replace(painter, stylist=Inverting(StyleInference(StyleConfig()), {})),
+    )
+    results, report = compare(["cdcgan"])
+    assert report[-2:] == ["cdcgan: 24 pairs", "cdcgan, refined: 24 pairs"]
+    assert results["cdcgan, refined"]["follows"] == pytest.approx(-results["cdcgan"]["follows"])
 
 
 def test_painters_of_other_eras_and_names_of_controls_are_errors(compare):

@@ -23,6 +23,7 @@ from specjax.papers.mvnet.judge import JudgeInference, OpenJudge
 from specjax.papers.mvnet.pictures import Values, to_pixels, to_values
 from specjax.papers.mvnet.studies import controls
 from specjax.papers.mvnet.studies.controls import Embeddings, Pixels
+from specjax.papers.mvnet.style import Stylist
 from specjax.papers.mvnet.works import Museum, MuseumConfig
 
 COPIES, NOISE = "copies", "moment-matched noise"
@@ -51,7 +52,7 @@ class Comparison:
     report: Callable[[str], None]
 
     def measure(self, bundles: Mapping[str, Path]) -> dict[str, Result]:
-        """Measure the control rows and a row for each bundle.
+        """Measure the control rows, a row for each bundle, and a row of refined pictures if it has a second stage.
 
         Args:
           bundles: folders of painters, by name. The first one's encoder chooses the copies.
@@ -66,16 +67,20 @@ class Comparison:
         painters = {name: self._open(name, folder) for name, folder in bundles.items()}
         digests = {name: bundle.digest(folder) for name, folder in bundles.items()}
         first = next(iter(bundles))
-        return {
+        rows = {
             COPIES: self._measure_row(
                 COPIES, f"{COPIES} chosen by {digests[first]}", partial(self._copy, painters[first].encoder)
             ),
             NOISE: self._measure_row(NOISE, NOISE, self._draw_noise),
-            **{
-                name: self._measure_row(name, digests[name], partial(self._paint, painter))
-                for name, painter in painters.items()
-            },
         }
+        for name, painter in painters.items():
+            rows[name] = self._measure_row(name, digests[name], partial(self._paint, painter))
+            if painter.stylist is not None:
+                refined = f"{name}, refined"
+                rows[refined] = self._measure_row(
+                    refined, f"{digests[name]}, refined", partial(self._refine, painter, painter.stylist)
+                )
+        return rows
 
     def _open(self, name: str, folder: Path) -> Painter:
         from specjax import papers
@@ -163,6 +168,10 @@ class Comparison:
     def _paint(self, painter: Painter) -> Pictures:
         embedding = _embed(painter.encoder, self._museums[1])[self._pairs[:, 0]]
         fake, twin = (_generate(painter, embedding, jax.random.key(seed)) for seed in (0, 1))
+        return fake, twin
+
+    def _refine(self, painter: Painter, stylist: Stylist) -> Pictures:
+        fake, twin = (np.stack([*map(stylist.refine_towards_nearest, pixels)]) for pixels in self._paint(painter))
         return fake, twin
 
 

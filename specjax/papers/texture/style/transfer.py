@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from specjax.optim.minimize import Solution, improve
+from specjax.optim.minimize import Solution, minimize_until_interrupted
 from specjax.papers.texture.style.method import Method, Problem
 from specjax.papers.texture.style.source import LEVEL, Blocks, Style
 
@@ -80,24 +80,16 @@ def transfer(
 
 def _solve(problem: Problem, method: Method, chunk: int, report: StepReport | None) -> tuple[Solution, bool]:
     """Solve an optimization problem, and return the solution and whether Ctrl-C ended it early."""
-    solution, interrupted = None, False
-    try:
-        for solution in improve(
-            problem.loss,
-            problem.start,
-            *problem.args,
-            shared=problem.shared,
-            steps=method.steps,
-            chunk=chunk,
-            optimizer=method.optimizer,
-        ):
-            if report is not None:
-                report(len(solution.history), method.steps, float(np.mean(solution.value)))
-    except KeyboardInterrupt:
-        interrupted = True
-    if solution is None:  # it was interrupted before any step was done
-        raise KeyboardInterrupt
-    return solution, interrupted
+    return minimize_until_interrupted(
+        problem.loss,
+        problem.start,
+        *problem.args,
+        shared=problem.shared,
+        steps=method.steps,
+        chunk=chunk,
+        optimizer=method.optimizer,
+        report=None if report is None else lambda done, loss: report(done, method.steps, loss),
+    )
 
 
 def _rms(waves: Contents) -> Float[np.ndarray, "pairs 1 1"]:
