@@ -1,5 +1,11 @@
 """Stop request for tests that train in the process of the test."""
 
+from pathlib import Path
+
+from specjax.engine import loop
+from specjax.engine.checkpoint import digests
+from specjax.engine.config import TrainConfig
+from specjax.engine.task import Task
 from specjax.engine.workdir import StopRequest
 
 
@@ -11,3 +17,11 @@ class StopAt(StopRequest):
 
     def should_stop(self, step: int) -> bool:
         return self.step is not None and step >= self.step
+
+
+def assert_resumes_with_the_same_bits(task: Task, config: TrainConfig, folder: Path) -> None:
+    """Assert that a run that is stopped after its first update and resumed ends like one that is not stopped."""
+    whole = loop.train(task, config, folder / "whole", {}, StopAt())
+    loop.train(task, config, folder / "parts", {}, StopAt(1))
+    resumed = loop.train(task, config, folder / "parts", {}, StopAt())
+    assert digests(resumed.state) == digests(whole.state)

@@ -23,6 +23,7 @@ from specjax.papers.melody.model import BLOCK_FRAMES, COEFFICIENTS, COLUMN_FRAME
 from specjax.papers.melody.representation import FRAMES, MELS, Representation, Statistics
 from specjax.papers.melody.task import GanTask
 from specjax.papers.melody.tracks import MusicConfig
+from stops import assert_resumes_with_the_same_bits
 
 GENRES = ("blues", "jazz", "pop", "rock")
 # The gradient of the discriminator's last bias is 0 but for rounding, which a smaller epsilon would blow up.
@@ -167,6 +168,15 @@ def test_one_and_four_devices_give_the_same_losses(config, music, mesh):
                 found.append([outputs.metrics[f"{name}.loss"] for name in ("generator", "discriminator")])
         losses.append(np.asarray(jax.device_get(found)))
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3)
+
+
+@pytest.mark.long
+def test_a_resumed_run_ends_with_the_same_bits(music, monkeypatch, tmp_path):
+    """With a factor of the penalty that is adapted, which is part of the state."""
+    monkeypatch.setattr(data, "load", lambda config: (music, music))
+    config = replace(CONFIG, penalty=replace(CONFIG.penalty, adapt=0.1))
+    settings = TrainConfig(steps=3, batch_size=4, eval_every=0, sample_every=0, steps_per_dispatch=1)
+    assert_resumes_with_the_same_bits(GanTask(config), settings, tmp_path)
 
 
 def test_augmentation_changes_real_and_generated_clips(music):

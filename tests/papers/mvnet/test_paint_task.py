@@ -28,6 +28,7 @@ from specjax.papers.mvnet.model import ModelConfig
 from specjax.papers.mvnet.representation import CLIP_SAMPLES, Representation
 from specjax.papers.mvnet.task import GanTask, balance, choose_clips, fade_in
 from specjax.papers.mvnet.works import MuseumConfig
+from stops import assert_resumes_with_the_same_bits
 
 POWER = MuseumConfig(eras=ERAS, representation=Representation("power"))
 ENCODER = EncoderConfig(data=POWER, widths=(2, 2), embedding=3)
@@ -215,6 +216,13 @@ def test_one_and_four_devices_give_the_same_losses(task, examples, mesh):
                 found.append([outputs.metrics[f"{name}.loss"] for name in ("generator", "discriminator")])
         losses.append(np.asarray(jax.device_get(found)))
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3)
+
+
+@pytest.mark.long
+def test_a_resumed_run_ends_with_the_same_bits(task, museums, monkeypatch, tmp_path):
+    monkeypatch.setattr(data, "load", lambda config: museums)
+    settings = TrainConfig(steps=3, batch_size=4, eval_every=0, sample_every=0, steps_per_dispatch=1)
+    assert_resumes_with_the_same_bits(task, settings, tmp_path)
 
 
 @pytest.mark.long
