@@ -1,4 +1,8 @@
-"""Max pooling whose gradient is a selection; XLA's own is a scatter, which is slow and takes much memory on a CPU."""
+"""Max pooling whose gradient is a selection of inputs.
+
+XLA's own gradient of pooling is a scatter, which is slow and takes much memory on a CPU. That of `jnp.max` compares the
+inputs with the maximum: where XLA computes the inputs again with other rounding, none is equal, and it is NaN.
+"""
 
 from collections.abc import Sequence
 
@@ -17,3 +21,9 @@ def max_pool(x: Float[Array, "..."], axes: Sequence[int]) -> Float[Array, "..."]
         even, odd = (jax.lax.slice_in_dim(x, start, 2 * pairs, 2, axis) for start in (0, 1))
         x = jnp.maximum(even, odd)
     return x
+
+
+def global_max_pool(x: Float[Array, "batch *positions channels"]) -> Float[Array, "batch channels"]:
+    """Return the maximum of each channel over all positions. Its gradient goes to the first position that has it."""
+    flat = x.reshape(len(x), -1, x.shape[-1])
+    return jnp.take_along_axis(flat, jnp.argmax(flat, axis=1, keepdims=True), axis=1)[:, 0]

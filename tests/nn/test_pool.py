@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from specjax.nn.pool import max_pool
+from specjax.nn.pool import global_max_pool, max_pool
 
 
 @pytest.mark.parametrize("shape", [(2, 6, 8, 3), (2, 7, 5, 3)])
@@ -21,3 +21,15 @@ def test_pooling_and_its_gradient_agree_with_flax(shape):
 
 def test_only_the_named_axes_are_pooled():
     assert max_pool(jnp.zeros((4, 6, 8)), (1,)).shape == (4, 3, 8)
+
+
+@pytest.mark.parametrize("shape", [(2, 9, 3), (2, 4, 5, 3)])
+def test_global_pooling_takes_the_maximum_over_all_positions(shape):
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    np.testing.assert_array_equal(global_max_pool(jnp.asarray(x)), x.max(axis=tuple(range(1, len(shape) - 1))))
+
+
+def test_gradient_of_global_pooling_goes_to_the_first_maximum():
+    x = jnp.array([[[1.0, 5.0], [3.0, 5.0], [3.0, 2.0]]])
+    _, transpose = jax.vjp(global_max_pool, x)
+    np.testing.assert_array_equal(transpose(jnp.array([[7.0, 8.0]]))[0], [[[0, 8], [7, 0], [0, 0]]])

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Key
 
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
-from specjax.nn.pool import max_pool
+from specjax.nn.pool import global_max_pool, max_pool
 from specjax.nn.time_conv import TimeConv
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.papers.melody.representation import FRAMES, MELS, Representation
@@ -102,7 +102,7 @@ class Judge(nn.Module):
             y = norm(name=f"norm{i}b")(TimeConv(width, 3, name=f"conv{i}b")(y))
             shortcut = x if x.shape[-1] == width else TimeConv(width, 1, name=f"conv{i}s")(x)
             x = max_pool(nn.relu(shortcut + y), (1,))
-        embedding = jnp.mean(x, axis=1) + jnp.max(x, axis=1)
+        embedding = jnp.mean(x, axis=1) + global_max_pool(x)
         dropped = nn.Dropout(self.dropout, deterministic=not training)(embedding)
         return Verdict(nn.Dense(self.genres, name="genre")(dropped), embedding)
 

@@ -16,6 +16,7 @@ from specjax.cli.errors import UserError
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
 from specjax.nn.conv import kernel_init
+from specjax.nn.pool import global_max_pool
 from specjax.nn.strided_conv import StridedConv, Window
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.papers.mvnet.augment import AugmentConfig
@@ -92,7 +93,7 @@ class Judge(nn.Module):
             conv = StridedConv(width, (4, 4), Window((2, 2), (1, 1)), kernel_init=kernel_init("he"), name=f"conv{i}")
             x = nn.relu(norm(name=f"norm{i}")(conv(x)))
             maps.append(x)
-        embedding = jnp.concatenate([jnp.mean(x, axis=(1, 2)), jnp.max(x, axis=(1, 2))], axis=1)
+        embedding = jnp.concatenate([jnp.mean(x, axis=(1, 2)), global_max_pool(x)], axis=1)
         dropped = nn.Dropout(self.dropout, deterministic=not training)(embedding)
         return Verdict(nn.Dense(self.eras, name="era")(dropped), embedding, tuple(maps))
 

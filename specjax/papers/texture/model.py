@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from specjax.nn.pool import max_pool
+from specjax.nn.pool import global_max_pool, max_pool
 from specjax.nn.time_conv import TimeConv
 
 _PAPER_INIT = nn.initializers.truncated_normal(0.1)
@@ -131,7 +131,7 @@ class Classifier(nn.Module):
                 x = _pool(x)
         if c.layout == "image":
             x = jnp.mean(x, axis=2)
-        return jnp.mean(x, axis=1) + jnp.max(x, axis=1)
+        return jnp.mean(x, axis=1) + global_max_pool(x)
 
     def _conv(self, width: int, kernel: tuple[int, int], name: str) -> nn.Module:
         """Create a convolution with a kernel of (frames, rows), of which the layout `channels` uses the first only.
