@@ -1,4 +1,4 @@
-"""Max pooling compared with flax's."""
+"""Max pooling compared with flax's, and global max pooling with numpy's maximum."""
 
 import flax.linen as nn
 import jax
@@ -33,3 +33,14 @@ def test_gradient_of_global_pooling_goes_to_the_first_maximum():
     x = jnp.array([[[1.0, 5.0], [3.0, 5.0], [3.0, 2.0]]])
     _, transpose = jax.vjp(global_max_pool, x)
     np.testing.assert_array_equal(transpose(jnp.array([[7.0, 8.0]]))[0], [[[0, 8], [7, 0], [0, 0]]])
+
+
+def test_gradient_of_global_pooling_is_finite_where_the_input_is_computed_again():
+    """XLA computes the sum a second time for the gradient, with other rounding; that of `jnp.max` is NaN here."""
+    shapes = (4, 13, 16), (1, 1, 16), (1, 1, 16)
+    x, scale, offset = (np.random.default_rng(i).standard_normal(s).astype(np.float32) for i, s in enumerate(shapes))
+    gradient = jax.jit(jax.grad(lambda x, scale, offset: jnp.sum(global_max_pool(x * scale + offset)), (0, 1, 2)))
+    selected = np.arange(13)[:, None] == np.argmax(x * scale + offset, axis=1)[:, None]
+    expected = selected * scale, (selected * x).sum(axis=(0, 1), keepdims=True), np.full((1, 1, 16), 4)
+    for actual, gradient_of_numpy in zip(gradient(x, scale, offset), expected, strict=True):
+        np.testing.assert_allclose(actual, gradient_of_numpy, rtol=1e-6, atol=1e-6)
