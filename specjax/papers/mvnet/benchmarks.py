@@ -98,30 +98,32 @@ def gan_step(config: GanConfig, train_config: TrainConfig) -> Benchmark:
     config = replace(config, data=replace(config.data, eras=ERAS))
     task, museum, rng = _WithoutEncoder(config), _museum(), np.random.default_rng(0)
     count = len(museum.pairs)
-    gallery = Gallery(museum, rng.normal(size=(count, _EMBEDDING)).astype(np.float32), np.ones(count, np.float32))
+    size = config.condition.size(_EMBEDDING)
+    gallery = Gallery(museum, rng.normal(size=(count, size)).astype(np.float32), np.ones(count, np.float32))
     data = Data(gallery, gallery, 2 * count, count)
     # A real picture and two generated ones are written once and read once.
     return benchmark_training(task, train_config, data, _step_flops(task), 6 * _PICTURE_BYTES)
 
 
 def painting(config: GanConfig, batch: int) -> Benchmark:
-    """Build a benchmark that generates pictures from latent vectors and embeddings.
+    """Build a benchmark that generates pictures from latent vectors and conditions.
 
     Args:
       config: settings of the GAN.
       batch: number of pictures per call.
     """
-    inference = GanInference(config, _EMBEDDING)
+    size = config.condition.size(_EMBEDDING)
+    inference = GanInference(config, size)
     variables = jax.jit(inference.init_generator)(jax.random.key(0))
     latents = inference.draw_latents(jax.random.split(jax.random.key(1), batch))
-    condition = jax.random.normal(jax.random.key(2), (batch, _EMBEDDING))
+    condition = jax.random.normal(jax.random.key(2), (batch, size))
     flops = count_flops(inference.generate, variables, latents[:1], condition[:1])
     return compile_benchmark(inference.generate, (variables, latents, condition), batch, flops, _PICTURE_BYTES)
 
 
 def _step_flops(task: GanTask) -> float:
     """Return the number of floating-point operations per picture of one update of both networks."""
-    inference, condition = task.inference, jnp.zeros((1, _EMBEDDING))
+    inference, condition = task.inference, jnp.zeros((1, task.inference.conditions))
     generator, discriminator = jax.eval_shape(inference.init, jax.random.key(0))
     latents, picture = inference.draw_latents(jax.random.key(0)[None]), jnp.zeros((1, PICTURE_SIZE, PICTURE_SIZE, 3))
     return adversarial_flops(

@@ -7,36 +7,10 @@ from specjax.nn.adversarial import LOSSES, LossName, PenaltyConfig
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.mvnet.augment import AugmentConfig
+from specjax.papers.mvnet.conditions import ConditionConfig
 from specjax.papers.mvnet.model import ModelConfig
 from specjax.papers.mvnet.representation import Representation
 from specjax.papers.mvnet.works import MuseumConfig
-
-
-@dataclass(frozen=True)
-class ConditionConfig:
-    """How the networks are conditioned on the embedding of a clip.
-
-    scale: factor of the embedding. The encoder's margin is the distance that it keeps between eras; its inverse makes
-      that 1.
-    noise: standard deviation of the noise that is added to the scaled embedding in training.
-    fade_from, fade_to: shares of the training between which the condition is faded in, from 0 to its full strength
-      (Shahbazi et al. 2022). Both 0: it always has its full strength.
-    """
-
-    scale: float = 1.0
-    noise: float = 0.0
-    fade_from: float = 0.0
-    fade_to: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.fade_from <= self.fade_to <= 1:
-            raise ValueError(
-                f"condition.fade_from={self.fade_from} and fade_to={self.fade_to} must be in order and lie in [0, 1]"
-            )
-        if self.noise < 0 or self.scale <= 0:
-            raise ValueError(
-                f"condition.noise={self.noise} must not be negative, and scale={self.scale} must be above 0"
-            )
 
 
 @dataclass(frozen=True)
@@ -48,7 +22,7 @@ class GanConfig:
     approach: `residual` for the networks of `mvnet.model`; `paper` for the paper's.
     model: architecture of both networks, for `residual`.
     paper_divisor: for `paper`, the numbers of channels of the networks are divided by this; 1 is the paper's.
-    condition: how the networks are conditioned on the embedding.
+    condition: what the networks know about a clip.
     mirror: whether half of the training pairs have their picture mirrored, left to right.
     balanced: whether each batch has the same number of pictures of every era, up to 1.
     loss: name of the adversarial loss; `smoothed` is the paper's.
@@ -95,11 +69,14 @@ class GanConfig:
             )
 
     def resolve(self) -> "GanConfig":
-        """Fill in the eras from the data source.
+        """Fill in the eras and the statistics of the features from the data source, unless they are set or not needed.
 
         Raises:
-          UserError: the source is missing or has another layout.
+          UserError: the data set cannot be used.
         """
-        from specjax.papers.mvnet.data import resolve
+        from specjax.papers.mvnet import data
 
-        return replace(self, data=resolve(self.data))
+        museum, condition = data.resolve(self.data), self.condition
+        if condition.features and condition.statistics is None:
+            condition = replace(condition, statistics=data.measure_features(museum))
+        return replace(self, data=museum, condition=condition)

@@ -17,6 +17,7 @@ from specjax.data.clips import check_memory
 from specjax.data.pictures import read_pictures
 from specjax.data.skipping import SkippedFiles, log_progress
 from specjax.papers.mvnet.catalog import Catalog, Work, check_split, list_works, resolve_eras
+from specjax.papers.mvnet.conditions import FeatureStatistics, describe_music, measure_feature_statistics
 from specjax.papers.mvnet.features import measure_music, measure_pictures
 from specjax.papers.mvnet.museum import music
 from specjax.papers.mvnet.museum import pictures as paintings
@@ -76,6 +77,15 @@ def resolve(config: MuseumConfig) -> MuseumConfig:
     if representation.scale == "log" and representation.statistics is None:
         representation = replace(representation, statistics=measure_statistics(_load_power(config)[0].mel))
     return replace(config, representation=representation)
+
+
+def measure_features(config: MuseumConfig) -> FeatureStatistics:
+    """Measure the statistics of the features of the training clips, see `conditions.describe_music`.
+
+    Raises:
+      UserError: the data set cannot be used (see `load`).
+    """
+    return measure_feature_statistics(map_blocks(jax.jit(describe_music), _load_power(config)[0].mel, _BLOCK))
 
 
 class Paintings(NamedTuple):

@@ -17,7 +17,7 @@ from specjax.nn.norm import BatchNormLeakyReLU
 from specjax.nn.strided_conv import StridedConv, Window
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
-from specjax.papers.mvnet.representation import FRAMES, MELS, THIRDS, clip_mel
+from specjax.papers.mvnet.representation import FRAMES, MELS, THIRDS
 from specjax.papers.mvnet.triplets import TripletConfig
 from specjax.papers.mvnet.works import MuseumConfig
 
@@ -125,10 +125,6 @@ class EncoderInference:
     def embed_power(self, variables: Variables, mel_power: Mel) -> Embeddings:
         """Embed clips, given as mel power."""
         return self.embed(variables, self.config.data.representation.encode(mel_power))
-
-    def embed_waves(self, variables: Variables, waves: Float[Array, "batch samples"]) -> Embeddings:
-        """Embed clips of `representation.CLIP_SAMPLES` samples, given as waves."""
-        return self.embed_power(variables, clip_mel(waves))
 
     def embed_in_batches(self, variables: Variables, values: AnyMel, size: int = 32) -> Embeddings:
         """Embed any number of clips, `size` at a time."""

@@ -1,6 +1,6 @@
 """Films along a piece of music: pictures that follow the music and move on its beats.
 
-Each beat has a target: the embedding of the clip around it, and a latent vector that resembles that of the beat before.
+Each beat has a target: the condition of the clip around it, and a latent vector that resembles that of the beat before.
 From a beat on, the inputs of the generator move to the beat's target, fast at first.
 """
 
@@ -98,7 +98,7 @@ def make_targets(painter: Painter, found: Iterable[Beat], seed: int) -> Iterator
     for block in batched(found, _BLOCK):
         rows = np.arange(_BLOCK) % len(block)
         waves = np.stack([beat.clip for beat in block])[rows]
-        conditions = np.asarray(painter.embed(waves))
+        conditions = np.asarray(painter.listen(waves))
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, number + rows)
         drawn = np.asarray(painter.networks.draw_latents(keys))
         for i, beat in enumerate(block):
@@ -137,7 +137,7 @@ def _generate(
     networks: GanInference,
     variables: Variables,
     latents: Float[Array, "frames latents"],
-    conditions: Float[Array, "frames embedding"],
+    conditions: Float[Array, "frames condition"],
 ) -> Values:
     return networks.generate(variables, latents, conditions)
 

@@ -16,11 +16,12 @@ from specjax.cli.errors import UserError
 from specjax.engine import bundle, sharding
 from specjax.engine.bundle import Bundle
 from specjax.papers.mvnet import paper_model
+from specjax.papers.mvnet.conditions import Conditions, compute_conditions
 from specjax.papers.mvnet.config import GanConfig
-from specjax.papers.mvnet.encoder import Embeddings, EncoderInference, Variables, open_encoder
+from specjax.papers.mvnet.encoder import EncoderInference, Variables, open_encoder
 from specjax.papers.mvnet.model import Discriminator, Generator
 from specjax.papers.mvnet.pictures import Values, to_pixels
-from specjax.papers.mvnet.representation import CLIP_S, CLIP_SAMPLES, SAMPLE_RATE
+from specjax.papers.mvnet.representation import CLIP_S, CLIP_SAMPLES, SAMPLE_RATE, clip_mel
 from specjax.papers.mvnet.style import Stylist, open_style
 from specjax.papers.mvnet.works import PICTURE_SIZE
 
@@ -33,11 +34,11 @@ class GanInference:
     """Methods that use the networks of a GAN. Their variables are not stored here: methods take them as an argument.
 
     config: settings, with the names of the eras filled in.
-    embedding: size of the encoder's embeddings.
+    conditions: number of values of a condition.
     """
 
     config: GanConfig
-    embedding: int
+    conditions: int
 
     @cached_property
     def generator(self) -> nn.Module:
@@ -58,7 +59,7 @@ class GanInference:
     def init(self, key: Key[Array, ""]) -> tuple[Variables, Variables]:
         """Initialize the variables of the generator and of the discriminator."""
         generator_key, discriminator_key = jax.random.split(key)
-        condition, values = jnp.zeros((1, self.embedding)), jnp.zeros((1, PICTURE_SIZE, PICTURE_SIZE, 3))
+        condition, values = jnp.zeros((1, self.conditions)), jnp.zeros((1, PICTURE_SIZE, PICTURE_SIZE, 3))
         generator = self.generator.init(generator_key, self.draw_latents(key[None]), condition)
         discriminator = self.discriminator.init(discriminator_key, *self._discriminator_inputs(values, condition))
         return dict(generator), dict(discriminator)
@@ -72,25 +73,25 @@ class GanInference:
         size = self.config.model.latents if self.config.approach == "residual" else paper_model.LATENT
         return jax.vmap(lambda key: jax.random.normal(key, (size,)))(keys)
 
-    def _discriminator_inputs(self, values: Values, condition: Embeddings) -> tuple[Array, ...]:
+    def _discriminator_inputs(self, values: Values, condition: Conditions) -> tuple[Array, ...]:
         return (values, condition) if self.config.approach == "residual" else (values,)
 
-    def generate(self, variables: Variables, latents: Latents, condition: Embeddings) -> Values:
-        """Generate pictures from latent vectors and scaled embeddings of clips."""
+    def generate(self, variables: Variables, latents: Latents, condition: Conditions) -> Values:
+        """Generate pictures from latent vectors and the conditions of clips."""
         return cast(Values, self.generator.apply({"params": variables["params"]}, latents, condition))
 
-    def score(self, variables: Variables, values: Values, condition: Embeddings) -> Scores:
-        """Score pictures; real ones that fit the scaled embeddings should have a high score."""
+    def score(self, variables: Variables, values: Values, condition: Conditions) -> Scores:
+        """Score pictures; real ones that fit the conditions should have a high score."""
         return cast(Scores, self.discriminator.apply(variables, *self._discriminator_inputs(values, condition)))
 
     def generate_in_training(
-        self, variables: Variables, latents: Latents, condition: Embeddings
+        self, variables: Variables, latents: Latents, condition: Conditions
     ) -> tuple[Values, Variables]:
         """Generate pictures; return them and the statistics of normalization layers, of which there are none."""
         return self.generate(variables, latents, condition), {}
 
     def score_in_training(
-        self, variables: Variables, values: Values, condition: Embeddings, key: Key[Array, ""]
+        self, variables: Variables, values: Values, condition: Conditions, key: Key[Array, ""]
     ) -> tuple[Scores, Variables]:
         """Score pictures as in training; return the scores and the updated statistics of the normalization layers.
 
@@ -149,9 +150,9 @@ class Painter:
     encoder: OpenEncoder
     stylist: Stylist | None = None
 
-    def embed(self, waves: Float[np.ndarray, "clips samples"]) -> Embeddings:
-        """Compute the condition of the generator, the scaled embedding of each clip (see `paint`)."""
-        return _embed(self.networks, self.encoder.inference, self.encoder.variables, waves)
+    def listen(self, waves: Float[np.ndarray, "clips samples"]) -> Conditions:
+        """Compute the conditions of clips (see `paint`)."""
+        return _listen(self.networks, self.encoder.inference, self.encoder.variables, waves)
 
     def paint(
         self, waves: Float[np.ndarray, "pictures samples"], keys: Key[Array, " pictures"]
@@ -187,13 +188,13 @@ def require_stylist(opened: Painter | Stylist, folder: Path) -> Stylist:
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _embed(
+def _listen(
     networks: GanInference,
     encoder: EncoderInference,
     variables: Variables,
     waves: Float[Array, "clips samples"] | Float[np.ndarray, "clips samples"],
-) -> Embeddings:
-    return networks.config.condition.scale * encoder.embed_waves(variables, jnp.asarray(waves))
+) -> Conditions:
+    return compute_conditions(networks.config.condition, encoder, variables, clip_mel(jnp.asarray(waves)))
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -205,7 +206,7 @@ def _paint(
     waves: Float[Array, "pictures samples"],
     keys: Key[Array, " pictures"],
 ) -> Values:
-    condition = _embed(networks, encoder, encoder_variables, waves)
+    condition = _listen(networks, encoder, encoder_variables, waves)
     return networks.generate(generator, networks.draw_latents(keys), condition)
 
 
@@ -252,7 +253,7 @@ def open_painter(opened: Bundle, where: str) -> Painter:
         where,
         "generator",
         GanConfig,
-        lambda config: GanInference(config, encoder.inference.config.embedding),
+        lambda config: GanInference(config, config.condition.size(encoder.inference.config.embedding)),
         GanInference.init_generator,
     )
     return Painter(networks, generator, encoder, open_style(style_part, where) if style_part.parts else None)

@@ -4,14 +4,14 @@ As in R3GAN (Huang et al. 2024). For the default widths, all shapes are (height,
 
 | generator | shape | discriminator |
 |---|---|---|
-| latent vector and embedding, linear | 4 x 4 x 128 | deviation over the batch, linear, score |
+| latent vector and condition, linear | 4 x 4 x 128 | deviation over the batch, linear, score |
 | residual blocks | 4 x 4 x 128 | residual blocks |
 | 1x1 convolution, nearest neighbor x2, residual blocks | 8 x 8 x 96 | mean of 2x2, 1x1 convolution, residual blocks |
 | 1x1 convolution, nearest neighbor x2, residual blocks | 16 x 16 x 64 | mean of 2x2, 1x1 convolution, residual blocks |
 | 1x1 convolution, nearest neighbor x2, residual blocks | 32 x 32 x 32 | 2x2 pixels as channels, 3x3 convolution |
 | 3x3 convolution, blocks of 2x2 pixels, tanh | 64 x 64 x 3 | |
 
-The generator adds a linear map of the latent vector and the embedding to the maps of each resolution.
+The generator adds a linear map of the latent vector and the condition to the maps of each resolution.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ GROUP = 4  # pictures among which the deviation over the batch is computed
 
 Maps = Float[Array, "batch height width channels"]
 Pictures = Float[Array, "batch 64 64 3"]
-Embeddings = Float[Array, "batch embedding"]
+Conditions = Float[Array, "batch condition"]
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class ModelConfig:
     blocks: number of residual blocks at each resolution.
     latents: number of latent variables.
     features: number of features from which the discriminator computes the score.
-    projection: whether the discriminator sees the embedding: its score then includes the inner product of its features
-      with a linear map of the embedding (Miyato and Koyama 2018).
+    projection: whether the discriminator sees the condition: its score then includes the inner product of its features
+      with a linear map of the condition (Miyato and Koyama 2018).
     batch_deviation: whether the discriminator sees how much the pictures of a batch differ (Karras et al. 2018). The
       batch size is then a multiple of 4.
     """
@@ -94,10 +94,10 @@ class Generator(nn.Module):
     config: ModelConfig
 
     @nn.compact
-    def __call__(self, latents: Float[Array, "batch latents"], embedding: Embeddings) -> Pictures:
-        """Generate pictures from latent vectors, normally distributed, and from embeddings."""
+    def __call__(self, latents: Float[Array, "batch latents"], condition: Conditions) -> Pictures:
+        """Generate pictures from latent vectors, normally distributed, and from the conditions of clips."""
         c = self.config
-        style = leaky_relu(nn.Dense(c.features, name="latents")(latents) + project_embedding(embedding, c.features))
+        style = leaky_relu(nn.Dense(c.features, name="latents")(latents) + project_condition(condition, c.features))
         x = nn.Dense(c.coarse**2 * c.widths[-1], name="input")(style).reshape(-1, c.coarse, c.coarse, c.widths[-1])
         for i in reversed(range(len(c.widths))):
             x = x + nn.Dense(c.widths[i], name=f"style{i}")(style)[:, None, None]
@@ -118,8 +118,8 @@ class Discriminator(nn.Module):
     config: ModelConfig
 
     @nn.compact
-    def __call__(self, pictures: Pictures, embedding: Embeddings) -> Float[Array, " batch"]:
-        """Compute scores, higher for pictures that look real and fit the embedding of a clip."""
+    def __call__(self, pictures: Pictures, condition: Conditions) -> Float[Array, " batch"]:
+        """Compute scores, higher for pictures that look real and fit the condition of a clip."""
         c = self.config
         x = SameConv(c.widths[0], _KERNEL, name="input")(space_to_depth(pictures, _BLOCK))
         for i, width in enumerate(c.widths):
@@ -133,14 +133,14 @@ class Discriminator(nn.Module):
         score = nn.Dense(1, name="score")(features)[:, 0]
         if not c.projection:
             return score
-        return score + jnp.sum(features * project_embedding(embedding, c.features), axis=1) / jnp.sqrt(
+        return score + jnp.sum(features * project_condition(condition, c.features), axis=1) / jnp.sqrt(
             float(c.features)
         )
 
 
-def project_embedding(embedding: Embeddings, features: int) -> Float[Array, "batch features"]:
-    """Map embeddings linearly to vectors. The function creates a layer of the module that calls it."""
-    return nn.Dense(features, use_bias=False, name="embedding")(embedding)
+def project_condition(condition: Conditions, features: int) -> Float[Array, "batch features"]:
+    """Map conditions linearly to vectors. The function creates a layer of the module that calls it."""
+    return nn.Dense(features, use_bias=False, name="condition")(condition)
 
 
 def append_batch_deviation(x: Maps, group: int = GROUP) -> Float[Array, "batch height width channels_1"]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import jax
@@ -17,7 +17,8 @@ from specjax.measure.auc import discriminator_auc
 from specjax.measure.spread import relative_spread
 from specjax.papers.mvnet import data, evaluation, pairing
 from specjax.papers.mvnet.augment import augment_pictures
-from specjax.papers.mvnet.config import ConditionConfig, GanConfig
+from specjax.papers.mvnet.conditions import ConditionConfig, Conditions, compute_conditions
+from specjax.papers.mvnet.config import GanConfig
 from specjax.papers.mvnet.features import measure_music
 from specjax.papers.mvnet.inference import GanInference, OpenEncoder, load_encoder
 from specjax.papers.mvnet.judge import OpenJudge, load_judge
@@ -31,16 +32,16 @@ _BLOCK = 32  # clips that are embedded, and pictures that are generated for coll
 
 
 class Gallery(NamedTuple):
-    """A museum whose clips are replaced by their embeddings, which do not change in training.
+    """A museum whose clips are replaced by what the networks know about them, which does not change in training.
 
     Attributes:
       museum: the works, without mel spectrograms.
-      embedding: embedding of each clip by the frozen encoder, not scaled.
+      condition: condition of each clip, from the frozen encoder.
       centroid_hz: spectral centroid of each clip.
     """
 
     museum: Museum
-    embedding: Float[np.ndarray, "clips embedding"] | Float[Array, "clips embedding"]
+    condition: Float[np.ndarray, "clips condition"] | Float[Array, "clips condition"]
     centroid_hz: Float[np.ndarray, " clips"] | Float[Array, " clips"]
 
 
@@ -85,7 +86,7 @@ class GanTask(AdversarialTask):
     @cached_property
     def inference(self) -> GanInference:
         """Both networks, with functions that generate and score pictures."""
-        return GanInference(self.config, self.encoder.inference.config.embedding)
+        return GanInference(self.config, self.config.condition.size(self.encoder.inference.config.embedding))
 
     def live_values(self, steps: int) -> dict[str, LiveValue]:
         """Return the values that may be changed while training runs, see `AdversarialTask`.
@@ -99,25 +100,25 @@ class GanTask(AdversarialTask):
         return values
 
     def load(self) -> Data:
-        """Load the data set, and embed its clips.
+        """Load the data set, and compute the conditions of its clips.
 
         Raises:
           UserError: the data set or the encoder cannot be used.
         """
         train, held_out = data.load(self.config.data)
         return Data(
-            self._embed(train),
-            self._embed(held_out),
+            self._describe(train),
+            self._describe(held_out),
             pairing.count_pairs(train) if self.config.mirror else len(train.pairs),
             len(held_out.pairs),
         )
 
-    def _embed(self, museum: Museum) -> Gallery:
+    def _describe(self, museum: Museum) -> Gallery:
         encoder, variables = self.encoder
-        embed = jax.jit(encoder.embed_power)
+        compute = jax.jit(partial(compute_conditions, self.config.condition, encoder))
         return Gallery(
             museum._replace(mel=museum.mel[:0]),
-            data.map_blocks(lambda mel: embed(variables, mel), museum.mel, _BLOCK),
+            data.map_blocks(lambda mel: compute(variables, mel), museum.mel, _BLOCK),
             data.map_blocks(lambda mel: measure_music(mel).centroid_hz, museum.mel, _BLOCK),
         )
 
@@ -137,7 +138,7 @@ class GanTask(AdversarialTask):
         pixels = jnp.where(chosen.mirrored[:, None, None, None], pixels[:, :, ::-1], pixels)
         return Batch(
             to_values(pixels),
-            c.condition.scale * jnp.asarray(examples.embedding)[chosen.clip],
+            jnp.asarray(examples.condition)[chosen.clip],
             jax.nn.one_hot(jnp.asarray(museum.clip_era)[chosen.clip], len(c.data.eras)),
         )
 
@@ -168,7 +169,7 @@ class GanTask(AdversarialTask):
         """Measure the pictures of held-out pairs, and two generated ones for each, see `evaluation.summarize`."""
         museum, inference = examples.museum, self.inference
         clip, picture = jnp.asarray(museum.pairs)[indices].T
-        condition = self.config.condition.scale * jnp.asarray(examples.embedding)[clip]
+        condition = jnp.asarray(examples.condition)[clip]
         real = to_values(jnp.asarray(museum.pictures)[picture])
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, indices)
         fake_keys, twin_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
@@ -202,11 +203,11 @@ class GanTask(AdversarialTask):
         """
         museum, eras = examples.museum, self.config.data.eras
         clips = np.stack([choose_clips(museum, era) for era in range(len(eras))])
-        conditions = self.config.condition.scale * np.repeat(np.asarray(examples.embedding)[clips], _CLIPS, axis=1)
+        conditions = np.repeat(np.asarray(examples.condition)[clips], _CLIPS, axis=1)
         generator, inference = self.generator_variables(state), self.inference
 
         @jax.jit
-        def paint(keys: Key[Array, " batch"], condition: Float[Array, "batch embedding"]) -> Values:
+        def paint(keys: Key[Array, " batch"], condition: Conditions) -> Values:
             return inference.generate(generator, inference.draw_latents(keys), condition)
 
         keys = jax.random.split(key, conditions.shape[0] * conditions.shape[1]).reshape(len(eras), -1)

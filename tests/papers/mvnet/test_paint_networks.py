@@ -10,7 +10,8 @@ import pytest
 from specjax.nn.conv import conv
 from specjax.nn.strided_conv import Window, strided_conv
 from specjax.papers.mvnet import paper_model
-from specjax.papers.mvnet.config import ConditionConfig, GanConfig
+from specjax.papers.mvnet.conditions import ConditionConfig
+from specjax.papers.mvnet.config import GanConfig
 from specjax.papers.mvnet.inference import GanInference
 from specjax.papers.mvnet.model import Discriminator, Generator, ModelConfig, append_batch_deviation
 

@@ -1,6 +1,7 @@
 """The GAN's task: batches, the frozen encoder, updates, figures, collages, and the exported bundle."""
 
 from dataclasses import asdict, replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,8 @@ from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.mvnet import data
 from specjax.papers.mvnet.augment import AugmentConfig
-from specjax.papers.mvnet.config import ConditionConfig, GanConfig
+from specjax.papers.mvnet.conditions import ConditionConfig, FeatureStatistics, compute_conditions
+from specjax.papers.mvnet.config import GanConfig
 from specjax.papers.mvnet.encoder import EncoderConfig, EncoderInference
 from specjax.papers.mvnet.features import measure_music
 from specjax.papers.mvnet.inference import find_starts, load_encoder, open_painter
@@ -37,7 +39,7 @@ OPTIMIZER = OptimizerConfig(learning_rate=ScheduleSpec(value=1e-3), b1=0.0, epsi
 CONFIG = GanConfig(
     data=POWER,
     model=ModelConfig(widths=(4, 4), latents=3, features=6),
-    condition=ConditionConfig(scale=0.5, noise=0.1, fade_from=0.1, fade_to=0.3),
+    condition=ConditionConfig(0.5, True, FeatureStatistics((10.0, 2.0), (0.5, 4.0)), 0.1, fade_from=0.1, fade_to=0.3),
     balanced=True,
     loss="relativistic",
     penalty=PenaltyConfig("difference", ScheduleSpec(value=0.1)),
@@ -86,17 +88,17 @@ def training(task, examples):
     return start, state, metrics
 
 
-def test_clips_are_replaced_by_their_embeddings_and_brightness(task, examples, museums):
+def test_clips_are_replaced_by_their_conditions_and_brightness(task, examples, museums):
     for gallery, museum in zip((examples.train, examples.held_out), museums, strict=True):
         inference, variables = task.encoder
-        expected = jax.jit(inference.embed)(variables, museum.mel)
-        np.testing.assert_allclose(gallery.embedding, expected, rtol=1e-4, atol=1e-4)
+        expected = jax.jit(partial(compute_conditions, CONFIG.condition, inference))(variables, museum.mel)
+        np.testing.assert_allclose(gallery.condition, expected, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(gallery.centroid_hz, measure_music(jnp.asarray(museum.mel)).centroid_hz, rtol=1e-5)
         assert len(gallery.museum.mel) == 0
     assert (examples.train_count, examples.held_out_count) == (2 * len(museums[0].pairs), len(museums[1].pairs))
 
 
-def test_a_batch_has_the_pictures_and_embeddings_of_its_pairs(task, examples):
+def test_a_batch_has_the_pictures_and_conditions_of_its_pairs(task, examples):
     plain = GanTask(replace(task.config, balanced=False))
     count, museum = len(examples.train.museum.pairs), examples.train.museum
     batch = plain.batch(examples.train, jnp.array([3, count + 17]), jax.random.key(0))
@@ -104,7 +106,7 @@ def test_a_batch_has_the_pictures_and_embeddings_of_its_pairs(task, examples):
         clip, picture = museum.pairs[pair]
         pixels = museum.pictures[picture] if i == 0 else museum.pictures[picture][:, ::-1]
         np.testing.assert_allclose(batch.values[i], pixels / 127.5 - 1, atol=1e-6)
-        np.testing.assert_allclose(batch.condition[i], 0.5 * examples.train.embedding[clip], rtol=1e-6)
+        np.testing.assert_allclose(batch.condition[i], examples.train.condition[clip], rtol=1e-6)
         assert int(batch.group[i].argmax()) == museum.clip_era[clip]
 
 

@@ -33,6 +33,7 @@ PAINTER_STUDIES = {
             "all": {},
             "discriminator without the condition": {"model.projection": False},
             "discriminator without the deviation over the batch": {"model.batch_deviation": False},
+            "condition without features": {"condition.features": False},
             "condition not faded in": {"condition.fade_from": 0.0, "condition.fade_to": 0.0},
             "no noise on the condition": {"condition.noise": 0.0},
             "no augmentation": {"augment.color": 0.0, "augment.translation": 0.0, "augment.cutout": 0.0},

@@ -6,13 +6,13 @@ from jaxtyping import Float, Int, UInt8
 from specjax.papers.mvnet.works import Museum
 
 Pixels = UInt8[np.ndarray, "pictures 64 64 3"]
-Embeddings = Float[np.ndarray, "clips width"]
+Vectors = Float[np.ndarray, "clips width"]
 
 
 def copy_pictures(
     train: Museum,
-    train_embedding: Float[np.ndarray, "train width"],
-    held_out_embedding: Float[np.ndarray, "held_out width"],
+    train_vectors: Float[np.ndarray, "train width"],
+    held_out_vectors: Float[np.ndarray, "held_out width"],
     clip: Int[np.ndarray, " pairs"],
 ) -> tuple[Pixels, Pixels]:
     """Copy two training pictures for each pair: those that are paired with the training clip that sounds most alike.
@@ -21,13 +21,13 @@ def copy_pictures(
 
     Args:
       train: the training works.
-      train_embedding: embeddings of their clips.
-      held_out_embedding: embeddings of the held-out clips.
+      train_vectors: conditions of their clips.
+      held_out_vectors: conditions of the held-out clips.
       clip: held-out clip of each pair; pairs of a clip are neighbors.
     """
     from scipy.spatial.distance import cdist
 
-    nearest = np.argmin(cdist(held_out_embedding, train_embedding), axis=1)[clip]
+    nearest = np.argmin(cdist(held_out_vectors, train_vectors), axis=1)[clip]
     begin, end = (np.searchsorted(train.pairs[:, 0], nearest, side=side) for side in ("left", "right"))
     place = np.arange(len(clip)) - np.searchsorted(clip, clip)  # of each pair among those of its clip
     first, second = (train.pairs[begin + (place + shift) % (end - begin), 1] for shift in (0, 1))

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, UInt8
+from jaxtyping import Array, Int, Key, UInt8
 
 from specjax.cli.errors import UserError
 from specjax.engine import bundle
@@ -17,12 +17,13 @@ from specjax.engine.study import Result, remember
 from specjax.measure.memorization import memorization_ratios
 from specjax.papers.mvnet import data, evaluation
 from specjax.papers.mvnet.catalog import list_works
+from specjax.papers.mvnet.conditions import Conditions, compute_conditions
 from specjax.papers.mvnet.features import measure_music
-from specjax.papers.mvnet.inference import GanInference, OpenEncoder, Painter
+from specjax.papers.mvnet.inference import GanInference, Painter
 from specjax.papers.mvnet.judge import JudgeInference, OpenJudge
 from specjax.papers.mvnet.pictures import Values, to_pixels, to_values
 from specjax.papers.mvnet.studies import controls
-from specjax.papers.mvnet.studies.controls import Embeddings, Pixels
+from specjax.papers.mvnet.studies.controls import Pixels, Vectors
 from specjax.papers.mvnet.style import Stylist
 from specjax.papers.mvnet.works import Museum, MuseumConfig
 
@@ -55,7 +56,7 @@ class Comparison:
         """Measure the control rows, a row for each bundle, and a row of refined pictures if it has a second stage.
 
         Args:
-          bundles: folders of painters, by name. The first one's encoder chooses the copies.
+          bundles: folders of painters, by name. The conditions of the first one choose the copies.
 
         Returns:
           The figures of `evaluation.summarize` of each row by name, without `eval/`, and `memorization` and
@@ -69,7 +70,7 @@ class Comparison:
         first = next(iter(bundles))
         rows = {
             COPIES: self._measure_row(
-                COPIES, f"{COPIES} chosen by {digests[first]}", partial(self._copy, painters[first].encoder)
+                COPIES, f"{COPIES} chosen by {digests[first]}", partial(self._copy, painters[first])
             ),
             NOISE: self._measure_row(NOISE, NOISE, self._draw_noise),
         }
@@ -120,7 +121,7 @@ class Comparison:
         }
 
     @cached_property
-    def _train_embedding(self) -> Embeddings:
+    def _train_embedding(self) -> Vectors:
         return self._measure(self._museums[0].pictures, "real")["real_embedding"]
 
     @cached_property
@@ -157,17 +158,17 @@ class Comparison:
         measured: dict[str, np.ndarray] = data.map_blocks(partial(_measure, inference, kind, variables), pixels, _BLOCK)
         return measured
 
-    def _copy(self, encoder: OpenEncoder) -> Pictures:
+    def _copy(self, painter: Painter) -> Pictures:
         train, held_out = self._museums
-        return controls.copy_pictures(train, _embed(encoder, train), _embed(encoder, held_out), self._pairs[:, 0])
+        return controls.copy_pictures(train, _listen(painter, train), _listen(painter, held_out), self._pairs[:, 0])
 
     def _draw_noise(self) -> Pictures:
         train, era, rng = self._museums[0], self._reference["era"], np.random.default_rng(0)
         return controls.draw_noise(train, era, rng), controls.draw_noise(train, era, rng)
 
     def _paint(self, painter: Painter) -> Pictures:
-        embedding = _embed(painter.encoder, self._museums[1])[self._pairs[:, 0]]
-        fake, twin = (_generate(painter, embedding, jax.random.key(seed)) for seed in (0, 1))
+        condition = _listen(painter, self._museums[1])[self._pairs[:, 0]]
+        fake, twin = (_generate(painter, condition, jax.random.key(seed)) for seed in (0, 1))
         return fake, twin
 
     def _refine(self, painter: Painter, stylist: Stylist) -> Pictures:
@@ -182,23 +183,23 @@ def _measure(
     return evaluation.measure(to_values(pixels), kind, judge, variables)
 
 
-def _embed(encoder: OpenEncoder, museum: Museum) -> Embeddings:
-    embeddings: Embeddings = data.map_blocks(
-        lambda mel: encoder.inference.embed_power(encoder.variables, mel), museum.mel, _BLOCK
-    )
-    return embeddings
+def _listen(painter: Painter, museum: Museum) -> Vectors:
+    """Compute the conditions of all clips."""
+    compute = jax.jit(partial(compute_conditions, painter.networks.config.condition, painter.encoder.inference))
+    conditions: Vectors = data.map_blocks(lambda mel: compute(painter.encoder.variables, mel), museum.mel, _BLOCK)
+    return conditions
 
 
-def _generate(painter: Painter, embedding: Embeddings, key: Key[Array, ""]) -> Pixels:
-    """Paint a picture after each clip, given by its embedding."""
-    inputs = np.arange(len(embedding)), painter.networks.config.condition.scale * embedding
+def _generate(painter: Painter, conditions: Vectors, key: Key[Array, ""]) -> Pixels:
+    """Paint a picture after each clip, given by its condition."""
+    inputs = np.arange(len(conditions)), conditions
     parts = []
-    for start in range(0, len(embedding), _BLOCK):
+    for start in range(0, len(conditions), _BLOCK):
         number, condition = (
             np.take(x, np.arange(start, start + _BLOCK), axis=0, mode="wrap") for x in inputs
         )  # of constant size, to compile once
         parts.append(to_pixels(_generate_block(painter.networks, painter.generator, key, number, condition)))
-    return np.concatenate(parts)[: len(embedding)]
+    return np.concatenate(parts)[: len(conditions)]
 
 
 @partial(jax.jit, static_argnums=0)
@@ -207,7 +208,7 @@ def _generate_block(
     variables: Any,
     key: Key[Array, ""],
     number: Int[Array, " batch"],
-    condition: Float[Array, "batch embedding"],
+    condition: Conditions,
 ) -> Values:
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, number)
     return networks.generate(variables, networks.draw_latents(keys), condition)

@@ -1,0 +1,78 @@
+"""Conditions of the GAN: embeddings and standardized features of clips."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny_museum import ERAS, make_museum
+
+from specjax.papers.mvnet import data
+from specjax.papers.mvnet.conditions import (
+    ConditionConfig,
+    FeatureStatistics,
+    compute_conditions,
+    describe_music,
+    measure_feature_statistics,
+)
+from specjax.papers.mvnet.config import GanConfig
+from specjax.papers.mvnet.encoder import EncoderConfig, EncoderInference
+from specjax.papers.mvnet.features import measure_music
+from specjax.papers.mvnet.representation import Representation
+from specjax.papers.mvnet.works import MuseumConfig
+
+POWER = MuseumConfig(eras=ERAS, representation=Representation("power"))
+ENCODER = EncoderInference(EncoderConfig(data=POWER, widths=(2, 2), embedding=3))
+FEATURES = ConditionConfig(scale=0.5, features=True, statistics=FeatureStatistics((10.0, 2.0), (0.5, 4.0)))
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return jnp.abs(jnp.asarray(make_museum(0).mel[:4]))
+
+
+@pytest.fixture(scope="module")
+def variables():
+    return jax.jit(ENCODER.init)(jax.random.key(0))
+
+
+def test_a_condition_is_the_scaled_embedding_and_the_standardized_features(clips, variables):
+    conditions = compute_conditions(FEATURES, ENCODER, variables, clips)
+    assert conditions.shape == (4, FEATURES.size(3))
+    np.testing.assert_allclose(conditions[:, :3], 0.5 * ENCODER.embed_power(variables, clips), rtol=1e-5)
+    measured = measure_music(clips)
+    np.testing.assert_allclose(conditions[:, 3], (np.log2(measured.centroid_hz) - 10) / 0.5, rtol=1e-4)
+    np.testing.assert_allclose(conditions[:, 4], (measured.onset_rate_hz - 2) / 4, rtol=1e-4)
+    plain = compute_conditions(replace(FEATURES, features=False), ENCODER, variables, clips)
+    np.testing.assert_array_equal(plain, conditions[:, :3])
+
+
+def test_silence_has_finite_features():
+    assert np.all(np.isfinite(describe_music(jnp.zeros((1, 128, 256, 3)))))
+
+
+def test_features_of_training_clips_have_mean_0_and_deviation_1(clips, variables):
+    statistics = measure_feature_statistics(describe_music(clips))
+    conditions = compute_conditions(replace(FEATURES, statistics=statistics), ENCODER, variables, clips)
+    np.testing.assert_allclose(conditions[:, 3:].mean(axis=0), 0, atol=1e-2)
+    np.testing.assert_allclose(conditions[:, 3:].std(axis=0), 1, rtol=1e-2)
+
+
+def test_statistics_are_measured_on_training_clips_when_a_training_starts(monkeypatch):
+    train, held_out = (m._replace(mel=np.abs(m.mel)) for m in (make_museum(0), make_museum(1)))
+    monkeypatch.setattr(data, "resolve", lambda config: config)
+    monkeypatch.setattr(data, "_load_power", lambda config: (train, held_out))
+    resolved = GanConfig(data=POWER, condition=ConditionConfig(features=True)).resolve()
+    expected = np.asarray(describe_music(jnp.asarray(train.mel)))
+    np.testing.assert_allclose(resolved.condition.statistics.mean, expected.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(resolved.condition.statistics.deviation, expected.std(axis=0), rtol=1e-4)
+    assert resolved.resolve() == resolved
+    assert GanConfig(data=POWER).resolve().condition.statistics is None
+
+
+def test_statistics_that_are_missing_or_of_another_length_are_errors(clips, variables):
+    with pytest.raises(ValueError, match="statistics is not set: measure it on the training clips"):
+        compute_conditions(ConditionConfig(features=True), ENCODER, variables, clips)
+    with pytest.raises(ValueError, match="has 1 means and 2 deviations, expected 2 of each"):
+        FeatureStatistics((1.0,), (1.0, 1.0))
