@@ -18,7 +18,8 @@ from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.mvnet.judge import JudgeConfig
 
 JUDGE = JudgeConfig(
-    optimizer=OptimizerConfig(learning_rate=ScheduleSpec("cosine", value=2e-3, warmup=50), clip=5.0, weight_decay=0.02)
+    noise=0.5,
+    optimizer=OptimizerConfig(learning_rate=ScheduleSpec("cosine", value=2e-3, warmup=50), clip=5.0, weight_decay=0.02),
 )
 TRAIN = TrainConfig(steps=1000, batch_size=32, eval_every=200, eval_batch=60, checkpoint_every=200)
 
@@ -34,8 +35,8 @@ def get_config(variant: str = "") -> ConfigDict:
     """
     judge, train = JUDGE, TRAIN
     if variant == "tiny":
-        judge = replace(judge, data=replace(judge.data, synthetic_compositions=12), widths=(16, 32, 48))
-        train = replace(train, steps=150, eval_every=50, checkpoint_every=150)
+        judge = replace(judge, data=replace(judge.data, synthetic_compositions=12), widths=(24, 40, 56))
+        train = replace(train, steps=300, eval_every=100, checkpoint_every=300)
     elif variant:
         raise ValueError(f"judge_era:{variant} is unknown: choose judge_era or its variant tiny")
     return ConfigDict({"task": "mvnet/judge", **asdict(train), **asdict(judge)})

@@ -19,6 +19,7 @@ from specjax.papers.melody.judge import JudgeConfig
 from specjax.papers.melody.tracks import MusicConfig
 
 JUDGE = JudgeConfig(
+    noise=0.25,
     data=MusicConfig(hop_s=5.0),
     optimizer=OptimizerConfig(learning_rate=ScheduleSpec("cosine", value=2e-3, warmup=50), clip=5.0, weight_decay=0.02),
 )

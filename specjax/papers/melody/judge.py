@@ -1,6 +1,6 @@
 """Judge of music: a network that names the genre of a clip, and in whose embedding generated music is measured.
 
-It is trained on real clips only, and it is never the discriminator of a GAN.
+It is trained on real clips and on noise with their moments, and it is never the discriminator of a GAN.
 """
 
 from dataclasses import dataclass, replace
@@ -31,6 +31,8 @@ class JudgeConfig:
     max_gain_db: largest random change of a clip's level.
     mixup: parameter alpha of the beta distribution of mixup; 0 disables it.
     time_masks, mel_masks: number of masked bands of frames and of mel bands.
+    noise: share of each batch that is noise with the moments of a genre (see `noise.draw_noise`), which the judge
+      learns to name as such. Above 0, the judge cannot tell the genres apart by their mean spectra alone.
     optimizer: optimizer, learning rate schedule and moving average of the parameters.
     """
 
@@ -42,6 +44,7 @@ class JudgeConfig:
     mixup: float = 0.2
     time_masks: int = 1
     mel_masks: int = 1
+    noise: float = 0.0
     optimizer: OptimizerConfig = OptimizerConfig()
 
     def __post_init__(self) -> None:
@@ -52,8 +55,15 @@ class JudgeConfig:
                 f"dropout={self.dropout} must lie in [0, 1), max_gain_db={self.max_gain_db}, mixup={self.mixup}, "
                 f"time_masks={self.time_masks} and mel_masks={self.mel_masks} must be at least 0"
             )
+        if not 0 <= self.noise < 1:
+            raise ValueError(f"noise={self.noise} must lie in [0, 1)")
         if self.representation.scale != "db":
             raise ValueError(f"representation.scale={self.representation.scale!r} must be 'db' for a judge")
+
+    @property
+    def classes(self) -> int:
+        """Number of classes: the genres, and noise if the judge knows it."""
+        return len(self.data.genres) + (self.noise > 0)
 
     def resolve(self) -> "JudgeConfig":
         """Fill in the genres and the statistics of the training clips from the data source.
@@ -71,11 +81,11 @@ class Verdict(NamedTuple):
     """Output of the judge.
 
     Attributes:
-      logits: logits of the genres.
+      logits: logits of the genres, and of noise if the judge knows it.
       embedding: the features from which the logits are computed.
     """
 
-    logits: Float[Array, "batch genres"]
+    logits: Float[Array, "batch classes"]
     embedding: Float[Array, "batch features"]
 
 
@@ -85,12 +95,12 @@ class Judge(nn.Module):
     Attributes:
       widths: number of channels of the first convolution and of each residual block.
       dropout: dropout rate of the embedding. Training needs the Flax RNG stream `dropout`.
-      genres: number of genres.
+      classes: number of genres, and one more if the judge knows noise.
     """
 
     widths: tuple[int, ...]
     dropout: float
-    genres: int
+    classes: int
 
     @nn.compact
     def __call__(self, values: Float[Array, "batch mels frames"], training: bool = False) -> Verdict:
@@ -104,7 +114,7 @@ class Judge(nn.Module):
             x = max_pool(nn.relu(shortcut + y), (1,))
         embedding = jnp.mean(x, axis=1) + global_max_pool(x)
         dropped = nn.Dropout(self.dropout, deterministic=not training)(embedding)
-        return Verdict(nn.Dense(self.genres, name="genre")(dropped), embedding)
+        return Verdict(nn.Dense(self.classes, name="genre")(dropped), embedding)
 
 
 @dataclass(frozen=True)
@@ -119,7 +129,7 @@ class JudgeInference:
     @cached_property
     def network(self) -> Judge:
         """The network."""
-        return Judge(self.config.widths, self.config.dropout, len(self.config.data.genres))
+        return Judge(self.config.widths, self.config.dropout, self.config.classes)
 
     def init(self, key: Key[Array, ""]) -> dict[str, Any]:
         """Initialize the variables of the network: `params` and `batch_stats`."""

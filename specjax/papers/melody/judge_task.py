@@ -19,7 +19,10 @@ from specjax.papers.melody import data
 from specjax.papers.melody.augment import augment_clip
 from specjax.papers.melody.judge import JudgeConfig, JudgeInference
 from specjax.papers.melody.mel_clips import Music
+from specjax.papers.melody.noise import draw_noise
 from specjax.signal import augment
+
+_COMBINED = 8  # clips whose moments a clip of noise has
 
 
 class Batch(NamedTuple):
@@ -52,14 +55,18 @@ class JudgeTask(SingleNetworkTask):
 
     def batch(self, examples: Music, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
         c = self.config
+        noise_key, key = jax.random.split(key)
         genre, clip = data.locate(examples, indices)
         values = c.representation.encode(jnp.asarray(examples.mel)[genre, clip])
+        if count := round(c.noise * len(indices)):
+            values = jnp.concatenate([values[:-count], self._draw_noise(noise_key, examples, genre[-count:])])
+            genre = genre.at[-count:].set(len(c.data.genres))
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(indices)))
         augment_keys, mixup_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
         values = jax.vmap(
             lambda key, x: augment_clip(key, x, c.representation, c.max_gain_db, c.time_masks, c.mel_masks)
         )(augment_keys, values)
-        shares = jax.nn.one_hot(genre, len(c.data.genres))
+        shares = jax.nn.one_hot(genre, c.classes)
         if not c.mixup:
             return Batch(values, shares)
         share = jax.vmap(lambda key: jax.random.beta(key, c.mixup, c.mixup))(mixup_keys)
@@ -79,12 +86,43 @@ class JudgeTask(SingleNetworkTask):
         self, state: TrainState, examples: Music, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]
     ) -> Metrics:
         genre, clip = data.locate(examples, indices)
-        verdict = self.inference.judge(self.inference_variables(state), jnp.asarray(examples.mel)[genre, clip])
-        return {"genre": genre, **measure_predictions(verdict.logits, genre)}
+        variables, c = self.inference_variables(state), self.config
+        verdict = self.inference.judge(variables, jnp.asarray(examples.mel)[genre, clip])
+        measured = {"genre": genre, **measure_predictions(verdict.logits, genre)}
+        if c.noise:
+            noise = self._draw_noise(jax.random.fold_in(key, indices[0]), examples, genre)
+            verdict = self.inference.judge(variables, c.representation.decode(noise))
+            measured["noise_guess"] = jnp.argmax(verdict.logits, axis=1)
+        return measured
+
+    def _draw_noise(
+        self, key: Key[Array, ""], music: Music, genre: Int[Array, " batch"]
+    ) -> Float[Array, "batch mels frames"]:
+        """Draw noise with the moments of a few random clips of a genre, on the scale of the judge.
+
+        Args:
+          key: random key.
+          music: the clips.
+          genre: genre of each clip to draw.
+        """
+
+        def draw(key: Key[Array, ""], genre: Int[Array, ""]) -> Float[Array, "mels frames"]:
+            choice_key, noise_key = jax.random.split(key)
+            clips = jax.random.randint(choice_key, (_COMBINED,), 0, jnp.asarray(music.clips)[genre])
+            values = self.config.representation.encode(jnp.asarray(music.mel)[genre, clips])
+            return draw_noise(values, noise_key[None])[0]
+
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(genre)))
+        return jax.lax.map(lambda each: draw(*each), (keys, genre))
 
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Compute accuracies in [0, 1], the cross-entropy in nats, and the number of held-out clips."""
+        """Compute accuracies in [0, 1], the cross-entropy in nats, and the number of held-out clips.
+
+        `eval/noise` is the share of noise with their moments that the judge recognizes, if it knows noise.
+        """
         figures = summarize_predictions(measures["guess"], measures["cross_entropy"], measures["genre"], "genre")
+        if "noise_guess" in measures:
+            figures["eval/noise"] = float(np.mean(measures["noise_guess"] == len(self.config.data.genres)))
         return {**figures, "eval/clips": float(len(measures["genre"]))}
 
     def parts(self, state: TrainState, frozen: Tree) -> dict[str, Part]:

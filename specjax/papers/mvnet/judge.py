@@ -1,6 +1,6 @@
 """Judge of pictures: a network that names the era of a picture, and in whose embedding generated ones are measured.
 
-It is trained on real pictures only, and it is never the discriminator of a GAN.
+It is trained on real pictures and on noise with their moments, and it is never the discriminator of a GAN.
 """
 
 from dataclasses import dataclass, replace
@@ -33,6 +33,8 @@ class JudgeConfig:
     widths: number of channels after each convolution.
     dropout: dropout rate of the embedding during training.
     augment: random augmentation. Pictures are mirrored at random as well.
+    noise: share of each batch that is noise with the moments of an era, which the judge learns to name as such. Above
+      0, the judge cannot tell the eras apart by their moments alone, such as their colors.
     optimizer: optimizer, learning rate schedule and moving average of the parameters.
     """
 
@@ -40,6 +42,7 @@ class JudgeConfig:
     widths: tuple[int, ...] = (32, 64, 96, 128)
     dropout: float = 0.2
     augment: AugmentConfig = AugmentConfig(color=0.1, translation=0.125)
+    noise: float = 0.0
     optimizer: OptimizerConfig = OptimizerConfig()
 
     def __post_init__(self) -> None:
@@ -47,6 +50,13 @@ class JudgeConfig:
             raise ValueError(f"widths={self.widths} must name 1 to 6 convolutions with at least 1 channel")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout} must lie in [0, 1)")
+        if not 0 <= self.noise < 1:
+            raise ValueError(f"noise={self.noise} must lie in [0, 1)")
+
+    @property
+    def classes(self) -> int:
+        """Number of classes: the eras, and noise if the judge knows it."""
+        return len(self.data.eras) + (self.noise > 0)
 
     def resolve(self) -> "JudgeConfig":
         """Fill in the eras from the data source.
@@ -63,12 +73,12 @@ class Verdict(NamedTuple):
     """Output of the judge.
 
     Attributes:
-      logits: logits of the eras.
+      logits: logits of the eras, and of noise if the judge knows it.
       embedding: the features from which the logits are computed.
       maps: outputs of the convolutions, the first one's first.
     """
 
-    logits: Float[Array, "batch eras"]
+    logits: Float[Array, "batch classes"]
     embedding: Float[Array, "batch features"]
     maps: tuple[Float[Array, "batch height width channels"], ...]
 
@@ -79,12 +89,12 @@ class Judge(nn.Module):
     Attributes:
       widths: number of channels after each convolution.
       dropout: dropout rate of the embedding. Training needs the Flax RNG stream `dropout`.
-      eras: number of eras.
+      classes: number of eras, and one more if the judge knows noise.
     """
 
     widths: tuple[int, ...]
     dropout: float
-    eras: int
+    classes: int
 
     @nn.compact
     def __call__(self, pictures: Values, training: bool = False) -> Verdict:
@@ -95,7 +105,7 @@ class Judge(nn.Module):
             maps.append(x)
         embedding = jnp.concatenate([jnp.mean(x, axis=(1, 2)), global_max_pool(x)], axis=1)
         dropped = nn.Dropout(self.dropout, deterministic=not training)(embedding)
-        return Verdict(nn.Dense(self.eras, name="era")(dropped), embedding, tuple(maps))
+        return Verdict(nn.Dense(self.classes, name="era")(dropped), embedding, tuple(maps))
 
 
 @dataclass(frozen=True)
@@ -110,7 +120,7 @@ class JudgeInference:
     @cached_property
     def network(self) -> Judge:
         """The network."""
-        return Judge(self.config.widths, self.config.dropout, len(self.config.data.eras))
+        return Judge(self.config.widths, self.config.dropout, self.config.classes)
 
     def init(self, key: Key[Array, ""]) -> dict[str, Any]:
         """Initialize the variables of the network: `params` and `batch_stats`."""

@@ -21,6 +21,8 @@ from specjax.papers.mvnet.data import Paintings
 from specjax.papers.mvnet.judge import JudgeConfig, JudgeInference
 from specjax.papers.mvnet.pictures import to_values
 
+_COMBINED = 64  # pictures whose moments a picture of noise has
+
 
 class Batch(NamedTuple):
     """Inputs of one update: augmented pictures as values, and their eras."""
@@ -51,11 +53,14 @@ class JudgeTask(SingleNetworkTask):
         return Data(train, held_out, len(train.era), len(held_out.era))
 
     def batch(self, examples: Paintings, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
-        mirror_key, augment_key = jax.random.split(key)
-        values = to_values(jnp.asarray(examples.pixels)[indices])
+        mirror_key, augment_key, noise_key = jax.random.split(key, 3)
+        values, era = to_values(jnp.asarray(examples.pixels)[indices]), jnp.asarray(examples.era)[indices]
+        if count := round(self.config.noise * len(indices)):
+            values = jnp.concatenate([values[:-count], draw_noise(noise_key, examples, era[-count:])])
+            era = era.at[-count:].set(len(self.config.data.eras))
         mirrored = jax.vmap(lambda i: jax.random.bernoulli(jax.random.fold_in(mirror_key, i)))(jnp.arange(len(indices)))
         values = jnp.where(mirrored[:, None, None, None], values[:, :, ::-1], values)
-        return Batch(augment_pictures(augment_key, values, self.config.augment), jnp.asarray(examples.era)[indices])
+        return Batch(augment_pictures(augment_key, values, self.config.augment), era)
 
     def loss(self, variables: Variables, batch: Batch, live: Mapping[str, Array], key: Key[Array, ""]) -> Loss:
         verdict, updates = self.inference.network.apply(
@@ -69,16 +74,45 @@ class JudgeTask(SingleNetworkTask):
         self, state: TrainState, examples: Paintings, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]
     ) -> Metrics:
         era = jnp.asarray(examples.era)[indices]
-        verdict = self.inference.judge(
-            self.inference_variables(state), to_values(jnp.asarray(examples.pixels)[indices])
-        )
-        return {"era": era, **measure_predictions(verdict.logits, era)}
+        variables = self.inference_variables(state)
+        verdict = self.inference.judge(variables, to_values(jnp.asarray(examples.pixels)[indices]))
+        measured = {"era": era, **measure_predictions(verdict.logits, era)}
+        if self.config.noise:
+            noise = draw_noise(jax.random.fold_in(key, indices[0]), examples, era)
+            measured["noise_guess"] = jnp.argmax(self.inference.judge(variables, noise).logits, axis=1)
+        return measured
 
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Compute accuracies in [0, 1], the cross-entropy in nats, and the number of held-out pictures."""
+        """Compute accuracies in [0, 1], the cross-entropy in nats, and the number of held-out pictures.
+
+        `eval/noise` is the share of noise with their moments that the judge recognizes, if it knows noise.
+        """
         figures = summarize_predictions(measures["guess"], measures["cross_entropy"], measures["era"], "era")
+        if "noise_guess" in measures:
+            figures["eval/noise"] = float(np.mean(measures["noise_guess"] == len(self.config.data.eras)))
         return {**figures, "eval/pictures": float(len(measures["era"]))}
 
     def parts(self, state: TrainState, frozen: Tree) -> dict[str, Part]:
         """Return the content of the exported bundle: the variables of the network, and its config."""
         return {"judge": Part(self.inference_variables(state), asdict(self.config))}
+
+
+def draw_noise(key: Key[Array, ""], paintings: Paintings, era: Int32[Array, " batch"]) -> Float[Array, "batch 64 64 3"]:
+    """Draw normally distributed pictures with the mean and the covariance of a few random pictures of an era.
+
+    Args:
+      key: random key.
+      paintings: pictures, sorted by era.
+      era: era of each picture to draw.
+    """
+    pixels, eras = jnp.asarray(paintings.pixels), jnp.asarray(paintings.era)
+
+    def draw(i: Int[Array, ""], era: Int32[Array, ""]) -> Float[Array, "64 64 3"]:
+        choice_key, weight_key = jax.random.split(jax.random.fold_in(key, i))
+        first, end = jnp.searchsorted(eras, jnp.stack([era, era + 1]))
+        values = to_values(pixels[jax.random.randint(choice_key, (_COMBINED,), first, end)])
+        mean, weights = jnp.mean(values, axis=0), jax.random.normal(weight_key, (_COMBINED,))
+        drawn = mean + jnp.tensordot(weights, values - mean[None], 1) / np.float32(np.sqrt(_COMBINED))
+        return jnp.clip(drawn, -1.0, 1.0)
+
+    return jax.vmap(draw)(jnp.arange(len(era)), era)

@@ -25,7 +25,7 @@ from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
 from specjax.nn.residual import mean_pool
 from specjax.optim.minimize import StepCallback, minimize_until_interrupted
-from specjax.papers.mvnet.judge import Judge, JudgeConfig, Verdict
+from specjax.papers.mvnet.judge import Judge, JudgeConfig, JudgeInference, Verdict
 from specjax.papers.mvnet.pictures import Pixels, Values, to_pixels, to_values
 from specjax.papers.mvnet.works import PICTURE_SIZE
 
@@ -90,7 +90,7 @@ class StyleInference:
     @cached_property
     def network(self) -> Judge:
         """The network whose features describe styles."""
-        return Judge(self.config.widths, self.config.dropout, len(self.config.data.eras))
+        return JudgeInference(self.config).network
 
     @cached_property
     def weights(self) -> Float[np.ndarray, " statistics"]:

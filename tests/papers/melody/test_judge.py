@@ -56,6 +56,18 @@ def test_the_judge_learns_genres_that_differ(music):
     np.testing.assert_array_equal(measures["guess"], measures["genre"])
 
 
+def test_a_share_of_each_batch_is_noise_of_a_class_of_its_own(music):
+    task = JudgeTask(replace(CONFIG, noise=0.5))
+    batch = jax.jit(task.batch)(music, jnp.array([0, 1, 3, 4]), jax.random.key(0))
+    np.testing.assert_array_equal(np.argmax(batch.genre, axis=1), [0, 0, 2, 2])
+    levels = np.asarray(batch.values).reshape(4, 2, -1).mean(axis=2)  # of the lower and the upper bands
+    assert np.all(levels[2:, 1] > levels[2:, 0])  # noise has the spectrum of the genre whose place it takes
+    state = jax.jit(task.init)(jax.random.key(0))
+    measures = jax.jit(task.evaluate)(state, music, jnp.arange(5), {}, jax.random.key(0))
+    figures = task.summarize({name: np.asarray(x) for name, x in measures.items()})
+    assert figures["eval/noise"] == np.mean(measures["noise_guess"] == 2)
+
+
 def test_figures_of_the_held_out_clips():
     measures = {
         "genre": np.array([0, 0, 1, 1]),

@@ -7,6 +7,7 @@ import pytest
 
 from specjax.cli.errors import UserError
 from specjax.papers.melody.mel_clips import Music
+from specjax.papers.melody.noise import draw_noise
 from specjax.papers.melody.representation import MELS, Representation, Statistics
 from specjax.papers.melody.studies import controls
 from specjax.papers.melody.studies.controls import RealMusic
@@ -62,7 +63,7 @@ def test_noise_has_the_moments_of_the_clips():
     smooth = sum(white[..., i : i + 256] * 0.7**i for i in range(8))
     values = np.einsum("bc,ect->ebt", mix, smooth / smooth.std()) + mean[:, None]
     keys = jax.random.split(jax.random.key(0), 400)
-    noise = np.asarray(controls.draw_noise(jnp.asarray(values, jnp.float32), keys))
+    noise = np.asarray(draw_noise(jnp.asarray(values, jnp.float32), keys))
     assert noise.shape == (400, 3, 256)
     flat, drawn = (x.transpose(1, 0, 2).reshape(3, -1) for x in (values, noise))
     np.testing.assert_allclose(drawn.mean(axis=1), flat.mean(axis=1), atol=0.03)

@@ -1,5 +1,7 @@
 """Figures of generated pictures: of copies, of collapsed ones, and of pictures that follow the music or do not."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +16,7 @@ from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.mvnet import evaluation
 from specjax.papers.mvnet.data import Paintings
 from specjax.papers.mvnet.judge import JudgeConfig, open_judge
-from specjax.papers.mvnet.judge_task import JudgeTask
+from specjax.papers.mvnet.judge_task import JudgeTask, draw_noise
 from specjax.papers.mvnet.pictures import collage, thumbnails, to_pixels, to_values
 from specjax.papers.mvnet.representation import Representation
 from specjax.papers.mvnet.works import MuseumConfig
@@ -90,6 +92,36 @@ def test_pixels_and_values_are_inverse_and_collages_are_filled_up():
     sheet = collage(pixels, 4)
     assert sheet.shape[1] >= 4 * 64
     assert (sheet[-60:, -60:] == 255).all()
+
+
+def test_noise_has_the_mean_and_covariance_of_the_pictures_of_an_era():
+    """Pictures of two eras, each with a level of its own and a left half that varies with the right one."""
+    rng = np.random.default_rng(0)
+    level, change = np.repeat([80.0, 160.0], 40).reshape(-1, 1, 1, 1), 15 * rng.normal(size=(80, 1, 1, 1))
+    sign = np.where(np.arange(64) < 32, 1.0, -1.0).reshape(1, 1, 64, 1)
+    pixels = np.broadcast_to(level + change * sign, (80, 64, 64, 3)).astype(np.uint8)
+    paintings = Paintings(pixels, np.repeat([0, 1], 40).astype(np.int32))
+    drawn = jax.jit(draw_noise)(jax.random.key(0), paintings, jnp.repeat(jnp.array([1, 0]), 200))
+    pixels = (np.asarray(drawn, float) + 1) * 127.5
+    for own, mean in ((pixels[:200], 160), (pixels[200:], 80)):
+        left, right = own[:, 5, 3, 0], own[:, 60, 60, 2]
+        np.testing.assert_allclose([left.mean(), right.mean()], mean, atol=5)
+        np.testing.assert_allclose([left.std(), right.std()], 15, rtol=0.2)
+        assert np.corrcoef(left, right)[0, 1] < -0.95
+
+
+def test_a_share_of_each_batch_is_noise_of_a_class_of_its_own():
+    config = JudgeConfig(MuseumConfig(eras=ERAS, representation=Representation("power")), widths=(4, 4), noise=0.5)
+    task, museum = JudgeTask(config), make_museum(0)
+    pictures = Paintings(museum.pictures, museum.picture_era)
+    batch = jax.jit(task.batch)(pictures, jnp.array([0, 7, 1, 8]), jax.random.key(0))
+    np.testing.assert_array_equal(batch.era, [0, 1, 2, 2])
+    state = jax.jit(task.init)(jax.random.key(0))
+    measures = jax.jit(task.evaluate)(state, pictures, jnp.arange(12), {}, jax.random.key(0))
+    figures = task.summarize({name: np.asarray(x) for name, x in measures.items()})
+    assert figures["eval/noise"] == np.mean(measures["noise_guess"] == 2)
+    with pytest.raises(ValueError, match=r"noise=1.0 must lie in \[0, 1\)"):
+        replace(config, noise=1.0)
 
 
 def test_a_judge_learns_the_eras_of_pictures_and_opens_from_its_bundle(tmp_path):

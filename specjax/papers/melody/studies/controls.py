@@ -6,11 +6,12 @@ from functools import cached_property
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Int, Key
+from jaxtyping import Float32, Int
 
 from specjax.cli.errors import UserError
 from specjax.papers.melody import data
 from specjax.papers.melody.mel_clips import Music
+from specjax.papers.melody.noise import draw_noise
 from specjax.papers.melody.representation import Representation
 from specjax.papers.melody.tracks import MusicConfig
 
@@ -119,35 +120,3 @@ def halve(track: Int[np.ndarray, " clips"]) -> int:
     middle = len(track) // 2
     begins = np.flatnonzero(np.diff(track)) + 1
     return int(begins[np.argmin(np.abs(begins - middle))]) if len(begins) else middle
-
-
-@jax.jit
-def draw_noise(
-    values: Float[Array, "examples mels frames"], keys: Key[Array, " clips"]
-) -> Float[Array, "clips mels frames"]:
-    """Draw normally distributed noise with the moments of clips.
-
-    It has their mean in each band, their covariance between bands, and their autocorrelation over time, averaged over
-    the bands. The autocorrelation is that of each clip followed by silence, which is lower than the true one by the
-    share of the clip that the lag takes.
-
-    Args:
-      values: values of clips on the scale of a representation.
-      keys: random keys of the clips to draw.
-    """
-    bands, frames = values.shape[1:]
-    mean = jnp.mean(values, axis=(0, 2))
-    centered = values - mean[None, :, None]
-    covariance = jnp.einsum("ebt,ect->bc", centered, centered, precision="highest") / (len(values) * frames)
-    variances, axes = jnp.linalg.eigh(covariance)
-    root = axes * jnp.sqrt(jnp.maximum(variances, 0.0))[None]
-    deviation = jnp.sqrt(jnp.maximum(jnp.diag(covariance), 1e-12))
-    power = jnp.mean(jnp.abs(jnp.fft.rfft(centered / deviation[None, :, None], 2 * frames)) ** 2, axis=(0, 1))
-    gain = jnp.sqrt(power / jnp.fft.irfft(power)[0])  # The mean square of the gain over all frequencies is 1.
-
-    def draw(key: Key[Array, ""]) -> Float[Array, "mels frames"]:
-        white = jnp.fft.rfft(jax.random.normal(key, (bands, 2 * frames)))
-        colored = jnp.fft.irfft(white * gain[None].astype(white.dtype))[:, :frames]
-        return mean[:, None] + jnp.matmul(root, colored, precision="highest")
-
-    return jax.lax.map(draw, keys)
