@@ -40,7 +40,7 @@ def get_config(variant: str = "") -> ConfigDict:
     if variant == "tiny":
         data = replace(judge.data, genres=DEMO_GENRES, synthetic_tracks=20)
         judge = replace(judge, widths=(32, 32, 32), data=data)
-        train = replace(train, steps=150, eval_every=50, checkpoint_every=150)
+        train = replace(train, steps=300, eval_every=100, checkpoint_every=300)
     elif variant:
         raise ValueError(f"judge_genre:{variant} is unknown: choose judge_genre or its variant tiny")
     return ConfigDict({"task": "melody/judge", **asdict(train), **asdict(judge)})
