@@ -38,13 +38,13 @@ def shrink(picture: Float[np.ndarray, "height width"], factor: int) -> Float[np.
 
 
 def tile(
-    rows: Sequence[Sequence[Rgb]], captions: Sequence[str], titles: Sequence[str] = (), margin: int = 6
+    rows: Sequence[Sequence[Rgb]], captions: Sequence[str] = (), titles: Sequence[str] = (), margin: int = 6
 ) -> UInt8[np.ndarray, "sheet_height sheet_width 3"]:
-    """Arrange images in a grid on a white background, with captions.
+    """Arrange images in a grid on a white background.
 
     Args:
       rows: images of equal size: one sequence for each row of the grid, all of the same length.
-      captions: text above each column of the grid.
+      captions: text above each column of the grid; empty for no captions.
       titles: text to the left of each row of the grid; empty for no titles.
       margin: space between images, in pixels.
 
@@ -54,7 +54,7 @@ def tile(
     from PIL import Image, ImageDraw, ImageFont
 
     height, width = rows[0][0].shape[:2]
-    left, top = (110 if titles else margin), 22
+    left, top = (110 if titles else margin), (22 if captions else margin)
     size = (left + len(rows[0]) * (width + margin), top + len(rows) * (height + margin))
     sheet = Image.new("RGB", size, (255, 255, 255))
     draw = ImageDraw.Draw(sheet)

@@ -34,4 +34,4 @@ def collage(pixels: UInt8[np.ndarray, "pictures 64 64 3"], columns: int = 6) -> 
     missing = -len(pixels) % columns
     pixels = np.concatenate([pixels, np.full((missing, *pixels.shape[1:]), 255, np.uint8)])
     rows = pixels.reshape(-1, columns, *pixels.shape[1:])
-    return render.tile([list(row) for row in rows], captions=[""] * columns, margin=2)
+    return render.tile([list(row) for row in rows], margin=2)
