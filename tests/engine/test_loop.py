@@ -5,6 +5,8 @@ import json
 import os
 import resource
 import signal
+from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -19,6 +21,7 @@ from specjax.engine.config import TrainConfig
 from specjax.engine.live.values import LiveValues
 from specjax.engine.resume import restore_run
 from specjax.engine.workdir import StopRequest
+from stops import StopAt
 
 CONFIG = TrainConfig(steps=20, batch_size=8, log_every=1, checkpoint_every=5)
 
@@ -32,6 +35,20 @@ def stop():
         signal.signal(number, handler)
 
 
+class Trained(NamedTuple):
+    """A run that was never stopped; several tests read it and none changes it."""
+
+    workdir: Path
+    run: program.Run
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Run of a `ToyTask` with `CONFIG`."""
+    workdir = tmp_path_factory.mktemp("whole")
+    return Trained(workdir, train(workdir, StopAt()))
+
+
 def train(workdir, stop, task=None, config=CONFIG, **changes):
     return loop.train(task or ToyTask(), dataclasses.replace(config, **changes), workdir, {}, stop)
 
@@ -40,21 +57,19 @@ def lines(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_loss_decreases_and_each_step_is_logged_once(tmp_path, stop):
-    train(tmp_path, stop)
-    losses = [line["train/loss"] for line in lines(tmp_path)]
-    assert [line["step"] for line in lines(tmp_path)] == list(range(1, 21))
-    assert losses[-1] < 0.7 * losses[0]
-    assert {"train/grad_norm", "train/param_norm", "train/update_norm"} <= set(lines(tmp_path)[0])
+def test_loss_decreases_and_each_step_is_logged_once(whole):
+    log = lines(whole.workdir)
+    assert [line["step"] for line in log] == list(range(1, 21))
+    assert log[-1]["train/loss"] < 0.7 * log[0]["train/loss"]
+    assert {"train/grad_norm", "train/param_norm", "train/update_norm"} <= set(log[0])
 
 
 @pytest.mark.parametrize("pause", [1, 5, 13])
-def test_resumed_run_ends_with_same_bits(tmp_path, stop, pause):
-    whole = train(tmp_path / "whole", stop)
-    train(tmp_path / "parts", stop, steps=pause)
-    resumed = train(tmp_path / "parts", stop)
-    assert digests(resumed.state) == digests(whole.state)
-    assert [x["step"] for x in lines(tmp_path / "parts")] == list(range(1, 21))
+def test_resumed_run_ends_with_same_bits(whole, tmp_path, stop, pause):
+    train(tmp_path, stop, steps=pause)
+    resumed = train(tmp_path, stop)
+    assert digests(resumed.state) == digests(whole.run.state)
+    assert [x["step"] for x in lines(tmp_path)] == list(range(1, 21))
 
 
 def test_training_a_finished_run_changes_nothing(tmp_path, stop):
@@ -66,29 +81,26 @@ def test_training_a_finished_run_changes_nothing(tmp_path, stop):
 
 
 @pytest.mark.parametrize("per_dispatch", [3, 20])
-def test_many_steps_per_dispatch_compute_the_same_steps(tmp_path, stop, per_dispatch):
-    one = train(tmp_path / "one", stop)
-    many = train(tmp_path / "many", stop, steps_per_dispatch=per_dispatch)
-    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(many), strict=True):
+def test_many_steps_per_dispatch_compute_the_same_steps(whole, tmp_path, stop, per_dispatch):
+    many = train(tmp_path, stop, steps_per_dispatch=per_dispatch)
+    for a, b in zip(jax.tree.leaves(whole.run), jax.tree.leaves(many), strict=True):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=2e-5, atol=2e-6)
-    assert [x["step"] for x in lines(tmp_path / "many")] == list(range(1, 21))
+    assert [x["step"] for x in lines(tmp_path)] == list(range(1, 21))
 
 
-def test_seed_determines_result(tmp_path, stop):
-    runs = [train(tmp_path / str(i), stop, seed=seed) for i, seed in enumerate((0, 0, 1))]
-    one, same, other = (digests(run.state) for run in runs)
-    assert one == same != other
+def test_seed_determines_result(whole, tmp_path, stop):
+    same, other = (digests(train(tmp_path / str(seed), stop, seed=seed).state) for seed in (0, 1))
+    assert digests(whole.run.state) == same != other
 
 
 @pytest.mark.parametrize("devices", [1, 2])
-def test_result_is_equal_on_any_number_of_devices(tmp_path, stop, devices, monkeypatch):
+def test_result_is_equal_on_any_number_of_devices(whole, tmp_path, stop, devices, monkeypatch):
     """Compare training on 1 and 2 of the 4 devices to training on all 4."""
-    wide = train(tmp_path / "wide", stop)
     chosen = jax.devices()[:devices]
     small = jax.sharding.Mesh(np.array(chosen).reshape(1, devices), ("ensemble", "data"))
     monkeypatch.setattr(sharding, "make_mesh", lambda ensemble=1: small)
-    narrow = train(tmp_path / "narrow", stop)
-    for a, b in zip(jax.tree.leaves(narrow), jax.tree.leaves(wide), strict=True):
+    narrow = train(tmp_path, stop)
+    for a, b in zip(jax.tree.leaves(narrow), jax.tree.leaves(whole.run), strict=True):
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-5, atol=1e-6)
 
 
@@ -180,11 +192,10 @@ def test_memory_does_not_grow_over_two_hundred_steps(tmp_path):
 
 
 @pytest.mark.parametrize("steps", [(3, 5), (18, 100)])
-def test_profiler_writes_trace_and_changes_nothing(tmp_path, stop, steps):
-    plain = train(tmp_path / "plain", stop)
-    traced = train(tmp_path / "traced", stop, profile=steps)
-    assert list((tmp_path / "traced" / "profile").rglob("*.xplane.pb"))
-    assert digests(traced.state) == digests(plain.state), "profiling does not change the result"
+def test_profiler_writes_trace_and_changes_nothing(whole, tmp_path, stop, steps):
+    traced = train(tmp_path, stop, profile=steps)
+    assert list((tmp_path / "profile").rglob("*.xplane.pb"))
+    assert digests(traced.state) == digests(whole.run.state), "profiling does not change the result"
 
 
 class NoLiveValues(ToyTask):

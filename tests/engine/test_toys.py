@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -19,6 +21,7 @@ from specjax.engine import bundle, loop, program, sharding
 from specjax.engine.checkpoint import digests
 from specjax.engine.config import TrainConfig
 from specjax.engine.live import changes
+from specjax.engine.program import Run
 from specjax.engine.resume import restore_run
 from specjax.engine.train_state import networks
 from stops import StopAt
@@ -46,6 +49,25 @@ def train(task, workdir, **changed):
     return loop.train(task, config, workdir, {}, StopAt())
 
 
+class Trained(NamedTuple):
+    """A run that was never stopped, on all devices; several tests read it and none changes it."""
+
+    workdir: Path
+    run: Run
+
+
+@pytest.fixture(scope="module")
+def train_once(tmp_path_factory):
+    """Function that trains a task with `CONFIG` when it is first called with it."""
+
+    @cache
+    def train_new(task):
+        workdir = tmp_path_factory.mktemp("trained")
+        return Trained(workdir, train(task, workdir))
+
+    return train_new
+
+
 def log(workdir):
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
@@ -63,30 +85,26 @@ def use_devices(monkeypatch, count, models):
     monkeypatch.setattr(sharding, "make_mesh", lambda ensemble=1: mesh)
 
 
-def test_training_lowers_the_loss_and_logs_every_metric(task, tmp_path):
-    train(task, tmp_path)
-    found = losses(tmp_path, task)
+def test_training_lowers_the_loss_and_logs_every_metric(task, train_once):
+    found = losses(train_once(task).workdir, task)
     assert len(found) == 20
     assert np.all(np.isfinite(found))
     assert np.mean(found[-1]) < np.mean(found[0])
 
 
 @pytest.mark.parametrize("pause", [1, 13])
-def test_resumed_run_ends_with_same_bits(task, tmp_path, pause):
-    whole = train(task, tmp_path / "whole")
-    stop_at(task, tmp_path / "parts", pause)
-    resumed = train(task, tmp_path / "parts")
-    assert digests(resumed.state) == digests(whole.state)
+def test_resumed_run_ends_with_same_bits(task, train_once, tmp_path, pause):
+    stop_at(task, tmp_path, pause)
+    resumed = train(task, tmp_path)
+    assert digests(resumed.state) == digests(train_once(task).run.state)
 
 
 def stop_at(task, workdir, step):
     loop.train(task, CONFIG, workdir, {}, StopAt(step))
 
 
-def test_a_killed_run_resumes_with_the_same_bits(task, tmp_path):
+def test_a_killed_run_resumes_with_the_same_bits(gan, train_once, tmp_path):
     """SIGKILL, in a process of its own, as soon as the checkpoint of step 5 is there."""
-    whole = train(task, tmp_path / "whole")
-    killed = tmp_path / "killed"
     code = (
         "import conftest\n"
         "import pathlib, time\n"
@@ -97,32 +115,32 @@ def test_a_killed_run_resumes_with_the_same_bits(task, tmp_path):
         "    def should_stop(self, step):\n"
         "        time.sleep(0.2)\n"
         "        return False\n"
-        f"loop.train({task!r}, CONFIG, pathlib.Path({str(killed)!r}), {{}}, Slow())\n"
+        f"loop.train({gan!r}, CONFIG, pathlib.Path({str(tmp_path)!r}), {{}}, Slow())\n"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent.parent)])}
     process = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
-    while not (killed / "checkpoints" / "5").exists():
+    while not (tmp_path / "checkpoints" / "5").exists():
         assert process.poll() is None, process.stderr.read().decode()[-2000:]
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stderr.close()
-    assert digests(train(task, killed).state) == digests(whole.state)
-    assert sorted({line["step"] for line in log(killed)}) == list(range(1, 21))
+    assert digests(train(gan, tmp_path).state) == digests(train_once(gan).run.state)
+    assert sorted({line["step"] for line in log(tmp_path)}) == list(range(1, 21))
 
 
 @pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.long)])
-def test_any_number_of_devices_gives_the_same_losses(task, tmp_path, devices, monkeypatch):
+def test_any_number_of_devices_gives_the_same_losses(task, train_once, tmp_path, devices, monkeypatch):
     """1 and 2 devices against all 4; the ensemble is spread over all of them."""
-    train(task, tmp_path / "wide")
+    workdirs = train_once(task).workdir, tmp_path
     use_devices(monkeypatch, devices, task.models)
-    train(task, tmp_path / "narrow")
-    np.testing.assert_allclose(losses(tmp_path / "narrow", task), losses(tmp_path / "wide", task), rtol=1e-5, atol=1e-6)
+    train(task, tmp_path)
+    wide, narrow = (losses(workdir, task) for workdir in workdirs)
+    np.testing.assert_allclose(narrow, wide, rtol=1e-5, atol=1e-6)
     wide, narrow = (
-        [line for line in log(tmp_path / name) if any(key.startswith("eval/") for key in line)]
-        for name in ("wide", "narrow")
+        [line for line in log(workdir) if any(key.startswith("eval/") for key in line)] for workdir in workdirs
     )
     assert len(wide) == len(narrow) == 2
     for a, b in zip(wide, narrow, strict=True):
@@ -130,13 +148,13 @@ def test_any_number_of_devices_gives_the_same_losses(task, tmp_path, devices, mo
             assert a[key] == pytest.approx(b[key], rel=1e-4, abs=1e-6), key
 
 
-def test_a_run_saved_on_four_devices_resumes_on_one_with_the_same_losses(task, tmp_path, monkeypatch):
+def test_a_run_saved_on_four_devices_resumes_on_one_with_the_same_losses(task, train_once, tmp_path, monkeypatch):
     """Restoring also verifies the digests of all arrays: a mismatch would end the run."""
-    train(task, tmp_path / "whole")
-    stop_at(task, tmp_path / "parts", 13)
+    whole = losses(train_once(task).workdir, task)
+    stop_at(task, tmp_path, 13)
     use_devices(monkeypatch, 1, task.models)
-    train(task, tmp_path / "parts")
-    np.testing.assert_allclose(losses(tmp_path / "parts", task), losses(tmp_path / "whole", task), rtol=1e-5, atol=1e-6)
+    train(task, tmp_path)
+    np.testing.assert_allclose(losses(tmp_path, task), whole, rtol=1e-5, atol=1e-6)
 
 
 def test_each_ensemble_model_is_on_its_own_device(tmp_path):
@@ -175,13 +193,11 @@ def test_a_poisoned_model_of_an_ensemble_is_named_and_the_others_train_on(tmp_pa
     np.testing.assert_allclose(poisoned.state.params["w"][kept], healthy.state.params["w"][kept], rtol=1e-6)
 
 
-def test_live_values_take_effect_and_are_replayed(gan, tmp_path):
-    train(gan, tmp_path / "plain")
-    changes.history_path(tmp_path / "changed").parent.mkdir()
+def test_live_values_take_effect_and_are_replayed(gan, train_once, tmp_path):
     line = json.dumps({"step": 10, "values": {"critic.lr": "0"}, "request": "test"})
-    changes.history_path(tmp_path / "changed").write_text(line + "\n")
-    train(gan, tmp_path / "changed")
-    plain, changed = (losses(tmp_path / name, gan) for name in ("plain", "changed"))
+    changes.history_path(tmp_path).write_text(line + "\n")
+    train(gan, tmp_path)
+    plain, changed = (losses(workdir, gan) for workdir in (train_once(gan).workdir, tmp_path))
     np.testing.assert_array_equal(plain[:11], changed[:11])
     assert np.abs(plain[12:] - changed[12:]).max() > 1e-4
 
@@ -218,16 +234,14 @@ def test_evaluation_sees_the_whole_held_out_set(gan, tmp_path):
     assert figures[-1]["eval/embedding_gap"] >= 0
 
 
-def test_vectors_among_the_metrics_are_logged_one_by_one(gan, tmp_path):
-    train(gan, tmp_path)
-    line = log(tmp_path)[0]
+def test_vectors_among_the_metrics_are_logged_one_by_one(gan, train_once):
+    line = log(train_once(gan).workdir)[0]
     entries = [line[f"train/feature_means/{i}"] for i in range(6)]
     assert line["train/feature_means"] == pytest.approx(np.mean(entries), rel=1e-5)
 
 
-def test_an_exported_bundle_opens_again_with_what_it_depends_on(task, tmp_path):
-    run = train(task, tmp_path / "run")
-    parts = task.parts(sharding.to_host(run.state), task.frozen())
+def test_an_exported_bundle_opens_again_with_what_it_depends_on(task, train_once, tmp_path):
+    parts = task.parts(sharding.to_host(train_once(task).run.state), task.frozen())
     bundle.save(tmp_path / "bundle", task.name, parts, {})
     opened = bundle.load(tmp_path / "bundle")
     assert opened.task == task.name
