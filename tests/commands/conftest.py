@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.run import SHORT_RUN, SMALL, run
+from commands.run import SHORT_RUN, SMALL, run, run_in_process
 
 
 @pytest.fixture(scope="session")
@@ -45,23 +45,23 @@ def uninterrupted(cache, shared_folder):
 
 
 @pytest.fixture(scope="session")
-def trained(cache, shared_folder):
+def trained(shared_folder):
     """Workdir of a finished run of 12 steps."""
 
     def train(workdir):
         steps = ("--config.steps=12", "--config.checkpoint_every=6", "--config.sample_every=12")
-        done = run(cache, "train", *SMALL, *steps, f"--workdir={workdir}")
+        done = run_in_process("train", *SMALL, *steps, f"--workdir={workdir}")
         assert done.returncode == 0, done.stderr
 
     return make_once(shared_folder / "trained", train)
 
 
 @pytest.fixture(scope="session")
-def bundle(cache, trained, shared_folder):
+def bundle(trained, shared_folder):
     """Bundle exported from the run `trained`."""
 
     def export(folder):
-        done = run(cache, "export", f"--workdir={trained}", f"--out={folder}")
+        done = run_in_process("export", f"--workdir={trained}", f"--out={folder}")
         assert done.returncode == 0, done.stderr
 
     return make_once(shared_folder / "unet", export)

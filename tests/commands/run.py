@@ -46,7 +46,7 @@ SMALL = (
     "--config.log_every=1",
 )
 
-SHORT_STEPS = 40
+SHORT_STEPS = 20
 SHORT_RUN = (
     *SMALL,
     f"--config.steps={SHORT_STEPS}",

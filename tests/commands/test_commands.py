@@ -22,10 +22,10 @@ def test_train_writes_log_contact_sheet_sounds_and_tensorboard(trained):
     assert list((trained / "tensorboard").glob("events*"))
 
 
-def test_finished_run_resumes_without_training(cache, trained, tmp_path):
+def test_finished_run_resumes_without_training(trained, tmp_path):
     workdir = shutil.copytree(trained, tmp_path / "run")
     log = (workdir / "metrics.jsonl").read_text()
-    done = run(cache, "train", *SMALL, "--config.steps=12", "--config.checkpoint_every=6", f"--workdir={workdir}")
+    done = run_in_process("train", *SMALL, "--config.steps=12", "--config.checkpoint_every=6", f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
     assert "resumed at step 12" in done.stderr
     assert (workdir / "metrics.jsonl").read_text() == log

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from commands.run import SMALL, command, error_line, final_digests, read_log, run, run_command_line
+from commands.run import SMALL, command, error_line, final_digests, read_log, run_command_line, run_in_process
 
 STEPS = 24
 ARGUMENTS = (*SMALL, f"--config.steps={STEPS}", "--config.checkpoint_every=8")
@@ -26,18 +26,18 @@ def run_limited(cache, limit, name, *arguments):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(cache, tmp_path_factory):
+def uninterrupted(tmp_path_factory):
     """Workdir of a run that had enough room."""
     workdir = tmp_path_factory.mktemp("uninterrupted")
-    assert run(cache, "train", *ARGUMENTS, f"--workdir={workdir}").returncode == 0
+    assert run_in_process("train", *ARGUMENTS, f"--workdir={workdir}").returncode == 0
     return workdir
 
 
 @pytest.fixture(scope="module")
-def eight_steps(cache, tmp_path_factory):
+def eight_steps(tmp_path_factory):
     """Workdir of the first eight steps of the same run."""
     workdir = tmp_path_factory.mktemp("eight") / "run"
-    assert run(cache, "train", *ARGUMENTS, "--config.steps=8", f"--workdir={workdir}").returncode == 0
+    assert run_in_process("train", *ARGUMENTS, "--config.steps=8", f"--workdir={workdir}").returncode == 0
     return workdir
 
 
@@ -53,7 +53,7 @@ def test_full_disk_stops_the_run_and_it_resumes_with_the_same_bits(cache, uninte
     }[output]
     limited = run_limited(cache, limit, "train", *ARGUMENTS, *extra, f"--workdir={workdir}")
     assert "make room" in error_line(limited)
-    resumed = run(cache, "train", *ARGUMENTS, f"--workdir={workdir}")
+    resumed = run_in_process("train", *ARGUMENTS, f"--workdir={workdir}")
     assert resumed.returncode == 0, resumed.stderr
     assert "resumed at step 8" in resumed.stderr
     assert final_digests(workdir, STEPS) == final_digests(uninterrupted, STEPS)
@@ -76,7 +76,7 @@ def test_full_disk_leaves_no_partial_bundle_or_sound(cache, uninterrupted, tmp_p
         run_limited(cache, 5_000, "export", f"--workdir={uninterrupted}", f"--out={out}")
     )
     assert not out.exists()
-    assert run(cache, "export", f"--workdir={uninterrupted}", f"--out={out}").returncode == 0
+    assert run_in_process("export", f"--workdir={uninterrupted}", f"--out={out}").returncode == 0
     sounds = tmp_path / "sounds"
     done = run_limited(cache, 20_000, "synth", "chord", f"--bundle={out}", "--digit=3", f"--out={sounds}")
     assert "cannot be written" in error_line(done)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from commands.run import SMALL, error_in_process, final_digests, finish, read_log, run, run_in_process, start
+from commands.run import SMALL, error_in_process, final_digests, finish, read_log, run_in_process, start
 from specjax.engine.live import changes
 
 STEPS = 60
@@ -77,10 +77,10 @@ def test_killed_run_with_changes_ends_like_a_run_with_the_changes_scheduled(cach
 
 
 @pytest.fixture(scope="module")
-def finished(cache, tmp_path_factory):
+def finished(tmp_path_factory):
     """Workdir of a finished run of two steps."""
     workdir = tmp_path_factory.mktemp("finished")
-    done = run(cache, "train", *SMALL, "--config.steps=2", f"--workdir={workdir}")
+    done = run_in_process("train", *SMALL, "--config.steps=2", f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
     return workdir
 

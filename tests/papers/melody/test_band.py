@@ -14,8 +14,8 @@ from specjax.papers.melody.music.draws import draw
 from specjax.papers.melody.music.score import compose
 from specjax.papers.melody.music.tables import TABLES, select
 
-RATE, DURATION_S, TRACKS = 16_000, 8.0, 16
-HOP = 200
+RATE, DURATION_S, TRACKS = 8000, 8.0, 16
+HOP = 100
 GENRE = np.repeat(np.arange(len(GENRES)), TRACKS)
 KEYS = jax.random.split(jax.random.key(0), len(GENRE))
 
@@ -36,7 +36,7 @@ def tracks(waves):
 @pytest.fixture(scope="module")
 def log_mels(tracks):
     """Spectrograms of 40 mel bands in dB, by librosa; shape (tracks, bands, frames)."""
-    mel = librosa.feature.melspectrogram(y=tracks, sr=RATE, n_fft=1024, hop_length=HOP, n_mels=40)
+    mel = librosa.feature.melspectrogram(y=tracks, sr=RATE, n_fft=512, hop_length=HOP, n_mels=40)
     return librosa.power_to_db(mel, ref=1.0, amin=1e-6)
 
 
@@ -97,8 +97,8 @@ def test_pitches_heard_are_those_of_the_chords(tracks):
     )
     shifts = []
     for i, wave in enumerate(tracks[chosen]):
-        chroma = librosa.feature.chroma_stft(y=wave, sr=RATE, n_fft=4096, hop_length=1024, tuning=0)
-        half_bars = (np.arange(chroma.shape[1]) * 1024 / half_bar_samples[i]).astype(int)
+        chroma = librosa.feature.chroma_stft(y=wave, sr=RATE, n_fft=2048, hop_length=512, tuning=0)
+        half_bars = (np.arange(chroma.shape[1]) * 512 / half_bar_samples[i]).astype(int)
         in_chord = (harmony[i, half_bars][:, :, None] % 12 == np.arange(12)).any(axis=1).T
         # A transposed harmony fits the sound less than the true one.
         shifts.append(np.argmax([np.sum(np.roll(in_chord, shift, axis=0) * chroma) for shift in range(12)]))
