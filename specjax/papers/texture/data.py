@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +18,7 @@ from specjax.arrays.axes import pad_axis
 from specjax.cli.errors import UserError
 from specjax.cli.paths import local_path
 from specjax.data.audio import fit_length, read_audio
+from specjax.data.clips import check_memory
 from specjax.data.labeled_sounds import TFDS, class_files, open_tfds
 from specjax.data.readers import check_folder, check_regular_file
 from specjax.papers.texture import sounds
@@ -136,7 +138,7 @@ def load(config: SoundsConfig, representation: Representation, centroid_classes:
 
     Raises:
       UserError: the source is missing, damaged or has another layout; it has a class that is not in `config.classes`,
-        or no sound to train on.
+        or no sound to train on; the spectrograms need more than half of the available memory.
     """
     if config.source.startswith(TFDS):
         waves, label, fold = _read_tfds(config, representation)
@@ -257,10 +259,20 @@ def _read_waves(
 def _transform(
     read: ReadWaves, order: Indices, config: SoundsConfig, representation: Representation
 ) -> tuple[Float32[np.ndarray, "n rows frames"], Float[np.ndarray, " n"]]:
-    """Read sounds in blocks, in a given order, and compute their spectrograms and spectral centroids (in Hz)."""
+    """Read sounds in blocks, in a given order, and compute their spectrograms and spectral centroids (in Hz).
+
+    Raises:
+      UserError: a sound cannot be used, or the spectrograms need more than half of the available memory.
+    """
     encode = jax.jit(lambda wave: (representation.encode(wave), representation.centroid_hz(wave)))
     frames = representation.frames(round(config.duration_s * representation.sample_rate))
-    levels = np.empty((len(order), len(representation.row_hz), frames), np.float32)
+    shape = len(order), len(representation.row_hz), frames
+    check_memory(
+        math.prod(shape) * np.dtype(np.float32).itemsize,
+        f"spectrograms of {len(order)} sounds",
+        "use a longer representation.hop_length, a shorter data.duration_s or fewer sounds",
+    )
+    levels = np.empty(shape, np.float32)
     centroid_hz = np.empty(len(order), np.float32)
     for start in range(0, len(order), _BLOCK):
         block = order[start : start + _BLOCK]

@@ -1,11 +1,13 @@
 """Data sets of sounds: layouts of folders, folds, spectrograms and classes of the spectral centroid."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import librosa
 import numpy as np
+import psutil
 import pytest
 import soundfile
 
@@ -60,6 +62,13 @@ def test_both_results_are_parts_of_one_array(esc):
     """So the memory of the spectrograms is needed once."""
     train, held_out = data.load(data.resolve_classes(replace(SHORT, source=str(esc))), COARSE, 2)
     assert train.levels.base is held_out.levels.base
+
+
+def test_spectrograms_that_do_not_fit_in_memory_are_an_error_before_a_sound_is_read(monkeypatch):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2**20))
+    monkeypatch.setattr(data, "_read_waves", lambda *_: pytest.fail("a sound was read"))
+    with pytest.raises(UserError, match="spectrograms of 400 sounds need 0.01 GiB of memory, expected at most 50% of"):
+        data.load(data.resolve_classes(SHORT), COARSE, 2)
 
 
 def test_centroid_classes_are_balanced_and_ordered_by_frequency(esc):
