@@ -90,8 +90,8 @@ def measure_clips(real: MelPower, fake: MelPower, judge: JudgeInference | None, 
       variables: variables of its network.
 
     Returns:
-      `real_` and `fake_` with `level_db`, `thirds_db` and, if there is a judge, `embedding` and `guess` (the index of
-      the genre that it predicts).
+      `real_` and `fake_` with `level_db`, `thirds_db` and, if there is a judge, `embedding`, `guess` (the index of the
+      genre that it predicts) and `noise` (whether it takes the clip for noise).
     """
     measured = {}
     for kind, power in (("real", real), ("fake", fake)):
@@ -100,7 +100,8 @@ def measure_clips(real: MelPower, fake: MelPower, judge: JudgeInference | None, 
         if judge is not None:
             verdict = judge.judge(variables, power)
             measured[f"{kind}_embedding"] = verdict.embedding
-            measured[f"{kind}_guess"] = jnp.argmax(verdict.logits, axis=1)
+            measured[f"{kind}_guess"] = judge.guess(verdict)
+            measured[f"{kind}_noise"] = judge.is_noise(verdict)
     return measured
 
 
@@ -112,7 +113,8 @@ def summarize(measures: Mapping[str, np.ndarray]) -> dict[str, float]:
 
     Returns:
       Differences of the mean levels and of the power of the outer thirds, in dB; with a judge its accuracy on both,
-      PRDC (Naeem et al. 2020) and the kernel distance (Binkowski et al. 2018); and the number of clips.
+      the share of the generated clips that it takes for noise, PRDC (Naeem et al. 2020) and the kernel distance
+      (Binkowski et al. 2018); and the number of clips.
     """
     valid = measures["valid"].astype(bool)
     genre = np.broadcast_to(np.arange(valid.shape[1]), valid.shape)[valid]
@@ -127,5 +129,6 @@ def summarize(measures: Mapping[str, np.ndarray]) -> dict[str, float]:
     return figures | {
         "eval/judge_accuracy": float(np.mean(chosen["fake_guess"] == genre)),
         "eval/judge_accuracy_real": float(np.mean(chosen["real_guess"] == genre)),
+        "eval/judge_noise": float(np.mean(chosen["fake_noise"])),
         **compare_embeddings(chosen["real_embedding"], chosen["fake_embedding"]),
     }

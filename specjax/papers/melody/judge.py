@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
@@ -138,6 +138,14 @@ class JudgeInference:
     def judge(self, variables: Any, mel_power: Float[Array, "batch mels frames"]) -> Verdict:
         """Judge clips by their mel power."""
         return cast(Verdict, self.network.apply(variables, self.config.representation.encode(mel_power)))
+
+    def guess(self, verdict: Verdict) -> Int[Array, " batch"]:
+        """Return the index of the genre that each clip resembles most, even if the judge takes it for noise."""
+        return jnp.argmax(verdict.logits[:, : len(self.config.data.genres)], axis=1)
+
+    def is_noise(self, verdict: Verdict) -> Bool[Array, " batch"]:
+        """Return whether the judge takes each clip for noise. A judge that does not know noise never does."""
+        return jnp.argmax(verdict.logits, axis=1) >= len(self.config.data.genres)
 
 
 def open_judge(opened: Bundle, where: str) -> tuple[JudgeInference, Any]:

@@ -92,7 +92,7 @@ class JudgeTask(SingleNetworkTask):
         if c.noise:
             noise = self._draw_noise(jax.random.fold_in(key, indices[0]), examples, genre)
             verdict = self.inference.judge(variables, c.representation.decode(noise))
-            measured["noise_guess"] = jnp.argmax(verdict.logits, axis=1)
+            measured["noise_recognized"] = self.inference.is_noise(verdict)
         return measured
 
     def _draw_noise(
@@ -121,8 +121,8 @@ class JudgeTask(SingleNetworkTask):
         `eval/noise` is the share of noise with their moments that the judge recognizes, if it knows noise.
         """
         figures = summarize_predictions(measures["guess"], measures["cross_entropy"], measures["genre"], "genre")
-        if "noise_guess" in measures:
-            figures["eval/noise"] = float(np.mean(measures["noise_guess"] == len(self.config.data.genres)))
+        if "noise_recognized" in measures:
+            figures["eval/noise"] = float(np.mean(measures["noise_recognized"]))
         return {**figures, "eval/clips": float(len(measures["genre"]))}
 
     def parts(self, state: TrainState, frozen: Tree) -> dict[str, Part]:

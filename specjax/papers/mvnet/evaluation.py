@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
@@ -31,13 +30,17 @@ def measure(values: Values, kind: str, judge: JudgeInference | None, variables: 
 
     Returns:
       `luminance`; `embedding`, the judge's, or the values of small copies of the pictures; with a judge also `guess`,
-      the index of the era that it predicts.
+      the index of the era that it predicts, and whether it takes the picture for `noise`.
     """
     measured = {f"{kind}_luminance": measure_pictures(127.5 * (values + 1.0)).luminance}
     if judge is None:
         return measured | {f"{kind}_embedding": thumbnails(values)}
     verdict = judge.judge(variables, values)
-    return measured | {f"{kind}_embedding": verdict.embedding, f"{kind}_guess": jnp.argmax(verdict.logits, axis=1)}
+    return measured | {
+        f"{kind}_embedding": verdict.embedding,
+        f"{kind}_guess": judge.guess(verdict),
+        f"{kind}_noise": judge.is_noise(verdict),
+    }
 
 
 def summarize(measures: Measures) -> dict[str, float]:
@@ -49,8 +52,9 @@ def summarize(measures: Measures) -> dict[str, float]:
         `twin`, generated with other latent variables.
 
     Returns:
-      Under `eval/`: those of `measure_diversity`, `measure_following` and, with a judge, `measure_eras`; PRDC and
-      the kernel distance of the pictures, if there are enough; and numbers of `pairs` and `pictures`.
+      Under `eval/`: those of `measure_diversity` and `measure_following`; with a judge, those of `measure_eras`, and
+      `judge_noise`, the share of the generated pictures that it takes for noise; PRDC and the kernel distance of the
+      pictures, if there are enough; and numbers of `pairs` and `pictures`.
     """
     _, first = np.unique(measures["picture"], return_index=True)  # a picture may be in several pairs
     figures = {
@@ -61,6 +65,7 @@ def summarize(measures: Measures) -> dict[str, float]:
     }
     if "fake_guess" in measures:
         figures |= measure_eras(measures["fake_guess"], measures["real_guess"][first], measures["era"], first)
+        figures["judge_noise"] = float(np.mean(measures["fake_noise"]))
     named = {f"eval/{name}": value for name, value in figures.items()}
     if len(first) <= NEIGHBORS:
         return named

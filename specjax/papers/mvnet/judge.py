@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from specjax.cli.errors import UserError
 from specjax.engine import bundle
@@ -129,6 +129,14 @@ class JudgeInference:
     def judge(self, variables: Any, pictures: Values) -> Verdict:
         """Judge pictures, given as values in [-1, 1]."""
         return cast(Verdict, self.network.apply(variables, pictures))
+
+    def guess(self, verdict: Verdict) -> Int[Array, " batch"]:
+        """Return the index of the era that each picture resembles most, even if the judge takes it for noise."""
+        return jnp.argmax(verdict.logits[:, : len(self.config.data.eras)], axis=1)
+
+    def is_noise(self, verdict: Verdict) -> Bool[Array, " batch"]:
+        """Return whether the judge takes each picture for noise. A judge that does not know noise never does."""
+        return jnp.argmax(verdict.logits, axis=1) >= len(self.config.data.eras)
 
 
 class OpenJudge(NamedTuple):

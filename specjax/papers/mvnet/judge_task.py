@@ -79,7 +79,7 @@ class JudgeTask(SingleNetworkTask):
         measured = {"era": era, **measure_predictions(verdict.logits, era)}
         if self.config.noise:
             noise = draw_noise(jax.random.fold_in(key, indices[0]), examples, era)
-            measured["noise_guess"] = jnp.argmax(self.inference.judge(variables, noise).logits, axis=1)
+            measured["noise_recognized"] = self.inference.is_noise(self.inference.judge(variables, noise))
         return measured
 
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -88,8 +88,8 @@ class JudgeTask(SingleNetworkTask):
         `eval/noise` is the share of noise with their moments that the judge recognizes, if it knows noise.
         """
         figures = summarize_predictions(measures["guess"], measures["cross_entropy"], measures["era"], "era")
-        if "noise_guess" in measures:
-            figures["eval/noise"] = float(np.mean(measures["noise_guess"] == len(self.config.data.eras)))
+        if "noise_recognized" in measures:
+            figures["eval/noise"] = float(np.mean(measures["noise_recognized"]))
         return {**figures, "eval/pictures": float(len(measures["era"]))}
 
     def parts(self, state: TrainState, frozen: Tree) -> dict[str, Part]:

@@ -37,6 +37,7 @@ def test_figures_count_repeated_held_out_clips_once():
             f"{kind}_guess": np.broadcast_to([0, 1], shape),
         }
     measures["fake_guess"] = np.zeros(shape, int)
+    measures["fake_noise"] = np.arange(np.prod(shape)).reshape(shape) < 4
     measures["fake_level_db"] = measures["fake_level_db"] - 3
     figures = evaluation.summarize(measures)
     assert figures["eval/clips"] == 16
@@ -44,4 +45,5 @@ def test_figures_count_repeated_held_out_clips_once():
     assert figures["eval/outer_thirds_db"] == 0
     assert figures["eval/judge_accuracy_real"] == 1
     assert figures["eval/judge_accuracy"] == 12 / 16
+    assert figures["eval/judge_noise"] == np.mean(measures["fake_noise"][valid])
     assert 0 <= figures["eval/coverage"] <= 1

@@ -65,7 +65,7 @@ def test_a_share_of_each_batch_is_noise_of_a_class_of_its_own(music):
     state = jax.jit(task.init)(jax.random.key(0))
     measures = jax.jit(task.evaluate)(state, music, jnp.arange(5), {}, jax.random.key(0))
     figures = task.summarize({name: np.asarray(x) for name, x in measures.items()})
-    assert figures["eval/noise"] == np.mean(measures["noise_guess"] == 2)
+    assert figures["eval/noise"] == np.mean(measures["noise_recognized"])
 
 
 def test_figures_of_the_held_out_clips():

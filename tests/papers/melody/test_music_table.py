@@ -46,7 +46,7 @@ def ears(monkeypatch):
 
     def judge_clips(judge, mel_power):
         halves = mel_power.reshape(len(mel_power), 2, -1).mean(axis=2)
-        return Judged(mel_power.mean(axis=2)[:, ::16], np.argmax(halves, axis=1))
+        return Judged(mel_power.mean(axis=2)[:, ::16], np.argmax(halves, axis=1), np.zeros(len(halves), bool))
 
     monkeypatch.setattr(embedding, "judge_clips", judge_clips)
 
@@ -112,6 +112,7 @@ def make_row(**changes):
         "clips": 40.0,
         "accuracy": 0.9,
         "accuracy_reference": 0.95,
+        "noise": 0.2,
         "precision": 0.8,
         "recall": 0.7,
         "density": 1.1,

@@ -15,7 +15,7 @@ from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.mvnet import evaluation
 from specjax.papers.mvnet.data import Paintings
-from specjax.papers.mvnet.judge import JudgeConfig, open_judge
+from specjax.papers.mvnet.judge import JudgeConfig, JudgeInference, Verdict, open_judge
 from specjax.papers.mvnet.judge_task import JudgeTask, draw_noise
 from specjax.papers.mvnet.pictures import collage, thumbnails, to_pixels, to_values
 from specjax.papers.mvnet.representation import Representation
@@ -38,6 +38,7 @@ def make_measures(seed=0):
         **{f"{kind}_luminance": centroid_hz / 2000 for kind in ("real", "fake", "twin")},
         "real_guess": ERA,
         "fake_guess": ERA,
+        "fake_noise": ERA == 0,
         "twin_guess": ERA,
     }
 
@@ -50,6 +51,7 @@ def test_pictures_as_real_as_real_ones():
     assert abs(figures["eval/follows_shuffled"]) < 0.3
     assert figures["eval/judge_accuracy"] == figures["eval/judge_accuracy_real"] == 1
     assert 0.3 < figures["eval/judge_accuracy_shuffled"] < 0.7
+    assert figures["eval/judge_noise"] == 0.5
     assert figures["eval/coverage"] > 0.8
 
 
@@ -119,9 +121,16 @@ def test_a_share_of_each_batch_is_noise_of_a_class_of_its_own():
     state = jax.jit(task.init)(jax.random.key(0))
     measures = jax.jit(task.evaluate)(state, pictures, jnp.arange(12), {}, jax.random.key(0))
     figures = task.summarize({name: np.asarray(x) for name, x in measures.items()})
-    assert figures["eval/noise"] == np.mean(measures["noise_guess"] == 2)
+    assert figures["eval/noise"] == np.mean(measures["noise_recognized"])
     with pytest.raises(ValueError, match=r"noise=1.0 must lie in \[0, 1\)"):
         replace(config, noise=1.0)
+
+
+def test_the_guess_of_a_judge_is_an_era_even_for_what_it_takes_for_noise():
+    inference = JudgeInference(JudgeConfig(MuseumConfig(eras=ERAS), noise=0.5))
+    verdict = Verdict(jnp.array([[1.0, 2.0, 3.0], [2.0, 1.0, 0.0]]), jnp.zeros((2, 1)), ())
+    np.testing.assert_array_equal(inference.guess(verdict), [1, 0])
+    np.testing.assert_array_equal(inference.is_noise(verdict), [True, False])
 
 
 def test_a_judge_learns_the_eras_of_pictures_and_opens_from_its_bundle(tmp_path):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Int
+from jaxtyping import Array, Bool, Float, Float32, Int
 
 from specjax.data import order
 from specjax.engine.live.values import initial
@@ -34,10 +34,17 @@ _BLOCK = 16  # clips that are judged at a time
 
 
 class Judged(NamedTuple):
-    """Output of a judge for clips: their embeddings, and the genre that it predicts for each."""
+    """Output of a judge for clips.
+
+    Attributes:
+      embedding: their embeddings.
+      guess: genre that it predicts for each.
+      noise: whether it takes each for noise.
+    """
 
     embedding: Float32[np.ndarray, "clips features"]
     guess: Int[np.ndarray, " clips"]
+    noise: Bool[np.ndarray, " clips"]
 
 
 def judge_clips(judge: OpenJudge, mel_power: Float32[np.ndarray, "clips mels frames"]) -> Judged:
@@ -46,16 +53,15 @@ def judge_clips(judge: OpenJudge, mel_power: Float32[np.ndarray, "clips mels fra
     for start in range(0, len(mel_power), _BLOCK):
         rows = np.arange(start, start + _BLOCK) % len(mel_power)  # of constant size, to compile once
         verdicts.append(_judge(judge.inference, judge.variables, jnp.asarray(mel_power[rows])))
-    embedding, guess = (np.concatenate(parts)[: len(mel_power)] for parts in zip(*verdicts, strict=True))
-    return Judged(embedding, guess)
+    return Judged(*(np.concatenate(parts)[: len(mel_power)] for parts in zip(*verdicts, strict=True)))
 
 
 @partial(jax.jit, static_argnums=0)
 def _judge(
     inference: JudgeInference, variables: Any, mel_power: Float[Array, "clips mels frames"]
-) -> tuple[Float[Array, "clips features"], Int[Array, " clips"]]:
+) -> tuple[Float[Array, "clips features"], Int[Array, " clips"], Bool[Array, " clips"]]:
     verdict = inference.judge(variables, mel_power)
-    return verdict.embedding, jnp.argmax(verdict.logits, axis=1)
+    return verdict.embedding, inference.guess(verdict), inference.is_noise(verdict)
 
 
 def embed_music(
@@ -84,7 +90,8 @@ def compare_clips(
       train_track: number of the track of each training clip.
 
     Returns:
-      `clips`, their number; `accuracy` of the judge and `accuracy_reference`; those of `measure.prdc`;
+      `clips`, their number; `accuracy` of the judge and `accuracy_reference`; `noise`, the share of the clips that
+      it takes for noise; those of `measure.prdc`;
       `kernel_distance` and `kernel_half_width`; `frechet`, extrapolated; `outer_thirds_db` and `level_db`, relative to
       the reference; `memorization` and `memorization_lowest`, the median and the 5% quantile of
       `measure.memorization.memorization_ratios`.
@@ -97,6 +104,7 @@ def compare_clips(
         "clips": float(len(genre)),
         "accuracy": float(np.mean(fake.guess == genre)),
         "accuracy_reference": float(np.mean(real.guess == genre)),
+        "noise": float(np.mean(fake.noise)),
         **{name: float(value) for name, value in prdc(real.embedding, fake.embedding)._asdict().items()},
         "kernel_distance": distance.distance,
         "kernel_half_width": distance.half_width,

@@ -190,6 +190,7 @@ def _format_row(context: Context, result: RowResult) -> dict[str, str]:
     judged = result["embedding"]
     cells = {
         "judge right": f"{judged['accuracy']:.1%}",
+        "taken for noise": f"{judged['noise']:.0%}",
         "GAN-train": f"{result['gan_train']['accuracy']:.1%}",
         **{name: f"{judged[name]:.2f}" for name in ("precision", "recall", "density", "coverage")},
         "kernel distance": f"{judged['kernel_distance']:.3g} ± {judged['kernel_half_width']:.2g}",

@@ -242,6 +242,7 @@ def _format_row(result: Result) -> dict[str, str]:
         **{name: f"{result[name]:.2f}" for name in ("precision", "recall", "density", "coverage")},
         "kernel distance": f"{result['kernel_distance']:.3g} ± {result['kernel_distance_half_width']:.2g}",
         "judge right (shuffled)": f"{result['judge_accuracy']:.1%} ({result['judge_accuracy_shuffled']:.0%})",
+        "taken for noise": f"{result['judge_noise']:.0%}",
         "follows (interval; shuffled)": f"{result['follows']:.2f} ({result['follows_low']:.2f} to "
         f"{result['follows_high']:.2f}; {result['follows_shuffled']:.2f})",
         "nearest training picture": f"{result['memorization']:.2f} (lowest 5%: {result['memorization_lowest']:.2f})",
