@@ -25,9 +25,10 @@ from specjax.papers.mvnet.conditions import ConditionConfig, FeatureStatistics, 
 from specjax.papers.mvnet.config import GanConfig
 from specjax.papers.mvnet.encoder import EncoderConfig, EncoderInference
 from specjax.papers.mvnet.features import measure_music
-from specjax.papers.mvnet.inference import find_starts, load_encoder, open_painter
+from specjax.papers.mvnet.inference import GanInference, find_starts, load_encoder, open_painter
 from specjax.papers.mvnet.model import ModelConfig
-from specjax.papers.mvnet.representation import CLIP_SAMPLES, Representation
+from specjax.papers.mvnet.pictures import to_pixels
+from specjax.papers.mvnet.representation import CLIP_SAMPLES, Representation, clip_mel
 from specjax.papers.mvnet.task import GanTask, balance, choose_clips, fade_in
 from specjax.papers.mvnet.works import MuseumConfig
 from stops import assert_resumes_with_the_same_bits
@@ -182,9 +183,27 @@ def test_an_exported_painter_needs_no_other_bundle(task, training, tmp_path):
     keys = jax.random.split(jax.random.key(0), 3)
     pixels = painter.paint(waves, keys)
     assert pixels.shape == (3, 64, 64, 3)
+    compute = jax.jit(partial(compute_conditions, CONFIG.condition, task.encoder.inference))
+    conditions = compute(task.encoder.variables, clip_mel(jnp.asarray(waves)))
+    latents = task.inference.draw_latents(keys)
+    expected = jax.jit(task.inference.generate)(task.generator_variables(state), latents, conditions)
+    np.testing.assert_allclose(pixels.astype(int), to_pixels(expected), atol=1)
     np.testing.assert_allclose(painter.paint(waves[1:2], keys[1:2])[0].astype(int), pixels[1], atol=1)
     with pytest.raises(UserError, match="expected \\['encoder', 'generator'\\]"):
         open_painter(bundle.load(tmp_path / "b")._replace(parts={"generator": parts["generator"]}), "b")
+
+
+def test_a_bundle_of_a_config_that_does_not_know_features_has_none(encoder, tmp_path):
+    networks = GanInference(replace(CONFIG, condition=ConditionConfig(0.5)), ENCODER.embedding)
+    card = asdict(networks.config)
+    del card["condition"]["features"], card["condition"]["statistics"]
+    shapes = jax.eval_shape(networks.init_generator, jax.random.key(0))
+    generator = jax.tree.map(lambda x: np.ones(x.shape, x.dtype), shapes)
+    parts = {"generator": Part(generator, card), "encoder": Part(load_encoder(encoder).variables, asdict(ENCODER))}
+    bundle.save(tmp_path / "b", "mvnet/cdcgan", parts, {})
+    painter = open_painter(bundle.load(tmp_path / "b"), "b")
+    assert painter.networks == networks
+    jax.tree.map(np.testing.assert_array_equal, painter.generator, generator)
 
 
 def test_pictures_are_placed_along_the_piece():
