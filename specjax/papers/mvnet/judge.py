@@ -34,7 +34,7 @@ class JudgeConfig:
     dropout: dropout rate of the embedding during training.
     augment: random augmentation. Pictures are mirrored at random as well.
     noise: share of each batch that is noise with the moments of an era, which the judge learns to name as such. Above
-      0, the judge cannot tell the eras apart by their moments alone, such as their colors.
+      0, the judge cannot tell the eras apart by their moments alone: their colors and mean shapes.
     optimizer: optimizer, learning rate schedule and moving average of the parameters.
     """
 
