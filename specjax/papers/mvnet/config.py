@@ -71,12 +71,17 @@ class GanConfig:
     def resolve(self) -> "GanConfig":
         """Fill in the eras and the statistics of the features from the data source, unless they are set or not needed.
 
+        The bundles that the settings name are opened first, because reading the data may take minutes.
+
         Raises:
-          UserError: the data set cannot be used.
+          UserError: a bundle or the data set cannot be used.
         """
-        from specjax.papers.mvnet import data
+        from specjax.papers.mvnet import data, inference, judge, style
 
         museum, condition = data.resolve(self.data), self.condition
+        inference.load_encoder(self.encoder)
+        judge.load_judge(self.judge, museum.eras)
+        style.load_style(self.style, museum.eras)
         if condition.features and condition.statistics is None:
             condition = replace(condition, statistics=data.measure_features(museum))
         return replace(self, data=museum, condition=condition)

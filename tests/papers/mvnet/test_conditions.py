@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from tiny_museum import ERAS, make_museum
 
-from specjax.papers.mvnet import data
+from specjax.cli.errors import UserError
+from specjax.papers.mvnet import data, inference
 from specjax.papers.mvnet.conditions import (
     ConditionConfig,
     FeatureStatistics,
@@ -62,6 +63,7 @@ def test_features_of_training_clips_have_mean_0_and_deviation_1(clips, variables
 def test_statistics_are_measured_on_training_clips_when_a_training_starts(monkeypatch):
     train, held_out = (m._replace(mel=np.abs(m.mel)) for m in (make_museum(0), make_museum(1)))
     monkeypatch.setattr(data, "resolve", lambda config: config)
+    monkeypatch.setattr(inference, "load_encoder", lambda folder: None)
     monkeypatch.setattr(data, "_load_power", lambda config: (train, held_out))
     resolved = GanConfig(data=POWER, condition=ConditionConfig(features=True)).resolve()
     expected = np.asarray(describe_music(jnp.asarray(train.mel)))
@@ -69,6 +71,12 @@ def test_statistics_are_measured_on_training_clips_when_a_training_starts(monkey
     np.testing.assert_allclose(resolved.condition.statistics.deviation, expected.std(axis=0), rtol=1e-4)
     assert resolved.resolve() == resolved
     assert GanConfig(data=POWER).resolve().condition.statistics is None
+
+
+def test_a_missing_encoder_is_an_error_before_any_clip_is_read(monkeypatch):
+    monkeypatch.setattr(data, "_load_power", lambda config: pytest.fail("clips were read"))
+    with pytest.raises(UserError, match="names no encoder"):
+        GanConfig(data=POWER, condition=ConditionConfig(features=True)).resolve()
 
 
 def test_statistics_that_are_missing_or_of_another_length_are_errors(clips, variables):
