@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> None:
         program.compile_measures(task, mesh),
         run.state,
         inputs,
-        program.held_out_count(data, EXAMPLES.value),
+        program.choose_held_out(data, EXAMPLES.value),
         mesh=mesh,
         batch=config.eval_batch,
         seed=config.seed,

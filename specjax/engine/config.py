@@ -33,7 +33,7 @@ class TrainConfig:
       are slow, and 32 on accelerators.
     log_every: steps between two log entries, at least 1.
     eval_every: steps between two evaluations on held-out examples; 0 switches evaluation off.
-    eval_examples: number of held-out examples evaluated during training; 0 means all.
+    eval_examples: number of held-out examples evaluated during training, spread evenly over all; 0 means all.
     eval_batch: held-out examples per evaluation batch.
     sample_every: steps between two samples (pictures and sounds); 0 means only after the last step.
     checkpoint_every: steps between two checkpoints; 0 means only when training ends.

@@ -299,7 +299,7 @@ class _Host:
             self._measure,
             self._run.state,
             self._held_out_inputs,
-            program.held_out_count(self._data, self._config.eval_examples),
+            program.choose_held_out(self._data, self._config.eval_examples),
             mesh=self._mesh,
             batch=self._config.eval_batch,
             seed=self._config.seed,

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, Int32
 
 from specjax.data import order
 from specjax.engine import sharding, train_state
@@ -156,13 +156,13 @@ def evaluate(
     measure: Callable[..., Metrics],
     state: State,
     inputs: Inputs,
-    count: int,
+    examples: Int32[np.ndarray, " examples"],
     *,
     mesh: Mesh,
     batch: int,
     seed: int,
 ) -> dict[str, float]:
-    """Evaluate the first `count` held-out examples, and return scalar metrics by name.
+    """Evaluate held-out examples, and return scalar metrics by name.
 
     `measure` gives results for each batch, and `task.summarize` reduces the results of all batches to scalars. Every
     example counts exactly once on any number of devices: results for the padding of the last batch are dropped.
@@ -171,25 +171,29 @@ def evaluate(
       measure: jitted version of `task.evaluate`, made by `compile_measures`.
       state: training state of the task.
       inputs: held-out examples, and arrays that are used but not trained, such as a pretrained network.
-      count: number of examples to evaluate.
+      examples: indices of the examples to evaluate, see `choose_held_out`.
       batch: examples per batch, rounded up to a multiple of the size of the mesh axis `data`.
       seed: seed of the random key.
     """
     batch = -(-batch // mesh.shape["data"]) * mesh.shape["data"]
     key = jax.device_put(order.stream(seed, "evaluate"), sharding.replicated_sharding(mesh))
     measures: dict[str, list[np.ndarray]] = {}
-    for start in range(0, count, batch):
-        rows = np.minimum(np.arange(start, start + batch, dtype=np.int32), count - 1)  # pads the last batch
+    for start in range(0, len(examples), batch):
+        rows = examples[np.minimum(np.arange(start, start + batch), len(examples) - 1)]  # pads the last batch
         with jax.set_mesh(mesh):
             result = measure(state, inputs, sharding.place(rows, mesh, task.shardings.eval_indices), key)
         for name, values in sharding.to_host(result).items():
-            measures.setdefault(name, []).append(values[: count - start])
+            measures.setdefault(name, []).append(values[: len(examples) - start])
     return task.summarize({name: np.concatenate(parts) for name, parts in measures.items()})
 
 
-def held_out_count(data: Data, limit: int) -> int:
-    """Return the number of held-out examples to evaluate: at most `limit`, or all of them if `limit` is 0."""
-    return min(limit, data.held_out_count) if limit else data.held_out_count
+def choose_held_out(data: Data, limit: int) -> Int32[np.ndarray, " examples"]:
+    """Choose the held-out examples to evaluate: at most `limit`, or all of them if `limit` is 0.
+
+    They are spread evenly over all, which may be sorted by class.
+    """
+    count = min(limit, data.held_out_count) if limit else data.held_out_count
+    return np.linspace(0, data.held_out_count - 1, count).round().astype(np.int32)
 
 
 def _init(task: Task, key: Array) -> Run:

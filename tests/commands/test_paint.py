@@ -159,6 +159,8 @@ def test_a_film_that_cannot_be_written_is_one_line(folder, tmp_path, monkeypatch
     paint = ("synth", "paint", folder / "audio" / "modern" / "work0.wav", f"--bundle={folder}/painter")
     error = error_in_process(*paint, f"--film={tmp_path}/film.mp4", f"--out={tmp_path}/a")
     assert "film.mp4 needs ffmpeg, which is not installed: install it, or name a folder" in error
+    error = error_in_process(*paint, f"--film={tmp_path}/film.mov", f"--out={tmp_path}/a")
+    assert "film.mov ends in .mov: name a file NAME.mp4, or a folder without a suffix" in error
     assert "--size=65 must be even" in error_in_process(*paint, "--size=65", f"--out={tmp_path}/a")
     assert not (tmp_path / "a").exists()
 

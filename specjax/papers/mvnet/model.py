@@ -148,9 +148,9 @@ def append_batch_deviation(x: Maps, group: int = GROUP) -> Float[Array, "batch h
 
     Args:
       x: maps. Those of a group follow each other.
-      group: number of maps of a group, which divides that of all maps; a smaller batch is one group.
+      group: largest number of maps of a group. The greatest number up to it that divides the batch is used.
     """
-    group = min(group, len(x))
+    group = max(size for size in range(1, min(group, len(x)) + 1) if len(x) % size == 0)
     grouped = x.reshape(-1, group, *x.shape[1:])
     deviation = jnp.mean(safe.sqrt(jnp.var(grouped, axis=1)), axis=(1, 2, 3))
     channel = jnp.broadcast_to(jnp.repeat(deviation, group)[:, None, None, None], (*x.shape[:3], 1))

@@ -77,7 +77,7 @@ def run(chosen: argparse.Namespace) -> None:
     outputs.write(paths["collage.png"], files.png(collage(np.stack(painted))))
     if film_path is not None:
         frames = film.paint_frames(painter, film.find_beats(piece), chosen.seed, options.say)
-        if film_path.suffix == ".mp4":
+        if film_path.suffix:
             number = film.write_video(film_path, frames, chosen.size, file)
         else:
             number = film.write_frames(film_path, frames, chosen.size)
@@ -91,7 +91,9 @@ def _claim_film(chosen: argparse.Namespace) -> Path:
       UserError: it exists and may not be replaced, cannot be written, or needs a program that is not installed.
     """
     path = local_path(chosen.film, "--film")
-    if path.suffix == ".mp4":
+    if path.suffix:
+        if path.suffix != ".mp4":
+            raise UserError(f"--film={path} ends in {path.suffix}: name a file NAME.mp4, or a folder without a suffix")
         if shutil.which("ffmpeg") is None:
             raise UserError(f"--film={path} needs ffmpeg, which is not installed: install it, or name a folder")
         return outputs.claim_file(path, (".mp4",), overwrite=chosen.overwrite, flag="--film")

@@ -132,7 +132,7 @@ class GanTask(AdversarialTask):
         museum, c = examples.museum, self.config
         balance_key, pair_key = jax.random.split(key)
         if c.balanced:
-            indices = balance(museum, len(c.data.eras), indices, balance_key)
+            indices = balance(museum, len(c.data.eras), indices, balance_key, mirror=c.mirror)
         chosen = pairing.choose(museum, indices, pair_key, c.data.pairing)
         pixels = jnp.asarray(museum.pictures)[chosen.picture]
         pixels = jnp.where(chosen.mirrored[:, None, None, None], pixels[:, :, ::-1], pixels)
@@ -241,14 +241,17 @@ def fade_in(config: ConditionConfig, step: int | Array, steps: int) -> Float[Arr
     return jnp.clip((step - config.fade_from * steps) / width, 0.0, 1.0)
 
 
-def balance(museum: Museum, eras: int, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Int[Array, " batch"]:
+def balance(
+    museum: Museum, eras: int, indices: Int[Array, " batch"], key: Key[Array, ""], *, mirror: bool
+) -> Int[Array, " batch"]:
     """Draw pairs at random so that the eras take turns.
 
     Args:
       museum: the works.
       eras: number of eras.
-      indices: numbers of pairs, of which only the number is used.
+      indices: indices of pairs, of which only the length is used.
       key: random key.
+      mirror: whether half of the pairs have their picture mirrored.
     """
     count = len(museum.pairs)
     era_of_pair = jnp.asarray(museum.clip_era)[jnp.asarray(museum.pairs)[:, 0]]
@@ -257,7 +260,7 @@ def balance(museum: Museum, eras: int, indices: Int[Array, " batch"], key: Key[A
     def draw(i: Int[Array, ""]) -> Int[Array, ""]:
         pair_key, mirror_key = jax.random.split(jax.random.fold_in(key, i))
         pair = jax.random.randint(pair_key, (), bounds[i % eras], bounds[i % eras + 1])
-        return pair + count * jax.random.bernoulli(mirror_key).astype(pair.dtype)
+        return pair + count * jax.random.bernoulli(mirror_key).astype(pair.dtype) if mirror else pair
 
     return jax.vmap(draw)(jnp.arange(len(indices)))
 

@@ -113,10 +113,12 @@ def test_a_batch_has_the_pictures_and_conditions_of_its_pairs(task, examples):
 
 def test_eras_take_turns_in_balanced_batches(examples):
     museum = examples.train.museum
-    drawn = np.asarray(balance(museum, 2, jnp.zeros(400, int), jax.random.key(0)))
+    drawn = np.asarray(balance(museum, 2, jnp.zeros(400, int), jax.random.key(0), mirror=True))
     assert set(drawn) == set(range(2 * len(museum.pairs)))
     clips = museum.pairs[drawn % len(museum.pairs), 0]
     np.testing.assert_array_equal(museum.clip_era[clips], np.arange(400) % 2)
+    plain = np.asarray(balance(museum, 2, jnp.zeros(400, int), jax.random.key(0), mirror=False))
+    np.testing.assert_array_equal(plain, drawn % len(museum.pairs))
 
 
 def test_the_condition_is_faded_in():

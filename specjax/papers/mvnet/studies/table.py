@@ -14,6 +14,7 @@ from jaxtyping import Array, Int, Key, UInt8
 from specjax.cli.errors import UserError
 from specjax.engine import bundle
 from specjax.engine.study import Result, remember
+from specjax.measure.comparison import NEIGHBORS
 from specjax.measure.memorization import memorization_ratios
 from specjax.papers.mvnet import data, evaluation
 from specjax.papers.mvnet.catalog import list_works
@@ -105,7 +106,12 @@ class Comparison:
         """Held-out pairs of all rows, spread over all of them."""
         pairs = self._museums[1].pairs
         count = min(len(pairs), self.max_pairs or len(pairs))
-        return pairs[np.linspace(0, len(pairs) - 1, count).round().astype(int)]
+        chosen = pairs[np.linspace(0, len(pairs) - 1, count).round().astype(int)]
+        if (pictures := len(np.unique(chosen[:, 1]))) <= NEIGHBORS:
+            raise UserError(
+                f"the table would have {pictures} different pictures, expected more than {NEIGHBORS}: raise --examples"
+            )
+        return chosen
 
     @cached_property
     def _reference(self) -> dict[str, np.ndarray]:
