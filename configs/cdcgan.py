@@ -1,4 +1,4 @@
-"""GAN that paints pictures of 64 x 64 pixels after music, and whose pictures follow the music.
+"""GAN that paints pictures of 64 x 64 pixels from music, and whose pictures follow the music.
 
 Hardware: an update of 20 pictures takes 0.7 s of one CPU core. `tiny` has narrow networks and few works; its 1000
 updates take about 4 minutes of two cores.

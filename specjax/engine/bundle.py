@@ -8,7 +8,7 @@ network that the card describes.
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -123,6 +123,25 @@ def digest(folder: Path) -> str:
     if not path.is_file():
         raise UserError(f"{folder} holds no {CARD}: name a bundle made by `specjax export`")
     return _sha256(path)[:12]
+
+
+def check_classes(folder: str, kind: str, found: Sequence[str], expected: Sequence[str]) -> None:
+    """Check that a model knows the classes of the data, in the same order.
+
+    Args:
+      folder: folder of the model's bundle or run.
+      kind: what the classes are, a plural such as `genres`.
+      found: classes that the model knows.
+      expected: classes of the data.
+
+    Raises:
+      UserError: they differ.
+    """
+    if tuple(found) != tuple(expected):
+        raise UserError(
+            f"{folder} knows the {kind} {', '.join(found)}, expected {', '.join(expected)}: name a model that was "
+            f"trained on the same {kind}"
+        )
 
 
 def open_part(

@@ -78,7 +78,7 @@ TASKS = {
         task="specjax.papers.melody.wave.task:WaveTask",
         inference="specjax.papers.melody.wave.inference:open_wave_generator",
     ),
-    # Paints pictures after music. Used by the configs cdcgan and cdcgan_paper.
+    # Paints pictures from music. Used by the configs cdcgan and cdcgan_paper.
     "mvnet/cdcgan": Entry(
         config="specjax.papers.mvnet.config:GanConfig",
         task="specjax.papers.mvnet.task:GanTask",
@@ -100,7 +100,7 @@ TASKS = {
     "mvnet/style": Entry(
         config="specjax.papers.mvnet.style:StyleConfig",
         task="specjax.papers.mvnet.style_task:StyleTask",
-        inference="specjax.papers.mvnet.style:open_style",
+        inference="specjax.papers.mvnet.stylist:open_style",
     ),
     # Names the class of an environmental sound. Used by the configs classifier and classifier_2d.
     "texture/classifier": Entry(

@@ -32,7 +32,7 @@ def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def uninterrupted(cache, shared_folder):
+def uninterrupted_run(cache, shared_folder):
     """Workdir of a `SHORT_RUN` that was never interrupted, and its duration in seconds."""
 
     def train(workdir):
@@ -45,7 +45,7 @@ def uninterrupted(cache, shared_folder):
 
 
 @pytest.fixture(scope="session")
-def trained(shared_folder):
+def trained_run(shared_folder):
     """Workdir of a finished run of 12 steps."""
 
     def train(workdir):
@@ -57,11 +57,11 @@ def trained(shared_folder):
 
 
 @pytest.fixture(scope="session")
-def bundle(trained, shared_folder):
-    """Bundle exported from the run `trained`."""
+def bundle(trained_run, shared_folder):
+    """Bundle exported from the run `trained_run`."""
 
     def export(folder):
-        done = run_in_process("export", f"--workdir={trained}", f"--out={folder}")
+        done = run_in_process("export", f"--workdir={trained_run}", f"--out={folder}")
         assert done.returncode == 0, done.stderr
 
     return make_once(shared_folder / "unet", export)

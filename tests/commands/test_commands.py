@@ -12,18 +12,18 @@ from commands.run import SMALL, error_in_process, run, run_in_process
 from specjax.cli.config import config_names, load
 
 
-def test_train_writes_log_contact_sheet_sounds_and_tensorboard(trained):
-    lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+def test_train_writes_log_contact_sheet_sounds_and_tensorboard(trained_run):
+    lines = [json.loads(line) for line in (trained_run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 13))
     assert all(np.isfinite(line["train/loss"]) for line in lines)
-    samples = trained / "samples" / "0000012"
+    samples = trained_run / "samples" / "0000012"
     assert (samples / "contact_sheet.png").is_file()
     assert len(list(samples.glob("*.wav"))) == 10
-    assert list((trained / "tensorboard").glob("events*"))
+    assert list((trained_run / "tensorboard").glob("events*"))
 
 
-def test_finished_run_resumes_without_training(trained, tmp_path):
-    workdir = shutil.copytree(trained, tmp_path / "run")
+def test_finished_run_resumes_without_training(trained_run, tmp_path):
+    workdir = shutil.copytree(trained_run, tmp_path / "run")
     log = (workdir / "metrics.jsonl").read_text()
     done = run_in_process("train", *SMALL, "--config.steps=12", "--config.checkpoint_every=6", f"--workdir={workdir}")
     assert done.returncode == 0, done.stderr
@@ -31,8 +31,8 @@ def test_finished_run_resumes_without_training(trained, tmp_path):
     assert (workdir / "metrics.jsonl").read_text() == log
 
 
-def test_last_line_of_evaluate_is_one_json_object(trained):
-    done = run_in_process("evaluate", f"--workdir={trained}", "--examples=20")
+def test_last_line_of_evaluate_is_one_json_object(trained_run):
+    done = run_in_process("evaluate", f"--workdir={trained_run}", "--examples=20")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout.splitlines()[-1])
     assert summary["step"] == 12
@@ -40,7 +40,7 @@ def test_last_line_of_evaluate_is_one_json_object(trained):
     assert 0 <= summary["eval/exact_notes"] <= 1
 
 
-def test_bundle_without_its_run_gives_equal_sounds_on_one_and_three_devices(cache, trained, bundle, tmp_path):
+def test_bundle_without_its_run_gives_equal_sounds_on_one_and_three_devices(cache, trained_run, bundle, tmp_path):
     copy = shutil.copytree(bundle, tmp_path / "copy")
     arguments = ("chord", f"--bundle={copy}", "--digit=4", "--digit=7", "--duration=0.5", "--sample_rate=22050")
     for devices in ("1", "3"):

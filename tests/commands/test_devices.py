@@ -24,10 +24,10 @@ def run_pod(cache, workdir, *arguments):
     return run_command_line(cache, [*launch, *arguments, f"--workdir={workdir}"])
 
 
-def test_two_processes_have_the_losses_of_one(cache, uninterrupted, tmp_path):
+def test_two_processes_have_the_losses_of_one(cache, uninterrupted_run, tmp_path):
     done = run_pod(cache, tmp_path, *BRIEF_RUN)
     assert done.returncode == 0, done.stderr
-    np.testing.assert_allclose(losses(tmp_path), losses(uninterrupted[0]), rtol=1e-5)
+    np.testing.assert_allclose(losses(tmp_path), losses(uninterrupted_run[0]), rtol=1e-5)
 
 
 @pytest.mark.long
@@ -50,10 +50,10 @@ def test_two_processes_take_up_changes_of_live_values_at_the_same_step(cache, tm
 
 @pytest.mark.long
 @pytest.mark.parametrize("devices", [2, 4])
-def test_several_devices_have_the_losses_of_one(cache, uninterrupted, tmp_path, devices):
+def test_several_devices_have_the_losses_of_one(cache, uninterrupted_run, tmp_path, devices):
     done = run(cache, "train", *BRIEF_RUN, f"--workdir={tmp_path}", JAX_NUM_CPU_DEVICES=str(devices))
     assert done.returncode == 0, done.stderr
-    np.testing.assert_allclose(losses(tmp_path), losses(uninterrupted[0]), rtol=1e-5)
+    np.testing.assert_allclose(losses(tmp_path), losses(uninterrupted_run[0]), rtol=1e-5)
 
 
 @pytest.fixture(scope="session")
@@ -69,11 +69,11 @@ def half_run_on_four_devices(cache, tmp_path_factory):
 @pytest.mark.long  # engine/test_toys.py has the same test with small programs
 @pytest.mark.parametrize("devices", [1, 2, 4, 8])
 def test_run_saved_on_four_devices_resumes_on_another_number_with_the_losses_of_one(
-    cache, half_run_on_four_devices, uninterrupted, tmp_path, devices
+    cache, half_run_on_four_devices, uninterrupted_run, tmp_path, devices
 ):
     """Restoring also verifies the digests of all arrays: a mismatch would end the run."""
     workdir = shutil.copytree(half_run_on_four_devices, tmp_path / "run")
     done = run(cache, "train", *BRIEF_RUN, f"--workdir={workdir}", JAX_NUM_CPU_DEVICES=str(devices))
     assert done.returncode == 0, done.stderr
     assert f"resumed at step {STEPS // 2}" in done.stderr
-    np.testing.assert_allclose(losses(workdir), losses(uninterrupted[0]), rtol=1e-5)
+    np.testing.assert_allclose(losses(workdir), losses(uninterrupted_run[0]), rtol=1e-5)

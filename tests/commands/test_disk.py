@@ -26,7 +26,7 @@ def run_limited(cache, limit, name, *arguments):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
+def uninterrupted_run(tmp_path_factory):
     """Workdir of a run that had enough room."""
     workdir = tmp_path_factory.mktemp("uninterrupted")
     assert run_in_process("train", *ARGUMENTS, f"--workdir={workdir}").returncode == 0
@@ -44,7 +44,9 @@ def eight_steps(tmp_path_factory):
 @pytest.mark.parametrize(
     "output", ["checkpoint", *(pytest.param(x, marks=pytest.mark.long) for x in ("log", "samples"))]
 )
-def test_full_disk_stops_the_run_and_it_resumes_with_the_same_bits(cache, uninterrupted, eight_steps, tmp_path, output):
+def test_full_disk_stops_the_run_and_it_resumes_with_the_same_bits(
+    cache, uninterrupted_run, eight_steps, tmp_path, output
+):
     workdir = shutil.copytree(eight_steps, tmp_path / "run")
     extra, limit = {
         "checkpoint": ((), 20_000),
@@ -56,7 +58,7 @@ def test_full_disk_stops_the_run_and_it_resumes_with_the_same_bits(cache, uninte
     resumed = run_in_process("train", *ARGUMENTS, f"--workdir={workdir}")
     assert resumed.returncode == 0, resumed.stderr
     assert "resumed at step 8" in resumed.stderr
-    assert final_digests(workdir, STEPS) == final_digests(uninterrupted, STEPS)
+    assert final_digests(workdir, STEPS) == final_digests(uninterrupted_run, STEPS)
     assert [line["step"] for line in read_log(workdir) if "train/loss" in line] == list(range(1, STEPS + 1))
 
 
@@ -70,13 +72,13 @@ def test_full_disk_of_the_compilation_cache_does_not_stop_a_command(tmp_path):
     assert result.is_file()
 
 
-def test_full_disk_leaves_no_partial_bundle_or_sound(cache, uninterrupted, tmp_path):
+def test_full_disk_leaves_no_partial_bundle_or_sound(cache, uninterrupted_run, tmp_path):
     out = tmp_path / "bundle"
     assert "cannot be written" in error_line(
-        run_limited(cache, 5_000, "export", f"--workdir={uninterrupted}", f"--out={out}")
+        run_limited(cache, 5_000, "export", f"--workdir={uninterrupted_run}", f"--out={out}")
     )
     assert not out.exists()
-    assert run_in_process("export", f"--workdir={uninterrupted}", f"--out={out}").returncode == 0
+    assert run_in_process("export", f"--workdir={uninterrupted_run}", f"--out={out}").returncode == 0
     sounds = tmp_path / "sounds"
     done = run_limited(cache, 20_000, "synth", "chord", f"--bundle={out}", "--digit=3", f"--out={sounds}")
     assert "cannot be written" in error_line(done)

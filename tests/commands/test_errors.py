@@ -206,15 +206,15 @@ def test_bad_bundles(bundle, tmp_path):
     )
 
 
-def test_bad_workdirs(trained, bundle, tmp_path):
+def test_bad_workdirs(trained_run, bundle, tmp_path):
     other_model = ("--config.steps=20", "--config.model.head_channels=3")
-    copy = shutil.copytree(trained, tmp_path / "copy")
+    copy = shutil.copytree(trained_run, tmp_path / "copy")
     check_errors(
         [
             (("evaluate",), "--workdir is missing"),
             (("evaluate", f"--workdir={tmp_path}/none"), "No such file"),
-            (("evaluate", f"--workdir={trained}", f"--data={tmp_path}/none"), "does not exist"),
-            (("export", f"--workdir={trained}", f"--out={bundle}"), "exists already"),
+            (("evaluate", f"--workdir={trained_run}", f"--data={tmp_path}/none"), "does not exist"),
+            (("export", f"--workdir={trained_run}", f"--out={bundle}"), "exists already"),
             (("export", f"--workdir={tmp_path}/none", f"--out={tmp_path}/b"), "No such file"),
             (("train", *SMALL, *other_model, f"--workdir={copy}"), "is of another architecture"),
         ]

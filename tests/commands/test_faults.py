@@ -56,8 +56,8 @@ def wait_for_log(process, workdir, lines=0):
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(25, marks=pytest.mark.long)])
-def test_killed_run_ends_with_the_same_bits(cache, uninterrupted, tmp_path, kills):
-    workdir, seconds = uninterrupted
+def test_killed_run_ends_with_the_same_bits(cache, uninterrupted_run, tmp_path, kills):
+    workdir, seconds = uninterrupted_run
     total, attempt = 0, 0
     while total < kills:  # A run may finish before it was killed often enough.
         run_folder = tmp_path / f"killed{attempt}"
@@ -72,7 +72,7 @@ def test_killed_run_ends_with_the_same_bits(cache, uninterrupted, tmp_path, kill
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
-def test_signal_saves_the_current_step_and_ends_the_run(cache, uninterrupted, tmp_path, number):
+def test_signal_saves_the_current_step_and_ends_the_run(cache, uninterrupted_run, tmp_path, number):
     process = start(cache, tmp_path, SHORT_RUN)
     wait_for_log(process, tmp_path, lines=3)
     process.send_signal(number)
@@ -82,7 +82,7 @@ def test_signal_saves_the_current_step_and_ends_the_run(cache, uninterrupted, tm
     saved = max(int(path.name) for path in (tmp_path / "checkpoints").iterdir() if path.name.isdecimal())
     assert saved == read_log(tmp_path)[-1]["step"]
     finish(start(cache, tmp_path, SHORT_RUN))
-    assert final_digests(tmp_path, SHORT_STEPS) == final_digests(uninterrupted[0], SHORT_STEPS)
+    assert final_digests(tmp_path, SHORT_STEPS) == final_digests(uninterrupted_run[0], SHORT_STEPS)
 
 
 def test_second_run_in_a_workdir_fails_until_the_first_has_ended(cache, tmp_path):

@@ -77,7 +77,7 @@ def test_killed_run_with_changes_ends_like_a_run_with_the_changes_scheduled(cach
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished_run(tmp_path_factory):
     """Workdir of a finished run of two steps."""
     workdir = tmp_path_factory.mktemp("finished")
     done = run_in_process("train", *SMALL, "--config.steps=2", f"--workdir={workdir}")
@@ -102,13 +102,13 @@ def finished(tmp_path_factory):
         (("--at_step=-1", "lr=1"), "at_step"),
     ],
 )
-def test_invalid_changes_are_errors_and_are_not_posted(finished, arguments, message):
-    assert message in error_in_process("knobs", f"--workdir={finished}", *arguments)
-    assert changes.list_pending_requests(finished) == []
+def test_invalid_changes_are_errors_and_are_not_posted(finished_run, arguments, message):
+    assert message in error_in_process("knobs", f"--workdir={finished_run}", *arguments)
+    assert changes.list_pending_requests(finished_run) == []
 
 
-def test_without_a_change_all_live_values_are_printed(finished):
-    done = run_in_process("knobs", f"--workdir={finished}")
+def test_without_a_change_all_live_values_are_printed(finished_run):
+    done = run_in_process("knobs", f"--workdir={finished_run}")
     assert done.returncode == 0, done.stderr
     assert "loss.ms_ssim" in done.stdout
     assert "0,1,2,3,4,5,6,7,8,9" in done.stdout

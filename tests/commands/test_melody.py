@@ -201,7 +201,7 @@ def test_a_judge_of_other_genres_is_an_error(judge, tmp_path):
     error = error_in_process(
         "train", "--config=gan:tiny", *others, f"--config.judge={judge}", *SMALL, f"--workdir={tmp_path}/run"
     )
-    assert "judges the genres jazz, pop, expected rock, pop" in error
+    assert "knows the genres jazz, pop, expected rock, pop" in error
 
 
 def test_pictures_are_drawn_without_sounds(images, tmp_path):

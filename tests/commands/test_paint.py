@@ -152,6 +152,12 @@ def test_a_film_has_24_frames_per_second_of_the_piece(folder, tmp_path, monkeypa
     assert len(list((tmp_path / "frames").iterdir())) == 216
     for path in (tmp_path / "frames" / "000216.png", tmp_path / "a" / "short-1.png"):
         assert np.asarray(Image.open(path)).shape == (96, 96, 3)
+    (tmp_path / "frames" / "000001.png").unlink()
+    error = error_in_process(*paint, f"--film={tmp_path}/frames", f"--out={tmp_path}/b")
+    assert "has frames of another film, such as 000002.png: name another folder" in error
+    (tmp_path / "frames" / "000217.png").touch()
+    run(*paint, f"--film={tmp_path}/frames", f"--out={tmp_path}/a", "--overwrite")
+    assert len(list((tmp_path / "frames").iterdir())) == 216
 
 
 def test_a_film_that_cannot_be_written_is_one_line(folder, tmp_path, monkeypatch):

@@ -110,8 +110,8 @@ def test_every_command_expands_home(home, arguments, message):
     assert not (ROOT / "~").exists()
 
 
-def test_commands_read_and_write_in_home(home, bundle, trained):
-    shutil.copytree(trained, home / "run")
+def test_commands_read_and_write_in_home(home, bundle, trained_run):
+    shutil.copytree(trained_run, home / "run")
     shutil.copytree(bundle, home / "bundle")
     wave = 0.5 * np.sin(np.arange(11025) * 0.2)
     soundfile.write(home / "in.wav", wave, 22050)

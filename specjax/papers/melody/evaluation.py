@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, Shaped
 
-from specjax.cli.errors import UserError
+from specjax.engine import bundle
 from specjax.measure.comparison import compare_embeddings
 from specjax.papers.melody import metrics
 from specjax.papers.melody.judge import JudgeInference
@@ -44,11 +44,7 @@ def load_judge(folder: str, genres: Sequence[str]) -> OpenJudge | None:
     from specjax import papers
 
     inference, variables = papers.open_bundle(Path(folder), task="melody/judge")
-    if inference.config.data.genres != tuple(genres):
-        raise UserError(
-            f"{folder} judges the genres {', '.join(inference.config.data.genres)}, expected {', '.join(genres)}: "
-            "train a judge on the same genres"
-        )
+    bundle.check_classes(folder, "genres", inference.config.data.genres, genres)
     return OpenJudge(inference, variables)
 
 

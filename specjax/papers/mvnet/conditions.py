@@ -65,9 +65,9 @@ class ConditionConfig:
             raise ValueError(
                 f"condition.fade_from={self.fade_from} and fade_to={self.fade_to} must be in order and lie in [0, 1]"
             )
-        if self.noise < 0 or self.scale <= 0:
+        if not (0 <= self.noise < np.inf and 0 < self.scale < np.inf):
             raise ValueError(
-                f"condition.noise={self.noise} must not be negative, and scale={self.scale} must be above 0"
+                f"condition.noise={self.noise} must not be negative, scale={self.scale} be above 0, and both be finite"
             )
 
     def size(self, embedding: int) -> int:

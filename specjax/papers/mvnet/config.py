@@ -76,12 +76,12 @@ class GanConfig:
         Raises:
           UserError: a bundle or the data set cannot be used.
         """
-        from specjax.papers.mvnet import data, inference, judge, style
+        from specjax.papers.mvnet import data, inference, judge, stylist
 
         museum, condition = data.resolve(self.data), self.condition
-        inference.load_encoder(self.encoder)
+        inference.load_encoder(self.encoder, museum.eras)
         judge.load_judge(self.judge, museum.eras)
-        style.load_style(self.style, museum.eras)
+        stylist.load_style(self.style, museum.eras)
         if condition.features and condition.statistics is None:
             condition = replace(condition, statistics=data.measure_features(museum))
         return replace(self, data=museum, condition=condition)

@@ -239,7 +239,7 @@ def _cut_sounds(config: MuseumConfig, sounds: Sequence[Work]) -> Iterator[tuple[
             waves = cut_clips(read_audio(sound.path, SAMPLE_RATE, max_duration_s=MAX_SOUND_S)[0], str(sound.path))
         except UserError as error:
             skipped.add(i, error)
-            continue
+            waves = np.empty((0, CLIP_SAMPLES), np.float32)
         clips += len(waves)
         if i + 1 == min(_SOUNDS_TO_ESTIMATE, len(sounds)):
             _check_mel_memory(clips * len(sounds) // (i + 1), "use fewer or shorter sound files")

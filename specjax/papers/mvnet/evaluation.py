@@ -48,7 +48,7 @@ def summarize(measures: Measures) -> dict[str, float]:
 
     Args:
       measures: for each pair the numbers `clip`, `picture` and `era`, the clip's `centroid_hz`, and the results of
-        `measure` for the `real` picture of the pair, for a `fake` one that was generated after its clip, and for its
+        `measure` for the `real` picture of the pair, for a `fake` one that was generated from its clip, and for its
         `twin`, generated with other latent variables.
 
     Returns:
@@ -81,7 +81,7 @@ def measure_diversity(measures: Measures, first: Int[np.ndarray, " pictures"]) -
 
     Returns:
       Ratios of mean distances, averaged over the eras with two pictures or more: `diversity` of all pictures of an era,
-      `diversity_worst_era`, and `diversity_same_music`, of two pictures after the same clip.
+      `diversity_worst_era`, and `diversity_same_music`, of two pictures from the same clip.
     """
     era, diversity, same = measures["era"], [], []
     for label in np.unique(era):

@@ -81,7 +81,7 @@ def paint_frames(painter: Painter, found: Iterable[Beat], seed: int, report: Cal
       Frames of 64 x 64 pixels.
     """
     number = 0
-    for block in batched(interpolate(make_targets(painter, found, seed)), _BLOCK):
+    for block in make_batches(interpolate(make_targets(painter, found, seed)), _BLOCK):
         latents, conditions = (np.stack(values) for values in zip(*block, strict=True))
         rows = np.arange(_BLOCK) % len(block)  # of constant size, to compile once
         values = _generate(painter.networks, painter.generator, latents[rows], conditions[rows])
@@ -95,7 +95,7 @@ def make_targets(painter: Painter, found: Iterable[Beat], seed: int) -> Iterator
     """Embed the clips of beats, and draw their latent vectors, each from the normal distribution."""
     key, number = jax.random.key(seed), 0
     latent: Vector | None = None
-    for block in batched(found, _BLOCK):
+    for block in make_batches(found, _BLOCK):
         rows = np.arange(_BLOCK) % len(block)
         waves = np.stack([beat.clip for beat in block])[rows]
         conditions = np.asarray(painter.listen(waves))
@@ -193,7 +193,7 @@ def scale(frame: Frame, size: int) -> Frame:
     return np.asarray(Image.fromarray(frame).resize((size, size), Image.Resampling.LANCZOS))
 
 
-def batched(values: Iterable[T], size: int) -> Iterator[list[T]]:
+def make_batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
     """Divide values into lists of `size` successive ones; the last may have fewer."""
     iterator = iter(values)
     while block := list(islice(iterator, size)):

@@ -22,7 +22,7 @@ from specjax.papers.mvnet.encoder import EncoderInference, Variables, open_encod
 from specjax.papers.mvnet.model import Discriminator, Generator
 from specjax.papers.mvnet.pictures import Values, to_pixels
 from specjax.papers.mvnet.representation import CLIP_S, CLIP_SAMPLES, SAMPLE_RATE, clip_mel
-from specjax.papers.mvnet.style import Stylist, open_style
+from specjax.papers.mvnet.stylist import Stylist, open_style
 from specjax.papers.mvnet.works import PICTURE_SIZE
 
 Latents = Float[Array, "batch latents"]
@@ -111,26 +111,37 @@ class OpenEncoder(NamedTuple):
     variables: Variables
 
 
-def load_encoder(folder: str) -> OpenEncoder:
+def load_encoder(folder: str, eras: tuple[str, ...]) -> OpenEncoder:
     """Open an encoder from a bundle or from the folder of a run.
 
-    Raises:
-      UserError: the folder is not named, or it is neither a bundle nor a run of the task `mvnet/encoder`.
-    """
-    from specjax import papers
-    from specjax.papers.mvnet.encoder_task import EncoderTask
+    Args:
+      folder: the folder.
+      eras: names of the eras that it must know, in the same order.
 
+    Raises:
+      UserError: the folder is not named, it is neither a bundle nor a run of the task `mvnet/encoder`, or the encoder
+        knows other eras.
+    """
     if not folder:
         raise UserError(
             "config.encoder='' names no encoder: train one, and name its run or bundle: --config.encoder=runs/encoder"
         )
-    if not (Path(folder) / "config.json").is_file():
-        return OpenEncoder(*papers.open_bundle(Path(folder), task="mvnet/encoder"))
-    name = read_json(Path(folder) / "config.json").get("task")
+    encoder = _open_encoder(Path(folder))
+    bundle.check_classes(folder, "eras", encoder.inference.config.data.eras, eras)
+    return encoder
+
+
+def _open_encoder(folder: Path) -> OpenEncoder:
+    from specjax import papers
+    from specjax.papers.mvnet.encoder_task import EncoderTask
+
+    if not (folder / "config.json").is_file():
+        return OpenEncoder(*papers.open_bundle(folder, task="mvnet/encoder"))
+    name = read_json(folder / "config.json").get("task")
     if name != "mvnet/encoder":
         raise UserError(f"{folder} is a run of {name!r}, expected 'mvnet/encoder': name a run of an encoder")
     with jax.ensure_compile_time_eval():  # The initial state of the GAN may be being traced.
-        _, task, run = papers.open_run(Path(folder))
+        _, task, run = papers.open_run(folder)
         assert isinstance(task, EncoderTask)
         return OpenEncoder(task.inference, task.inference_variables(sharding.to_host(run.state)))
 

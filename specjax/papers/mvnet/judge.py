@@ -12,7 +12,6 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from specjax.cli.errors import UserError
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
 from specjax.nn.conv import kernel_init
@@ -170,9 +169,5 @@ def load_judge(folder: str, eras: tuple[str, ...]) -> OpenJudge | None:
     from specjax import papers
 
     judge: OpenJudge = papers.open_bundle(Path(folder), task="mvnet/judge")
-    if judge.inference.config.data.eras != eras:
-        raise UserError(
-            f"{folder} judges the eras {', '.join(judge.inference.config.data.eras)}, expected {', '.join(eras)}: "
-            "train a judge on the same eras"
-        )
+    bundle.check_classes(folder, "eras", judge.inference.config.data.eras, eras)
     return judge

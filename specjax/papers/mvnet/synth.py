@@ -1,4 +1,4 @@
-"""Subcommands `paint`, `refine`, `museum` and `paint_figures` of `specjax synth`: pictures after music."""
+"""Subcommands `paint`, `refine`, `museum` and `paint_figures` of `specjax synth`: pictures from music."""
 
 import argparse
 import shutil
@@ -12,6 +12,7 @@ from specjax.cli.paths import local_path
 _MAX_COUNT = 10_000
 _MAX_COMPOSITIONS = 10_000
 _MIN_SIZE, _MAX_SIZE = 64, 4096
+_MAX_COLLAGE_SIZE = 128  # pixels of a side of a picture in the collage, which has all of them
 _BLOCK = 6  # pictures that are painted at a time
 
 
@@ -66,13 +67,14 @@ def run(chosen: argparse.Namespace) -> None:
     starts = find_starts(sum(map(len, piece)), chosen.count, str(file))
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(chosen.seed), np.arange(chosen.count))
     painted: list[np.ndarray] = []
-    for clips in film.batched(passages.cut(piece, starts), _BLOCK):
+    for clips in film.make_batches(passages.cut(piece, starts), _BLOCK):
         painted.extend(painter.paint(np.stack(clips), keys[len(painted) : len(painted) + len(clips)]))
     for i, (name, start) in enumerate(zip(names, starts, strict=True)):
-        painted[i] = film.scale(painted[i], chosen.size)
+        picture = film.scale(painted[i], chosen.size)
         if stylist is not None:
-            painted[i] = stylist.refine_towards_nearest(painted[i])
-        outputs.write(paths[name], files.png(painted[i]))
+            picture = stylist.refine_towards_nearest(picture)
+        outputs.write(paths[name], files.png(picture))
+        painted[i] = film.scale(picture, min(chosen.size, _MAX_COLLAGE_SIZE))
         print(f"{start / SAMPLE_RATE:.2f} to {start / SAMPLE_RATE + CLIP_S:.2f} s -> {paths[name]}", flush=True)
     outputs.write(paths["collage.png"], files.png(collage(np.stack(painted))))
     if film_path is not None:
@@ -98,6 +100,11 @@ def _claim_film(chosen: argparse.Namespace) -> Path:
             raise UserError(f"--film={path} needs ffmpeg, which is not installed: install it, or name a folder")
         return outputs.claim_file(path, (".mp4",), overwrite=chosen.overwrite, flag="--film")
     outputs.claim(path, ["000001.png"], overwrite=chosen.overwrite, flag="--film")
+    if old := sorted(path.glob("[0-9]" * 6 + ".png")):
+        if not chosen.overwrite:
+            raise UserError(f"--film={path} has frames of another film, such as {old[0].name}: name another folder")
+        for frame in old:  # the new film may be shorter
+            frame.unlink()
     return path
 
 
@@ -126,7 +133,8 @@ def refine(chosen: argparse.Namespace) -> None:
     from specjax.cli.config import to_dataclass
     from specjax.data.pictures import read_square
     from specjax.papers.mvnet.inference import require_stylist
-    from specjax.papers.mvnet.style import Refinement, check_size
+    from specjax.papers.mvnet.style import check_size
+    from specjax.papers.mvnet.stylist import Refinement
 
     check_size(chosen.size)
     values = {"content_weight": chosen.content_weight, "iterations": chosen.iterations}
@@ -202,7 +210,7 @@ def collect_figures(chosen: argparse.Namespace) -> None:
 
 
 SUBCOMMANDS = {
-    "paint": Subcommand("Paint pictures after a piece of music with a trained generator.", add_options, run),
+    "paint": Subcommand("Paint pictures from a piece of music with a trained generator.", add_options, run),
     "refine": Subcommand("Bring a picture nearer to real paintings.", add_refine_options, refine),
     "museum": Subcommand("Write a synthetic piece of each era.", add_museum_options, write_museum),
     "paint_figures": Subcommand(

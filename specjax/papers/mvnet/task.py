@@ -23,7 +23,7 @@ from specjax.papers.mvnet.features import measure_music
 from specjax.papers.mvnet.inference import GanInference, OpenEncoder, load_encoder
 from specjax.papers.mvnet.judge import OpenJudge, load_judge
 from specjax.papers.mvnet.pictures import Values, collage, to_pixels, to_values
-from specjax.papers.mvnet.style import Stylist, load_style
+from specjax.papers.mvnet.stylist import Stylist, load_style
 from specjax.papers.mvnet.works import Museum
 
 _CLIPS = 6  # clips of each era in a collage
@@ -61,9 +61,9 @@ class GanTask(AdversarialTask):
         """The encoder that the config names, which is not trained.
 
         Raises:
-          UserError: it is missing or damaged.
+          UserError: it is missing or damaged, or it knows other eras.
         """
-        return load_encoder(self.config.encoder)
+        return load_encoder(self.config.encoder, self.config.data.eras)
 
     @cached_property
     def judge(self) -> OpenJudge | None:
@@ -198,7 +198,7 @@ class GanTask(AdversarialTask):
     def sample(self, state: Gan, examples: Gallery, frozen: Tree, key: Key[Array, ""]) -> Sample:
         """Paint a collage for each era, as in figure 8, and pictures beside those of their pairs, as in figure 7.
 
-        A collage has a row of six pictures after each of six clips of a piece. In `pairs`, two clips of each era have a
+        A collage has a row of six pictures from each of six clips of a piece. In `pairs`, two clips of each era have a
         picture that they are paired with, and a generated one below it.
         """
         museum, eras = examples.museum, self.config.data.eras

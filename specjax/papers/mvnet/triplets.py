@@ -5,6 +5,7 @@ A triplet is an anchor, a positive (another clip of the same era) and a negative
 authors' code, or the p-norm raised to the power p, as in the paper's formula.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -47,9 +48,9 @@ class TripletConfig:
     def __post_init__(self) -> None:
         if self.mining not in MININGS:
             raise ValueError(f"triplets.mining={self.mining!r} is unknown: choose one of {', '.join(MININGS)}")
-        if self.margin <= 0 or self.p < 1:
+        if not (0 < self.margin < math.inf and 1 <= self.p < math.inf):
             raise ValueError(
-                f"triplets.margin={self.margin} must be above 0, and triplets.p={self.p} must be at least 1"
+                f"triplets.margin={self.margin} must be above 0, triplets.p={self.p} at least 1, and both finite"
             )
 
     def distance(self, a: Float[Array, "*a width"], b: Float[Array, "*b width"]) -> Float[Array, "..."]:

@@ -63,7 +63,7 @@ def test_features_of_training_clips_have_mean_0_and_deviation_1(clips, variables
 def test_statistics_are_measured_on_training_clips_when_a_training_starts(monkeypatch):
     train, held_out = (m._replace(mel=np.abs(m.mel)) for m in (make_museum(0), make_museum(1)))
     monkeypatch.setattr(data, "resolve", lambda config: config)
-    monkeypatch.setattr(inference, "load_encoder", lambda folder: None)
+    monkeypatch.setattr(inference, "load_encoder", lambda folder, eras: None)
     monkeypatch.setattr(data, "_load_power", lambda config: (train, held_out))
     resolved = GanConfig(data=POWER, condition=ConditionConfig(features=True)).resolve()
     expected = np.asarray(describe_music(jnp.asarray(train.mel)))

@@ -14,6 +14,7 @@ from specjax.papers.mvnet.conditions import ConditionConfig
 from specjax.papers.mvnet.config import GanConfig
 from specjax.papers.mvnet.inference import GanInference
 from specjax.papers.mvnet.model import Discriminator, Generator, ModelConfig, append_batch_deviation
+from specjax.papers.mvnet.triplets import TripletConfig
 
 RNG = np.random.default_rng(0)
 SMALL = ModelConfig(widths=(4, 4, 6), latents=5, features=8)
@@ -106,7 +107,10 @@ def test_the_deviation_over_the_batch_is_that_of_each_group():
         (lambda: ModelConfig(widths=()), "1 to 6 resolutions"),
         (lambda: ModelConfig(latents=0), "at least 1"),
         (lambda: ConditionConfig(fade_from=0.5, fade_to=0.2), "must be in order"),
-        (lambda: ConditionConfig(scale=0.0), "must be above 0"),
+        (lambda: ConditionConfig(scale=0.0), "scale=0.0 be above 0"),
+        (lambda: ConditionConfig(noise=float("nan")), "noise=nan must not be negative"),
+        (lambda: TripletConfig(margin=float("nan")), "margin=nan must be above 0"),
+        (lambda: TripletConfig(p=float("inf")), "p=inf at least 1, and both finite"),
         (lambda: GanConfig(paper_divisor=3), "must be 1, 2, 4 or 8"),
     ],
 )

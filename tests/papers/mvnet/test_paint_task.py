@@ -130,7 +130,7 @@ def test_the_condition_is_faded_in():
 
 
 def test_both_networks_are_trained_and_the_encoder_is_not(task, training):
-    before = digests(jax.tree.map(jnp.asarray, load_encoder(task.config.encoder).variables))
+    before = digests(jax.tree.map(jnp.asarray, load_encoder(task.config.encoder, ERAS).variables))
     start, end, metrics = training
     for old, new in ((start.generator, end.generator), (start.discriminator, end.discriminator)):
         assert int(new.skipped) == 0
@@ -201,7 +201,10 @@ def test_a_bundle_of_a_config_that_does_not_know_features_has_none(encoder, tmp_
     del card["condition"]["features"], card["condition"]["statistics"]
     shapes = jax.eval_shape(networks.init_generator, jax.random.key(0))
     generator = jax.tree.map(lambda x: np.ones(x.shape, x.dtype), shapes)
-    parts = {"generator": Part(generator, card), "encoder": Part(load_encoder(encoder).variables, asdict(ENCODER))}
+    parts = {
+        "generator": Part(generator, card),
+        "encoder": Part(load_encoder(encoder, ERAS).variables, asdict(ENCODER)),
+    }
     bundle.save(tmp_path / "b", "mvnet/cdcgan", parts, {})
     painter = open_painter(bundle.load(tmp_path / "b"), "b")
     assert painter.networks == networks
@@ -215,12 +218,14 @@ def test_pictures_are_placed_along_the_piece():
         find_starts(22_050, 2, "a.wav")
 
 
-def test_a_training_needs_an_encoder(tmp_path):
+def test_a_training_needs_an_encoder(encoder, tmp_path):
     with pytest.raises(UserError, match="names no encoder"):
-        load_encoder("")
+        load_encoder("", ERAS)
     bundle.save(tmp_path / "b", "mvnet/judge", {"judge": Part({"x": np.ones(1)}, {})}, {})
     with pytest.raises(UserError, match="is a bundle of 'mvnet/judge', expected 'mvnet/encoder'"):
-        load_encoder(str(tmp_path / "b"))
+        load_encoder(str(tmp_path / "b"), ERAS)
+    with pytest.raises(UserError, match="knows the eras baroque, modern, expected modern, baroque: name a model"):
+        load_encoder(encoder, ERAS[::-1])
 
 
 @pytest.mark.long

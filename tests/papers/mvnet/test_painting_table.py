@@ -16,7 +16,8 @@ from specjax.papers.mvnet.judge import JudgeConfig, JudgeInference, OpenJudge
 from specjax.papers.mvnet.model import ModelConfig
 from specjax.papers.mvnet.representation import Representation
 from specjax.papers.mvnet.studies import controls, table
-from specjax.papers.mvnet.style import StyleConfig, StyleInference, Stylist
+from specjax.papers.mvnet.style import StyleConfig, StyleInference
+from specjax.papers.mvnet.stylist import Stylist
 from specjax.papers.mvnet.works import MuseumConfig
 
 CONFIG = MuseumConfig(eras=ERAS, representation=Representation("power"))

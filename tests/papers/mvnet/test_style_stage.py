@@ -16,20 +16,16 @@ from specjax.papers.mvnet.config import GanConfig
 from specjax.papers.mvnet.pictures import to_values
 from specjax.papers.mvnet.representation import Representation
 from specjax.papers.mvnet.style import (
-    Refinement,
     StyleConfig,
     StyleInference,
-    Stylist,
     check_size,
     collect_styles,
     describe_pixels,
-    load_style,
-    match_colors,
     measure_moments,
-    open_style,
     shrink,
 )
 from specjax.papers.mvnet.style_task import StyleTask
+from specjax.papers.mvnet.stylist import Refinement, Stylist, load_style, match_colors, open_style
 from specjax.papers.mvnet.task import GanTask
 from specjax.papers.mvnet.works import MuseumConfig
 
@@ -176,5 +172,5 @@ def test_a_gan_exports_its_second_stage_and_knows_the_same_eras(style_bundle):
     task = GanTask(GanConfig(data=CONFIG.data, style=str(style_bundle)))
     assert task.stylist.eras == ERAS
     assert load_style("", ERAS) is None
-    with pytest.raises(UserError, match="has paintings of baroque, modern, expected modern, baroque"):
+    with pytest.raises(UserError, match="knows the eras baroque, modern, expected modern, baroque: name a model"):
         load_style(str(style_bundle), ERAS[::-1])

@@ -25,7 +25,7 @@ from specjax.papers.mvnet.judge import JudgeInference, OpenJudge
 from specjax.papers.mvnet.pictures import Values, to_pixels, to_values
 from specjax.papers.mvnet.studies import controls
 from specjax.papers.mvnet.studies.controls import Pixels, Vectors
-from specjax.papers.mvnet.style import Stylist
+from specjax.papers.mvnet.stylist import Stylist
 from specjax.papers.mvnet.works import Museum, MuseumConfig
 
 COPIES, NOISE = "copies", "moment-matched noise"
@@ -197,7 +197,7 @@ def _listen(painter: Painter, museum: Museum) -> Vectors:
 
 
 def _generate(painter: Painter, conditions: Vectors, key: Key[Array, ""]) -> Pixels:
-    """Paint a picture after each clip, given by its condition."""
+    """Paint a picture from each clip, given by its condition."""
     inputs = np.arange(len(conditions)), conditions
     parts = []
     for start in range(0, len(conditions), _BLOCK):
