@@ -23,7 +23,7 @@ from specjax.papers.mvnet.model import ModelConfig
 
 OPTIMIZER = OptimizerConfig(learning_rate=ScheduleSpec("cosine", value=5e-4, end=5e-5), b1=0.0, b2=0.99)
 GAN = GanConfig(
-    condition=ConditionConfig(scale=1 / 3, features=True, noise=0.05, fade_from=0.1, fade_to=0.3),
+    condition=ConditionConfig(spread=0.5, features=True, noise=0.05, fade_from=0.1, fade_to=0.3),
     balanced=True,
     loss="relativistic",
     penalty=PenaltyConfig("difference", ScheduleSpec("cosine", value=1.0, end=0.1)),

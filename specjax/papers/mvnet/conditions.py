@@ -2,6 +2,9 @@
 
 The triplet loss asks that the clips of an era lie together, so an embedding hardly tells the clips of an era apart. The
 two features are those by which `matched` pairs are made.
+
+The margin of the triplet loss is a least distance: a longer training moves the eras farther apart. A condition that
+outweighs the latent variables paints the same picture again and again, so embeddings are scaled to a known spread.
 """
 
 from dataclasses import dataclass
@@ -15,28 +18,33 @@ from specjax.papers.mvnet.features import measure_music
 from specjax.papers.mvnet.representation import ClipMel
 
 FEATURES = 2  # logarithm of the spectral centroid, onset rate
-_MIN_CENTROID_HZ = 1.0  # that of silence is 0
+_MIN_CENTROID_HZ = 100.0  # below that of music; that of silence, 0, would distort the statistics
+_MIN_DEVIATION = 1e-6  # of values that are equal for all clips
 
 Conditions = Float[Array, "clips condition"]
+Embeddings = Float[Array, "clips embedding"] | Float[np.ndarray, "clips embedding"]
 MusicFeatures = Float[Array, "clips 2"] | Float[np.ndarray, "clips 2"]
 
 
 @dataclass(frozen=True)
-class FeatureStatistics:
-    """Statistics of the features of the training clips, see `describe_music`.
+class ConditionStatistics:
+    """Statistics of the training clips.
 
-    mean: mean of each feature.
-    deviation: standard deviation of each feature.
+    embedding_mean: mean of the embeddings.
+    embedding_spread: root mean square distance of the embeddings from their mean.
+    feature_mean, feature_deviation: mean and standard deviation of each feature of `describe_music`.
     """
 
-    mean: tuple[float, ...]
-    deviation: tuple[float, ...]
+    embedding_mean: tuple[float, ...]
+    embedding_spread: float
+    feature_mean: tuple[float, ...]
+    feature_deviation: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        if not len(self.mean) == len(self.deviation) == FEATURES:
+        if not len(self.feature_mean) == len(self.feature_deviation) == FEATURES:
             raise ValueError(
-                f"condition.statistics has {len(self.mean)} means and {len(self.deviation)} deviations, expected "
-                f"{FEATURES} of each"
+                f"condition.statistics has {len(self.feature_mean)} means and {len(self.feature_deviation)} deviations "
+                f"of features, expected {FEATURES} of each"
             )
 
 
@@ -44,18 +52,18 @@ class FeatureStatistics:
 class ConditionConfig:
     """Settings of the condition, and how it takes part in training.
 
-    scale: factor of the embedding. The encoder's margin is the distance that it keeps between eras; its inverse makes
-      that 1.
-    features: whether the condition includes the features of `describe_music`, standardized by `statistics`.
+    spread: root mean square distance from their mean that the embeddings of the training clips are scaled to, after
+      the mean is subtracted. 0: the embeddings as they are.
+    features: whether the condition includes the features of `describe_music`, standardized.
     statistics: statistics of the training clips. None: filled in from the data when training starts, if needed.
     noise: standard deviation of the noise that is added to the condition in training.
     fade_from, fade_to: shares of the training between which the condition is faded in, from 0 to its full strength
       (Shahbazi et al. 2022). Both 0: it always has its full strength.
     """
 
-    scale: float = 1.0
+    spread: float = 0.0
     features: bool = False
-    statistics: FeatureStatistics | None = None
+    statistics: ConditionStatistics | None = None
     noise: float = 0.0
     fade_from: float = 0.0
     fade_to: float = 0.0
@@ -65,10 +73,15 @@ class ConditionConfig:
             raise ValueError(
                 f"condition.fade_from={self.fade_from} and fade_to={self.fade_to} must be in order and lie in [0, 1]"
             )
-        if not (0 <= self.noise < np.inf and 0 < self.scale < np.inf):
+        if not (0 <= self.noise < np.inf and 0 <= self.spread < np.inf):
             raise ValueError(
-                f"condition.noise={self.noise} must not be negative, scale={self.scale} be above 0, and both be finite"
+                f"condition.noise={self.noise} and spread={self.spread} must be finite and not be negative"
             )
+
+    @property
+    def needs_statistics(self) -> bool:
+        """Whether the condition depends on statistics of the training clips."""
+        return self.features or self.spread > 0
 
     def size(self, embedding: int) -> int:
         """Return the number of values of a condition, given that of an embedding."""
@@ -81,10 +94,15 @@ def describe_music(mel_power: ClipMel) -> MusicFeatures:
     return jnp.stack([jnp.log2(jnp.maximum(measured.centroid_hz, _MIN_CENTROID_HZ)), measured.onset_rate_hz], axis=-1)
 
 
-def measure_feature_statistics(features: MusicFeatures) -> FeatureStatistics:
-    """Measure the statistics of the features of training clips."""
-    values = np.asarray(features, float)
-    return FeatureStatistics(tuple(values.mean(axis=0).tolist()), tuple(values.std(axis=0).tolist()))
+def measure_condition_statistics(embeddings: Embeddings, features: MusicFeatures) -> ConditionStatistics:
+    """Measure the statistics of the embeddings and features of training clips."""
+    embedding, feature = np.asarray(embeddings, float), np.asarray(features, float)
+    return ConditionStatistics(
+        tuple(embedding.mean(axis=0).tolist()),
+        float(np.sqrt(np.sum(embedding.var(axis=0)))),
+        tuple(feature.mean(axis=0).tolist()),
+        tuple(feature.std(axis=0).tolist()),
+    )
 
 
 def compute_conditions(
@@ -99,16 +117,24 @@ def compute_conditions(
       mel_power: mel power of the clips, of shape (clips, 128, 256, 3).
 
     Returns:
-      The scaled embedding of each clip, followed by its standardized features if the settings want them.
+      The embedding of each clip, scaled as the settings want it, followed by its standardized features if they want
+      them.
 
     Raises:
-      ValueError: the statistics of the features are needed and not set.
+      ValueError: statistics of the training clips are needed and not set.
     """
-    embedding = config.scale * encoder.embed_power(variables, mel_power)
+    embedding, statistics = encoder.embed_power(variables, mel_power), config.statistics
+    if not config.needs_statistics:
+        return embedding
+    if statistics is None:
+        raise ValueError("condition.statistics is not set: measure it on the training clips")
+    if config.spread:
+        mean = jnp.asarray(statistics.embedding_mean, jnp.float32)[None]
+        embedding = (embedding - mean) * (config.spread / max(statistics.embedding_spread, _MIN_DEVIATION))
     if not config.features:
         return embedding
-    if config.statistics is None:
-        raise ValueError("condition.statistics is not set: measure it on the training clips")
-    mean, deviation = (jnp.asarray(x, jnp.float32)[None] for x in (config.statistics.mean, config.statistics.deviation))
-    features = (describe_music(mel_power) - mean) / jnp.maximum(deviation, 1e-6)
+    mean, deviation = (
+        jnp.asarray(x, jnp.float32)[None] for x in (statistics.feature_mean, statistics.feature_deviation)
+    )
+    features = (describe_music(mel_power) - mean) / jnp.maximum(deviation, _MIN_DEVIATION)
     return jnp.concatenate([embedding, features], axis=1)

@@ -1,13 +1,14 @@
 """Settings of the mvnet paper's task `mvnet/cdcgan`."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from specjax.nn.adversarial import LOSSES, LossName, PenaltyConfig
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.mvnet.augment import AugmentConfig
-from specjax.papers.mvnet.conditions import ConditionConfig
+from specjax.papers.mvnet.conditions import ConditionConfig, describe_music, measure_condition_statistics
 from specjax.papers.mvnet.model import ModelConfig
 from specjax.papers.mvnet.representation import Representation
 from specjax.papers.mvnet.works import MuseumConfig
@@ -69,7 +70,7 @@ class GanConfig:
             )
 
     def resolve(self) -> "GanConfig":
-        """Fill in the eras and the statistics of the features from the data source, unless they are set or not needed.
+        """Fill in the eras and the statistics of the training clips, unless they are set or not needed.
 
         The bundles that the settings name are opened first, because reading the data may take minutes.
 
@@ -79,9 +80,13 @@ class GanConfig:
         from specjax.papers.mvnet import data, inference, judge, stylist
 
         museum, condition = data.resolve(self.data), self.condition
-        inference.load_encoder(self.encoder, museum.eras)
+        encoder = inference.load_encoder(self.encoder, museum.eras)
         judge.load_judge(self.judge, museum.eras)
         stylist.load_style(self.style, museum.eras)
-        if condition.features and condition.statistics is None:
-            condition = replace(condition, statistics=data.measure_features(museum))
+        if condition.needs_statistics and condition.statistics is None:
+            statistics = measure_condition_statistics(
+                data.map_training_clips(museum, partial(encoder.inference.embed_power, encoder.variables)),
+                data.map_training_clips(museum, describe_music),
+            )
+            condition = replace(condition, statistics=statistics)
         return replace(self, data=museum, condition=condition)

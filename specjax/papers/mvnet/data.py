@@ -17,7 +17,6 @@ from specjax.data.clips import check_memory
 from specjax.data.pictures import read_pictures
 from specjax.data.skipping import SkippedFiles, log_progress
 from specjax.papers.mvnet.catalog import Catalog, Work, check_split, list_works, resolve_eras
-from specjax.papers.mvnet.conditions import FeatureStatistics, describe_music, measure_feature_statistics
 from specjax.papers.mvnet.features import measure_music, measure_pictures
 from specjax.papers.mvnet.museum import music
 from specjax.papers.mvnet.museum import pictures as paintings
@@ -29,6 +28,7 @@ from specjax.papers.mvnet.representation import (
     MELS,
     SAMPLE_RATE,
     THIRDS,
+    ClipMel,
     Representation,
     clip_mel,
     measure_statistics,
@@ -79,13 +79,13 @@ def resolve(config: MuseumConfig) -> MuseumConfig:
     return replace(config, representation=representation)
 
 
-def measure_features(config: MuseumConfig) -> FeatureStatistics:
-    """Measure the statistics of the features of the training clips, see `conditions.describe_music`.
+def map_training_clips(config: MuseumConfig, function: Callable[[ClipMel], Any]) -> Float32[np.ndarray, "clips n"]:
+    """Apply a function to the mel power of the training clips, in blocks.
 
     Raises:
       UserError: the data set cannot be used (see `load`).
     """
-    return measure_feature_statistics(map_blocks(jax.jit(describe_music), _load_power(config)[0].mel, _BLOCK))
+    return map_blocks(jax.jit(function), _load_power(config)[0].mel, _BLOCK)
 
 
 class Paintings(NamedTuple):

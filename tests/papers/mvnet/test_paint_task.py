@@ -21,7 +21,7 @@ from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.mvnet import data
 from specjax.papers.mvnet.augment import AugmentConfig
-from specjax.papers.mvnet.conditions import ConditionConfig, FeatureStatistics, compute_conditions
+from specjax.papers.mvnet.conditions import ConditionConfig, ConditionStatistics, compute_conditions
 from specjax.papers.mvnet.config import GanConfig
 from specjax.papers.mvnet.encoder import EncoderConfig, EncoderInference
 from specjax.papers.mvnet.features import measure_music
@@ -40,7 +40,9 @@ OPTIMIZER = OptimizerConfig(learning_rate=ScheduleSpec(value=1e-3), b1=0.0, epsi
 CONFIG = GanConfig(
     data=POWER,
     model=ModelConfig(widths=(4, 4), latents=3, features=6),
-    condition=ConditionConfig(0.5, True, FeatureStatistics((10.0, 2.0), (0.5, 4.0)), 0.1, fade_from=0.1, fade_to=0.3),
+    condition=ConditionConfig(
+        0.5, True, ConditionStatistics((0.0, 0.0, 0.0), 1.0, (10.0, 2.0), (0.5, 4.0)), 0.1, fade_from=0.1, fade_to=0.3
+    ),
     balanced=True,
     loss="relativistic",
     penalty=PenaltyConfig("difference", ScheduleSpec(value=0.1)),
@@ -196,7 +198,7 @@ def test_an_exported_painter_needs_no_other_bundle(task, training, tmp_path):
 
 
 def test_a_bundle_of_a_config_that_does_not_know_features_has_none(encoder, tmp_path):
-    networks = GanInference(replace(CONFIG, condition=ConditionConfig(0.5)), ENCODER.embedding)
+    networks = GanInference(replace(CONFIG, condition=ConditionConfig()), ENCODER.embedding)
     card = asdict(networks.config)
     del card["condition"]["features"], card["condition"]["statistics"]
     shapes = jax.eval_shape(networks.init_generator, jax.random.key(0))
