@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Float
 
 from specjax.measure.embeddings import Embeddings
-from specjax.measure.kernel_distance import kernel_distance
-from specjax.measure.prdc import prdc
+from specjax.measure.kernel import kernel_distance
+from specjax.measure.precision_recall import prdc
 
 NEIGHBORS = 5  # nearest neighbors of PRDC
 

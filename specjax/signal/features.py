@@ -14,7 +14,7 @@ from jaxtyping import Float
 from specjax.arrays import safe
 from specjax.arrays.axes import along_axis
 from specjax.signal.shapes import ByFrame, Magnitude, Wave
-from specjax.signal.stft import Stft, frame_wave
+from specjax.signal.short_time_fourier import Stft, frame_wave
 
 Frequencies = Float[np.ndarray, " bins"]
 

@@ -12,8 +12,8 @@ from jaxtyping import Array, Float
 
 from specjax.arrays import safe
 from specjax.arrays.axes import pad_axis
-from specjax.optim.minimize import StepCallback
-from specjax.signal import stft
+from specjax.optim.minimization import StepCallback
+from specjax.signal import short_time_fourier
 from specjax.signal.mel import mel_filters
 from specjax.signal.phase import admm
 from specjax.signal.phase import griffin_lim as gl
@@ -25,7 +25,7 @@ from specjax.signal.phase.spsi import spsi
 from specjax.signal.polar import polar
 from specjax.signal.presets import Spectrogram, magnitudes
 from specjax.signal.shapes import Magnitude, Phase, Rows, Wave
-from specjax.signal.stft import Stft, istft
+from specjax.signal.short_time_fourier import Stft, istft
 from specjax.signal.unmel import mel_to_power
 
 DIRECT: dict[str, Callable[[Magnitude, Stft], Phase]] = {
@@ -251,7 +251,7 @@ def _run_projections(
 
 @partial(jax.jit, static_argnums=2)
 def _wave_convergence_db(wave: Wave, target: Magnitude, transform: Stft) -> Float[Array, ""]:
-    return convergence_db(stft.magnitude(wave, transform), target)
+    return convergence_db(short_time_fourier.magnitude(wave, transform), target)
 
 
 def _report_start(report: Progress | None, name: str, total: int) -> None:

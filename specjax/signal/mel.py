@@ -20,7 +20,7 @@ from specjax.signal import split_radix
 from specjax.signal.level import power_to_db
 from specjax.signal.polar import squared
 from specjax.signal.shapes import Magnitude, Wave
-from specjax.signal.stft import Stft
+from specjax.signal.short_time_fourier import Stft
 
 SCALES = ("slaney", "htk")
 NORMS = ("slaney", "none")
@@ -163,7 +163,7 @@ def mel_spectrogram(power: Magnitude, filters: Filters | Float[Array, "n_mels bi
 def mel_from_wave(wave: Wave, transform: Stft, filters: Filters) -> MelPower:
     """Compute the mel power spectrogram of waves, of shape `(*batch, n_mels, frames)`.
 
-    The result is that of `stft.power` followed by `mel_spectrogram`, but it is computed faster on a CPU.
+    The result is that of `signal.power` followed by `mel_spectrogram`, but it is computed faster on a CPU.
 
     Args:
       wave: shape `(*batch, samples)`.

@@ -14,7 +14,7 @@ from specjax.arrays.batching import map_examples
 from specjax.signal.fourier import irfft, rfft
 from specjax.signal.polar import squared
 from specjax.signal.shapes import ByFrame, Wave
-from specjax.signal.stft import Stft, frame_wave
+from specjax.signal.short_time_fourier import Stft, frame_wave
 from specjax.signal.windows import window
 
 Frame = Float[Array, " n_fft"]

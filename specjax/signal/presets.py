@@ -11,7 +11,7 @@ from specjax.arrays import safe
 from specjax.signal.level import amplitude_to_db, db_to_amplitude
 from specjax.signal.mel import Mel, mel_filters, mel_from_wave
 from specjax.signal.shapes import Rows, Wave
-from specjax.signal.stft import Stft, magnitude
+from specjax.signal.short_time_fourier import Stft, magnitude
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1_000, 768_000
 MAX_RANGE_DB = 200.0  # in dB below the maximum; anything fainter is silence in float32

@@ -29,7 +29,7 @@ from jaxtyping import Array, Complex, Float, Int
 from specjax.arrays.axes import along_axis
 from specjax.signal.fourier import fft, ifft, irfft, rfft
 from specjax.signal.shapes import Magnitude, Wave
-from specjax.signal.stft import Stft, frame_wave, frames_to_wave
+from specjax.signal.short_time_fourier import Stft, frame_wave, frames_to_wave
 
 # Some bins, or their complex conjugates, of every frame; `bin_indices` gives their numbers.
 Group = Complex[Array, "*batch frames _"]
@@ -77,8 +77,8 @@ def group_bins(levels: Magnitude, n_fft: int) -> tuple[Float[Array, "*batch fram
 def analyze(wave: Wave, transform: Stft) -> Groups:
     """Compute the short-time Fourier transform of waves, with the bins in the order that is fastest to compute.
 
-    On a CPU this is faster than `stft.stft`, and the bins come in three arrays if `n_fft` is a multiple of 8. Otherwise
-    they come in one array, in order of frequency.
+    On a CPU this is faster than `signal.stft`, and the bins come in three arrays if `n_fft` is a multiple of 8.
+    Otherwise they come in one array, in order of frequency.
 
     Args:
       wave: shape `(*batch, samples)`.
@@ -86,7 +86,7 @@ def analyze(wave: Wave, transform: Stft) -> Groups:
 
     Returns:
       Tuple of complex arrays (groups of bins), each of shape `(*batch, frames, bins in the group)`. `bin_indices` says
-      which frequency bin each entry is. Some bins are complex conjugates of those of `stft.stft`.
+      which frequency bin each entry is. Some bins are complex conjugates of those of `signal.stft`.
 
     Raises:
       ValueError: the wave is shorter than one frame (see `Stft.frames`), or it is an integer array.
@@ -108,13 +108,13 @@ def analyze(wave: Wave, transform: Stft) -> Groups:
 def synthesize(groups: Groups, transform: Stft, length: int | None = None, *, min_overlap: float = 1e-8) -> Wave:
     """Compute the inverse short-time Fourier transform of spectra in the format that `analyze` returns.
 
-    The result is the same as that of `stft.istft`, which takes bins in order of frequency.
+    The result is the same as that of `signal.istft`, which takes bins in order of frequency.
 
     Args:
       groups: tuple of complex arrays of shape `(*batch, frames, bins in the group)`, as returned by `analyze`.
       transform: parameters of the transform.
       length: length of the result in samples; by default `transform.samples`.
-      min_overlap: as for `stft.istft`.
+      min_overlap: as for `signal.istft`.
 
     Raises:
       ValueError: the transform has no inverse, or `length` is negative.

@@ -14,7 +14,7 @@ from specjax.data import spectrograms
 from specjax.data.spectrograms import Saved
 from specjax.signal.mel import Mel
 from specjax.signal.presets import PRESETS, Preset
-from specjax.signal.stft import Stft
+from specjax.signal.short_time_fourier import Stft
 
 RNG = np.random.default_rng(0)
 LEVELS = Preset(8000, Stft(64, 16), None, "peak_db")

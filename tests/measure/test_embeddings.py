@@ -6,9 +6,9 @@ import pytest
 
 from specjax.measure.embeddings import check_embeddings
 from specjax.measure.frechet import extrapolated_frechet_distance, frechet_distance
-from specjax.measure.kernel_distance import kernel_distance
+from specjax.measure.kernel import kernel_distance
 from specjax.measure.memorization import memorization_ratios
-from specjax.measure.prdc import prdc
+from specjax.measure.precision_recall import prdc
 
 GOOD = np.random.default_rng(0).standard_normal((8, 3)).astype(np.float32)
 MEASURES = {

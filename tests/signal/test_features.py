@@ -17,7 +17,7 @@ from specjax.signal.features import (
     rolloff_hz,
     zero_crossings,
 )
-from specjax.signal.stft import Stft
+from specjax.signal.short_time_fourier import Stft
 
 RNG = np.random.default_rng(0)
 RATE, N_FFT = 22050, 512

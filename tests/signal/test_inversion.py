@@ -17,7 +17,7 @@ from specjax.signal.inversion import Inversion, invert, to_wave
 from specjax.signal.mel import Mel
 from specjax.signal.polar import polar
 from specjax.signal.presets import Preset, spectrogram
-from specjax.signal.stft import Stft, istft, magnitude
+from specjax.signal.short_time_fourier import Stft, istft, magnitude
 
 RATE, SAMPLES = 8000, 3000
 TRANSFORM = Stft(256, 64)

@@ -12,7 +12,7 @@ import scipy.signal
 
 from conftest import modes
 from specjax.signal.mel import Mel, delta, hz_to_mel, mel_filters, mel_from_wave, mel_spectrogram, mel_to_hz, mfcc
-from specjax.signal.stft import Stft, power
+from specjax.signal.short_time_fourier import Stft, power
 
 RNG = np.random.default_rng(0)
 WAVE = RNG.standard_normal(6000).astype(np.float32)

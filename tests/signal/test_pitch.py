@@ -8,7 +8,7 @@ import pytest
 
 from conftest import modes
 from specjax.signal.pitch import harmonicity, yin
-from specjax.signal.stft import Stft
+from specjax.signal.short_time_fourier import Stft
 
 RATE = 8000
 FRAMES = Stft(1024, 256)

@@ -22,7 +22,7 @@ from specjax.signal.presets import (
     spectrogram,
     wave_magnitudes,
 )
-from specjax.signal.stft import Stft, magnitude
+from specjax.signal.short_time_fourier import Stft, magnitude
 
 RNG = np.random.default_rng(0)
 WAVE = (0.1 * RNG.standard_normal(12000)).astype(np.float32)

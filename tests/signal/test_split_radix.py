@@ -9,7 +9,7 @@ from conftest import modes
 from specjax.signal import split_radix
 from specjax.signal.mel import Mel, mel_filters, mel_from_wave, mel_spectrogram
 from specjax.signal.polar import scaled
-from specjax.signal.stft import Stft, istft, power, stft
+from specjax.signal.short_time_fourier import Stft, istft, power, stft
 
 WAVE = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
 # Pairs (n_fft, hop_length): hops of a quarter frame and others, and frame lengths that cannot be split.

@@ -15,7 +15,7 @@ from specjax.image.edges import sobel
 from specjax.image.similarity import ms_ssim
 from specjax.optim.schedules import ScheduleSpec
 from specjax.signal import oscillators
-from specjax.signal.stft import Stft, magnitude
+from specjax.signal.short_time_fourier import Stft, magnitude
 
 Pictures = Float[Array, "batch size columns"]
 PerExample = Float[Array, " batch"]

@@ -15,7 +15,7 @@ from specjax.papers.melody.recordings import Wave, check_length, clip_starts
 from specjax.papers.melody.representation import CLIP_SAMPLES, FILTERS, FRAMES, MELS, SAMPLE_RATE, TRANSFORM
 from specjax.papers.melody.tracks import MusicConfig
 from specjax.signal.mel import mel_from_wave
-from specjax.signal.stft import Stft
+from specjax.signal.short_time_fourier import Stft
 
 _BLOCK = 4  # clips that are transformed at a time
 # Frames of a clip, one after the other without overlap.

@@ -18,7 +18,7 @@ from specjax.arrays import safe
 from specjax.cli.errors import UserError
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
-from specjax.optim.minimize import StepCallback, minimize_until_interrupted
+from specjax.optim.minimization import StepCallback, minimize_until_interrupted
 from specjax.papers.mvnet.pictures import Pixels, Values, to_pixels, to_values
 from specjax.papers.mvnet.style import (
     PIXEL_CHANNELS,

@@ -20,7 +20,7 @@ from specjax.signal.inversion import DIRECT, Inversion, convergence_db, invert
 from specjax.signal.phase.griffin_lim import griffin_lim, random_phase
 from specjax.signal.polar import polar
 from specjax.signal.presets import PRESETS, spectrogram
-from specjax.signal.stft import Stft, istft, magnitude, stft
+from specjax.signal.short_time_fourier import Stft, istft, magnitude, stft
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from specjax.signal import features, mel, pitch
 from specjax.signal.inversion import Inversion, Progress, convergence_db, to_wave
 from specjax.signal.level import amplitude_to_db
 from specjax.signal.presets import PRESETS, Preset, Spectrogram, encode, magnitudes, wave_magnitudes
-from specjax.signal.stft import Stft, magnitude
+from specjax.signal.short_time_fourier import Stft, magnitude
 
 # Peak amplitude to which a sound is scaled if its level is unknown, or if it would clip in a file.
 PEAK = 0.9

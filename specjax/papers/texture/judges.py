@@ -20,8 +20,8 @@ from specjax.arrays.batching import map_examples
 from specjax.measure.intervals import format_interval, format_share
 from specjax.signal.level import power_to_db
 from specjax.signal.mel import Mel, mel_filters, mel_from_wave, mfcc
-from specjax.signal.stft import Stft
-from specjax.signal.texture_statistics import TextureStatistics, texture_statistics
+from specjax.signal.short_time_fourier import Stft
+from specjax.signal.texture import TextureStatistics, texture_statistics
 
 EXCERPT_S = 10.0
 MAX_EXCERPTS = 16

@@ -12,7 +12,7 @@ from specjax.arrays import safe
 from specjax.signal.features import bin_frequencies, log_frequency_filters, moments
 from specjax.signal.mel import Mel, corner_frequencies_hz, mel_spectrogram
 from specjax.signal.presets import PRESETS, Preset, encode, spectrogram
-from specjax.signal.stft import Stft, magnitude
+from specjax.signal.short_time_fourier import Stft, magnitude
 
 BANDS_PER_OCTAVE = 12
 LOWEST_HZ = 40.0  # lowest band of the logarithmic axis

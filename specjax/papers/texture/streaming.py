@@ -20,7 +20,7 @@ from specjax.cli import files
 from specjax.cli.errors import UserError
 from specjax.data import audio
 from specjax.signal.phase import streaming
-from specjax.signal.stft import Stft, magnitude
+from specjax.signal.short_time_fourier import Stft, magnitude
 
 _REPORT_S = 10.0  # Seconds of sound between two progress reports.
 _WARMUP_HOPS = 100  # Hops after which everything is compiled and allocated.

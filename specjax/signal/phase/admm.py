@@ -10,8 +10,8 @@ from specjax.arrays.batching import map_batch
 from specjax.signal.phase.griffin_lim import MIN_OVERLAP, check_frames
 from specjax.signal.polar import scaled, unit
 from specjax.signal.shapes import Magnitude, Wave
+from specjax.signal.short_time_fourier import Stft
 from specjax.signal.split_radix import Groups, analyze, group_bins, synthesize
-from specjax.signal.stft import Stft
 
 
 class AdmmState(NamedTuple):

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from specjax.signal.stft import Stft
+from specjax.signal.short_time_fourier import Stft
 
 
 def wrap(phase: Float[Array, "*shape"]) -> Float[Array, "*shape"]:

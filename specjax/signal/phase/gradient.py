@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from specjax.arrays.axes import along_axis, pad_axis
 from specjax.signal.shapes import Bins
-from specjax.signal.stft import Stft
+from specjax.signal.short_time_fourier import Stft
 
 # The Gaussian nearest to a window of L samples has gamma = factor * L^2.
 _GAMMA_FACTORS = {"hann": 0.25645, "hamming": 0.29794, "blackman": 0.17954, "gauss": 0.17054704}

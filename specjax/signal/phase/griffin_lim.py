@@ -24,8 +24,8 @@ from specjax.arrays.axes import pad_axis
 from specjax.arrays.batching import map_batch
 from specjax.signal.polar import polar, scaled, unit
 from specjax.signal.shapes import Magnitude, Phase, Wave
+from specjax.signal.short_time_fourier import Stft, istft
 from specjax.signal.split_radix import analyze, group_bins, synthesize
-from specjax.signal.stft import Stft, istft
 
 # Lower bound of the divisor of `istft`, as a fraction of its greatest value. If the transform is not centered, the
 # outermost samples lie under the edge of one window only, and their divisor is tiny. Without a bound, a spectrum that

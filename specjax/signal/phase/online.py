@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from specjax.signal.shapes import Bins
-from specjax.signal.stft import Stft
+from specjax.signal.short_time_fourier import Stft
 
 
 class OnlineMethod(NamedTuple):

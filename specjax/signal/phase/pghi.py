@@ -25,7 +25,7 @@ from specjax.arrays.batching import map_examples
 from specjax.signal.phase.angle import center_to_start_offset, wrap
 from specjax.signal.phase.gradient import compute_log_magnitude, phase_step_per_bin, phase_step_per_frame
 from specjax.signal.shapes import Magnitude, Phase
-from specjax.signal.stft import Stft
+from specjax.signal.short_time_fourier import Stft
 
 Plane = Float[Array, "bins frames"]
 Steps = Float[Array, "2 bins frames"]  # phase differences to the next frame (index 0) and to the next bin (index 1)

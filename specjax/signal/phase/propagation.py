@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 from specjax.arrays.axes import along_axis
 from specjax.signal.phase.angle import center_to_start_offset, wrap
 from specjax.signal.shapes import Bins, Phase
-from specjax.signal.stft import Stft
+from specjax.signal.short_time_fourier import Stft
 
 
 class Propagation(NamedTuple):

@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from specjax.arrays import safe
-from specjax.optim.minimize import StepCallback, minimize
+from specjax.optim.minimization import StepCallback, minimize
 from specjax.signal.mel import Mel, mel_filters, mel_from_wave
 from specjax.signal.shapes import Magnitude, Rows, Wave
-from specjax.signal.stft import Stft, magnitude
+from specjax.signal.short_time_fourier import Stft, magnitude
 
 # Added to mel power before its square root; the greatest mel power of the target is 1. Without it, the gradient of the
 # square root near 0 would be too steep for L-BFGS.

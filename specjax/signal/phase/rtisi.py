@@ -24,7 +24,7 @@ from specjax.signal.phase.angle import center_to_start_offset
 from specjax.signal.phase.online import OnlineMethod
 from specjax.signal.polar import angle, polar, scaled, unit
 from specjax.signal.shapes import Bins, Magnitude, Phase
-from specjax.signal.stft import Stft
+from specjax.signal.short_time_fourier import Stft
 
 LOOK_AHEAD, ITERATIONS = 3, 8
 

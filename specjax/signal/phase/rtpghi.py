@@ -23,7 +23,7 @@ from specjax.signal.phase.gradient import compute_log_magnitude, gamma, phase_st
 from specjax.signal.phase.online import OnlineMethod
 from specjax.signal.phase.propagation import Propagation, center_to_start, propagate_all, propagate_frame
 from specjax.signal.shapes import Bins, Magnitude, Phase
-from specjax.signal.stft import Stft
+from specjax.signal.short_time_fourier import Stft
 
 
 @partial(jax.jit, static_argnames="transform")

@@ -15,7 +15,7 @@ from specjax.arrays.axes import along_axis, pad_axis
 from specjax.signal.phase.online import OnlineMethod
 from specjax.signal.phase.propagation import Propagation, center_to_start, propagate_all, propagate_frame
 from specjax.signal.shapes import Bins, Magnitude, Phase
-from specjax.signal.stft import Stft
+from specjax.signal.short_time_fourier import Stft
 
 
 @partial(jax.jit, static_argnames="transform")

@@ -21,7 +21,7 @@ from specjax.signal.phase import rtisi, rtpghi, spsi
 from specjax.signal.phase.online import OnlineMethod
 from specjax.signal.polar import polar
 from specjax.signal.shapes import Bins
-from specjax.signal.stft import Stft
+from specjax.signal.short_time_fourier import Stft
 
 METHODS = {"spsi": spsi.ONLINE, "rtpghi": rtpghi.ONLINE, "rtisi_la": rtisi.online()}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from specjax.data.beats import Beats
-from specjax.measure.kernel_distance import kernel_distance
+from specjax.measure.kernel import kernel_distance
 from specjax.papers.melody.evaluation import OpenJudge
 from specjax.papers.melody.judge import JudgeConfig, JudgeInference
 from specjax.papers.melody.representation import FRAMES, MELS, Representation, Statistics

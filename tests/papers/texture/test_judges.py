@@ -19,7 +19,7 @@ from specjax.papers.texture.judges import (
     texture_distances,
 )
 from specjax.signal.mel import Mel, mel_filters
-from specjax.signal.stft import Stft, power
+from specjax.signal.short_time_fourier import Stft, power
 
 RATE = 8000
 RNG = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import pytest
 
 from specjax.papers.texture.sounds import CLASSES, synthesize
 from specjax.signal.mel import Mel, mel_filters, mel_from_wave, mfcc
-from specjax.signal.stft import Stft
+from specjax.signal.short_time_fourier import Stft
 
 RATE, CLIPS = 16_000, 60
 LABELS = np.arange(CLIPS) % len(CLASSES)

@@ -13,7 +13,7 @@ from specjax.papers import build
 from specjax.papers.texture.studies import classifiers, inversion, mel, parity, style
 from specjax.papers.texture.studies.inversion import Score
 from specjax.signal.inversion import Inversion
-from specjax.signal.stft import Stft
+from specjax.signal.short_time_fourier import Stft
 
 
 @pytest.fixture

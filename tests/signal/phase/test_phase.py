@@ -32,7 +32,7 @@ from specjax.signal.phase.rtisi import rtisi_la
 from specjax.signal.phase.rtpghi import find_sources, rtpghi
 from specjax.signal.phase.spsi import find_peaks, spsi
 from specjax.signal.polar import polar
-from specjax.signal.stft import Stft, istft, magnitude
+from specjax.signal.short_time_fourier import Stft, istft, magnitude
 
 RATE, N_FFT, HOP = 8000, 256, 32
 SAMPLES = 3000

@@ -8,7 +8,7 @@ import pytest
 from specjax.signal.inversion import DIRECT
 from specjax.signal.phase import streaming
 from specjax.signal.polar import polar
-from specjax.signal.stft import Stft, istft, magnitude
+from specjax.signal.short_time_fourier import Stft, istft, magnitude
 
 TRANSFORM = Stft(256, 64, center=False)
 LOOK_AHEAD = {"spsi": 0, "rtpghi": 1, "rtisi_la": 3}

@@ -12,9 +12,9 @@ from specjax.data import order
 from specjax.engine.live.values import initial
 from specjax.engine.train_state import TrainState
 from specjax.measure.frechet import extrapolated_frechet_distance
-from specjax.measure.kernel_distance import kernel_distance
+from specjax.measure.kernel import kernel_distance
 from specjax.measure.memorization import memorization_ratios
-from specjax.measure.prdc import prdc
+from specjax.measure.precision_recall import prdc
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.melody import metrics

@@ -12,7 +12,7 @@ from specjax.signal import inversion
 from specjax.signal.inversion import Inversion, convergence_db
 from specjax.signal.mel import mel_from_wave
 from specjax.signal.presets import Spectrogram
-from specjax.signal.stft import magnitude
+from specjax.signal.short_time_fourier import magnitude
 
 CLIPS = 2  # clips of each genre that are inverted, because inversion takes long
 INVERSION = Inversion(mel_steps=0)

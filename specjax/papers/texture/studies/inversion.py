@@ -16,7 +16,7 @@ from specjax.data import audio
 from specjax.data.clips import audio_files
 from specjax.measure.intervals import format_interval
 from specjax.signal.inversion import Inversion, convergence_db, invert
-from specjax.signal.stft import Stft, magnitude
+from specjax.signal.short_time_fourier import Stft, magnitude
 
 SAMPLE_RATE = 22050
 DURATION_S = 5.0

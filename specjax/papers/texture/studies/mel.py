@@ -15,7 +15,7 @@ from specjax.measure.intervals import format_interval
 from specjax.signal.inversion import Inversion, convergence_db, to_wave
 from specjax.signal.mel import mel_filters, mel_from_wave
 from specjax.signal.presets import PRESETS, Preset, spectrogram
-from specjax.signal.stft import magnitude
+from specjax.signal.short_time_fourier import magnitude
 from specjax.signal.unmel import mel_to_power
 
 CONVENTIONS = ("melodygan", "mvnet")

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from specjax.signal import features, mel, pitch
 from specjax.signal.level import power_to_db
 from specjax.signal.presets import PRESETS, spectrogram
-from specjax.signal.stft import Stft, istft, magnitude, stft
+from specjax.signal.short_time_fourier import Stft, istft, magnitude, stft
 
 SAMPLE_RATE = 22050
 _SIZES: dict[str, Any] = {"n_fft": 2048, "hop_length": 512}

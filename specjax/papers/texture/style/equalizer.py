@@ -13,7 +13,7 @@ from specjax.papers.texture.style.method import Waves
 from specjax.papers.texture.style.source import Style, measure_each, split
 from specjax.signal.fourier import irfft, rfft
 from specjax.signal.polar import scaled
-from specjax.signal.stft import Stft, power
+from specjax.signal.short_time_fourier import Stft, power
 
 TRANSFORM = Stft(2048, 512)
 RANGE_DB = 40.0

@@ -10,14 +10,14 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from specjax.optim.minimize import LBFGS
+from specjax.optim.minimization import LBFGS
 from specjax.papers.texture.style import wyse
 from specjax.papers.texture.style.method import Problem, Waves
 from specjax.papers.texture.style.networks import Frames, Gram, gram, gram_loss
 from specjax.papers.texture.style.source import Style, measure_each, split
 from specjax.papers.texture.style.vgg import CONTENT_LAYERS, STYLE_LAYERS, Vgg19
 from specjax.signal.inversion import Inversion
-from specjax.signal.stft import magnitude
+from specjax.signal.short_time_fourier import magnitude
 
 # Frames of context that make the features of a piece equal to those of the whole: more than the reach of conv5_1, and a
 # multiple of its stride.

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import optax
 from jaxtyping import Array, Float
 
-from specjax.optim.minimize import Loss
+from specjax.optim.minimization import Loss
 from specjax.papers.texture.style.source import Style
 
 Waves = Float[Array, "examples samples"]

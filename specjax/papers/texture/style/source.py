@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from jaxtyping import Float
 
-from specjax.signal.stft import Stft
+from specjax.signal.short_time_fourier import Stft
 
 # Root mean square to which contents and styles are scaled, so that their levels have no influence on the result.
 LEVEL = 0.1

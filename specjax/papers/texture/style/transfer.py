@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from specjax.optim.minimize import Solution, minimize_until_interrupted
+from specjax.optim.minimization import Solution, minimize_until_interrupted
 from specjax.papers.texture.style.method import Method, Problem
 from specjax.papers.texture.style.source import LEVEL, Blocks, Style
 

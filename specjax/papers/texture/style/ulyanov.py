@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from specjax.optim.minimize import LBFGS
+from specjax.optim.minimization import LBFGS
 from specjax.papers.texture.style.method import Problem, Waves
 from specjax.papers.texture.style.networks import (
     FactoredGram,
@@ -29,7 +29,7 @@ from specjax.papers.texture.style.networks import (
 from specjax.papers.texture.style.source import Style, measure_each, split
 from specjax.signal.inversion import Inversion, invert
 from specjax.signal.presets import PRESETS, Spectrogram, magnitudes, spectrogram
-from specjax.signal.stft import magnitude
+from specjax.signal.short_time_fourier import magnitude
 
 PRESET = PRESETS["ulyanov"]
 _START_DEVIATION = 1e-3

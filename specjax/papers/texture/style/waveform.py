@@ -16,7 +16,7 @@ import optax
 from jaxtyping import Array, Float
 
 from specjax.arrays import safe
-from specjax.optim.minimize import LBFGS
+from specjax.optim.minimization import LBFGS
 from specjax.papers.texture.style.equalizer import equalize
 from specjax.papers.texture.style.method import Problem, Waves
 from specjax.papers.texture.style.networks import gram_loss
@@ -39,7 +39,7 @@ from specjax.papers.texture.style.waveform_statistics import (
     resolution_transform,
     standardize,
 )
-from specjax.signal.stft import power
+from specjax.signal.short_time_fourier import power
 
 
 class Terms(NamedTuple):

@@ -14,7 +14,7 @@ from specjax.papers.texture.style.source import LEVEL, Style, split
 from specjax.signal.fourier import irfft, rfft
 from specjax.signal.mel import Mel, mel_filters
 from specjax.signal.shapes import Magnitude
-from specjax.signal.stft import Stft, power
+from specjax.signal.short_time_fourier import Stft, power
 
 SIZES = (512, 1024, 2048)  # frame lengths of the resolutions in samples; the hop is a quarter of a frame
 # Taps and dilation of the filters on mel spectrograms. Their widths are 3, 5, 11, 21, 51 and 101 frames.

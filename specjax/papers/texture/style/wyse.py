@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from specjax.arrays import safe
 from specjax.arrays.axes import pad_axis
-from specjax.optim.minimize import LBFGS
+from specjax.optim.minimization import LBFGS
 from specjax.papers.texture.style.method import Problem, Waves
 from specjax.papers.texture.style.networks import (
     FactoredGram,
@@ -38,7 +38,7 @@ from specjax.signal.inversion import Inversion, invert
 from specjax.signal.level import amplitude_to_db, db_to_amplitude
 from specjax.signal.presets import PRESETS
 from specjax.signal.shapes import Rows
-from specjax.signal.stft import magnitude
+from specjax.signal.short_time_fourier import magnitude
 
 PRESET = PRESETS["wyse"]
 

@@ -12,7 +12,7 @@ from specjax.papers.texture.style.ulyanov import Ulyanov
 from specjax.papers.texture.style.wyse import Wyse
 from specjax.signal.inversion import Inversion
 from specjax.signal.presets import spectrogram
-from specjax.signal.stft import Stft, magnitude
+from specjax.signal.short_time_fourier import Stft, magnitude
 
 SAMPLES = 13_001
 

@@ -12,7 +12,7 @@ from specjax.papers.texture.style.source import LEVEL, Style, split
 from specjax.papers.texture.style.transfer import transfer
 from specjax.papers.texture.style.waveform import Waveform
 from specjax.papers.texture.style.waveform_statistics import LAGS, lagged_products
-from specjax.signal.stft import power
+from specjax.signal.short_time_fourier import power
 
 RATE = 22050
 TINY = Waveform(filters=2, linear_filters=4, steps=3)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from specjax.measure.kernel_distance import BLOCK, kernel_distance
+from specjax.measure.kernel import BLOCK, kernel_distance
 
 RNG = np.random.default_rng(0)
 

@@ -7,7 +7,7 @@ import pytest
 import scipy.signal
 import scipy.stats
 
-from specjax.signal.texture_statistics import (
+from specjax.signal.texture import (
     ENVELOPE_RATE,
     LAGS,
     MODULATION_HZ,

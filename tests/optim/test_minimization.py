@@ -9,7 +9,7 @@ import optax
 import pytest
 import scipy.optimize
 
-from specjax.optim.minimize import improve, minimize, minimize_until_interrupted
+from specjax.optim.minimization import improve, minimize, minimize_until_interrupted
 
 STARTS = np.array([[-1.2, 1.0, 0.5], [0.0, 0.0, 0.0]])
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from specjax.measure.prdc import Prdc, prdc
+from specjax.measure.precision_recall import Prdc, prdc
 
 RNG = np.random.default_rng(0)
 REAL, FAKE, WIDTH = 30, 24, 4  # shared shapes, compiled once

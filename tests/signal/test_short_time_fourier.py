@@ -17,7 +17,7 @@ import soundfile
 from conftest import modes
 from specjax.signal.framing import frame, overlap_add
 from specjax.signal.polar import squared
-from specjax.signal.stft import PAD_MODES, Stft, istft, magnitude, power, stft
+from specjax.signal.short_time_fourier import PAD_MODES, Stft, istft, magnitude, power, stft
 from specjax.signal.windows import WINDOWS
 
 RNG = np.random.default_rng(0)
@@ -252,7 +252,7 @@ def test_wrong_types_raise_value_errors_without_beartype():
     """A subprocess is needed, because beartype raises an error of another kind in these tests."""
     script = """
 import jax.numpy as jnp
-from specjax.signal.stft import Stft, stft
+from specjax.signal.short_time_fourier import Stft, stft
 for wrong in (lambda: Stft(256.0, 64), lambda: stft(jnp.zeros(500, jnp.int16), Stft(128, 32))):
     try:
         wrong()
