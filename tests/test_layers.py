@@ -17,7 +17,7 @@ SUPPORT = {"cli.errors", "cli.files", "cli.config", "cli.paths"}  # modules of `
 LAYERS = ("arrays", "optim measure", "signal image", "nn plots", "data", "engine benchmark", "papers")
 RANK = {package: rank for rank, layer in enumerate(LAYERS) for package in layer.split()}
 
-STARTUP = {"jax", "flax", "optax", "orbax", "numpy", "absl", "ml_collections", "jaxtyping", "etils"}
+STARTUP = {"jax", "flax", "optax", "orbax", "numpy", "absl", "ml_collections", "jaxtyping", "etils", "lazy_loader"}
 HEAVY = ("librosa", "tensorflow_datasets", "tensorflow", "torch", "sklearn", "PIL", "soundfile", "safetensors", "clu")
 
 
@@ -98,9 +98,11 @@ def test_no_module_imports_a_pickle_library():
         assert not first_names & {"pickle", "dill", "cloudpickle", "joblib"}, path
 
 
-def test_importing_the_commands_loads_no_heavy_library():
+def test_importing_the_package_and_the_commands_loads_no_heavy_library():
     code = f"""
 import importlib, sys
+import specjax
+assert not {{"jax", "numpy"}} & set(sys.modules)
 from absl import flags
 for command in {COMMANDS!r}:
     importlib.import_module(f"specjax.{{command}}")

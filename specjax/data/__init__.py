@@ -1,1 +1,6 @@
 """Input data: file readers that validate what they read, and the random order of training examples."""
+
+import lazy_loader
+
+# `__init__.pyi` lists the public names.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

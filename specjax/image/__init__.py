@@ -1,1 +1,6 @@
 """Image operations: pure functions of float arrays with the axes (height, width); some accept leading batch axes."""
+
+import lazy_loader
+
+# `__init__.pyi` lists the public names.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

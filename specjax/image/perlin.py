@@ -67,7 +67,7 @@ def noise_from_gradients(
     return left @ right
 
 
-def random_noise(
+def perlin_noise(
     key: Key[Array, ""],
     shape: tuple[int, int],
     cells: tuple[int, int] = (24, 24),

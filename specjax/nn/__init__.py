@@ -1,1 +1,6 @@
 """Small flax.linen modules that the networks of several papers share."""
+
+import lazy_loader
+
+# `__init__.pyi` lists the public names.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from specjax.cli.errors import UserError
+from specjax.papers import chord, melody, mvnet, texture
 
 if TYPE_CHECKING:
     from specjax.engine.config import TrainConfig
@@ -110,6 +111,8 @@ TASKS = {
     ),
 }
 PAPERS = ("chord", "melody", "mvnet", "texture")
+
+__all__ = ["PAPERS", "TASKS", "chord", "melody", "mvnet", "open_bundle", "open_run", "texture"]
 
 
 def build(config: Mapping[str, Any]) -> "tuple[TrainConfig, Task]":

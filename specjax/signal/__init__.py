@@ -2,3 +2,8 @@
 
 Waves are float32 arrays with values in [-1, 1]. Time is the last axis, unless the name of an axis says otherwise.
 """
+
+import lazy_loader
+
+# `__init__.pyi` lists the public names.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

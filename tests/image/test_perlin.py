@@ -68,7 +68,7 @@ def test_constant_gradient_varies_along_its_own_axis_only():
 
 @pytest.mark.parametrize("mode", MODES)
 def test_values_lie_in_unit_range_and_use_most_of_it(mode):
-    function = modes(lambda k: perlin.random_noise(k, (96, 96), (8, 8)))[mode]
+    function = modes(lambda k: perlin.perlin_noise(k, (96, 96), (8, 8)))[mode]
     fields = np.array([function(jax.random.key(seed)) for seed in range(5)])
     assert np.abs(fields).max() <= 1.0
     assert np.abs(fields).max() > 0.7
@@ -82,11 +82,11 @@ def test_gradients_pointing_at_a_cell_center_reach_one():
     assert float(noise[5, 5]) == pytest.approx(1.0, abs=1e-6)
 
 
-def test_random_noise_draws_unit_gradients_from_the_key(key):
+def test_perlin_noise_draws_unit_gradients_from_the_key(key):
     angle = np.asarray(jax.random.uniform(jax.random.fold_in(key, 0), (4, 5), maxval=2 * np.pi))
     gradients = np.stack([np.cos(angle), np.sin(angle)])
     np.testing.assert_allclose(
-        perlin.random_noise(key, (21, 16), (3, 4)), reference_noise(gradients, (21, 16)), atol=2e-6
+        perlin.perlin_noise(key, (21, 16), (3, 4)), reference_noise(gradients, (21, 16)), atol=2e-6
     )
 
 
@@ -97,14 +97,14 @@ def test_octaves_double_the_cells_and_scale_by_persistence(key):
         return perlin.noise_from_gradients(jnp.stack([jnp.cos(angle), jnp.sin(angle)]), (48, 32))
 
     expected = octave(0) + 0.3 * octave(1) + 0.09 * octave(2)
-    result = perlin.random_noise(key, (48, 32), (3, 2), octaves=3, persistence=0.3)
+    result = perlin.perlin_noise(key, (48, 32), (3, 2), octaves=3, persistence=0.3)
     np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
 def test_equal_keys_repeat_and_different_keys_differ(key):
-    first, again = (perlin.random_noise(key, (12, 12), (3, 3)) for _ in range(2))
+    first, again = (perlin.perlin_noise(key, (12, 12), (3, 3)) for _ in range(2))
     np.testing.assert_array_equal(first, again)
-    assert float(jnp.abs(first - perlin.random_noise(jax.random.key(1), (12, 12), (3, 3))).max()) > 0.1
+    assert float(jnp.abs(first - perlin.perlin_noise(jax.random.key(1), (12, 12), (3, 3))).max()) > 0.1
 
 
 def test_fade_rises_from_zero_to_one_with_flat_ends():

@@ -235,7 +235,7 @@ def noise_field(key: Key[Array, ""], conditioning: Conditioning, columns: int | 
     noise_key, fuzz_key = jax.random.split(key)
     c = conditioning
     shape = (c.size, columns or c.size)
-    noise = perlin.random_noise(noise_key, shape, c.noise_cells, octaves=c.noise_octaves)
+    noise = perlin.perlin_noise(noise_key, shape, c.noise_cells, octaves=c.noise_octaves)
     if c.noise_fuzz:
         noise = noise + c.noise_fuzz * jax.random.uniform(fuzz_key, noise.shape)
     return _dilute(noise, c.noise_dilution)
@@ -265,7 +265,7 @@ def target(
         noise_key, overlay_key = jax.random.split(key)
         spectrogram = spectrogram * noise_field(noise_key, c, spectrogram.shape[1])
         if c.overlay:
-            noise = perlin.random_noise(overlay_key, (c.size, spectrogram.shape[1]), c.overlay_cells)
+            noise = perlin.perlin_noise(overlay_key, (c.size, spectrogram.shape[1]), c.overlay_cells)
             spectrogram = spectrogram + c.overlay * _dilute(noise, c.overlay_dilution)
     return min_max(spectrogram, c.epsilon)
 

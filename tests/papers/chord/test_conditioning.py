@@ -139,7 +139,7 @@ class TestAgainstScipy:
         """The overlay is added at the scale where both Gaussian weights peak at 1."""
         c = SMALL(partials="triad", overlay=0.3)
         noise_key, overlay_key = jax.random.split(key)
-        field = np.asarray(perlin.random_noise(overlay_key, (SIZE, SIZE), (6, 2)), float) + 20
+        field = np.asarray(perlin.perlin_noise(overlay_key, (SIZE, SIZE), (6, 2)), float) + 20
         plain = compute_scipy_spectrogram(digit, c, 1)
         plain *= 2 * np.pi * c.row_sigma * c.fade_sigma
         noisy = plain * np.asarray(conditioning.noise_field(noise_key, c), float) + 0.3 * field / field.max()
@@ -184,7 +184,7 @@ class TestNoise:
 
     def test_field_is_perlin_noise_plus_dilution_divided_by_its_maximum(self, key):
         c = SMALL(noise_dilution=20.0)
-        noise = np.asarray(perlin.random_noise(jax.random.split(key)[0], (SIZE, SIZE), (6, 6)), float)
+        noise = np.asarray(perlin.perlin_noise(jax.random.split(key)[0], (SIZE, SIZE), (6, 6)), float)
         expected = (noise + 20) / (noise + 20).max()
         np.testing.assert_allclose(conditioning.noise_field(key, c), expected, atol=1e-6)
 
