@@ -1,11 +1,13 @@
 """Rank correlation of two quantities within groups, with its confidence interval."""
 
 import math
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
+
+_SEED = 0
+_RESAMPLES = 2000
 
 
 class Correlation(NamedTuple):
@@ -17,32 +19,47 @@ class Correlation(NamedTuple):
 
 
 def rank_correlation(
-    x: Float[np.ndarray, " examples"], y: Float[np.ndarray, " examples"], group: Shaped[np.ndarray, " examples"]
+    x: Float[np.ndarray, " examples"],
+    y: Float[np.ndarray, " examples"],
+    group: Shaped[np.ndarray, " examples"],
+    cluster: Shaped[np.ndarray, " examples"],
 ) -> Correlation:
     """Compute Spearman's rank correlation of examples, with ranks taken within groups.
 
     The ranks of each group are scaled to mean 0 and to its size, so that differences between the groups do not count.
-    For one group it is Spearman's correlation. The interval is Fisher's, widened for ranks (Bonett and Wright 2000);
-    it assumes that the examples are independent.
+    For one group it is Spearman's correlation. The interval is a bootstrap over whole clusters (percentiles), with the
+    ranks of all examples: examples of a cluster, such as the clips of a composition, are alike, and only the clusters
+    are independent.
 
     Args:
       x, y: both quantities.
       group: label of the group of each example.
+      cluster: label of the cluster of each example. All examples of a cluster are of one group.
 
     Returns:
-      The correlation; nan if one of the quantities is constant in every group.
+      The correlation; nan if one of the quantities is constant in every group. The interval is [-1, 1] if a group has
+      a single cluster.
     """
     ranks_x, ranks_y = _rank_within(x, group), _rank_within(y, group)
-    size = math.sqrt(float(np.sum(ranks_x**2) * np.sum(ranks_y**2)))
-    freedom = len(x) - len(np.unique(group)) - 2
-    if not size:
+    _, first, number = np.unique(cluster, return_index=True, return_inverse=True)
+    products = np.stack([np.bincount(number, p) for p in (ranks_x * ranks_y, ranks_x**2, ranks_y**2)], axis=1)
+    value = _normalize(products.sum(axis=0)).item()
+    if math.isnan(value):
         return Correlation(math.nan, math.nan, math.nan)
-    value = float(np.sum(ranks_x * ranks_y) / size)
-    if freedom < 1:
+    clusters = [np.flatnonzero(group[first] == label) for label in np.unique(group)]
+    if min(map(len, clusters)) < 2:
         return Correlation(value, -1.0, 1.0)
-    middle = math.atanh(min(max(value, -1 + 1e-9), 1 - 1e-9))
-    half_width = NormalDist().inv_cdf(0.975) * math.sqrt((1 + value**2 / 2) / freedom)
-    return Correlation(value, math.tanh(middle - half_width), math.tanh(middle + half_width))
+    rng = np.random.default_rng(_SEED)
+    resampled = sum(products[own[rng.integers(len(own), size=(_RESAMPLES, len(own)))]].sum(axis=1) for own in clusters)
+    low, high = np.nanquantile(_normalize(np.asarray(resampled)), (0.025, 0.975)).tolist()
+    return Correlation(value, low, high)
+
+
+def _normalize(products: Float[np.ndarray, "*resamples 3"]) -> Float[np.ndarray, "*resamples"]:
+    """Compute correlations from the sums of x y, of x squared and of y squared; nan where x or y is constant."""
+    xy, xx, yy = np.moveaxis(products, -1, 0)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(xy / np.sqrt(xx * yy))
 
 
 def _rank_within(

@@ -5,7 +5,6 @@ The `evaluate` of such a task calls `map_genres`, with a function that generates
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -13,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, Shaped
 
+from specjax.cli.paths import local_path
 from specjax.engine import bundle
 from specjax.measure.comparison import compare_embeddings
 from specjax.papers.melody import metrics
@@ -43,7 +43,7 @@ def load_judge(folder: str, genres: Sequence[str]) -> OpenJudge | None:
         return None
     from specjax import papers
 
-    inference, variables = papers.open_bundle(Path(folder), task="melody/judge")
+    inference, variables = papers.open_bundle(local_path(folder, "config.judge"), task="melody/judge")
     bundle.check_classes(folder, "genres", inference.config.data.genres, genres)
     return OpenJudge(inference, variables)
 

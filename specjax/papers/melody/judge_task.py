@@ -59,7 +59,8 @@ class JudgeTask(SingleNetworkTask):
         genre, clip = data.locate(examples, indices)
         values = c.representation.encode(jnp.asarray(examples.mel)[genre, clip])
         if count := round(c.noise * len(indices)):
-            values = jnp.concatenate([values[:-count], self._draw_noise(noise_key, examples, genre[-count:])])
+            noise = self._draw_noise(jax.random.split(noise_key, count), examples, genre[-count:])
+            values = jnp.concatenate([values[:-count], noise])
             genre = genre.at[-count:].set(len(c.data.genres))
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(indices)))
         augment_keys, mixup_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
@@ -90,18 +91,18 @@ class JudgeTask(SingleNetworkTask):
         verdict = self.inference.judge(variables, jnp.asarray(examples.mel)[genre, clip])
         measured = {"genre": genre, **measure_predictions(verdict.logits, genre)}
         if c.noise:
-            noise = self._draw_noise(jax.random.fold_in(key, indices[0]), examples, genre)
+            noise = self._draw_noise(jax.vmap(jax.random.fold_in, (None, 0))(key, indices), examples, genre)
             verdict = self.inference.judge(variables, c.representation.decode(noise))
             measured["noise_recognized"] = self.inference.is_noise(verdict)
         return measured
 
     def _draw_noise(
-        self, key: Key[Array, ""], music: Music, genre: Int[Array, " batch"]
+        self, keys: Key[Array, " batch"], music: Music, genre: Int[Array, " batch"]
     ) -> Float[Array, "batch mels frames"]:
         """Draw noise with the moments of a few random clips of a genre, on the scale of the judge.
 
         Args:
-          key: random key.
+          keys: random key of each clip to draw.
           music: the clips.
           genre: genre of each clip to draw.
         """
@@ -112,7 +113,6 @@ class JudgeTask(SingleNetworkTask):
             values = self.config.representation.encode(jnp.asarray(music.mel)[genre, clips])
             return draw_noise(values, noise_key[None])[0]
 
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(genre)))
         return jax.lax.map(lambda each: draw(*each), (keys, genre))
 
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:

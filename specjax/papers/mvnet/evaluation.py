@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from specjax.measure.comparison import NEIGHBORS, compare_embeddings, mean_pairwise_distance
-from specjax.measure.correlation import Correlation, rank_correlation
+from specjax.measure.correlation import rank_correlation
 from specjax.papers.mvnet.features import measure_pictures
 from specjax.papers.mvnet.judge import JudgeInference
 from specjax.papers.mvnet.pictures import Values, thumbnails
@@ -47,9 +47,9 @@ def summarize(measures: Measures) -> dict[str, float]:
     """Compute metrics of the held-out set from the measures of its pairs of clips and pictures.
 
     Args:
-      measures: for each pair the numbers `clip`, `picture` and `era`, the clip's `centroid_hz`, and the results of
-        `measure` for the `real` picture of the pair, for a `fake` one that was generated from its clip, and for its
-        `twin`, generated with other latent variables.
+      measures: for each pair the numbers `clip`, `composition`, `picture` and `era`, the clip's `centroid_hz`, and the
+        results of `measure` for the `real` picture of the pair, for a `fake` one that was generated from its clip, and
+        for its `twin`, generated with other latent variables.
 
     Returns:
       Under `eval/`: those of `measure_diversity` and `measure_following`; with a judge, those of `measure_eras`, and
@@ -105,13 +105,15 @@ def measure_following(measures: Measures) -> dict[str, float]:
     """Correlate the luminance of generated pictures with the brightness of their clips, within eras.
 
     Returns:
-      `follows`, Spearman's correlation over the clips, `follows_low` and `follows_high`, the ends of its 95% interval,
-      and `follows_shuffled`, the mean correlation with clips of the same era that are drawn at random.
+      `follows`, Spearman's correlation over the clips, `follows_low` and `follows_high`, the ends of its 95% interval
+      over compositions, and `follows_shuffled`, the mean correlation with clips of the same era that are drawn at
+      random.
     """
     clips, first, inverse = np.unique(measures["clip"], return_index=True, return_inverse=True)
     luminance = (measures["fake_luminance"] + measures["twin_luminance"]).astype(float) / 2
     by_clip = np.bincount(inverse, luminance) / np.bincount(inverse)
     era, centroid_hz = measures["era"][first], measures["centroid_hz"][first].astype(float)
+    composition = measures["composition"][first]
     rng = np.random.default_rng(_SEED)
 
     def shuffle() -> Int[np.ndarray, " clips"]:
@@ -120,8 +122,8 @@ def measure_following(measures: Measures) -> dict[str, float]:
             shuffled[era == label] = rng.permutation(shuffled[era == label])
         return shuffled
 
-    controls = [rank_correlation(by_clip, centroid_hz[shuffle()], era).value for _ in range(_SHUFFLES)]
-    result: Correlation = rank_correlation(by_clip, centroid_hz, era)
+    controls = [rank_correlation(by_clip, centroid_hz[shuffle()], era, composition).value for _ in range(_SHUFFLES)]
+    result = rank_correlation(by_clip, centroid_hz, era, composition)
     return {
         "follows": result.value,
         "follows_low": result.low,

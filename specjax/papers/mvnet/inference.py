@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int, Key, UInt8
 
 from specjax.cli.config import read_json
 from specjax.cli.errors import UserError
+from specjax.cli.paths import local_path
 from specjax.engine import bundle, sharding
 from specjax.engine.bundle import Bundle
 from specjax.papers.mvnet import paper_model
@@ -126,7 +127,7 @@ def load_encoder(folder: str, eras: tuple[str, ...]) -> OpenEncoder:
         raise UserError(
             "config.encoder='' names no encoder: train one, and name its run or bundle: --config.encoder=runs/encoder"
         )
-    encoder = _open_encoder(Path(folder))
+    encoder = _open_encoder(local_path(folder, "config.encoder"))
     bundle.check_classes(folder, "eras", encoder.inference.config.data.eras, eras)
     return encoder
 

@@ -5,13 +5,13 @@ It is trained on real pictures and on noise with their moments, and it is never 
 
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from specjax.cli.paths import local_path
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
 from specjax.nn.conv import kernel_init
@@ -168,6 +168,6 @@ def load_judge(folder: str, eras: tuple[str, ...]) -> OpenJudge | None:
         return None
     from specjax import papers
 
-    judge: OpenJudge = papers.open_bundle(Path(folder), task="mvnet/judge")
+    judge: OpenJudge = papers.open_bundle(local_path(folder, "config.judge"), task="mvnet/judge")
     bundle.check_classes(folder, "eras", judge.inference.config.data.eras, eras)
     return judge

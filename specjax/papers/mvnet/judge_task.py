@@ -56,7 +56,9 @@ class JudgeTask(SingleNetworkTask):
         mirror_key, augment_key, noise_key = jax.random.split(key, 3)
         values, era = to_values(jnp.asarray(examples.pixels)[indices]), jnp.asarray(examples.era)[indices]
         if count := round(self.config.noise * len(indices)):
-            values = jnp.concatenate([values[:-count], draw_noise(noise_key, examples, era[-count:])])
+            values = jnp.concatenate(
+                [values[:-count], draw_noise(jax.random.split(noise_key, count), examples, era[-count:])]
+            )
             era = era.at[-count:].set(len(self.config.data.eras))
         mirrored = jax.vmap(lambda i: jax.random.bernoulli(jax.random.fold_in(mirror_key, i)))(jnp.arange(len(indices)))
         values = jnp.where(mirrored[:, None, None, None], values[:, :, ::-1], values)
@@ -78,7 +80,7 @@ class JudgeTask(SingleNetworkTask):
         verdict = self.inference.judge(variables, to_values(jnp.asarray(examples.pixels)[indices]))
         measured = {"era": era, **measure_predictions(verdict.logits, era)}
         if self.config.noise:
-            noise = draw_noise(jax.random.fold_in(key, indices[0]), examples, era)
+            noise = draw_noise(jax.vmap(jax.random.fold_in, (None, 0))(key, indices), examples, era)
             measured["noise_recognized"] = self.inference.is_noise(self.inference.judge(variables, noise))
         return measured
 
@@ -97,22 +99,24 @@ class JudgeTask(SingleNetworkTask):
         return {"judge": Part(self.inference_variables(state), asdict(self.config))}
 
 
-def draw_noise(key: Key[Array, ""], paintings: Paintings, era: Int32[Array, " batch"]) -> Float[Array, "batch 64 64 3"]:
+def draw_noise(
+    keys: Key[Array, " batch"], paintings: Paintings, era: Int32[Array, " batch"]
+) -> Float[Array, "batch 64 64 3"]:
     """Draw normally distributed pictures with the mean and the covariance of a few random pictures of an era.
 
     Args:
-      key: random key.
+      keys: random key of each picture to draw.
       paintings: pictures, sorted by era.
       era: era of each picture to draw.
     """
     pixels, eras = jnp.asarray(paintings.pixels), jnp.asarray(paintings.era)
 
-    def draw(i: Int[Array, ""], era: Int32[Array, ""]) -> Float[Array, "64 64 3"]:
-        choice_key, weight_key = jax.random.split(jax.random.fold_in(key, i))
+    def draw(key: Key[Array, ""], era: Int32[Array, ""]) -> Float[Array, "64 64 3"]:
+        choice_key, weight_key = jax.random.split(key)
         first, end = jnp.searchsorted(eras, jnp.stack([era, era + 1]))
         values = to_values(pixels[jax.random.randint(choice_key, (_COMBINED,), first, end)])
         mean, weights = jnp.mean(values, axis=0), jax.random.normal(weight_key, (_COMBINED,))
         drawn = mean + jnp.tensordot(weights, values - mean[None], 1) / np.float32(np.sqrt(_COMBINED))
         return jnp.clip(drawn, -1.0, 1.0)
 
-    return jax.vmap(draw)(jnp.arange(len(era)), era)
+    return jax.vmap(draw)(keys, era)

@@ -6,7 +6,6 @@ the colors of the painting. Features of its content stay near those that it had.
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -16,6 +15,7 @@ from jaxtyping import Array, Float, UInt8
 
 from specjax.arrays import safe
 from specjax.cli.errors import UserError
+from specjax.cli.paths import local_path
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
 from specjax.optim.minimization import StepCallback, minimize_until_interrupted
@@ -208,6 +208,6 @@ def load_style(folder: str, eras: tuple[str, ...]) -> Stylist | None:
         return None
     from specjax import papers
 
-    stylist: Stylist = papers.open_bundle(Path(folder), task="mvnet/style")
+    stylist: Stylist = papers.open_bundle(local_path(folder, "config.style"), task="mvnet/style")
     bundle.check_classes(folder, "eras", stylist.eras, eras)
     return stylist

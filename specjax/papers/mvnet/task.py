@@ -180,6 +180,7 @@ class GanTask(AdversarialTask):
         judge = None if self.judge is None else self.judge.inference
         measured = {
             "clip": clip,
+            "composition": jnp.asarray(museum.composition)[clip],
             "picture": picture,
             "era": jnp.asarray(museum.clip_era)[clip],
             "centroid_hz": jnp.asarray(examples.centroid_hz)[clip],

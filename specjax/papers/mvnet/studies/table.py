@@ -120,6 +120,7 @@ class Comparison:
         centroid_hz = data.map_blocks(lambda mel: measure_music(mel).centroid_hz, held_out.mel, _BLOCK)
         return {
             "clip": clip,
+            "composition": held_out.composition[clip],
             "picture": picture,
             "era": held_out.clip_era[clip],
             "centroid_hz": centroid_hz[clip],
