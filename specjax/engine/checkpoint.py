@@ -9,9 +9,11 @@ Leaves are identified by their paths alone. They can be restored into any tree t
 containers are of other types.
 """
 
+import errno
 import hashlib
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
 from jaxtyping import Array, UInt32
@@ -28,6 +31,9 @@ from specjax.engine import legacy
 
 Tree = Any
 log = logging.getLogger("specjax")
+
+_UNSAFE = frozenset("*?[\\")  # Orbax takes them for patterns, or for separators, and loses files in such folders.
+_SHORTAGES = ("RESOURCE_EXHAUSTED", "can't start new thread")  # messages of TensorStore, XLA and Python
 
 
 class BadCheckpoint(Exception):
@@ -72,30 +78,50 @@ class Checkpoints:
           keep: number of newest checkpoints to keep; older ones are deleted.
           read_only: change nothing on disk, so that a run that is training is not disturbed. Checkpoints cannot be
             saved then.
+
+        Raises:
+          UserError: the path has a character that Orbax misunderstands, or the folder cannot be read or created.
         """
         self._folder = epath.Path(folder)
+        if unsafe := _UNSAFE & set(str(self._folder.resolve())):
+            raise UserError(
+                f"checkpoints in {self._folder} could not be restored, because of the {sorted(unsafe)[0]} in its path: "
+                "name another --workdir, without any of * ? [ \\"
+            )
         self._keep = keep
         self._read_only = read_only
         self._saving = False
+        self._can_restore = False
+        self._unverified: tuple[int, Tree] | None = None
         self._manager = self._open()
 
     def _open(self) -> ocp.CheckpointManager:
         if self._read_only:
             options = ocp.CheckpointManagerOptions(read_only=True)
+        else:
+            options = ocp.CheckpointManagerOptions(
+                preservation_policy=ocp.checkpoint_managers.LatestN(n=self._keep),
+                cleanup_tmp_directories=True,
+                enable_async_checkpointing=True,
+            )
+        try:
             return ocp.CheckpointManager(self._folder.resolve(), options=options)
-        options = ocp.CheckpointManagerOptions(
-            preservation_policy=ocp.checkpoint_managers.LatestN(n=self._keep),
-            cleanup_tmp_directories=True,
-            enable_async_checkpointing=True,
-        )
-        return ocp.CheckpointManager(self._folder.resolve(), options=options)
+        except OSError as error:
+            raise UserError(
+                f"{self._folder} cannot be opened ({error.strerror}): change its permissions, or name another --workdir"
+            ) from error
 
     def steps(self) -> list[int]:
         """Return the steps of all completely written checkpoints, in ascending order. Their digests are not checked."""
+        if self._read_only:
+            self._manager.reload()  # The run that writes them may have removed some.
         return sorted(self._manager.all_steps())
 
     def save(self, step: int, state: Tree, metadata: dict[str, Any]) -> None:
         """Start writing a checkpoint in the background, and return as soon as `state` is copied off the device.
+
+        If nothing was restored from this folder before, the first checkpoint is read back before the second is saved,
+        or by `wait`: a disk or a library that keeps nothing is then found out early.
 
         Args:
           step: number of updates so far, including updates that were skipped because a value was not finite.
@@ -103,8 +129,10 @@ class Checkpoints:
           metadata: information on how the state was made, such as the config; must be JSON-serializable.
 
         Raises:
-          UserError: this save failed, or an earlier one failed in the background.
+          UserError: this save failed, or an earlier one failed in the background; or the first checkpoint cannot be
+            restored.
         """
+        self._verify()
         record = {"step": step, "metadata": metadata, "shapes": leaf_shapes(state), "digests": digests(state)}
         record["seal"] = _digest_record(record)
         with self._convert_write_errors():
@@ -116,6 +144,8 @@ class Checkpoints:
                 force=True,
             )
         self._saving = True
+        if not self._can_restore:
+            self._unverified = step, jax.tree.map(lambda x: np.broadcast_to(np.zeros((), x.dtype), x.shape), state)
 
     def check(self) -> None:
         """Raise an error if a background save has ended and failed. While a save is still running, return at once.
@@ -125,17 +155,43 @@ class Checkpoints:
         """
         # Orbax's `check_for_errors` reports an error only once, and a thread of Orbax has already consumed that report.
         if self._saving and not self._manager.is_saving_in_progress():
-            self.wait()
+            self._finish_saving()
 
     def wait(self) -> None:
         """Block until the background save, if there is one, is on disk.
 
         Raises:
-          UserError: the save failed.
+          UserError: the save failed; or it was the first one, and the checkpoint cannot be restored.
         """
+        self._finish_saving()
+        self._verify()
+
+    def _finish_saving(self) -> None:
         self._saving = False
+        unverified, self._unverified = self._unverified, None  # If the save failed, there is nothing to verify.
         with self._convert_write_errors():
             self._manager.wait_until_finished()
+        self._unverified = unverified
+
+    def _verify(self) -> None:
+        """Read back the first checkpoint of a run, if that was not done yet, after waiting until it is on disk.
+
+        Raises:
+          UserError: it cannot be restored.
+        """
+        if self._unverified is None:
+            return
+        self._finish_saving()
+        step, abstract = self._unverified
+        self._unverified = None
+        try:
+            self.restore(step, abstract)
+        except BadCheckpoint as error:
+            raise UserError(
+                f"checkpoint {step} in {self._folder} was saved but cannot be restored ({error}): name a --workdir on "
+                "another disk"
+            ) from error
+        self._can_restore = True
 
     def close(self) -> None:
         """Wait until the background save, if there is one, has ended, and stop Orbax's threads.
@@ -172,19 +228,22 @@ class Checkpoints:
           Step, state and metadata; None if there is no checkpoint.
 
         Raises:
-          UserError: there are checkpoints but none is intact; or the paths, shapes or dtypes in a checkpoint differ
-            from those of `abstract`.
+          UserError: there are checkpoints but none is intact; a checkpoint cannot be read now but may be intact; or the
+            paths, shapes or dtypes in a checkpoint differ from those of `abstract`.
         """
         steps, damaged = self.steps(), []
         for step in reversed(steps):
             try:
                 state, metadata = self.restore(step, abstract)
             except BadCheckpoint as error:
+                if self._read_only and self.steps() != steps:  # The run has removed it while it was read.
+                    return self.restore_newest(abstract)
                 log.warning("checkpoint %d is damaged and is not used: %s", step, error)
                 damaged.append(step)
                 continue
             if damaged and not self._read_only:
                 self._reject(damaged)
+            self._can_restore = True
             return step, state, metadata
         if steps:
             raise UserError(
@@ -202,13 +261,11 @@ class Checkpoints:
 
         Raises:
           BadCheckpoint: the checkpoint is unreadable, or its content differs from what was saved.
-          UserError: paths, shapes or dtypes in the checkpoint differ from those of `abstract`; the message names the
-            leaves.
+          UserError: paths, shapes or dtypes in the checkpoint differ from those of `abstract` (the message names the
+            leaves); or permission, memory or another resource is missing to read it.
         """
-        try:
+        with self._convert_read_errors(step, "record"):
             record = self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))["record"]
-        except Exception as error:
-            raise BadCheckpoint(f"its record is unreadable ({_summarize(error)})") from error
         if not isinstance(record, dict) or record.pop("seal", None) != _digest_record(record) or record["step"] != step:
             raise BadCheckpoint("its record is not what was saved")
         expected = leaves_by_path(abstract)
@@ -218,22 +275,37 @@ class Checkpoints:
         shapes = {path: record["shapes"][name] for path, name in names.items()}
         shapes |= {path: f"{x.dtype}{list(x.shape)}" for path, x in defaults.items()}
         self._check_architecture(step, shapes, leaf_shapes(abstract))
-        try:
+        with self._convert_read_errors(step, "arrays"):
             target = {name: expected[path] for path, name in names.items()}
             if is_legacy:
                 target |= legacy.dropped_leaves(record["shapes"], target)
             args = ocp.args.Composite(state=ocp.args.StandardRestore(target))
             saved = self._manager.restore(step, args=args)["state"]
-        except Exception as error:
-            raise BadCheckpoint(f"its arrays are unreadable ({_summarize(error)})") from error
-        leaves = {path: saved[name] for path, name in names.items()}
-        restored = digests(leaves)
+            leaves = {path: saved[name] for path, name in names.items()}
+            restored = digests(leaves)
         damaged = [path for path, name in names.items() if restored[f"[{path!r}]"] != record["digests"][name]]
         if damaged:
             raise BadCheckpoint(f"{len(damaged)} arrays are not what was saved, the first is {damaged[0]}")
         leaves |= defaults
         state = jax.tree.unflatten(jax.tree.structure(abstract), [leaves[path] for path in expected])
         return state, record["facts" if is_legacy else "metadata"]
+
+    @contextmanager
+    def _convert_read_errors(self, step: int, part: str) -> Iterator[None]:
+        """Context manager that converts any exception to a `BadCheckpoint` if what was read is wrong.
+
+        If the files could not be read for another reason, it raises a `UserError`: they may be intact, and must not be
+        given up.
+        """
+        try:
+            yield
+        except Exception as error:
+            if obstacle := _find_obstacle(self._folder / str(step), error):
+                raise UserError(
+                    f"checkpoint {step} in {self._folder} cannot be read ({obstacle}): mend that and run the same "
+                    "command again; or move the checkpoint elsewhere, to use the one before it"
+                ) from error
+            raise BadCheckpoint(f"its {part} cannot be restored ({_summarize(_causes(error)[-1])})") from error
 
     @property
     def _rejected_folder(self) -> epath.Path:
@@ -319,7 +391,46 @@ def _mix_bits(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
     return x ^ (x >> 16)
 
 
-def _summarize(error: Exception) -> str:
+def _find_obstacle(folder: epath.Path, error: BaseException) -> str | None:
+    """Find out why a checkpoint that may be intact cannot be read, such as a lack of memory or permission.
+
+    Args:
+      folder: folder of the checkpoint.
+      error: exception of the attempt to restore it.
+
+    Returns:
+      The reason; None if all files can be read, so that the checkpoint itself must be damaged.
+    """
+    for cause in _causes(error):
+        scarce = isinstance(cause, OSError) and cause.errno in (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+        if scarce or isinstance(cause, MemoryError) or any(text in str(cause) for text in _SHORTAGES):
+            return _summarize(cause)
+    try:
+        for parent, _, names in os.walk(folder, onerror=_raise):
+            for name in names:
+                with open(os.path.join(parent, name), "rb") as file:
+                    while file.read(2**20):
+                        pass
+    except FileNotFoundError:
+        return None
+    except OSError as obstacle:
+        return f"{obstacle.filename or folder}: {obstacle.strerror}"
+    return None
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return an exception and those that led to it, the first of which is the last in the list."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
+        chain.append(cause)
+    return chain
+
+
+def _summarize(error: BaseException) -> str:
     """Return the type and the first line of an error. A line longer than 240 characters loses its middle part."""
     line = str(error).splitlines()[0] if str(error) else ""
     return f"{type(error).__name__}: {line if len(line) <= 240 else f'{line[:80]} ... {line[-150:]}'}"

@@ -1,5 +1,6 @@
 """Tests of checkpoints: a damaged checkpoint is never restored as a wrong array."""
 
+import errno
 import gc
 import resource
 import shutil
@@ -12,8 +13,9 @@ import numpy as np
 import optax
 import pytest
 
+from permissions import enforce_permissions
 from specjax.cli.errors import UserError
-from specjax.engine import sharding
+from specjax.engine import checkpoint, sharding
 from specjax.engine.checkpoint import BadCheckpoint, Checkpoints, digests, leaf_digest
 
 # Orbax does not close its event loop when a read fails. Python warns of that when it collects the loop.
@@ -225,6 +227,85 @@ def test_reading_changes_nothing_on_disk(saved):
     assert checkpoints.restore_newest(abstract(tree()))[0] == 1
     checkpoints.close()
     assert sorted(saved.rglob("*")) == before
+
+
+def test_reader_follows_a_run_that_removes_what_it_reads(saved):
+    reader = Checkpoints(saved, read_only=True)
+    assert reader.steps() == [1, 2]
+    writer = Checkpoints(saved, keep=1)
+    restore_step = reader.restore
+
+    def restore_late(step, like):
+        if step == 2:
+            writer.save(3, tree(3), {})
+            writer.close()
+        return restore_step(step, like)
+
+    reader.restore = restore_late
+    step, state, _ = reader.restore_newest(abstract(tree()))
+    reader.close()
+    assert step == 3
+    assert digests(state) == digests(tree(3))
+
+
+def fail_with(error):
+    def fail(*_, **__):
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 15.3 MiB"),
+        OSError(errno.EMFILE, "Too many open files"),
+        ValueError("RESOURCE_EXHAUSTED: Failed to open: Too many open files"),
+        RuntimeError("can't start new thread"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_checkpoint_is_not_given_up_for_lack_of_memory_or_files(saved, monkeypatch, error):
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "digests", fail_with(error))
+        with pytest.raises(UserError, match=r"checkpoint 2 in .* cannot be read .* run the same command again"):
+            restore(saved)
+    assert restore(saved)[0] == 2
+
+
+@pytest.mark.parametrize("name", ["2/record/metadata", "2/state", "."])
+def test_checkpoint_is_not_given_up_for_lack_of_permission(saved, name):
+    mode = (saved / name).stat().st_mode
+    (saved / name).chmod(0)
+    try:
+        with enforce_permissions(), pytest.raises(UserError, match=r"cannot be (read|opened) .*Permission denied"):
+            restore(saved)
+    finally:
+        (saved / name).chmod(mode)
+    assert restore(saved)[0] == 2
+
+
+@pytest.mark.parametrize("name", ["lr[0.5]", "a\\b", "what?", "all*"])
+def test_folder_that_would_lose_checkpoints_is_an_error(tmp_path, name):
+    with pytest.raises(UserError, match=r"could not be restored, because of the . in its path: name another --workdir"):
+        Checkpoints(tmp_path / name)
+
+
+def test_first_checkpoint_is_read_back(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "restore", fail_with(BadCheckpoint("it has no manifest")))
+        checkpoints.save(1, tree(1), {})
+        with pytest.raises(
+            UserError, match=r"checkpoint 1 in .* was saved but cannot be restored \(it has no manifest"
+        ):
+            checkpoints.save(2, tree(2), {})
+    checkpoints.save(3, tree(3), {})
+    checkpoints.wait()
+    monkeypatch.setattr(checkpoints, "restore", fail_with(BadCheckpoint("later ones are not read back")))
+    checkpoints.save(4, tree(4), {})
+    checkpoints.wait()
+    checkpoints.close()
 
 
 def test_only_newest_checkpoints_are_kept(tmp_path):
