@@ -10,6 +10,7 @@ from specjax.engine.study import Measure, Study, table
 from specjax.measure.intervals import confidence_half_width
 from specjax.papers.chord.figures import trainings
 from specjax.papers.chord.studies import MEASURES, STUDIES
+from specjax.papers.melody.studies import GAN_STUDIES
 from specjax.papers.mvnet.studies import ENCODER_STUDIES, PAINTER_STUDIES
 
 EXACT = Measure("eval/exact_notes", "exact", 100.0, "{:.1f}%")
@@ -31,12 +32,16 @@ def test_every_variant_is_a_valid_config(overrides):
     ("base", "overrides"),
     [
         (base, overrides)
-        for base, studies in (("cdcgan:tiny", PAINTER_STUDIES), ("encoder:tiny", ENCODER_STUDIES))
+        for base, studies in (
+            ("gan:tiny", GAN_STUDIES),
+            ("cdcgan:tiny", PAINTER_STUDIES),
+            ("encoder:tiny", ENCODER_STUDIES),
+        )
         for question in studies.values()
         for overrides in question.variants.values()
     ],
 )
-def test_every_variant_of_the_mvnet_paper_is_a_valid_config(base, overrides):
+def test_every_variant_of_a_gan_or_an_encoder_is_a_valid_config(base, overrides):
     config = load(base)
     config.update_from_flattened_dict(dict(overrides))
     papers.build(config.to_dict())

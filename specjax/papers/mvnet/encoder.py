@@ -17,6 +17,7 @@ from specjax.nn.norm import BatchNormLeakyReLU
 from specjax.nn.strided_conv import StridedConv, Window
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
+from specjax.papers.mvnet.clip_augment import ClipAugmentConfig
 from specjax.papers.mvnet.representation import FRAMES, MELS, THIRDS
 from specjax.papers.mvnet.triplets import TripletConfig
 from specjax.papers.mvnet.works import MuseumConfig
@@ -39,6 +40,7 @@ class EncoderConfig:
     widths: number of channels after each convolution; at most 7.
     embedding: size of the embedding.
     triplets: the loss.
+    augment: random augmentation of the training clips, for the scale `log`.
     optimizer: optimizer, learning rate schedule and moving average of the parameters.
     """
 
@@ -46,6 +48,7 @@ class EncoderConfig:
     widths: tuple[int, ...] = PAPER_WIDTHS
     embedding: int = 10
     triplets: TripletConfig = TripletConfig()
+    augment: ClipAugmentConfig = ClipAugmentConfig()
     optimizer: OptimizerConfig = PAPER_OPTIMIZER
 
     def __post_init__(self) -> None:
@@ -53,6 +56,11 @@ class EncoderConfig:
             raise ValueError(
                 f"widths={self.widths} must name 1 to 7 convolutions with at least 1 channel, and "
                 f"embedding={self.embedding} must be at least 1"
+            )
+        if self.augment.changes_clips and self.data.representation.scale != "log":
+            raise ValueError(
+                f"data.representation.scale={self.data.representation.scale!r} does not fit augment, which changes "
+                "levels in dB: use log, or leave augment out"
             )
 
     def resolve(self) -> "EncoderConfig":

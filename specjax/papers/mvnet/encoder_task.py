@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import jax
@@ -15,6 +15,7 @@ from specjax.engine.single_network import Loss, SingleNetworkTask, Variables
 from specjax.engine.task import Data, Metrics, Part, Sample, Tree
 from specjax.engine.train_state import TrainState
 from specjax.papers.mvnet import data, separation
+from specjax.papers.mvnet.clip_augment import augment_clip
 from specjax.papers.mvnet.encoder import EncoderConfig, EncoderInference
 from specjax.papers.mvnet.triplets import draw_partners, mined_loss, triplet_loss
 from specjax.papers.mvnet.works import Museum
@@ -77,11 +78,25 @@ class EncoderTask(SingleNetworkTask):
 
     def batch(self, examples: Clips, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
         mel, era = jnp.asarray(examples.mel), jnp.asarray(examples.era)
-        if self.config.triplets.mining != "random":
-            return Batch(mel[indices], era[indices])
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(indices)))
-        partners = draw_partners(keys, indices, era, len(self.config.data.eras))
-        return Batch(mel[jnp.stack([indices, *partners], axis=1)], era[indices])
+        triplet_key, augment_key = jax.random.split(key)
+        chosen = indices
+        if self.config.triplets.mining == "random":
+            keys = jax.vmap(jax.random.fold_in, (None, 0))(triplet_key, jnp.arange(len(indices)))
+            partners = draw_partners(keys, indices, era, len(self.config.data.eras))
+            chosen = jnp.stack([indices, *partners], axis=1)
+        return Batch(self._augment(augment_key, mel[chosen]), era[indices])
+
+    def _augment(
+        self, key: Key[Array, ""], mel: Float32[Array, "batch *triplet 128 256 3"]
+    ) -> Float32[Array, "batch *triplet 128 256 3"]:
+        """Augment each clip of a batch at random."""
+        if not self.config.augment.changes_clips:
+            return mel
+        clips = mel.reshape(-1, *mel.shape[-3:])
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(clips)))
+        _, deviation_db = self.config.data.representation.bands(3)
+        augment = partial(augment_clip, config=self.config.augment, deviation_db=jnp.asarray(deviation_db))
+        return jax.vmap(augment)(keys, clips).reshape(mel.shape)
 
     def loss(self, variables: Variables, batch: Batch, live: Mapping[str, Array], key: Key[Array, ""]) -> Loss:
         c = self.config.triplets

@@ -79,7 +79,7 @@ class Representation:
         """
         if self.scale == "power":
             return mel_power
-        mean_db, deviation_db = self._bands(mel_power.ndim)
+        mean_db, deviation_db = self.bands(mel_power.ndim)
         return (to_level_db(mel_power) - mean_db) / deviation_db
 
     def decode(self, values: ClipMel) -> ClipMel:
@@ -90,11 +90,15 @@ class Representation:
         """
         if self.scale == "power":
             return values
-        mean_db, deviation_db = self._bands(values.ndim)
+        mean_db, deviation_db = self.bands(values.ndim)
         return jnp.maximum(10.0 ** (0.1 * (values * deviation_db + mean_db)) - _FLOOR_POWER, 0.0)
 
-    def _bands(self, ndim: int) -> tuple[Array | np.ndarray, ...]:
-        """Return the mean and the standard deviation of the level of each band, for arrays with `ndim` axes."""
+    def bands(self, ndim: int) -> tuple[Array | np.ndarray, ...]:
+        """Return the mean and the standard deviation of the level of each band, for arrays with `ndim` axes.
+
+        Raises:
+          ValueError: `statistics` is None.
+        """
         if self.statistics is None:
             raise ValueError("representation.statistics is not set: measure it on the training clips")
         deviation_db = np.maximum(self.statistics.deviation_db, _MIN_DEVIATION_DB)

@@ -1,11 +1,50 @@
-"""Study for `specjax study`: the table of generators of music."""
+"""Studies for `specjax study`: the table of generators of music, and variants of `gan`."""
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from specjax.cli import app
 from specjax.cli.errors import UserError
-from specjax.engine.study import Options
+from specjax.engine.study import Measure, Options, Study, train_variants
+
+MEASURES = (
+    Measure("eval/judge_accuracy", "judge right", 100.0, "{:.0f}%"),
+    Measure("eval/judge_noise", "taken for noise", 100.0, "{:.0f}%"),
+    Measure("eval/precision", "precision", 1.0, "{:.2f}"),
+    Measure("eval/recall", "recall", 1.0, "{:.2f}"),
+    Measure("eval/coverage", "coverage", 1.0, "{:.2f}"),
+    Measure("eval/kernel_distance", "kernel distance", 1.0, "{:.3g}"),
+    Measure("eval/level_db", "level, dB", 1.0, "{:+.1f}"),
+    Measure("eval/outer_thirds_db", "outer thirds, dB", 1.0, "{:+.1f}"),
+    Measure("eval/auc", "AUC", 1.0, "{:.2f}"),
+)
+_LEAST_SQUARES = {"loss": "least_squares", "penalty.kind": "none"}
+GAN_STUDIES = {
+    "switches": Study(
+        "What each switch of `gan` does: the config as it is, and with one switch changed.",
+        {
+            "all": {},
+            "linear scale": {"representation.scale": "signed_power"},
+            "exact gradient penalty": {"penalty.kind": "gradient"},
+            "no gradient penalty": {"penalty.kind": "none"},
+            "adaptive penalty": {"penalty.adapt": 0.01},
+            "least squares, no gradient penalty": _LEAST_SQUARES,
+            "least squares, spectral normalization": {**_LEAST_SQUARES, "spectral_norm": True},
+            "hinge, spectral normalization": {"loss": "hinge", "penalty.kind": "none", "spectral_norm": True},
+            "non-saturating": {"loss": "non_saturating"},
+            "augmentation": {"augment.enabled": True},
+            "no moving average": {"generator.ema_decay": 0.0},
+            "coefficients as they are": {"whitening": 0.0},
+            "coefficients of equal deviation": {"whitening": 1.0},
+            "networks of their own for each genre": {"ensemble": True},
+        },
+    ),
+    "tempo": Study(
+        "Whether all tracks are brought to one tempo. The judge should be trained on tracks of that tempo too.",
+        {"tracks as they are": {}, "one tempo": {"data.tempo_bpm": 107.67}},
+    ),
+}
 
 
 def run_music(options: Options) -> None:
@@ -49,4 +88,7 @@ def run_music(options: Options) -> None:
     print(table.format_table(comparison.measure_context(), results, auc))
 
 
-QUESTIONS: dict[str, Callable[[Options], None]] = {"music": run_music}
+QUESTIONS: dict[str, Callable[[Options], None]] = {
+    "music": run_music,
+    **{name: partial(train_variants, study, MEASURES) for name, study in GAN_STUDIES.items()},
+}
