@@ -1,6 +1,7 @@
 """Networks of the GAN: those of the paper, and the residual ones."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,10 @@ from specjax.papers.mvnet.triplets import TripletConfig
 
 RNG = np.random.default_rng(0)
 SMALL = ModelConfig(widths=(4, 4, 6), latents=5, features=8)
+
+
+def leak(x):
+    return jnp.where(x > 0, x, 0.2 * x)
 
 
 def count(tree):
@@ -43,12 +48,20 @@ def test_the_papers_generator_is_what_its_table_says():
     network = paper_model.PaperGenerator((8, 8, 8, 8, 8))
     latents, embedding = jnp.asarray(RNG.normal(size=(2, 100)), jnp.float32), jnp.ones((2, 10))
     params = jax.jit(network.init)(jax.random.key(0), latents, embedding)["params"]
+    for name in ("attention3", "attention4"):  # whose factor starts at 0
+        params[name]["gamma"] = jnp.float32(0.7)
+
+    def attend(x, weights):
+        pixels = x.reshape(2, -1, 8)
+        queries, keys, values = (
+            pixels @ weights[name]["kernel"] + weights[name]["bias"][None, None]
+            for name in ("queries", "keys", "values")
+        )
+        shares = jax.nn.softmax(queries @ keys.swapaxes(1, 2), axis=2)
+        return x + weights["gamma"] * (shares @ values).reshape(x.shape)
 
     @jax.jit
     def oracle(params):
-        def leak(x):
-            return jnp.where(x > 0, x, 0.2 * x)
-
         x = jnp.concatenate([latents, embedding], axis=1) @ params["input"]["kernel"] + params["input"]["bias"][None]
         x = leak(x).reshape(2, 4, 4, 8)
         for i in range(1, 5):
@@ -56,13 +69,42 @@ def test_the_papers_generator_is_what_its_table_says():
             x = conv(x, params[f"conv{i}"]["kernel"]) + params[f"conv{i}"]["bias"].reshape(1, 1, 1, -1)
             mean, var = x.mean((1, 2), keepdims=True), x.var((1, 2), keepdims=True)
             x = leak((x - mean) / jnp.sqrt(var + 1e-5))
-        # The attention starts as the identity.
+            x = attend(x, params[f"attention{i}"]) if i >= 3 else x
         x = strided_conv(x, params["output"]["kernel"], Window((1, 1), (1, 1)))
         return jnp.tanh(x + params["output"]["bias"].reshape(1, 1, 1, -1))
 
     actual = jax.jit(network.apply)({"params": params}, latents, embedding)
     assert actual.shape == (2, 64, 64, 3)
     np.testing.assert_allclose(actual, oracle(params), atol=1e-4)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_papers_discriminator_is_what_its_table_says(training):
+    """With narrow maps, and against the convolutions of XLA."""
+    network = paper_model.PaperDiscriminator((4, 4, 6, 6, 8))
+    pictures = jnp.asarray(RNG.uniform(-1, 1, (3, 64, 64, 3)), jnp.float32)
+    variables = jax.jit(network.init)(jax.random.key(0), pictures)
+    moments = jax.tree.map(lambda x: x + jnp.asarray(RNG.uniform(0.1, 0.5, x.shape), x.dtype), variables)
+    params, stats = moments["params"], moments["batch_stats"]
+
+    @jax.jit
+    def oracle(params, stats):
+        x = pictures
+        for i in range(1, 6):
+            stride, dimensions = (2, 2) if i < 5 else (1, 1), ("NHWC", "HWIO", "NHWC")
+            kernel = params[f"conv{i}"]["kernel"]
+            x = jax.lax.conv_general_dilated(x, kernel, stride, [(1, 1), (1, 1)], dimension_numbers=dimensions)
+            x = x + params[f"conv{i}"]["bias"].reshape(1, 1, 1, -1)
+            if i > 1:
+                own, saved = (tree[f"norm{i}"] for tree in (params, stats))
+                mean, var = (x.mean((0, 1, 2)), x.var((0, 1, 2))) if training else (saved["mean"], saved["var"])
+                scale, bias = own["scale"] / jnp.sqrt(var + 1e-5), own["bias"]
+                x = (x - mean.reshape(1, 1, 1, -1)) * scale.reshape(1, 1, 1, -1) + bias.reshape(1, 1, 1, -1)
+            x = leak(x)
+        return x.reshape(3, -1) @ params["score"]["kernel"] + params["score"]["bias"][None]
+
+    score, _ = jax.jit(partial(network.apply, training=training, mutable=["batch_stats"]))(moments, pictures)
+    np.testing.assert_allclose(score, oracle(params, stats)[:, 0], rtol=1e-3, atol=1e-4)
 
 
 def test_xavier_initialization_has_the_deviation_of_torch():
