@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from specjax.cli.errors import UserError
 
@@ -26,9 +26,14 @@ if TYPE_CHECKING:
 
 IDX_BYTE = 0x08
 MAX_IDX_BYTES = 2**31
+# Constant content can be compressed by any factor, real data hardly by 100. Small files may always be unpacked.
+MAX_EXPANSION = 250
+UNSUSPICIOUS_BYTES = 2**27
 MAX_PICTURE_BYTES = 2**24
 MAX_PICTURE_SIDE = 8192
 MAX_FILES = 1_000_000
+# Pillow's other decoders are less tested, and one of them starts another program.
+PICTURE_FORMATS = ("PNG", "JPEG", "BMP", "PPM", "GIF", "WEBP", "TIFF")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".gif", ".webp", ".tif", ".tiff")
 
 
@@ -53,6 +58,8 @@ def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
             head = file.read(header)
             shape = _parse_idx_shape(path, head, dimensions)
             size = int(np.prod(shape, dtype=object))
+            if path.suffix == ".gz":
+                check_expansion(path, size)
             body = _read_at_most(cast(io.BufferedIOBase, file), size + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} cannot be read ({error}), expected a complete idx file: get the file again") from error
@@ -62,7 +69,7 @@ def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
     return np.frombuffer(body, np.uint8).reshape(shape)
 
 
-def _read_at_most(file: io.BufferedIOBase, size: int) -> bytes:
+def _read_at_most(file: io.BufferedIOBase, size: int) -> bytearray:
     """Read `size` bytes from a file, or fewer if it ends earlier.
 
     Memory is allocated in steps of 1 MiB, so a false and huge `size` does not exhaust it.
@@ -70,7 +77,7 @@ def _read_at_most(file: io.BufferedIOBase, size: int) -> bytes:
     body = bytearray()
     while len(body) < size and (block := file.read(min(size - len(body), 2**20))):
         body += block
-    return bytes(body)
+    return body
 
 
 def _parse_idx_shape(path: Path, head: bytes, dimensions: int) -> tuple[int, ...]:
@@ -97,69 +104,79 @@ def _parse_idx_shape(path: Path, head: bytes, dimensions: int) -> tuple[int, ...
 def read_picture(path: Path) -> UInt8[np.ndarray, "height width"]:
     """Read an image file as 8-bit gray levels, 0 to 255.
 
-    Colors are converted to luma, and 16-bit gray levels are scaled to 8 bits.
+    The image is read by `read_color_picture`. Transparent pixels are laid on white, and colors are converted to luma.
 
     Raises:
-      UserError: the file is not a readable regular file, not an image, or too large; pixels are not finite.
+      UserError: see `read_color_picture`.
     """
-    with _open_picture(path) as picture:
-        if picture.mode == "F" and not np.all(np.isfinite(np.asarray(picture))):
-            raise UserError(f"{path} contains pixels that are not finite: save it with 8-bit gray levels")
-        if picture.mode.startswith("I;16"):
-            return _scale_to_bytes(np.asarray(picture))
-        return np.asarray(picture.convert("L"))
+    from PIL import Image
+
+    opaque = Image.fromarray(read_color_picture(path))
+    opaque = Image.alpha_composite(Image.new("RGBA", opaque.size, "white"), opaque)
+    return np.asarray(opaque.convert("L"))
 
 
 def read_color_picture(path: Path) -> UInt8[np.ndarray, "height width 4"]:
     """Read an image file as 8-bit red, green, blue and alpha (opacity). An image without alpha is opaque.
 
-    Images are rotated as their EXIF data says. Colors for printing (CMYK) are converted, and 16-bit gray levels are
-    scaled to 8 bits. Of an animation, the first frame is read.
+    Images are rotated as their EXIF data says. Colors for printing (CMYK) are converted. Gray levels of 16 bits are
+    scaled to 8 bits, and so are floats in [0, 1]. Of an animation, the first frame is read.
 
     Raises:
-      UserError: the file is not a readable regular file, not an image, or too large; pixels are not 8-bit or 16-bit
-        integers.
+      UserError: the file is not a readable regular file, not an image in one of `PICTURE_FORMATS`, or too large; pixels
+        are integers of 32 bits, or floats that are not finite or outside of [0, 1].
     """
     from PIL import Image, ImageOps
 
-    with _open_picture(path) as picture:
-        if picture.mode in ("F", "I"):
-            raise UserError(f"{path} has pixels of 32 bits, expected 8 or 16: save it with 8-bit colors")
-        upright = ImageOps.exif_transpose(picture)
-        if upright.mode.startswith("I;16"):
-            upright = Image.fromarray(_scale_to_bytes(np.asarray(upright)))
-        if upright.mode == "CMYK":  # Pillow cannot convert it to RGBA in one step.
-            upright = upright.convert("RGB")
-        return np.asarray(upright.convert("RGBA"))
-
-
-def _scale_to_bytes(levels: np.ndarray) -> UInt8[np.ndarray, "height width"]:
-    """Scale 16-bit gray levels to 8 bits. Pillow's conversion would clip instead of scale."""
-    return (levels.astype(np.uint32) // 257).astype(np.uint8)
-
-
-@contextmanager
-def _open_picture(path: Path) -> Iterator["Image"]:
-    """Open an image file after its size is checked. Errors of the decoder become `UserError`, also in the context."""
-    from PIL import Image, UnidentifiedImageError
-
-    bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)
     check_regular_file(path)
     if path.stat().st_size > MAX_PICTURE_BYTES:
         raise UserError(
             f"{path} has {path.stat().st_size} bytes, expected at most {MAX_PICTURE_BYTES}: shrink the image"
         )
+    with open_picture(path) as picture:
+        if max(picture.size) > MAX_PICTURE_SIDE:
+            size = f"{picture.size[0]} x {picture.size[1]}"
+            raise UserError(f"{path} is {size}, expected sides of at most {MAX_PICTURE_SIDE}: shrink the image")
+        if picture.mode == "I" and picture.format != "PPM":  # Pillow scales the gray levels of a PPM file to 16 bits.
+            raise UserError(f"{path} has pixels of 32 bits, expected 8 or 16: save it with 8-bit colors")
+        upright = ImageOps.exif_transpose(picture)
+        if upright.mode == "F" or upright.mode.startswith("I"):
+            upright = Image.fromarray(_scale_to_bytes(np.asarray(upright), path))
+        if upright.mode == "CMYK":  # Pillow cannot convert it to RGBA in one step.
+            upright = upright.convert("RGB")
+        return np.asarray(upright.convert("RGBA"))
+
+
+def _scale_to_bytes(levels: np.ndarray, path: Path) -> UInt8[np.ndarray, "height width"]:
+    """Scale gray levels of 16 bits, or floats in [0, 1], to 8 bits. Pillow's conversion would clip instead of scale."""
+    if levels.dtype.kind == "f":
+        return _quantize(levels, path)
+    return (levels.astype(np.uint32) // 257).astype(np.uint8)
+
+
+@contextmanager
+def open_picture(path: Path, formats: tuple[str, ...] = PICTURE_FORMATS) -> Iterator["Image"]:
+    """Open an image file. Errors of the decoder become `UserError`, also those that occur in the context.
+
+    Args:
+      path: file to open.
+      formats: accepted formats, by Pillow's names.
+
+    Raises:
+      UserError: the file is not an image in one of the formats, or has more pixels than Pillow accepts.
+    """
+    from PIL import Image
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            opened = Image.open(path)
+            opened = Image.open(path, formats=formats)
         with opened as picture:
-            if max(picture.size) > MAX_PICTURE_SIDE:
-                size = f"{picture.size[0]} x {picture.size[1]}"
-                raise UserError(f"{path} is {size}, expected sides of at most {MAX_PICTURE_SIDE}: shrink the image")
             yield picture
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, *bombs) as error:
-        raise UserError(f"{path} is not a readable image ({error})") from error
+    except UserError:
+        raise
+    except Exception as error:  # Decoders of untrusted bytes can raise anything.
+        raise UserError(f"{path} is not a readable image ({error}): save it as {formats[0]} again") from error
 
 
 def check_digits(images: np.ndarray, where: str | Path) -> UInt8[np.ndarray, "n 28 28"]:
@@ -181,12 +198,20 @@ def check_digits(images: np.ndarray, where: str | Path) -> UInt8[np.ndarray, "n 
         return images
     if not np.issubdtype(images.dtype, np.floating):
         raise UserError(f"{where}: pixels of type {images.dtype}, expected uint8 or floats in [0, 1]: convert them")
-    if not np.all(np.isfinite(images)):
-        bad = int(np.sum(~np.isfinite(images)))
+    return _quantize(images, where)
+
+
+def _quantize(pixels: Float[np.ndarray, "*shape"], where: str | Path) -> UInt8[np.ndarray, "*shape"]:
+    """Scale pixels in [0, 1] to 0 to 255 and round them.
+
+    Raises:
+      UserError: pixels are not finite, or outside of [0, 1].
+    """
+    if bad := int(np.sum(~np.isfinite(pixels))):
         raise UserError(f"{where}: {bad} pixels are not finite, expected floats in [0, 1]: remove them")
-    if images.min() < 0 or images.max() > 1:
-        raise UserError(f"{where}: pixels from {images.min():.3g} to {images.max():.3g}, expected 0 to 1: scale them")
-    return np.round(images * 255).astype(np.uint8)
+    if pixels.min() < 0 or pixels.max() > 1:
+        raise UserError(f"{where}: pixels from {pixels.min():.3g} to {pixels.max():.3g}, expected 0 to 1: scale them")
+    return np.round(pixels * 255).astype(np.uint8)
 
 
 def check_labels(labels: np.ndarray, count: int, classes: int, where: str | Path) -> np.ndarray:
@@ -233,6 +258,24 @@ def check_regular_file(path: Path) -> None:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
     if empty:
         raise UserError(f"{path} is empty: get the file again")
+
+
+def check_expansion(path: Path, unpacked: int) -> None:
+    """Check that a compressed file does not expand far more than real data does.
+
+    Args:
+      path: compressed file.
+      unpacked: number of bytes that the file expands to.
+
+    Raises:
+      UserError: the content has more than 128 MiB, and 250 times the size of the file.
+    """
+    packed = path.stat().st_size
+    if unpacked > max(UNSUSPICIOUS_BYTES, MAX_EXPANSION * packed):
+        raise UserError(
+            f"{path} unpacks from {packed} to {unpacked} bytes, expected at most {MAX_EXPANSION} times its size: it is "
+            "damaged or hostile"
+        )
 
 
 def check_folder(path: Path, expected: str) -> None:

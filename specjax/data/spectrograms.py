@@ -11,8 +11,8 @@ right one, and the metadata states that there are two. An image without metadata
 
 import io
 import json
+import logging
 import math
-import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -24,8 +24,8 @@ from jaxtyping import Float
 
 from specjax.cli.config import to_dataclass
 from specjax.cli.errors import UserError
-from specjax.data.readers import check_regular_file
-from specjax.signal.presets import SCALES, Preset
+from specjax.data.readers import check_expansion, check_regular_file, open_picture
+from specjax.signal.presets import PRESETS, SCALES, Preset
 
 SUFFIXES = (".npz", ".png")
 CHUNK = "specjax"
@@ -36,6 +36,8 @@ MAX_SAMPLES = 2**28
 _MAX_GRAY = 65535
 # The 16 bits of an image resolve quiet sounds only on a logarithmic scale.
 _IMAGE_SCALES = ("log_power", "log1p", "peak_db")
+
+_log = logging.getLogger("specjax")
 
 
 class Saved(NamedTuple):
@@ -116,7 +118,7 @@ def read(path: Path, preset: Preset | None = None) -> Saved:
     if path.stat().st_size > MAX_BYTES:
         raise UserError(f"{path} has {path.stat().st_size} bytes, expected at most {MAX_BYTES}: cut the file")
     values, metadata = _read_npz(path) if suffix == ".npz" else _read_png(path)
-    preset = _select_preset(path, metadata, preset)
+    preset = _select_preset(path, metadata, preset, values.shape)
     if suffix == ".png":
         values = _decode_gray(path, values, metadata, preset)
     if values.ndim == 2:
@@ -135,9 +137,11 @@ def read(path: Path, preset: Preset | None = None) -> Saved:
         and 0 < samples <= max_samples
         and any(preset.transform.has_frames(samples, n) for n in counts)
     ):
-        raise UserError(
-            f"{path} declares {samples!r} samples, which do not give its {frames} frames: remove its metadata"
-        )
+        fault = f"{path} declares {samples!r} samples, which do not give its {frames} frames"
+        if suffix == ".npz":
+            raise UserError(f"{fault}: remove its metadata")
+        _log.warning("%s: the image was cropped or extended, all of it is used", fault)
+        samples = None
     peak = None if metadata.get("peak") is None else _get_number(path, metadata, "peak")
     if peak is not None and peak <= 0:
         raise UserError(f"{path} declares peak={peak}, expected a number above 0: remove its metadata")
@@ -181,10 +185,14 @@ def _decode_gray(path: Path, gray: np.ndarray, metadata: dict[str, Any], preset:
 
 
 def _check_values(path: Path, values: Float[np.ndarray, "..."], preset: Preset) -> None:
-    rows = preset.mel.n_mels if preset.mel else preset.transform.bins
-    if values.ndim != 3 or not 1 <= len(values) <= MAX_CHANNELS or values.shape[1] != rows or not values.shape[2]:
+    if (
+        values.ndim != 3
+        or not 1 <= len(values) <= MAX_CHANNELS
+        or values.shape[1] != preset.rows
+        or not values.shape[2]
+    ):
         raise UserError(
-            f"{path} has shape {values.shape}, expected {rows} rows and at least 1 frame, in 1 or "
+            f"{path} has shape {values.shape}, expected {preset.rows} rows and at least 1 frame, in 1 or "
             f"{MAX_CHANNELS} channels: choose another preset"
         )
     if values.shape[2] % preset.frames_multiple:
@@ -195,9 +203,12 @@ def _check_values(path: Path, values: Float[np.ndarray, "..."], preset: Preset) 
         raise UserError(f"{path}: {bad} values are not finite in float32: compute the spectrogram again")
     scale = SCALES[preset.scale]
     if not (scale.min_value <= values.min() and values.max() <= scale.max_value):
+        remedy = "choose another preset"
+        if values.min() < scale.min_value:
+            remedy += ", or convert decibels x to power, 10 ** (x / 10), for a preset of scale 'power'"
         raise UserError(
             f"{path}: values from {values.min():.3g} to {values.max():.3g}, expected {scale.min_value:g} to "
-            f"{scale.max_value:g} for scale {preset.scale!r}: choose another preset"
+            f"{scale.max_value:g} for scale {preset.scale!r}: {remedy}"
         )
 
 
@@ -211,6 +222,7 @@ def _read_npz(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
             sizes = {member.filename.removesuffix(".npy"): member.file_size for member in archive.infolist()}
             if (unpacked := sum(sizes.values())) > 8 * MAX_VALUES:
                 raise UserError(f"{path} unpacks to {unpacked} bytes, expected at most {8 * MAX_VALUES}: cut the file")
+            check_expansion(path, unpacked)
             name = "values" if "values" in sizes or len(sizes) != 1 else next(iter(sizes))
             if name not in sizes:
                 names = ", ".join(list(sizes)[:5]) or "nothing"
@@ -236,7 +248,8 @@ def _read_array(path: Path, archive: zipfile.ZipFile, name: str, kinds: str) -> 
       kinds: accepted kinds of dtype, as letters of `numpy.dtype.kind`: "iuf" for numbers, "U" for text.
 
     Raises:
-      UserError: the dtype is of another kind, or the header declares more bytes than the archive contains.
+      UserError: the dtype is of another kind, or the header declares too many values or more bytes than the archive
+        contains.
     """
     size = archive.getinfo(f"{name}.npy").file_size
     with archive.open(f"{name}.npy") as file:
@@ -248,12 +261,16 @@ def _read_array(path: Path, archive: zipfile.ZipFile, name: str, kinds: str) -> 
             raise UserError(
                 f"{path}: {name} is an array of {shape} {dtype} in {size} bytes, expected numbers: export it again"
             )
+        if math.prod(shape) > MAX_VALUES:
+            raise UserError(
+                f"{path}: {name} has {math.prod(shape)} values, expected at most {MAX_VALUES}: cut the file"
+            )
         content = np.frombuffer(file.read(declared), dtype)
     return content.reshape(shape, order="F" if fortran else "C")
 
 
 def _read_png(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
-    """Read a gray image.
+    """Read a gray image, turned as its EXIF data says. What is transparent is black, the smallest value.
 
     Returns:
       Gray levels in [0, 1] of shape (height, width), and the metadata of the spectrogram (empty if there is none).
@@ -261,31 +278,26 @@ def _read_png(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     Raises:
       UserError: the file is not a readable image, is too large or has colors; the metadata is damaged.
     """
-    from PIL import Image
+    from PIL import Image, ImageOps
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            opened = Image.open(path)
-        with opened as image:
-            if image.size[0] * image.size[1] > MAX_VALUES:
-                raise UserError(
-                    f"{path} has {image.size[0]} x {image.size[1]} pixels, more than {MAX_VALUES}: cut the image"
-                )
-            image.load()  # Some editors write text metadata after the pixels.
-            text = image.info.get(CHUNK)
-            if image.mode.startswith("I"):
-                return np.asarray(image, np.float32) / _MAX_GRAY, _parse_text(path, text)
-            bands = np.asarray(image.convert("RGB"), np.float32)
-    except UserError:
-        raise
-    except Exception as error:  # Parsers of untrusted bytes can raise anything.
-        raise UserError(f"{path} is not a readable image ({error})") from error
+    with open_picture(path, ("PNG",)) as image:
+        if image.size[0] * image.size[1] > MAX_VALUES:
+            raise UserError(
+                f"{path} has {image.size[0]} x {image.size[1]} pixels, more than {MAX_VALUES}: cut the image"
+            )
+        image.load()  # Some editors write text metadata after the pixels.
+        metadata = _parse_text(path, image.info.get(CHUNK))
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I"):
+            return np.asarray(upright, np.float32) / _MAX_GRAY, metadata
+        opaque = upright.convert("RGBA")
+        opaque = Image.alpha_composite(Image.new("RGBA", opaque.size, "black"), opaque)
+        bands = np.asarray(opaque.convert("RGB"), np.float32)
     if np.any(bands != bands[..., :1]):
         raise UserError(
             f"{path} is a color image such as a plot, expected gray levels: write it with --out, not --plot"
         )
-    return bands[..., 0] / 255, _parse_text(path, text)
+    return bands[..., 0] / 255, metadata
 
 
 def _parse_text(path: Path, text: Any) -> dict[str, Any]:
@@ -308,10 +320,15 @@ def _parse_metadata(path: Path, text: str) -> dict[str, Any]:
     return metadata
 
 
-def _select_preset(path: Path, metadata: dict[str, Any], given: Preset | None) -> Preset:
+def _select_preset(path: Path, metadata: dict[str, Any], given: Preset | None, shape: tuple[int, ...]) -> Preset:
     if not metadata:
         if given is None:
-            raise UserError(f"{path} has no metadata, expected the preset it was made with: give it with --preset")
+            rows = shape[-2] if len(shape) > 1 else 0
+            fitting = [f"--preset={name}" for name, preset in PRESETS.items() if preset.rows == rows]
+            raise UserError(
+                f"{path} has no metadata, expected the preset it was made with: give it with --preset; its {rows} rows "
+                f"fit {' and '.join(fitting) or 'none of the presets by name'}"
+            )
         return given
     stored = to_dataclass(Preset, metadata["preset"], f"{path}: preset")
     if given is not None and given != stored:

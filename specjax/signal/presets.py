@@ -27,13 +27,13 @@ class Scale:
         spectrogram, the settings with which it is computed, and the magnitude that has level 1 on a relative scale.
       decode: converts values to magnitudes. It is called as `decode(values, preset)`.
       max_value: greatest value to accept from a file, far above the values of any real sound.
-      min_value: least value to accept from a file.
+      min_value: least value to accept from a file. The values of no scale are decibels, which are often lower.
     """
 
     encode: Callable[[Rows, "Preset", Float[Array, "..."]], Rows]
     decode: Callable[[Rows, "Preset"], Rows]
     max_value: float
-    min_value: float = -float("inf")
+    min_value: float
 
 
 def _encode_peak_db(levels: Rows, preset: "Preset", peak: Float[Array, "..."]) -> Rows:
@@ -48,6 +48,7 @@ SCALES = {
         lambda levels, *_: jnp.log(_LOG_OFFSET + levels**2),
         lambda values, _: safe.sqrt(jnp.exp(values) - _LOG_OFFSET),
         max_value=40.0,
+        min_value=-24.0,  # Other programs add 1e-10 instead of 1e-5.
     ),
     "log1p": Scale(
         lambda levels, *_: jnp.log1p(levels), lambda values, _: jnp.expm1(values), max_value=20.0, min_value=0.0
@@ -56,6 +57,7 @@ SCALES = {
         _encode_peak_db,
         lambda values, preset: jnp.where(values > 0, db_to_amplitude((values - 1) * preset.range_db), 0.0),
         max_value=1.01,
+        min_value=-0.01,
     ),
 }
 
@@ -104,6 +106,11 @@ class Preset:
             raise ValueError(
                 f"sample_rate={self.sample_rate} must lie between {MIN_SAMPLE_RATE} and {MAX_SAMPLE_RATE} Hz"
             )
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of a spectrogram: mel filters, or frequency bins if there are none."""
+        return self.mel.n_mels if self.mel else self.transform.bins
 
 
 PRESETS = {

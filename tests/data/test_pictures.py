@@ -90,7 +90,7 @@ def test_picture_is_turned_as_its_exif_data_says(tmp_path):
 
 
 def test_pictures_of_32_bits_raise(tmp_path):
-    path = save(tmp_path / "x.tif", Image.fromarray(RNG.random((4, 4)).astype(np.float32)))
+    path = save(tmp_path / "x.tif", Image.fromarray(RNG.integers(0, 256, (4, 4), dtype=np.int32)))
     with pytest.raises(UserError, match="has pixels of 32 bits, expected 8 or 16"):
         read_square(path, 4)
 

@@ -87,7 +87,7 @@ def test_small_file_that_declares_a_gibibyte_takes_little_memory(tmp_path, name)
     path = write_bytes(tmp_path / name, gzip.compress(content) if name.endswith("gz") else content)
     tracemalloc.start()
     try:
-        with pytest.raises(UserError, match="truncated"):
+        with pytest.raises(UserError, match="truncated|times its size"):
             readers.read_idx(path, 3)
         assert tracemalloc.get_traced_memory()[1] < 2**26
     finally:
@@ -102,6 +102,17 @@ def test_small_file_that_declares_a_gibibyte_takes_little_memory(tmp_path, name)
 def test_damaged_gzip_raises(tmp_path, content):
     with pytest.raises(UserError, match="get the file again"):
         readers.read_idx(write_bytes(tmp_path / "x.gz", content), 3)
+
+
+def test_idx_file_that_unpacks_to_far_more_than_real_data_raises(tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, "UNSUSPICIOUS_BYTES", 2**16)
+    for images, is_bomb in ((np.zeros((300, 28, 28), np.uint8), True), (np.tile(IMAGES, (100, 1, 1)), False)):
+        path = write_bytes(tmp_path / "x.gz", gzip.compress(idx_bytes(images)))
+        if is_bomb:
+            with pytest.raises(UserError, match="to 235200 bytes, expected at most 250 times its size"):
+                readers.read_idx(path, 3)
+        else:
+            np.testing.assert_array_equal(readers.read_idx(path, 3), images)
 
 
 def test_gzip_with_a_flipped_byte_raises(tmp_path):
@@ -180,10 +191,42 @@ def test_colors_are_read_exactly_and_opaque_without_alpha(tmp_path, channels):
     assert channels == 4 or np.all(result[..., 3] == 255)
 
 
-def test_sixteen_bit_gray_levels_are_scaled_not_clipped(tmp_path):
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_picture_is_turned_as_its_exif_data_says(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(IMAGES[0]).save(tmp_path / "x.png", exif=exif)
+    turns = {1: 0, 3: 2, 6: -1, 8: 1}[orientation]
+    np.testing.assert_array_equal(readers.read_picture(tmp_path / "x.png"), np.rot90(IMAGES[0], turns))
+
+
+def test_transparent_pixels_are_laid_on_white(tmp_path):
+    pixels = np.dstack([np.zeros((1, 3), np.uint8), np.array([[0, 51, 255]], np.uint8)])
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    np.testing.assert_array_equal(readers.read_picture(tmp_path / "x.png"), [[255, 204, 0]])
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.pgm", "x.tif"])
+def test_sixteen_bit_gray_levels_are_scaled_not_clipped(tmp_path, name):
     levels = np.array([[0, 2**14, 2**15, 2**16 - 1]], np.uint16)
-    Image.fromarray(levels).save(tmp_path / "x.png")
-    np.testing.assert_allclose(readers.read_picture(tmp_path / "x.png"), levels / 257.0, atol=1)
+    Image.fromarray(levels).save(tmp_path / name)
+    np.testing.assert_allclose(readers.read_picture(tmp_path / name), levels / 257.0, atol=1)
+
+
+def test_floats_up_to_one_are_scaled_and_others_raise(tmp_path):
+    levels = np.array([[0, 0.25, 1]], np.float32)
+    Image.fromarray(levels).save(tmp_path / "x.tif")
+    np.testing.assert_array_equal(readers.read_picture(tmp_path / "x.tif"), [[0, 64, 255]])
+    Image.fromarray(levels * 255).save(tmp_path / "x.tif")
+    with pytest.raises(UserError, match="pixels from 0 to 255, expected 0 to 1: scale them"):
+        readers.read_picture(tmp_path / "x.tif")
+
+
+@pytest.mark.parametrize("other", ["DDS", "ICO", "EPS", "TGA", "PCX", "JPEG2000"])
+def test_other_formats_raise_whatever_their_name(tmp_path, other):
+    Image.new("RGB", (32, 32)).save(tmp_path / "x.png", other)
+    with pytest.raises(UserError, match="not a readable image"):
+        readers.read_picture(tmp_path / "x.png")
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.bmp", "x.pgm"])

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from specjax.cli.errors import UserError
-from specjax.data import spectrograms
+from specjax.data import readers, spectrograms
 from specjax.data.spectrograms import Saved
 from specjax.signal.mel import Mel
-from specjax.signal.presets import PRESETS, Preset
+from specjax.signal.presets import PRESETS, SCALES, Preset
 from specjax.signal.short_time_fourier import Stft
 
 RNG = np.random.default_rng(0)
@@ -133,7 +133,7 @@ def encode_metadata(**changes):
 
 def bomb():
     encoded = io.BytesIO()
-    with zipfile.ZipFile(encoded, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(encoded, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for i in range(11):
             archive.writestr(f"{i}.npy", bytes(10**8))
     return encoded.getvalue()
@@ -225,6 +225,11 @@ BAD = {
         "n_fft=1000000000000",
     ),
     "bomb": ("a.npz", bomb, "unpacks to 1100000000 bytes"),
+    "too many small values": (
+        "a.npz",
+        lambda: archive(values=np.zeros((33, 2**21 + 2**15), np.uint8)),
+        "values has 70287360 values, expected at most",
+    ),
     "declares too much": (
         "a.npz",
         lambda: npz_with_header(
@@ -248,7 +253,7 @@ BAD = {
     "loud": (
         "a.npz",
         lambda: archive(values=VALUES + 2, about=encode_metadata()),
-        "values from 2 to 2, expected -inf to 1.01 for scale 'peak_db'",
+        "values from 2 to 2, expected -0.01 to 1.01 for scale 'peak_db'",
     ),
     **{
         f"negative {scale}": (
@@ -257,6 +262,14 @@ BAD = {
             f"values from -1 to -1, expected 0 to .* for scale '{scale}'",
         )
         for scale in ("magnitude", "power", "log1p")
+    },
+    **{
+        f"decibels as {scale}": (
+            "a.npz",
+            lambda scale=scale: archive(values=VALUES - 30, about=change_preset(scale=scale)),
+            r"values from -30 to -30, .* convert decibels x to power, 10 \*\* \(x / 10\)",
+        )
+        for scale in SCALES
     },
     "far too loud": (
         "a.npz",
@@ -328,6 +341,40 @@ def test_preset_that_differs_from_the_metadata_raises(tmp_path):
     assert spectrograms.read(path, LEVELS).preset == LEVELS
     with pytest.raises(UserError, match="omit --preset"):
         spectrograms.read(path, PRESETS["wyse"])
+
+
+def test_archive_that_unpacks_to_far_more_than_real_data_raises(tmp_path, monkeypatch):
+    path = write_bytes(tmp_path / "a.npz", spectrograms.archive({"values": np.zeros((33, 2000), np.float32)}))
+    assert spectrograms.read(path, LEVELS).values.shape == (1, 33, 2000)
+    monkeypatch.setattr(readers, "UNSUSPICIOUS_BYTES", 2**16)
+    with pytest.raises(UserError, match="to 264128 bytes, expected at most 250 times its size"):
+        spectrograms.read(path, LEVELS)
+
+
+def test_image_without_metadata_names_the_presets_that_fit(tmp_path):
+    for rows, message in ((513, "its 513 rows fit --preset=picture$"), (99, "its 99 rows fit none of the presets")):
+        Image.fromarray(np.zeros((rows, 4), np.uint8)).save(tmp_path / "a.png")
+        with pytest.raises(UserError, match=message):
+            spectrograms.read(tmp_path / "a.png")
+
+
+def test_image_cropped_in_time_keeps_its_levels_and_forgets_its_length(tmp_path, caplog):
+    saved = make_saved(MEL, channels=2)
+    with Image.open(write_bytes(tmp_path / "a.png", spectrograms.png(saved))) as picture:
+        info = PngImagePlugin.PngInfo()
+        info.add_text(spectrograms.CHUNK, picture.info[spectrograms.CHUNK])
+        picture.crop((5, 0, 15, picture.height)).save(tmp_path / "cropped.png", pnginfo=info)
+    result = spectrograms.read(tmp_path / "cropped.png")
+    np.testing.assert_allclose(result.values, saved.values[..., 5:15], atol=1e-4)
+    assert result.samples is None
+    assert "declares 330 samples, which do not give its 10 frames: the image was cropped or extended" in caplog.text
+
+
+def test_transparent_region_of_an_image_is_silent(tmp_path):
+    pixels = np.full((33, 4, 4), 200, np.uint8)
+    pixels[..., 3] = [255, 255, 0, 0]
+    path = write_bytes(tmp_path / "a.png", png_with_metadata(json.dumps({"preset": PRESET}), pixels))
+    np.testing.assert_allclose(spectrograms.read(path).values[0], np.tile([200, 200, 0, 0], (33, 1)) / 255)
 
 
 def test_large_files_raise(tmp_path, monkeypatch):
