@@ -64,8 +64,8 @@ def find_ink(picture: Gray) -> Gray:
     """Compute how much ink each pixel has, from the difference to the background: 0 for none, at most 1.
 
     The background at a pixel is the median of the pixels around it. A median ignores strokes, which cover less than
-    half of such a window, and follows slow changes of the light as well as sharp edges of shadows. Ink is either darker or
-    brighter than the background, whichever differs more. Differences are relative to the background, because ink
+    half of such a window, and follows slow changes of the light as well as sharp edges of shadows. Ink is either darker
+    or brighter than the background, whichever differs more. Differences are relative to the background, because ink
     differs less from paper in the shade.
     """
     background = _estimate_background(picture)
