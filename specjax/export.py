@@ -25,6 +25,7 @@ def main(argv: Sequence[str]) -> None:
     if out.exists():
         raise UserError(f"--out={out} exists already: remove it or choose another")
     print("specjax export: starting", file=sys.stderr, flush=True)
+    app.leave_promptly()
     import jax
 
     import specjax

@@ -6,7 +6,6 @@ config. NAME=config makes a live value follow the config again. Without NAME=VAL
 so far, and the requests that the run has not accepted yet.
 """
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from specjax.cli import app
+from specjax.cli.config import parse_json
 from specjax.cli.errors import UserError
 from specjax.cli.paths import local_path
 
@@ -103,14 +103,14 @@ def _check_step(at_step: int | None, step: int, steps: int) -> None:
 def _last_step(workdir: Path) -> int:
     """Return the step in the last line of the run's log; 0 if nothing is logged yet."""
     path = workdir / "metrics.jsonl"
-    if not path.exists():
+    if not path.is_file():
         return 0
     with open(path, "rb") as file:
         file.seek(max(0, path.stat().st_size - 2**16))
         lines = file.read().split(b"\n")
     for line in reversed(lines[:-1]):
         try:
-            return int(json.loads(line)["step"])
+            return int(parse_json(line)["step"])
         except (ValueError, KeyError, TypeError):
             continue
     return 0

@@ -8,6 +8,7 @@ a paper, which check the ranges of the values.
 import dataclasses
 import importlib.util
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -16,9 +17,11 @@ from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
 
+from specjax.cli import files
 from specjax.cli.errors import UserError
 from specjax.cli.paths import local_path
 
+MAX_JSON_BYTES = 2**22
 T = TypeVar("T")
 
 
@@ -225,15 +228,42 @@ def _convert_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[
     return tuple(_convert(hint, item, where) for hint, item in zip(arguments, value, strict=True))
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file and return its content.
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a small file that holds a JSON object and return that, after the checks of `parse_json`.
 
     Raises:
-      UserError: the file is missing, unreadable, or not JSON.
+      UserError: the file is missing, unreadable, not a regular file, larger than `MAX_JSON_BYTES`, or not valid.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(files.read_regular(path, MAX_JSON_BYTES))
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds a {type(content).__name__}, expected an object such as {{}}")
+        return content
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from error
     except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}") from error
+        raise UserError(f"{path} is not valid JSON: {error}") from error
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON that may be damaged or hostile.
+
+    Raises:
+      ValueError: it is not JSON, nests too deeply, or holds a number that is not finite or an integer beyond 64 bits.
+    """
+    try:
+        return json.loads(text, parse_constant=_parse_float, parse_float=_parse_float, parse_int=_parse_int)
+    except RecursionError as error:
+        raise ValueError("it nests too deeply") from error
+
+
+def _parse_float(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text[:20]} is not a finite number")
+    return value
+
+
+def _parse_int(text: str) -> int:
+    if len(text) > 20 or abs(value := int(text)) >= 2**63:
+        raise ValueError(f"the number {text[:25]} does not fit into 64 bits")
+    return value

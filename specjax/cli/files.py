@@ -1,18 +1,23 @@
-"""Atomic file writing, and encoding of PNG images and WAV sounds."""
+"""Atomic writing of files and folders, reading of regular files, and encoding of PNG images and WAV sounds."""
 
+import errno
+import fcntl
 import io
-import logging
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int16, UInt8
+from jaxtyping import Float, UInt8
 
-_log = logging.getLogger("specjax")
-_partial_files: set[Path] = set()
+_PREFIX = ".specjax-partial-"
+_ABANDONED_AFTER_S = 60.0  # age of an unlocked temporary file that no process will ever finish
+_partial_paths: set[Path] = set()
 
 
 @contextmanager
@@ -26,19 +31,83 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Raises:
       OSError: the disk is full, or permission is missing.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{secrets.token_hex(6)}")  # It has no suffix, so `*.SUFFIX` does not match.
-    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # O_EXCL does not follow links.
-    _partial_files.add(partial)
-    try:
+    with _temporary(path, _create_file) as partial:
         yield partial
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Context manager that makes the folder `path` with its content atomically; `path` must not exist.
+
+    It yields the path of a temporary folder, which is renamed to `path` when the context ends. If the context ends with
+    an exception, the temporary folder is removed. Missing parent folders are created.
+
+    Raises:
+      OSError: the disk is full, permission is missing, or `path` has appeared in the meantime.
+    """
+    with _temporary(path, _create_folder) as partial:
+        yield partial
+        partial.rename(path)
+
+
+@contextmanager
+def _temporary(path: Path, create: Callable[[Path], int]) -> Iterator[Path]:
+    """Context manager that yields a temporary path beside `path`, and removes what is left there when it ends.
+
+    Args:
+      create: creates the temporary file or folder, and returns a file descriptor of it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(path.parent.resolve())
+    partial = path.with_name(_PREFIX + secrets.token_hex(6))  # It has no suffix, so `*.SUFFIX` does not match.
+    handle = create(partial)
+    _partial_paths.add(partial)
+    try:
+        with suppress(OSError):  # Some file systems have no locks. What a killed process leaves there is not removed.
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield partial
         _flush_folder(path.parent)
     finally:
-        partial.unlink(missing_ok=True)
-        _partial_files.discard(partial)
+        _remove(partial)
+        _partial_paths.discard(partial)
+        os.close(handle)
+
+
+def _create_file(path: Path) -> int:
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)  # O_EXCL does not follow links.
+
+
+def _create_folder(path: Path) -> int:
+    path.mkdir()
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+@cache
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files and folders of processes that were killed, once for each folder.
+
+    A process that still writes holds the lock of its temporary file.
+    """
+    for partial in folder.glob(_PREFIX + "*"):
+        with suppress(OSError):
+            handle = os.open(partial, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if time.time() - os.fstat(handle).st_mtime > _ABANDONED_AFTER_S:
+                    _remove(partial)
+            finally:
+                os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, if it exists."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _flush_folder(folder: Path) -> None:
@@ -62,9 +131,24 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def remove_partial_files() -> None:
-    """Remove the temporary files of all unfinished atomic writes, before the process exits."""
-    for partial in set(_partial_files):
-        partial.unlink(missing_ok=True)
+    """Remove the temporary files and folders of all unfinished atomic writes, before the process exits."""
+    for partial in set(_partial_paths):
+        _remove(partial)
+
+
+def read_regular(path: Path, max_bytes: int | None = None) -> bytes:
+    """Read a regular file; a pipe, which might never end, is an error.
+
+    Raises:
+      OSError: the file is missing, unreadable, not a regular file, or larger than `max_bytes`.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is not a regular file", path)
+    if max_bytes is not None and path.stat().st_size > max_bytes:
+        raise OSError(errno.EFBIG, f"it has {path.stat().st_size} bytes, expected at most {max_bytes}", path)
+    return path.read_bytes()
 
 
 def png(picture: UInt8[np.ndarray, "height width 3"] | UInt8[np.ndarray, "height width 4"]) -> bytes:
@@ -79,20 +163,10 @@ def png(picture: UInt8[np.ndarray, "height width 3"] | UInt8[np.ndarray, "height
 def wav(wave: Float[np.ndarray, "*channels samples"], sample_rate: int) -> bytes:
     """Encode a wave with samples in [-1, 1] as 16-bit WAV; `sample_rate` is in Hz.
 
-    A wave of shape (samples,) is mono. In one of shape (channels, samples), the left channel comes first. A warning is
-    logged if the wave is so quiet that the file is silent.
+    A wave of shape (samples,) is mono. In one of shape (channels, samples), the left channel comes first.
     """
     import soundfile
 
-    samples = to_int16(wave)
-    if wave.any() and not samples.any():
-        peak_db = 20 * np.log10(np.abs(wave).max())
-        _log.warning("a sound of peak %.0f dB is silent in 16 bits, expected at least -96 dB: amplify it", peak_db)
     encoded = io.BytesIO()
-    soundfile.write(encoded, samples.T, sample_rate, format="WAV")
+    soundfile.write(encoded, wave.T, sample_rate, format="WAV", subtype="PCM_16")
     return encoded.getvalue()
-
-
-def to_int16(wave: Float[np.ndarray, "*shape"]) -> Int16[np.ndarray, "*shape"]:
-    """Round samples in [-1, 1] to 16 bits. Samples outside of the range are clipped."""
-    return np.clip(np.round(wave * 32768.0), -32768, 32767).astype(np.int16)

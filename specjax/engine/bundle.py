@@ -7,7 +7,6 @@ network that the card describes.
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -16,6 +15,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Key
 
+from specjax.cli import files
 from specjax.cli.config import read_json, to_dataclass
 from specjax.cli.errors import UserError
 from specjax.engine import legacy
@@ -23,7 +23,6 @@ from specjax.engine.task import Part
 
 FORMAT = "specjax-bundle/2"
 CARD = "card.json"
-MAX_CARD_BYTES = 2**22
 MAX_PART_BYTES = 2**33
 Tree = Any
 Settings = TypeVar("Settings")
@@ -66,22 +65,23 @@ def save(folder: Path, task: str, parts: dict[str, Part], about: dict[str, Any])
         raise UserError(f"{folder} exists already: remove it or choose another --out")
     if bad := [name for name in parts if not name.isidentifier()]:
         raise ValueError(f"part {bad[0]!r}: expected a name of letters, digits and underscores")
-    partial = folder.with_name(folder.name + ".partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        card: dict[str, Any] = {"format": FORMAT, "task": task, "about": about, "parts": {}}
-        for name, part in parts.items():
-            file = partial / f"{name}.safetensors"
-            file.write_bytes(encode({path: np.asarray(x, order="C") for path, x in flatten(part.tensors).items()}))
-            card["parts"][name] = {"sha256": _sha256(file), "card": part.card}
-        (partial / CARD).write_text(json.dumps(card, indent=2), encoding="utf-8")
-        partial.rename(folder)
-    except BaseException as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise UserError(f"{folder} cannot be written: {error.strerror or error}") from error
-        raise
+        with files.atomic_folder(folder) as partial:
+            card: dict[str, Any] = {"format": FORMAT, "task": task, "about": about, "parts": {}}
+            for name, part in parts.items():
+                file = partial / f"{name}.safetensors"
+                file.write_bytes(encode({path: np.asarray(x, order="C") for path, x in flatten(part.tensors).items()}))
+                card["parts"][name] = {"sha256": _sha256(file), "card": part.card}
+            (partial / CARD).write_text(json.dumps(seal(card), indent=2), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+def seal(card: dict[str, Any]) -> dict[str, Any]:
+    """Return the card (JSON description) of a bundle with its own checksum in the entry `sha256`."""
+    content = {name: value for name, value in card.items() if name != "sha256"}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return content | {"sha256": digest}
 
 
 def load(folder: Path) -> Bundle:
@@ -95,14 +95,14 @@ def load(folder: Path) -> Bundle:
     path = folder / CARD
     if not path.is_file():
         raise UserError(f"{folder} holds no {CARD}: name a bundle made by `specjax export`")
-    if path.stat().st_size > MAX_CARD_BYTES:
-        raise UserError(
-            f"{path} has {path.stat().st_size} bytes, expected at most {MAX_CARD_BYTES}: export the bundle again"
-        )
     card = legacy.upgrade_card(read_json(path), FORMAT)
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        found = card.get("format") if isinstance(card, dict) else type(card).__name__
-        raise UserError(f"{path} is of format {found!r}, expected {FORMAT!r}: export the bundle again")
+    if card.get("format") != FORMAT:
+        raise UserError(f"{path} is of format {card.get('format')!r}, expected {FORMAT!r}: export the bundle again")
+    # Bundles without a checksum of the card were exported before there was one.
+    if unknown := sorted(card.keys() - {"format", "task", "about", "parts", "sha256"}):
+        raise UserError(f"{path} has an unknown entry {unknown[0]!r}: export the bundle again")
+    if "sha256" in card and card != seal(card):
+        raise UserError(f"{path} is damaged (checksums differ): export the bundle again")
     entries = card.get("parts")
     if not isinstance(entries, dict) or not entries or not all(isinstance(entry, dict) for entry in entries.values()):
         raise UserError(f"{path} lists no parts, expected at least one: export the bundle again")

@@ -107,14 +107,14 @@ def _upgrade_leaf_path(path: str) -> str:
     return path
 
 
-def upgrade_card(card: Any, format_: str) -> Any:
+def upgrade_card(card: dict[str, Any], format_: str) -> dict[str, Any]:
     """Convert the card (JSON description) of a bundle from version 0.1 to the current version.
 
     Args:
       card: content of the JSON file. It is returned unchanged unless it is a card of version 0.1.
       format_: value of `format` in the converted card: the name of the current bundle format.
     """
-    if not isinstance(card, dict) or card.get("format") != _BUNDLE_FORMAT or not isinstance(card.get("parts"), dict):
+    if card.get("format") != _BUNDLE_FORMAT or not isinstance(card.get("parts"), dict):
         return card
     parts = {name: _upgrade_part(part) for name, part in card["parts"].items()}
     wing = str(card.get("wing"))

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from commands.run import ROOT, SMALL, command, error_line, run, run_command_line, run_in_process
 from permissions import PERMISSIONS_LAUNCHER
+from specjax.engine.bundle import seal
 
 CONFIGS = ", ".join(sorted(path.stem for path in (ROOT / "configs").glob("*.py")))
 
@@ -174,7 +175,12 @@ def bad_bundles(bundle, tmp):
         change(tensors, card)
         save_file(tensors, file)
         card["parts"]["unet"]["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
-        (folder / "card.json").write_text(json.dumps(card))
+        (folder / "card.json").write_text(json.dumps(seal(card)))
+        return folder
+
+    def replace_card(name, content):
+        folder = shutil.copytree(bundle, tmp / name)
+        (folder / "card.json").write_bytes(content)
         return folder
 
     first = "head/bias"
@@ -184,6 +190,9 @@ def bad_bundles(bundle, tmp):
     yield copy("type", lambda t, c: t.update({first: np.zeros((1,), np.float64)})), "expected float32[1]"
     yield copy("nan", lambda t, c: t.update({first: np.full((1,), np.nan, np.float32)})), "not finite"
     yield copy("format", lambda t, c: c.update(format="other/9")), "is of format"
+    sizes = {"conditioning": {"size": 10**7}, "model": {"depth": 10**6}}
+    for group, change in sizes.items():
+        yield copy(group, lambda t, c, g=group, n=change: c["parts"]["unet"]["card"][g].update(n)), f"{group}: "
     yield copy("task", lambda t, c: c.update(task="melody/gan")), "expected 'chord/unet'"
     yield copy("key", lambda t, c: c["parts"]["unet"]["card"].update(surprise=1)), "config.surprise does not exist"
     yield copy("path", lambda t, c: c["parts"].update({"../x": c["parts"]["unet"]})), "expected a plain word"
@@ -192,9 +201,15 @@ def bad_bundles(bundle, tmp):
     content[-5] ^= 4
     (flipped / "unet.safetensors").write_bytes(content)
     yield flipped, "checksums differ"
-    pickled = shutil.copytree(bundle, tmp / "pickled")
-    (pickled / "card.json").write_bytes(b"\x80\x04\x95not json")
-    yield pickled, "not"
+    card = (bundle / "card.json").read_bytes()
+    yield replace_card("tuned", card.replace(b'"base_hz": 27.5', b'"base_hz": 27.4')), "checksums differ"
+    yield replace_card("renamed", card.replace(b'"sha256": "', b'"sha257": "')), "unknown entry 'sha257'"
+    yield replace_card("pickled", b"\x80\x04\x95not json"), "is not valid JSON"
+    yield replace_card("list", b"[1]"), "holds a list, expected an object"
+    yield replace_card("nested", b"[" * 10**5), "nests too deeply"
+    yield replace_card("digits", b'{"format": 1' + b"0" * 400 + b"}"), "does not fit into 64 bits"
+    yield replace_card("infinite", b'{"format": 1e999}'), "not a finite number"
+    yield replace_card("large", card + b" " * 2**22), "expected at most"
     (tmp / "bare").mkdir()
     yield tmp / "bare", "holds no card.json"
 

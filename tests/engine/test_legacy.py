@@ -238,5 +238,5 @@ def test_error_for_malformed_bundle_of_0_1(tmp_path, changes, message):
 
 
 def test_card_of_another_format_is_returned_unchanged():
-    for card in ([], {"format": "other/9", "wing": "chord", "parts": {}}, {"format": bundle.FORMAT, "parts": {}}):
+    for card in ({"format": "other/9", "wing": "chord", "parts": {}}, {"format": bundle.FORMAT, "parts": {}}):
         assert legacy.upgrade_card(card, bundle.FORMAT) is card

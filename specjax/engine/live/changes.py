@@ -20,6 +20,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from specjax.cli import files
+from specjax.cli.config import MAX_JSON_BYTES, parse_json
 from specjax.cli.errors import UserError
 from specjax.engine import legacy
 from specjax.engine.live.value import LiveValue
@@ -135,7 +136,10 @@ def read_history(workdir: Path) -> list[Change]:
     path = history_path(workdir)
     if not path.exists():
         return []
-    *lines, rest = path.read_text(encoding="utf-8").split("\n")
+    try:
+        *lines, rest = files.read_regular(path).split(b"\n")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): mend that, or remove it") from error
     if rest:
         log.warning("%s: its last line is incomplete and was never used", path)
     return [_parse_line(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
@@ -156,11 +160,11 @@ def read_request(path: Path) -> Request:
       UserError: the file cannot be read, or does not hold a request.
     """
     try:
-        request = Request(**json.loads(path.read_text(encoding="utf-8")))
+        request = Request(**parse_json(files.read_regular(path, MAX_JSON_BYTES)))
         if request.at_step is not None and not _is_step(request.at_step):
             raise ValueError(f"at_step={request.at_step!r} is not a step, expected an integer of at least 0")
         _check_values(request.values)
-    except (OSError, RecursionError, TypeError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise UserError(f"{path} is not a request ({error}): post it by `specjax knobs`") from error
     return request
 
@@ -305,7 +309,7 @@ def _format_line(change: Change) -> str:
     return json.dumps(change._asdict()) + "\n"
 
 
-def _parse_line(line: str, where: str) -> Change:
+def _parse_line(line: str | bytes, where: str) -> Change:
     """Parse one line of a run's history file, which lists the accepted changes of live values.
 
     Live values are settings that may be changed while training runs. Their names in version 0.1 are converted to the
@@ -319,11 +323,11 @@ def _parse_line(line: str, where: str) -> Change:
       UserError: the line does not hold a change.
     """
     try:
-        change = Change(**json.loads(line))
+        change = Change(**parse_json(line))
         if not (_is_step(change.step) and isinstance(change.request, str)):
             raise ValueError("step must be an integer of at least 0, and request a text")
         _check_values(change.values)
-    except (RecursionError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"{where} is not a change ({error}): correct the line, or remove it") from error
     return change._replace(values=legacy.upgrade_names(change.values))
 

@@ -1,9 +1,10 @@
 """Reader of the metrics log of a run, which `writer` writes."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
+from specjax.cli import files
+from specjax.cli.config import parse_json
 from specjax.cli.errors import UserError
 
 
@@ -22,12 +23,12 @@ def read_curve(workdir: Path, name: str) -> Curve:
     """
     path = workdir / "metrics.jsonl"
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [parse_json(line) for line in files.read_regular(path).splitlines()]
+        points = [(int(line["step"]), float(line[name])) for line in lines if line.get(name) is not None]
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): name the folder of a run") from error
-    except json.JSONDecodeError as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error}): train again in another folder") from error
-    points = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
     if not points:
         raise UserError(f"{path} has no values of {name}: name a run that has logged them")
     return Curve(*map(list, zip(*points, strict=True)))

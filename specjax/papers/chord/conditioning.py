@@ -28,6 +28,7 @@ from specjax.image import linear, perlin
 from specjax.papers.chord import theory
 
 DIGIT_SIZE = 28
+MAX_SIZE = 4096  # matrices of size x size blur the targets
 Digit = Float[Array, "28 28"]
 Target = Float[Array, "size columns"]
 
@@ -104,8 +105,10 @@ class Conditioning:
             )
         if self.carry not in ("envelope", "pixels"):
             raise ValueError(f"conditioning.carry={self.carry!r} is unknown: choose envelope or pixels")
-        if self.size < DIGIT_SIZE:
-            raise ValueError(f"conditioning.size={self.size} is too small: a target needs at least {DIGIT_SIZE} rows")
+        if not DIGIT_SIZE <= self.size <= MAX_SIZE:
+            raise ValueError(
+                f"conditioning.size={self.size} is out of range: a target has from {DIGIT_SIZE} to {MAX_SIZE} rows"
+            )
         if self.base_hz <= 0 or self.epsilon <= 0:
             raise ValueError(f"conditioning.base_hz={self.base_hz} and epsilon={self.epsilon} must be above 0")
         if min(*self.noise_cells, *self.overlay_cells, self.noise_octaves) < 1:

@@ -18,6 +18,7 @@ from specjax.nn.pool import max_pool
 from specjax.nn.separable import RowHead, UpsampledConv
 
 LEAKY_SLOPE = 0.2  # negative slope of the bottleneck's LeakyReLU; that of the last activation is 0.01
+MAX_DEPTH = 32
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,10 @@ class UNetConfig:
                 f"model.dropout={self.dropout} with model.labels={self.labels}: dropout must lie in [0, 1), "
                 "and be 0 if model.labels=0"
             )
-        if min(self.depth, self.bottleneck_depth, self.head_channels) < 1:
+        if not (1 <= self.depth <= MAX_DEPTH and 1 <= self.bottleneck_depth <= MAX_DEPTH and self.head_channels >= 1):
             raise ValueError(
-                f"model.depth={self.depth}, bottleneck_depth={self.bottleneck_depth} and "
-                f"head_channels={self.head_channels} must be at least 1"
+                f"model.depth={self.depth} and bottleneck_depth={self.bottleneck_depth} must lie in [1, {MAX_DEPTH}], "
+                f"and head_channels={self.head_channels} must be at least 1"
             )
 
 

@@ -1,6 +1,7 @@
 """Tests of live values that are changed while training runs: timing, errors, and durability."""
 
 import json
+import os
 import signal
 
 import jax
@@ -183,13 +184,16 @@ def test_incomplete_last_line_of_history_is_dropped(tmp_path):
         "{}",
         '{"step": -1, "values": {}, "request": "x"}',
         '{"step": 1, "values": {"rate": 1}, "request": "x"}',
+        "\udcff",
+        "[" * 100_000,
+        '{"step": 1' + "0" * 400 + ', "values": {}, "request": "x"}',
     ],
 )
 def test_error_for_malformed_history_names_line(tmp_path, line):
     workdir = tmp_path / "run"
     workdir.mkdir()
     good = json.dumps(Change(1, {"rate": "1"}, "x")._asdict())
-    changes.history_path(workdir).write_text(f"{good}\n{line}\n")
+    changes.history_path(workdir).write_text(f"{good}\n{line}\n", errors="surrogateescape")
     with pytest.raises(UserError, match=r"knobs\.jsonl:2 is not a change"):
         train(workdir)
 
@@ -208,14 +212,20 @@ def test_error_for_malformed_history_names_line(tmp_path, line):
         '{"at_step": null, "values": ["rate"]}',
         '{"at_step": null, "values": {"rate": "1"}, "more": 1}',
         "[" * 100_000,
+        "\udcff",
+        '{"at_step": 1' + "0" * 400 + ', "values": {"rate": "1"}}',
+        None,
     ],
 )
 def test_malformed_request_is_ignored(tmp_path, four_steps, request_text):
-    """It is renamed. A change that could not be read from the history again is never accepted."""
+    """It is renamed, also if it is a pipe. A change that could not be read from the history again is never accepted."""
     workdir = tmp_path / "run"
     folder = changes.requests_path(workdir)
     folder.mkdir(parents=True)
-    (folder / "1.json").write_text(request_text)
+    if request_text is None:
+        os.mkfifo(folder / "1.json")
+    else:
+        (folder / "1.json").write_text(request_text, errors="surrogateescape")
     assert digests(train(workdir, StopAt(4)).state) == four_steps
     assert changes.read_history(workdir) == []
     assert [path.name for path in folder.iterdir()] == ["1.invalid"]
