@@ -20,16 +20,21 @@ class EventWriter:
     It needs no TensorFlow. It has no background thread, so an error is raised by the call that causes it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Create an event file in `folder`, creating the folder if necessary."""
-        from tensorboard.compat.proto.event_pb2 import Event
+    def __init__(self, folder: Path, resume_step: int) -> None:
+        """Create an event file in `folder`, creating the folder if necessary.
+
+        TensorBoard then hides the events of earlier files for steps after `resume_step`.
+        """
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
         from tensorboard.summary.writer.record_writer import RecordWriter
 
         folder.mkdir(parents=True, exist_ok=True)
-        name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{os.getpid()}"
+        name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
         self._file = io.FileIO(folder / name, "ab")
         self._writer = RecordWriter(self._file)
-        self._writer.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
+        start = SessionLog(status=SessionLog.START)
+        for content in ({"file_version": "brain.Event:2"}, {"step": resume_step + 1, "session_log": start}):
+            self._writer.write(Event(wall_time=time.time(), **content).SerializeToString())
 
     def _write_value(self, step: int, **value: object) -> None:
         """Write an event with a single summary value; `value` holds fields of the protobuf message `Summary.Value`."""

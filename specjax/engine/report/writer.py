@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from specjax.cli import files
+from specjax.cli.config import parse_json
 from specjax.cli.errors import UserError
 from specjax.engine.report import tensorboard
 
@@ -37,7 +38,9 @@ class Writer:
         _truncate_log(self._log_path, resume_step)
         # Unbuffered: a buffered file would repeat a failed write when it is closed.
         self._log = io.FileIO(self._log_path, "ab")
-        self._events = tensorboard.EventWriter(workdir / "tensorboard") if tensorboard.is_installed() else None
+        self._events = (
+            tensorboard.EventWriter(workdir / "tensorboard", resume_step) if tensorboard.is_installed() else None
+        )
 
     def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
         """Append one line to the log: the step, the time in seconds since the epoch, and the scalars.
@@ -126,10 +129,10 @@ def _truncate_log(path: Path, step: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in files.read_regular(path).splitlines():
         try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        except (json.JSONDecodeError, KeyError, TypeError):
+            if parse_json(line)["step"] <= step:
+                kept.append(line + b"\n")
+        except (KeyError, TypeError, ValueError):
             continue
-    files.write_atomic(path, "".join(kept).encode())
+    files.write_atomic(path, b"".join(kept))
