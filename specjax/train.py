@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "name, name:variant or path of a config", lock_config=True)
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run (default: runs/NAME or runs/NAME-variant)")
+LOCK = flags.DEFINE_bool("lock", True, "require a lock on the workdir; --nolock if its file system has none")
 COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port of process 0, if the pod is not detected")
 PROCESSES = flags.DEFINE_integer("num_processes", None, "number of processes of the pod")
 PROCESS = flags.DEFINE_integer("process_id", None, "index of this process, from 0")
@@ -49,11 +50,11 @@ def main(argv: Sequence[str]) -> None:
 
     values = papers.resolve(CONFIG.value.to_dict())
     config, task = papers.build(values)
-    lock = WorkdirLock(workdir) if jax.process_index() == 0 else None
+    lock = WorkdirLock(workdir, needs_flock=LOCK.value) if jax.process_index() == 0 else None
     print(f"{task.name} on {jax.device_count()} x {jax.devices()[0].device_kind}, into {workdir}", file=sys.stderr)
     if lock:
         _write_overview(task, workdir / "parameters.txt")
-    stop = StopRequest()
+    stop = StopRequest(lock)
     run = train(task, config, workdir, _metadata(values), stop)
     if lock:
         lock.release()

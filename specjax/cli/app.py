@@ -9,7 +9,9 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, TextIO
 
 from absl import app as absl_app
 from absl import flags
@@ -18,7 +20,7 @@ from absl import logging as absl_logging
 from specjax.cli import config, files
 from specjax.cli.errors import UserError
 
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _open_sockets: list[socket.socket] = []  # Kept open, because a closed socket would not report signals.
 
 
@@ -32,6 +34,7 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         constants in the module of `main` are optional. `POSITIONAL` is the maximum number of positional arguments
         (default 0). `PARSES_ITSELF = True` disables flag parsing, and `main` is called with `sys.argv` unchanged.
     """
+    _survive_lost_readers()
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("specjax").setLevel(logging.INFO)
     sys.unraisablehook = _report_unraisable
@@ -75,10 +78,13 @@ def cache_folder(name: str) -> Path:
     """Return the path of the subfolder `name` of the cache of specjax, without creating it.
 
     The cache is the folder in the environment variable `SPECJAX_CACHE` if that is set, else `~/.cache/specjax`. It
-    holds only files that may be deleted at any time, because specjax can compute them again.
+    holds only files that may be deleted at any time, because specjax can compute them again. For a user without a home,
+    the path cannot be created.
     """
-    root = os.environ.get("SPECJAX_CACHE")
-    return (Path(root) if root else Path.home() / ".cache" / "specjax") / name
+    if root := os.environ.get("SPECJAX_CACHE"):
+        return Path(root) / name
+    home = os.path.expanduser("~")
+    return Path(home if os.path.isabs(home) else f"{os.devnull}/no-home") / ".cache" / "specjax" / name
 
 
 def use_compilation_cache() -> None:
@@ -105,7 +111,7 @@ def leave_promptly(signals: Sequence[signal.Signals] = _STOP_SIGNALS) -> None:
     Temporary files of unfinished writes are removed first. The exit status is 128 plus the number of the signal.
 
     Args:
-      signals: the signals; by default Ctrl-C and SIGTERM.
+      signals: the signals; by default Ctrl-C, SIGTERM and SIGHUP. One that is disabled, as by `nohup`, stays disabled.
     """
     # Python runs signal handlers only between two bytecode instructions, so a long library call would delay them. An
     # interpreter that shuts down during such a call crashes. Therefore a second thread waits for the signal and ends
@@ -114,7 +120,8 @@ def leave_promptly(signals: Sequence[signal.Signals] = _STOP_SIGNALS) -> None:
     sender.setblocking(False)
     signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
     for number in signals:
-        signal.signal(number, lambda *_: None)
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
     def wait_and_exit() -> None:
         while (number := receiver.recv(1)[0]) not in signals:
@@ -126,6 +133,34 @@ def leave_promptly(signals: Sequence[signal.Signals] = _STOP_SIGNALS) -> None:
 
     threading.Thread(target=wait_and_exit, daemon=True).start()
     _open_sockets.append(sender)
+
+
+class _LossyStream:
+    """Text stream that loses what cannot be written, because its reader or its terminal is gone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _survive_lost_readers() -> None:
+    """Let a command go on if nobody reads its stdout or stderr any more, or if they were closed from the start."""
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass  # A file opened later would get the number of the closed stream, and so its text.
+    os.close(handle)
+    sys.stdout = _LossyStream(sys.stdout or os.fdopen(1, "w"))
+    sys.stderr = _LossyStream(sys.stderr or os.fdopen(2, "w"))
 
 
 def _report_errors(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str]], int]:

@@ -22,10 +22,15 @@ def local_path(text: str, flag: str, kind: Literal["file", "folder"] = "folder")
       kind: what the path should name, for the error message.
 
     Raises:
-      UserError: `text` is a remote address such as `gs://bucket/run`.
+      UserError: `text` is a remote address such as `gs://bucket/run`, or begins with the name of an unknown user.
     """
     check_local(text, flag, kind)
-    return Path(os.path.expanduser(text))
+    expanded = os.path.expanduser(text)
+    if expanded.startswith("~"):
+        raise UserError(
+            f"{text} is in the home of a user who is unknown or has none: write the whole path, or ./{text}"
+        )
+    return Path(expanded)
 
 
 def check_local(text: str, flag: str, kind: Literal["file", "folder"] = "folder") -> None:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import logging
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,4 +78,9 @@ def _write_cache(path: Path, result: Beats) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_atomic(path, encoded.getvalue())
     except OSError as error:
-        _log.warning("beats not cached: %s cannot be written (%s)", path, error.strerror)
+        _warn_once(path.parent, error.strerror)
+
+
+@cache
+def _warn_once(folder: Path, reason: str | None) -> None:
+    _log.warning("beats are not cached: %s cannot be written (%s)", folder, reason)

@@ -71,14 +71,16 @@ def test_killed_run_ends_with_the_same_bits(cache, uninterrupted_run, tmp_path, 
     assert losses[0] == losses[1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_signal_saves_the_current_step_and_ends_the_run(cache, uninterrupted_run, tmp_path, number):
     process = start(cache, tmp_path, SHORT_RUN)
+    if number == signal.SIGHUP:
+        process.stderr.close()  # The terminal is closed: nothing can be written to it any more.
     wait_for_log(process, tmp_path, lines=3)
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=120)
+    stderr = process.communicate(timeout=120)[1] if number != signal.SIGHUP else process.wait(timeout=120)
     assert process.returncode == 128 + number, stderr
-    assert "the same command resumes" in stderr
+    assert number == signal.SIGHUP or "the same command resumes" in stderr
     saved = max(int(path.name) for path in (tmp_path / "checkpoints").iterdir() if path.name.isdecimal())
     assert saved == read_log(tmp_path)[-1]["step"]
     finish(start(cache, tmp_path, SHORT_RUN))

@@ -63,4 +63,4 @@ def test_unwritable_cache_only_logs_a_warning(tmp_path, caplog):
     (tmp_path / "file").touch()
     result = beats.track(make_clicks(seconds=2.0)[0], RATE, tmp_path / "file")
     assert result.tempo_bpm > 0
-    assert "beats not cached" in caplog.text
+    assert "beats are not cached" in caplog.text

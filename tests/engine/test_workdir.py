@@ -1,9 +1,16 @@
-"""Tests of stop signals with several processes, in a process that has joined JAX's distributed service."""
+"""Tests of the lock on a workdir, and of stop signals in a process that has joined JAX's distributed service."""
 
+import errno
+import fcntl
+import os
+import signal
 import subprocess
 import sys
 
 import pytest
+
+from specjax.cli.errors import UserError
+from specjax.engine.workdir import StopRequest, WorkdirLock
 
 SCRIPT = """
 import os, signal, socket, sys, time
@@ -50,3 +57,43 @@ def test_signal_stops_processes_between_dispatches_of_any_length(steps_per_dispa
 def test_second_interrupt_ends_a_process_at_once():
     done = stop(1, first=2, second=2)
     assert (done.returncode, done.stdout) == (130, ""), done.stderr
+
+
+def test_lock_file_that_is_a_link_to_another_file_is_an_error(tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("text")
+    (tmp_path / "lock.json").symlink_to(precious)
+    with pytest.raises(UserError, match=r"lock.json is a symbolic link, which you should remove"):
+        WorkdirLock(tmp_path)
+    assert precious.read_text() == "text"
+
+
+def test_lock_file_that_is_a_pipe_is_an_error(tmp_path):
+    os.mkfifo(tmp_path / "lock.json")
+    with pytest.raises(UserError, match=r"lock.json is not a regular file"):
+        WorkdirLock(tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_file_system_without_locks_is_an_error_unless_no_lock_is_needed(tmp_path, monkeypatch, number):
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(UserError, match=r"on a file system without locks .* add --nolock"):
+        WorkdirLock(tmp_path)
+    WorkdirLock(tmp_path, needs_flock=False).release()
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_run_whose_lock_file_is_removed_or_replaced_stops(tmp_path, replaced, monkeypatch):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    lock = WorkdirLock(tmp_path)
+    lock.check()
+    (tmp_path / "lock.json").unlink()
+    other = WorkdirLock(tmp_path) if replaced else None
+    with pytest.raises(UserError, match="was removed or replaced while this run held it"):
+        StopRequest(lock).should_stop(0)
+    for held in (lock, other):
+        if held:
+            held.release()
