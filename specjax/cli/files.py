@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import io
+import logging
 import os
 import secrets
 import shutil
@@ -13,8 +14,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int16, UInt8
 
+_log = logging.getLogger("specjax")
 _PREFIX = ".specjax-partial-"
 _ABANDONED_AFTER_S = 60.0  # age of an unlocked temporary file that no process will ever finish
 _partial_paths: set[Path] = set()
@@ -163,10 +165,20 @@ def png(picture: UInt8[np.ndarray, "height width 3"] | UInt8[np.ndarray, "height
 def wav(wave: Float[np.ndarray, "*channels samples"], sample_rate: int) -> bytes:
     """Encode a wave with samples in [-1, 1] as 16-bit WAV; `sample_rate` is in Hz.
 
-    A wave of shape (samples,) is mono. In one of shape (channels, samples), the left channel comes first.
+    A wave of shape (samples,) is mono. In one of shape (channels, samples), the left channel comes first. A warning is
+    logged if the wave is so quiet that the file is silent.
     """
     import soundfile
 
+    samples = to_int16(wave)
+    if wave.any() and not samples.any():
+        peak_db = 20 * np.log10(np.abs(wave).max())
+        _log.warning("a sound of peak %.0f dB is silent in 16 bits, expected at least -96 dB: amplify it", peak_db)
     encoded = io.BytesIO()
-    soundfile.write(encoded, wave.T, sample_rate, format="WAV", subtype="PCM_16")
+    soundfile.write(encoded, samples.T, sample_rate, format="WAV")
     return encoded.getvalue()
+
+
+def to_int16(wave: Float[np.ndarray, "*shape"]) -> Int16[np.ndarray, "*shape"]:
+    """Round samples in [-1, 1] to 16 bits. Samples outside of the range are clipped."""
+    return np.clip(np.round(wave * 32768.0), -32768, 32767).astype(np.int16)

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from specjax.cli.errors import UserError
 from specjax.data.containers import SUFFIXES_BY_FORMAT, aiff_length, check_whole, mp3_length
-from specjax.data.readers import check_regular_file
+from specjax.data.readers import check_expansion, check_regular_file
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
@@ -32,6 +32,7 @@ MAX_SAMPLE_RATE = 768_000
 # Samples of float files may exceed 1 by some decibels. Much larger samples are integers that nobody scaled to [-1, 1].
 MAX_LEVEL = 8.0
 _BLOCK = 2**18
+UNKNOWN_FRAMES = 2**62  # At least this many frames mean that the file does not state its length.
 # Channels cancel each other if the peak of their mean is below this fraction of the largest peak of a channel. What
 # remains is rounding error.
 _CANCELLED = 1e-3
@@ -129,7 +130,8 @@ def channel_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) 
 
     def blocks() -> Iterator[np.ndarray]:
         with stack:
-            yield from _iterate_blocks(path, file, block, min_samples, STEREO)
+            max_samples = int(max_duration_s * file.samplerate)
+            yield from _iterate_blocks(path, file, block, min_samples, max_samples, STEREO)
 
     return Blocks(file.samplerate, _kept_channels(file, STEREO), blocks())
 
@@ -171,13 +173,15 @@ def _read(
     """Read a sound file, see `read_audio`. Files with more than `max_channels` channels are mixed to mono."""
     with _open_checked(path, sample_rate, max_duration_s) as (file, min_samples):
         rate = file.samplerate
-        resampled = file.frames / rate * (sample_rate or rate) * _kept_channels(file, max_channels)
-        if max(file.frames * file.channels, resampled) > MAX_SAMPLES:
+        resampled = min_samples / rate * (sample_rate or rate) * _kept_channels(file, max_channels)
+        if max(min_samples * file.channels, resampled) > MAX_SAMPLES:
             raise UserError(
-                f"{path}: {file.frames} samples in {file.channels} channels, expected at most {MAX_SAMPLES} in total, "
+                f"{path}: {min_samples} samples in {file.channels} channels, expected at most {MAX_SAMPLES} in total, "
                 f"before and after resampling: cut the file"
             )
-        waves = np.concatenate(list(_iterate_blocks(path, file, _BLOCK, min_samples, max_channels)), axis=1)
+        max_samples = min(int(max_duration_s * rate), MAX_SAMPLES // file.channels)
+        blocks = _iterate_blocks(path, file, _BLOCK, min_samples, max_samples, max_channels)
+        waves = np.concatenate(list(blocks), axis=1)
     if sample_rate is None or sample_rate == rate:
         return waves, rate
     return resample(waves, rate, sample_rate), sample_rate
@@ -229,7 +233,9 @@ def _open_checked(path: Path, target_rate: int | None, max_duration_s: float) ->
             raise UserError(f"{path} has {kind} content, expected {path.suffix}: rename it to end in .{kind}")
         with Sequential(path) as file:
             _check_claims(path, file, file.samplerate if target_rate is None else target_rate, max_duration_s)
-            min_samples = file.frames
+            min_samples = file.frames if file.frames < UNKNOWN_FRAMES else 1
+            if kind == "flac":
+                check_expansion(path, min_samples * file.channels * 4)
             if kind == "aiff" and (declared := aiff_length(path)) > file.frames:
                 raise UserError(
                     f"{path} is truncated: {file.frames} samples, expected the {declared} that its header declares: "
@@ -240,7 +246,7 @@ def _open_checked(path: Path, target_rate: int | None, max_duration_s: float) ->
                 if samples > file.frames + _MP3_DELAY:
                     raise UserError(
                         f"{path} has {samples} samples, expected {file.frames}: its length header is missing or wrong, "
-                        f"encode the file again"
+                        f"or several files were joined: encode it again"
                     )
                 min_samples = file.frames if stated else max(samples - _MP3_DELAY, 1)
             yield file, min_samples
@@ -257,7 +263,7 @@ def _check_claims(path: Path, file: "SoundFile", target_rate: int, max_duration_
         raise UserError(f"{path} has {channels} channels, expected 1 to {MAX_CHANNELS}: mix them down")
     if frames < 1:
         raise UserError(f"{path} contains no samples: use a file with sound")
-    if frames > max_duration_s * rate:
+    if max_duration_s * rate < frames < UNKNOWN_FRAMES:
         raise UserError(f"{path} lasts {frames / rate:.0f} s, expected at most {max_duration_s:g} s: cut the file")
 
 
@@ -267,7 +273,7 @@ def _kept_channels(file: "SoundFile", max_channels: int) -> int:
 
 
 def _iterate_blocks(
-    path: Path, file: "SoundFile", block: int, min_samples: int, max_channels: int
+    path: Path, file: "SoundFile", block: int, min_samples: int, max_samples: int, max_channels: int
 ) -> Iterator[Float[np.ndarray, "channels samples"]]:
     """Iterate over a sound file in blocks.
 
@@ -276,11 +282,13 @@ def _iterate_blocks(
       file: open file.
       block: number of samples per block and channel; the last block may be shorter.
       min_samples: number of samples per channel that a complete file has at least.
+      max_samples: number of samples per channel to accept. A file may have more than it states, or state nothing.
       max_channels: if the file has more channels, the blocks are the mean of its channels.
 
     Raises:
-      UserError: a sample is infinite, NaN or outside [-8, 8]. At the end of the file: it had fewer than `min_samples`
-        samples per channel, all channels are constant, or the channels cancel each other in their mean.
+      UserError: a sample is infinite, NaN or outside [-8, 8], or there are too many samples. At the end of the file: it
+        had fewer than `min_samples` samples per channel, all channels are constant, or the channels cancel each other
+        in their mean.
     """
     kept = _kept_channels(file, max_channels)
     if 1 < max_channels < file.channels:
@@ -289,6 +297,9 @@ def _iterate_blocks(
     low, high = np.full(kept, np.inf), np.full(kept, -np.inf)
     while len(samples := file.read(block, dtype="float32", always_2d=True)):
         read += len(samples)
+        if read > max_samples:
+            limit_s = max_samples / file.samplerate
+            raise UserError(f"{path} lasts more than {limit_s:g} s, expected at most as much: cut the file")
         if bad := int(np.sum(~np.isfinite(samples))):
             raise UserError(f"{path}: {bad} samples are not finite, expected finite numbers: export the file again")
         peak = max(peak, float(np.abs(samples).max()))
@@ -302,7 +313,7 @@ def _iterate_blocks(
     if kept < file.channels and max(high.max(), -low.min()) < _CANCELLED * peak:
         raise UserError(f"{path}: the channels cancel each other in the mono mix: keep only one of them")
     if read < min_samples:
-        raise UserError(f"{path} is truncated: {read} samples, expected {file.frames}: get the file again")
+        raise UserError(f"{path} is truncated: {read} samples, expected {min_samples}: get the file again")
     if np.all(low == high):
         level = "silent" if np.all(low == 0) else f"constant at {low.max():.3g}"
         raise UserError(f"{path} is {level} throughout: use a file with sound")

@@ -7,6 +7,7 @@ detected from the first bytes of the file, not from its name.
 
 import mmap
 import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -27,6 +28,8 @@ SUFFIXES_BY_FORMAT = {
     "au": (".au",),
 }
 _MAX_CHUNKS = 10_000
+_REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_MP3_RUN = 4  # Pictures in tags have bytes like the header of a frame, but not of several frames in a row.
 _HEAD_BYTES = 290  # The header of an ogg page has up to 282 bytes. The name of the codec follows it.
 
 # Sample rates in Hz, by the version field of the frame header (MPEG 2.5, reserved, MPEG 2, MPEG 1).
@@ -75,7 +78,10 @@ def check_whole(path: Path) -> str:
         kind = _detect_format(head)
         if kind == "mp3" and (tag := _id3_size(head)):
             file.seek(tag)
-            kind = "flac" if file.read(4) == b"fLaC" else kind
+            tagged = _detect_format(file.read(_HEAD_BYTES))
+            if tagged not in ("flac", "mp3", None):
+                raise UserError(f"{path} has an ID3 tag before {tagged} content, expected none: remove the tag")
+            kind = tagged or kind
         if kind is None:
             raise UserError(
                 f"{path} is not a readable sound file: it begins with {head[:12]!r}, expected "
@@ -112,16 +118,37 @@ def aiff_length(path: Path) -> int:
 
 
 def mp3_length(path: Path) -> Mp3Length:
-    """Compute the length of an mp3 file from the headers of all its frames, without decoding them."""
+    """Compute the length of an mp3 file from the headers of all its frames, without decoding them.
+
+    What lies between frames is skipped, such as tags, and the tags between files that were joined.
+    """
     with open(path, "rb") as file:
         tag = _id3_size(file.read(10))
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            samples, position = 0, max(content.find(b"\xff", tag), 0)
+            samples, position = 0, _find_mp3_frames(content, tag)
             first = _parse_mp3_frame(content[position : position + 4])
             first_bytes = content[position : position + first.size] if first else b""
-            while (frame := _parse_mp3_frame(content[position : position + 4])) is not None:
-                position, samples = position + frame.size, samples + frame.samples
+            while position < len(content):
+                while (frame := _parse_mp3_frame(content[position : position + 4])) is not None:
+                    position, samples = position + frame.size, samples + frame.samples
+                position = _find_mp3_frames(content, position)
     return Mp3Length(samples, any(name in first_bytes for name in (b"Xing", b"Info", b"VBRI")))
+
+
+def _find_mp3_frames(content: mmap.mmap, start: int) -> int:
+    """Find the next position at which `_MP3_RUN` mp3 frames follow each other; the size of the content if none do."""
+    position = content.find(b"\xff", start)
+    while position >= 0:
+        end = position
+        for _ in range(_MP3_RUN):
+            frame = _parse_mp3_frame(content[end : end + 4])
+            if frame is None:
+                break
+            end += frame.size
+        else:
+            return position
+        position = content.find(b"\xff", position + 1)
+    return len(content)
 
 
 def _id3_size(head: bytes) -> int:
@@ -214,18 +241,21 @@ def _find_ogg_end(path: Path, file: BinaryIO, size: int) -> int:
       `size` if the last page is there. Otherwise `size + 1`, which means that bytes are missing.
 
     Raises:
-      UserError: another stream begins after the first has ended. Sound libraries would read only the first.
+      UserError: another stream begins after the first has ended. Sound libraries would read only the first. Or a page
+        has a wrong checksum. Sound libraries would leave it out.
     """
     ended = False
-    for flags in _iterate_ogg_pages(file, size):
+    for number, (flags, intact) in enumerate(_iterate_ogg_pages(file, size)):
+        if not intact:
+            raise UserError(f"{path} is damaged: the checksum of page {number} is wrong: get the file again")
         if ended and flags & 2:
             raise UserError(f"{path} contains several streams one after the other, expected one: split the file")
         ended = ended or bool(flags & 4)
     return size if ended else size + 1
 
 
-def _iterate_ogg_pages(file: BinaryIO, size: int) -> Iterator[int]:
-    """Iterate over the flag bytes of all complete pages of an ogg file.
+def _iterate_ogg_pages(file: BinaryIO, size: int) -> Iterator[tuple[int, bool]]:
+    """Iterate over all complete pages of an ogg file: their flag bytes, and whether their checksums are right.
 
     The flag 0x02 is set on the first page of a stream, and the flag 0x04 on the last.
     """
@@ -239,7 +269,14 @@ def _iterate_ogg_pages(file: BinaryIO, size: int) -> Iterator[int]:
         position += 27 + head[26] + sum(segments)
         if position > size:
             return
-        yield head[5]
+        page = head[:22] + bytes(4) + head[26:] + segments + file.read(sum(segments))
+        yield head[5], _ogg_checksum(page) == int.from_bytes(head[22:26], "little")
+
+
+def _ogg_checksum(page: bytes) -> int:
+    """Compute the checksum of an ogg page: the CRC-32 of zlib with bits in reverse order, and without inversions."""
+    inverted = zlib.crc32(page.translate(_REVERSED_BITS), 0xFFFF_FFFF)
+    return int(f"{inverted ^ 0xFFFF_FFFF:032b}"[::-1], 2)
 
 
 def _parse_mp3_frame(head: bytes) -> _Frame | None:

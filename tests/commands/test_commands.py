@@ -1,6 +1,7 @@
 """Commands train, evaluate, export, synth and bench, run as a user would."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -70,6 +71,8 @@ def test_synth_chord_takes_pictures_and_fits_other_sizes(bundle, tmp_path):
         "synth", "chord", f"--bundle={bundle}", f"--picture={tmp_path}/stroke.png", "--fit", f"--out={out}"
     )
     assert fitted.returncode == 0, fitted.stderr
+    assert re.match(r"stroke: \d \(\d+%\), [A-G]#?[34] major -> ", fitted.stdout)
+    assert "stroke: read as" in fitted.stderr, "the network was trained for a few steps only"
     assert {path.name for path in out.iterdir()} == {"one.wav", "one.png", "stroke.wav", "stroke.png"}
 
 

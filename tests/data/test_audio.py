@@ -9,7 +9,7 @@ import soundfile
 
 from permissions import enforce_permissions
 from specjax.cli.errors import UserError
-from specjax.data import audio
+from specjax.data import audio, readers
 
 RATE = 16000
 RNG = np.random.default_rng(0)
@@ -68,6 +68,12 @@ def remove_length_header(mp3):
     return mp3[position:]
 
 
+def forget_flac_length(flac):
+    """Set the number of samples and the checksum of a flac file to 0, which means unknown, as encoders do in a pipe."""
+    assert flac[:4] == b"fLaC"
+    return flac[:21] + bytes([flac[21] & 0xF0]) + bytes(20) + flac[42:]
+
+
 @pytest.mark.parametrize(("name", "kind", "subtype", "tolerance"), KINDS, ids=[kind[0] for kind in KINDS])
 def test_every_format_is_read(tmp_path, name, kind, subtype, tolerance):
     path = write_sound(tmp_path / name, format=kind, subtype=subtype)
@@ -101,6 +107,37 @@ def test_constant_bit_rate_mp3_without_length_header_is_read(tmp_path):
         guessed = file.frames
     wave_read, _ = audio.read_audio(no_header)
     assert len(wave) <= len(wave_read) < guessed
+
+
+def test_flac_of_unknown_length_is_read_up_to_the_limit(tmp_path):
+    flac = write_sound(tmp_path / "a.flac", np.tile(TONE, 40)).read_bytes()
+    path = write_bytes(tmp_path / "piped.flac", forget_flac_length(flac))
+    np.testing.assert_array_equal(audio.read_audio(path)[0], audio.read_audio(tmp_path / "a.flac")[0])
+    with pytest.raises(UserError, match="piped.flac lasts more than 9 s"):
+        audio.read_audio(path, max_duration_s=9.0)
+    with pytest.raises(UserError, match="lasts more than 9 s"):
+        list(audio.channel_blocks(path, 512, max_duration_s=9.0).blocks)
+
+
+def test_flac_that_unpacks_to_far_more_than_real_sound_raises(tmp_path, monkeypatch):
+    path = write_sound(tmp_path / "a.flac", np.concatenate([TONE, np.zeros(2**22, np.float32)]))
+    assert len(audio.read_audio(path)[0]) == 2**22 + len(TONE)
+    monkeypatch.setattr(readers, "UNSUSPICIOUS_BYTES", 2**22)
+    with pytest.raises(UserError, match="expected at most 250 times its size"):
+        audio.read_audio(path)
+
+
+@pytest.mark.parametrize("name", ["a.ogg", "a.opus"])
+def test_flipped_bit_in_any_page_of_an_ogg_file_raises(tmp_path, name):
+    subtype = "VORBIS" if name == "a.ogg" else "OPUS"
+    content = write_sound(tmp_path / name, np.tile(TONE, 40), format="OGG", subtype=subtype).read_bytes()
+    pages = [i for i in range(len(content)) if content[i : i + 4] == b"OggS"]
+    assert len(pages) > 3
+    for number, page in enumerate(pages):
+        damaged = bytearray(content)
+        damaged[page + 27 + content[page + 26] + 3] ^= 1  # This byte follows the header.
+        with pytest.raises(UserError, match=f"is damaged: the checksum of page {number} is wrong"):
+            audio.read_audio(write_bytes(tmp_path / name, damaged))
 
 
 def test_flac_with_leading_id3_tag_is_read(tmp_path):
@@ -263,6 +300,19 @@ def bad_files(folder):
             write_bytes(folder / "no_header.mp3", remove_length_header(mp3)),
             "length header is missing or wrong",
         ),
+        "joined mp3": (write_bytes(folder / "joined.mp3", mp3 + mp3), "several files were joined"),
+        "joined mp3 with tags": (
+            write_bytes(folder / "tagged.mp3", mp3 + b"TAG" + bytes(125) + b"ID3\4\0\0\0\0\0\x0a" + bytes(10) + mp3),
+            "several files were joined",
+        ),
+        "no length header behind junk": (
+            write_bytes(folder / "junk.mp3", b"ID3\4\0\0\0\0\0\x04" + b"\xff\0\xff\0" + remove_length_header(mp3)),
+            "length header is missing or wrong",
+        ),
+        "tagged wav": (
+            write_bytes(folder / "tagged.wav", b"ID3\4\0\0\0\0\0\x0a" + bytes(10) + plain),
+            "has an ID3 tag before wav content, expected none: remove the tag",
+        ),
         "two streams": (write_bytes(folder / "chained.ogg", ogg + ogg), "several streams one after the other"),
         "wrong suffix": (write_bytes(folder / "flac.wav", flac), "flac content, expected .wav: rename it"),
         "aiff": (write_bytes(folder / "aiff.wav", aiff), "aiff content, expected .wav: rename it to end in .aiff"),
@@ -307,7 +357,8 @@ FAULTS = [
     "empty", "header only", "junk", "text", "picture", "name",
     "truncated wav", "truncated flac", "truncated ogg", "truncated au", "truncated mp3", "truncated rf64",
     "truncated rifx", "truncated aiff", "truncated opus", "aiff declares more", "two opus streams", "vorbis",
-    "no length header", "two streams", "wrong suffix", "aiff", "w64", "channels cancel", "wrong size",
+    "no length header", "no length header behind junk", "joined mp3", "joined mp3 with tags", "tagged wav",
+    "two streams", "wrong suffix", "aiff", "w64", "channels cancel", "wrong size",
     "not finite", "not scaled", "silent", "constant", "one sample", "1 Hz", "4 GHz", "channels", "long",
     "missing", "folder", "loop", "pipe", "device",
 ]  # fmt: skip

@@ -65,42 +65,6 @@ def load(config: DigitsConfig) -> tuple[Digits, Digits]:
     return Digits(*(x[:split] for x in train)), Digits(*(x[split:] for x in train))
 
 
-def fit_digit(picture: UInt8[np.ndarray, "height width"], where: str | Path) -> UInt8[np.ndarray, "28 28"]:
-    """Convert a photo or drawing of a digit to the format of MNIST.
-
-    The result has bright ink on black. The longer side of the ink's bounding box is 20 pixels, and the ink's center of
-    mass is near the middle of the image.
-
-    Args:
-      picture: gray levels. The picture may have any size, and show dark ink on bright paper or bright ink on dark.
-      where: path of the picture, for the error message.
-
-    Raises:
-      UserError: nothing in the picture stands out from its background.
-    """
-    from PIL import Image
-
-    ink = picture.astype(np.float32)
-    border = np.concatenate([ink[0], ink[-1], ink[:, 0], ink[:, -1]])
-    background = np.median(border)
-    ink = np.abs(ink - background)
-    drawn = ink > 0.25 * ink.max()
-    if ink.max() < 32 or drawn.all():
-        raise UserError(
-            f"{where}: no digit stands out from its background: use a picture with more contrast and a plain border"
-        )
-    rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
-    box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    scale = 20 / max(box.shape)
-    size = tuple(max(1, round(side * scale)) for side in box.shape[::-1])
-    small = np.asarray(Image.fromarray(np.uint8(box * (255 / box.max()))).resize(size, Image.Resampling.LANCZOS))
-    center = [round(float(np.average(np.arange(n), weights=small.sum(axis=1 - i)))) for i, n in enumerate(small.shape)]
-    top, left = (int(np.clip(14 - c, 0, 28 - n)) for c, n in zip(center, small.shape, strict=True))
-    result = np.zeros((28, 28), np.uint8)
-    result[top : top + small.shape[0], left : left + small.shape[1]] = small
-    return result
-
-
 def _load_source(config: DigitsConfig) -> tuple[Digits, Digits | None]:
     if config.source == BUILTIN:
         return _load_builtin(config.labels), None

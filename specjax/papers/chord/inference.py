@@ -1,5 +1,6 @@
 """Inference with a trained U-Net: predict spectrograms from digits, then decode chords and synthesize sounds."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,16 +16,22 @@ from specjax.cli.errors import UserError
 from specjax.data import readers
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
+from specjax.image.augment import random_affine
 from specjax.nn.norm import fold_batch_norm
 from specjax.papers.chord import conditioning, metrics, sound, theory
 from specjax.papers.chord.config import ChordConfig
-from specjax.papers.chord.data import DigitsConfig, fit_digit, load
+from specjax.papers.chord.data import DigitsConfig, load
+from specjax.papers.chord.drawings import fit_digit
 from specjax.papers.chord.model import UNet
 from specjax.papers.chord.sound import SoundConfig
 from specjax.plots import render
 from specjax.signal import oscillators
 
 Digit = UInt8[np.ndarray, "28 28"]
+COPIES = 32  # number of changed copies of a digit from which the confidence is estimated
+MIN_CONFIDENCE = 0.9  # digits of MNIST have at least 0.98
+
+_log = logging.getLogger("specjax")
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,36 @@ class ChordInference:
         label, quality = _read_chord(spectrogram, jnp.asarray(self.templates))
         return int(label), int(quality)
 
+    def confidence(
+        self,
+        params: Any,
+        digit: Float[Array, "28 28"],
+        quality: Int[Array, ""],
+        chord: tuple[Int[Array, ""], Int[Array, ""]],
+    ) -> Float[Array, ""]:
+        """Estimate how sure it is that a digit stands for a chord, 0 to 1.
+
+        The digit is copied, and the copies are shifted, rotated, scaled and sheared at random, so little that a person
+        would not read another digit. The result is the mean over the copies of the correlation of the predicted row
+        profile with the ideal one of the chord, or of 0 if another chord has a higher correlation. It is low for
+        pictures that are not digits, and for a network that was trained too little.
+
+        Args:
+          params: see `predict`.
+          digit: image in [0, 1].
+          quality: index of the chord's quality, see `predict`.
+          chord: label and quality index of the chord, as `read_chord` returns them.
+        """
+        keys = jax.random.split(jax.random.key(0), COPIES)
+        copies = jax.vmap(lambda key: random_affine(key, digit))(keys)
+        size = self.config.conditioning.size
+        columns = next(n for n in range(conditioning.DIGIT_SIZE, size + 1) if size % n == 0)
+        spectrograms = self.predict(params, copies, jnp.full(COPIES, quality), columns)
+        profiles = jnp.mean(spectrograms, axis=2)
+        correlations = jax.vmap(metrics.chord_correlations, (0, None))(profiles, jnp.asarray(self.templates))
+        of_chord = correlations[:, chord[0], chord[1]]
+        return jnp.mean(jnp.where(of_chord == jnp.max(correlations, axis=(1, 2)), jnp.maximum(of_chord, 0.0), 0.0))
+
     def sound(self, spectrogram: Float[Array, "size size"], config: SoundConfig) -> Float[np.ndarray, " samples"]:
         """Synthesize the sound of a spectrogram, scaled to peak 1.
 
@@ -128,12 +165,16 @@ class ChordSound(NamedTuple):
     """Chord synthesized from one digit.
 
     name: name of the digit, used for file names.
-    chord: name of the chord that was decoded from the spectrogram, such as `A#0 major`.
+    label: label of the chord that was decoded from the spectrogram: the digit that was read.
+    confidence: how sure the label is, 0 to 1, see `ChordInference.confidence`.
+    chord: name of the chord as it sounds, such as `C#4 major`.
     wave: sound of the chord, with peak 1.
     picture: image of the spectrogram with axes.
     """
 
     name: str
+    label: int
+    confidence: float
     chord: str
     wave: Float[np.ndarray, " samples"]
     picture: render.Rgb
@@ -203,26 +244,38 @@ def synthesize(
       quality: name of the chord quality; None takes the first one that the network was trained on.
       sound: settings of the sound synthesis.
 
+    A warning is logged for a confidence below `MIN_CONFIDENCE`, and for a chord of another quality than `quality`.
+
     Yields:
-      Name, chord, sound and picture of each digit.
+      Name, label, chord, sound and picture of each digit.
 
     Raises:
       UserError: the network was not trained on `quality`.
     """
-    stack = jnp.asarray(np.stack(list(digits.values())), jnp.float32) / 255.0
-    qualities = jnp.full((len(digits),), _quality_index(quality, inference.config.qualities), jnp.int32)
-    spectrograms = jax.jit(inference.predict)(params, stack, qualities)
-    for name, spectrogram in zip(digits, np.asarray(spectrograms), strict=True):
+    stack = np.stack(list(digits.values())).astype(np.float32) / np.float32(255)
+    qualities = inference.config.qualities
+    asked = jnp.int32(_quality_index(quality, qualities))
+    spectrograms = jax.jit(inference.predict)(params, jnp.asarray(stack), jnp.full((len(digits),), asked))
+    confidence = jax.jit(inference.confidence)
+    for name, digit, spectrogram in zip(digits, stack, np.asarray(spectrograms), strict=True):
         label, quality_index = inference.read_chord(jnp.asarray(spectrogram))
-        chord = inference.chord_name(label, quality_index).replace("_", " ")
+        sure = float(confidence(params, jnp.asarray(digit), asked, (jnp.int32(label), jnp.int32(quality_index))))
+        chord = f"{theory.note_name(label + theory.SEMITONES * sound.octave)} {qualities[quality_index]}"
+        if sure < MIN_CONFIDENCE:
+            _log.warning(
+                "%s: read as %d with a confidence of %.0f%%, expected at least %.0f%%: it may not be a digit, or the "
+                "network needs more training", name, label, 100 * sure, 100 * MIN_CONFIDENCE
+            )  # fmt: skip
+        if quality_index != int(asked):
+            _log.warning("%s: the network plays %s, not the %s of --quality", name, chord, qualities[int(asked)])
         picture = render.spectrogram(
             spectrogram,
             duration_s=sound.duration_s,
             row_hz=2.0**sound.octave,
             rows=(0, max(inference.config.conditioning.size // 10, 28)),
-            title=f"{name}: {chord}, {sound.octave} octaves up",
+            title=f"{name}: {chord}",
         )
-        yield ChordSound(name, chord, inference.sound(jnp.asarray(spectrogram), sound), picture)
+        yield ChordSound(name, label, sure, chord, inference.sound(jnp.asarray(spectrogram), sound), picture)
 
 
 def _quality_index(quality: str | None, qualities: Sequence[str]) -> int:

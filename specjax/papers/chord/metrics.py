@@ -109,21 +109,34 @@ def envelope_correlation(
     return jnp.sum(a * b) / jnp.maximum(jnp.sqrt(jnp.sum(a * a) * jnp.sum(b * b)), 1e-12)
 
 
+def chord_correlations(
+    profile: Profile, templates: Float[Array, "labels qualities size"]
+) -> Float[Array, "labels qualities"]:
+    """Compute the correlation of the row profile of a spectrogram with the ideal row profile of every chord.
+
+    A row profile is the mean of each spectrogram row over time.
+
+    Args:
+      profile: row profile of the spectrogram. If it is constant, the correlations are 0.
+      templates: ideal row profile of every chord, with zero mean and unit norm, from `profile_templates`.
+    """
+    centered = profile - jnp.mean(profile)
+    return jnp.einsum("lqr,r->lq", templates, centered / jnp.maximum(jnp.linalg.norm(centered), 1e-12))
+
+
 def decode_chord(
     profile: Profile, templates: Float[Array, "labels qualities size"]
 ) -> tuple[Int[Array, ""], Int[Array, ""]]:
     """Find the chord whose ideal row profile has the highest correlation with the row profile of a spectrogram.
 
-    A row profile is the mean of each spectrogram row over time.
-
     Args:
       profile: row profile of the spectrogram.
-      templates: ideal row profile of every chord, with zero mean and unit norm, from `profile_templates`.
+      templates: see `chord_correlations`.
 
     Returns:
       The label of the chord, and the index of its chord quality. They are the first two indices into `templates`.
     """
-    scores = jnp.einsum("lqr,r->lq", templates, profile - jnp.mean(profile))
+    scores = chord_correlations(profile, templates)
     best = jnp.argmax(scores)
     return best // scores.shape[1], best % scores.shape[1]
 

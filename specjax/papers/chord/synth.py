@@ -1,6 +1,7 @@
 """Subcommand `specjax synth chord`: turn digits into the sounds of chords with a trained network."""
 
 import argparse
+import math
 
 from specjax.cli import options, outputs
 from specjax.cli.errors import UserError
@@ -15,7 +16,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     digits.add_argument(
         "--picture", type=options.comma_separated, help="28x28 pictures, bright ink on dark: a.png,b.png"
     )
-    parser.add_argument("--fit", action="store_true", help="bring pictures of any size or polarity to 28x28 first")
+    parser.add_argument(
+        "--fit",
+        action="store_true",
+        help="turn drawings and photos of digits, of any size and in any light, into such pictures first",
+    )
     options.add_output(parser, "folder for NAME.wav and NAME.png of every digit (default: out)", default="out")
     parser.add_argument("--quality", help="chord quality, one that the bundle was trained on; by default its first")
     parser.add_argument("--octave", type=int, default=3, help="octaves above the paper's pitch (default: %(default)s)")
@@ -58,7 +63,8 @@ def run(chosen: argparse.Namespace) -> None:
         wav, png = paths[f"{chord.name}.wav"], paths[f"{chord.name}.png"]
         outputs.write(wav, files.wav(chord.wave, sound.sample_rate))
         outputs.write(png, files.png(chord.picture))
-        print(f"{chord.name}: {chord.chord} -> {wav} {png}")
+        confidence = f"{math.floor(100 * chord.confidence)}%"
+        print(f"{chord.name}: {chord.label} ({confidence}), {chord.chord} -> {wav} {png}")
 
 
 SUBCOMMANDS = {"chord": Subcommand("Play the chords of handwritten digits.", add_options, run)}

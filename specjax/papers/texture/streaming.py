@@ -99,7 +99,7 @@ def stream(path: Path, out: Path, transform: Stft, method: str, report: Callable
                 end = max(samples_read - samples_out + delay, 0)
                 sound = process_hop(block)[:, max(delay - samples_out, 0) : end]
                 clipped += int(np.sum(np.abs(sound) > 1))
-                file.write(np.clip(sound, -1.0, 1.0).T)
+                file.write(files.to_int16(sound).T)
                 samples_out += hop
                 now = time.perf_counter()
                 elapsed_s, slowest_s, begin = elapsed_s + now - begin, max(slowest_s, now - begin), now
