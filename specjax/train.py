@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 from ml_collections import config_flags
 
-from specjax.cli import app
+from specjax.cli import app, outputs
 from specjax.cli.config import config_names
 from specjax.cli.errors import UserError
 from specjax.cli.paths import local_path
@@ -75,7 +75,7 @@ def _write_overview(task: "Task", path: Path) -> None:
 
     state = jax.eval_shape(task.init, jax.random.key(0))
     params = {path: network.params for path, network in networks(state).items()}
-    path.write_text(parameter_overview.get_parameter_overview(params, include_stats=False) + "\n")
+    outputs.write(path, parameter_overview.get_parameter_overview(params, include_stats=False).encode() + b"\n")
 
 
 def _default_name() -> str:

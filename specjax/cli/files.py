@@ -23,7 +23,7 @@ _partial_paths: set[Path] = set()
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """Context manager that writes the file `path` atomically.
 
     It yields the path of a temporary file in the same folder. When the context ends, the temporary file is flushed to
@@ -31,13 +31,17 @@ def atomic_file(path: Path) -> Iterator[Path]:
     with an exception, the temporary file is removed and `path` stays as it was. Missing parent folders are created.
 
     Raises:
+      FileExistsError: `path` exists at the end, and `replace` is false.
       OSError: the disk is full, or permission is missing.
     """
     with _temporary(path, _create_file) as partial:
         yield partial
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        if replace:
+            os.replace(partial, path)
+        else:
+            _rename_to_new(partial, path)
 
 
 @contextmanager
@@ -76,6 +80,18 @@ def _temporary(path: Path, create: Callable[[Path], int]) -> Iterator[Path]:
         _remove(partial)
         _partial_paths.discard(partial)
         os.close(handle)
+
+
+def _rename_to_new(partial: Path, path: Path) -> None:
+    """Rename a file to `path`, which must not exist; `os.rename` would replace it."""
+    try:
+        os.link(partial, path)  # `partial` is removed later.
+    except FileExistsError:
+        raise
+    except OSError as error:  # Some file systems have no hard links.
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from error
+        os.rename(partial, path)
 
 
 def _create_file(path: Path) -> int:

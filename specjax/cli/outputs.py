@@ -1,11 +1,14 @@
 """Output files of commands: checked before a command does any work, and written atomically at its end."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from specjax.cli import files
 from specjax.cli.errors import UserError
+
+_new_files: set[Path] = set()  # claimed files that did not exist; one that appears meanwhile is not replaced
 
 
 def claim(folder: Path, names: Sequence[str], *, overwrite: bool, flag: str = "--out") -> dict[str, Path]:
@@ -39,6 +42,8 @@ def claim(folder: Path, names: Sequence[str], *, overwrite: bool, flag: str = "-
                 raise UserError(f"{path} exists already: choose another {flag}, or --overwrite")
     except OSError as error:
         raise UserError(f"{flag}={folder} cannot be made: {error.strerror}") from error
+    for path in outputs.values():
+        (_new_files.discard if overwrite else _new_files.add)(path.absolute())
     return outputs
 
 
@@ -59,13 +64,29 @@ def claim_file(path: Path, suffixes: Sequence[str], *, overwrite: bool, flag: st
     return claim(path.parent, [path.name], overwrite=overwrite, flag=flag)[path.name]
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write `content` to `path` atomically: readers see either the old file or the complete new one.
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Context manager that writes an output file atomically, like `files.atomic_file`.
 
     Raises:
-      UserError: the file cannot be written, for example because the disk is full.
+      UserError: the file cannot be written, for example because the disk is full; or it has appeared since it was
+        claimed without `overwrite`.
     """
     try:
-        files.write_atomic(path, content)
+        with files.atomic_file(path, replace=path.absolute() not in _new_files) as partial:
+            yield partial
+        _new_files.discard(path.absolute())
+    except FileExistsError as error:
+        raise UserError(f"{path} has appeared while this command ran: choose another path, or --overwrite") from error
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write `content` to an output file atomically: readers see either the old file or the complete new one.
+
+    Raises:
+      UserError: as `atomic_file`.
+    """
+    with atomic_file(path) as partial:
+        partial.write_bytes(content)

@@ -164,7 +164,7 @@ def write_video(path: Path, frames: Iterable[Frame], size: int, music: Path) -> 
     encoding = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", "-shortest", "-f", "mp4"]
     number = 0
     try:
-        with files.atomic_file(path) as partial_file, tempfile.TemporaryFile() as log:
+        with outputs.atomic_file(path) as partial_file, tempfile.TemporaryFile() as log:
             command = ["ffmpeg", "-y", "-loglevel", "error", *video, "-i", str(music.absolute()), *encoding]
             with subprocess.Popen(
                 [*command, str(partial_file.absolute())], stdin=subprocess.PIPE, stderr=log

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from specjax.cli import files
+from specjax.cli import files, outputs
 from specjax.cli.errors import UserError
 from specjax.data import audio
 from specjax.signal.phase import streaming
@@ -90,7 +90,7 @@ def stream(path: Path, out: Path, transform: Stft, method: str, report: Callable
 
     try:
         with (
-            files.atomic_file(out) as partial,
+            outputs.atomic_file(out) as partial,
             soundfile.SoundFile(partial, "w", rate, channels, "PCM_16", format="WAV") as file,
         ):
             process_hop = _HopProcessor(transform, method, channels)
