@@ -9,10 +9,10 @@ from dataclasses import asdict
 from ml_collections import ConfigDict
 
 from specjax.engine.config import TrainConfig
+from specjax.papers.mvnet.dataset import MuseumConfig
 from specjax.papers.mvnet.encoder import EncoderConfig
 from specjax.papers.mvnet.representation import Representation
 from specjax.papers.mvnet.triplets import TripletConfig
-from specjax.papers.mvnet.works import MuseumConfig
 
 TRAIN = TrainConfig(
     steps=22_500, batch_size=1, eval_every=1500, eval_batch=40, checkpoint_every=1500, sample_every=1500

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from specjax.papers.mvnet.works import Museum
+from specjax.papers.mvnet.dataset import Museum
 
 ERAS = ("baroque", "modern")
 

@@ -101,7 +101,7 @@ TASKS = {
     "mvnet/style": Entry(
         config="specjax.papers.mvnet.style:StyleConfig",
         task="specjax.papers.mvnet.style_task:StyleTask",
-        inference="specjax.papers.mvnet.stylist:open_style",
+        inference="specjax.papers.mvnet.refinement:open_style",
     ),
     # Names the class of an environmental sound. Used by the configs classifier and classifier_2d.
     "texture/classifier": Entry(

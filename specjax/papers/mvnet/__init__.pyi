@@ -1,11 +1,11 @@
 from .config import GanConfig
+from .dataset import ERAS, MuseumConfig
 from .encoder import EncoderConfig, EncoderInference
 from .inference import GanInference, Painter
 from .judge import JudgeConfig, JudgeInference
+from .refinement import Refiner
 from .representation import SAMPLE_RATE, Representation, clip_mel
 from .style import StyleConfig
-from .stylist import Stylist
-from .works import ERAS, MuseumConfig
 
 __all__ = [
     "GanConfig",
@@ -21,5 +21,5 @@ __all__ = [
     "JudgeConfig",
     "JudgeInference",
     "StyleConfig",
-    "Stylist",
+    "Refiner",
 ]

@@ -1,8 +1,8 @@
 """Random augmentation of pictures, real and generated alike, before the discriminator sees them (DiffAugment).
 
-Source: Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training". Gradients pass through to the
-pictures, so a generator can be trained through it. Pictures are arrays of (height, width, 3) in [-1, 1]. What is
-outside a picture or cut out of it is 0.
+Source: Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training". The augmentation is
+differentiable, so gradients reach the generator. Pictures are arrays of shape (height, width, 3) in [-1, 1]. Pixels
+outside a shifted picture and in a cutout are 0.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ Picture = Float[Array, "height width 3"]
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Strength of the augmentation; 0 switches a part off. The strengths of the original are .5, .125 and .5.
+    """Strengths of the augmentation; 0 disables a transformation. DiffAugment uses 0.5, 0.125 and 0.5.
 
-    color: largest change of the brightness. Contrast changes by a factor within this distance of 1, saturation by one
-      within twice this distance.
-    translation: largest shift along each axis, as a share of the height and of the width.
-    cutout: height and width of the square that is cut out, as a share of those of the picture.
+    color: largest change of the brightness. Contrast is multiplied by a factor in [1 - color, 1 + color], saturation by
+      one in [1 - 2 color, 1 + 2 color].
+    translation: largest shift along each axis, as a fraction of the height and of the width.
+    cutout: height and width of the cutout, as fractions of those of the picture.
     """
 
     color: float = 0.0
@@ -57,7 +57,7 @@ def augment_picture(key: Key[Array, ""], picture: Picture, config: AugmentConfig
 
 
 def change_color(key: Key[Array, ""], picture: Picture, strength: float) -> Picture:
-    """Change brightness, saturation and contrast at random, see `AugmentConfig.color`."""
+    """Change brightness, saturation and contrast at random (see `AugmentConfig.color`)."""
     import dm_pix as pix
 
     brightness_key, saturation_key, contrast_key = jax.random.split(key, 3)
@@ -69,7 +69,7 @@ def change_color(key: Key[Array, ""], picture: Picture, strength: float) -> Pict
 
 
 def shift(key: Key[Array, ""], picture: Picture, share: float) -> Picture:
-    """Shift a picture at random along both axes, by at most `share` of its height and width."""
+    """Shift a picture at random along both axes, by at most a fraction `share` of its height and width."""
     import dm_pix as pix
 
     height, width, channels = picture.shape
@@ -79,7 +79,7 @@ def shift(key: Key[Array, ""], picture: Picture, share: float) -> Picture:
 
 
 def cut_out(key: Key[Array, ""], picture: Picture, share: float) -> Picture:
-    """Set a rectangle of `share` of the height and width to 0. Its center lies anywhere in the picture."""
+    """Set a rectangle with a fraction `share` of the height and width to 0. Its center is at a random pixel."""
 
     def draw_interval(key: Key[Array, ""], length: int) -> Bool[Array, " length"]:
         distance = jnp.arange(length) - jax.random.randint(key, (), 0, length)

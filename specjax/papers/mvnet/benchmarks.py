@@ -16,13 +16,13 @@ from specjax.cli.errors import UserError
 from specjax.engine.config import TrainConfig
 from specjax.engine.task import Data
 from specjax.papers.mvnet.config import GanConfig
+from specjax.papers.mvnet.dataset import ERAS, PICTURE_SIZE, Museum, MuseumConfig
 from specjax.papers.mvnet.encoder import EncoderConfig, EncoderInference
 from specjax.papers.mvnet.encoder_task import Clips, EncoderTask
 from specjax.papers.mvnet.inference import GanInference, OpenEncoder
 from specjax.papers.mvnet.representation import FRAMES, MELS, THIRDS, Representation, Statistics
 from specjax.papers.mvnet.task import Gallery, GanTask
 from specjax.papers.mvnet.triplets import TripletConfig
-from specjax.papers.mvnet.works import ERAS, PICTURE_SIZE, Museum, MuseumConfig
 
 _WORKS = 12  # random clips, and random pictures, of each era
 _EMBEDDING = 10

@@ -1,4 +1,4 @@
-"""Catalog of the works of a source before they are read: their eras, compositions, and which are held out."""
+"""Catalog of the works of a data source before they are read: eras, compositions, and which are held out."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -12,19 +12,19 @@ from specjax.data.clips import audio_files
 from specjax.data.file_lists import find_files, read_lines
 from specjax.data.pictures import picture_files
 from specjax.data.readers import check_folder, file_version, subfolders
+from specjax.papers.mvnet.dataset import BUILTIN, ERAS, MuseumConfig
 from specjax.papers.mvnet.museum.attributes import PICTURES
-from specjax.papers.mvnet.works import BUILTIN, ERAS, MuseumConfig
 
 
 class Work(NamedTuple):
-    """A sound file, a picture, or a synthetic work, before it is read.
+    """A work of art, before it is read: a sound file, a picture, or a synthetic clip or picture.
 
     Attributes:
       era: index into `eras` of the config.
       name: path within the folder `audio` or `images`, such as `baroque/fugue.0.ogg`.
-      path: the file; empty if there is none.
-      number: number of a synthetic work within its era.
-      version: size in bytes and time of the last change of the file, by which a changed file is noticed.
+      path: the file; `Path()` for a synthetic work.
+      number: index of a synthetic work within its era.
+      version: size in bytes and modification time of the file, to detect changes.
     """
 
     era: int
@@ -39,8 +39,8 @@ class Catalog(NamedTuple):
 
     Attributes:
       sounds: sound files, or synthetic clips.
-      composition: number of the composition of each of `sounds`.
-      compositions: name of each composition, with its era.
+      composition: index into `compositions` for each of `sounds`.
+      compositions: names of the compositions, each preceded by its era, as in `baroque/fugue`.
       sound_held_out: whether each of `sounds` is held out.
       pictures: pictures.
       picture_held_out: whether each of `pictures` is held out.
@@ -55,7 +55,7 @@ class Catalog(NamedTuple):
 
 
 def resolve_eras(config: MuseumConfig) -> MuseumConfig:
-    """Fill in the names of the eras from the source, if `config.eras` is empty, and check them. No file is read.
+    """Fill in the names of the eras from the source if `config.eras` is empty, and check them. No file is read.
 
     Raises:
       UserError: the source is missing or has another layout; an era has only sounds or only pictures; there are fewer
@@ -86,13 +86,13 @@ def resolve_eras(config: MuseumConfig) -> MuseumConfig:
 
 
 def list_works(config: MuseumConfig) -> Catalog:
-    """List the works of the eras of a source, and divide them, without reading them.
+    """List the works of a source and split them into training and held-out works, without reading them.
 
     Args:
-      config: the data set; its eras are set (see `resolve_eras`).
+      config: the data set, with the eras filled in (see `resolve_eras`).
 
     Raises:
-      UserError: an era has no works, or too few to hold some out; a list cannot be read or names missing files; a
+      UserError: an era has no works or too few to hold some out; a list cannot be read or names missing files; a
         composition is both for training and held out.
     """
     sounds, pictures = _list_synthetic_works(config) if config.source == BUILTIN else _list_files(config)
@@ -119,16 +119,16 @@ def list_works(config: MuseumConfig) -> Catalog:
 
 
 def check_split(config: MuseumConfig, eras: Sequence[int], held_out: Sequence[bool], kind: str) -> None:
-    """Check that each era has works to train on and works that are held out.
+    """Check that each era has training works and held-out works.
 
     Args:
-      config: the data set; its eras are set.
-      eras: era of each work that can be used.
-      held_out: whether it is held out.
+      config: the data set, with the eras filled in.
+      eras: era of each usable work.
+      held_out: whether each is held out.
       kind: what the works are, a plural, for the error message.
 
     Raises:
-      UserError: an era has no works on one of the sides.
+      UserError: an era has no training works or no held-out works.
     """
     present = set(zip(eras, held_out, strict=True))
     for era, name in enumerate(config.eras):
@@ -171,7 +171,7 @@ def _list_files(config: MuseumConfig) -> tuple[list[Work], list[Work]]:
 
 
 def _name_compositions(config: MuseumConfig, sounds: Sequence[Work]) -> list[str]:
-    """Return the name of the composition of each sound file, with its era."""
+    """Return the name of the composition of each sound file, preceded by its era."""
     if config.composition_list:
         return _read_compositions(config, sounds)
     pattern = re.compile(config.composition)
@@ -200,7 +200,7 @@ def _read_compositions(config: MuseumConfig, sounds: Sequence[Work]) -> list[str
 
 
 def _read_split(config: MuseumConfig, sounds: Sequence[Work]) -> tuple[set[int], set[int]]:
-    """Return the numbers of the sound files to train on and of those held out, by the lists of the config."""
+    """Return the indices of the training and of the held-out sound files, according to the lists of the config."""
     sides = []
     for option in ("train_list", "held_out_list"):
         if text := getattr(config, option):
@@ -231,10 +231,10 @@ def _check_leaks(sounds: Sequence[Work], names: Sequence[str], train: set[int], 
 
 
 def _hold_out_last(config: MuseumConfig, eras: Sequence[int], names: Sequence[str], kind: str) -> set[int]:
-    """Return the works to hold out: in each era, those with the last names in alphabetical order.
+    """Return the indices of the works to hold out: in each era, those with the last names in alphabetical order.
 
-    A share `held_out_share` of the names is held out. Neighbors in a folder are often by the same artist, so that
-    held-out works are mostly by others.
+    A fraction `held_out_share` of the names is held out. Neighbors in a folder are often by the same artist, so
+    held-out works are mostly by artists that are not in the training set.
 
     Raises:
       UserError: an era has only one name.

@@ -1,10 +1,10 @@
-"""What the GAN knows about a clip of music: its embedding and, if wanted, how bright and how lively it is.
+"""Condition of the GAN: the embedding of a clip of music and, optionally, its brightness and its onset rate.
 
-The triplet loss asks that the clips of an era lie together, so an embedding hardly tells the clips of an era apart. The
-two features are those by which `matched` pairs are made.
+The triplet loss pulls the clips of an era together, so embeddings hardly distinguish them. The two features are those
+that the pairing `matched` uses.
 
-The margin of the triplet loss is a least distance: a longer training moves the eras farther apart. A condition that
-outweighs the latent variables paints the same picture again and again, so embeddings are scaled to a known spread.
+The margin of the triplet loss is a minimum: longer training moves the eras farther apart. If the condition outweighs
+the latent variables, all pictures from a clip look the same. So embeddings are scaled to a known spread.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from specjax.papers.mvnet.features import measure_music
 from specjax.papers.mvnet.representation import ClipMel
 
 FEATURES = 2  # logarithm of the spectral centroid, onset rate
-_MIN_CENTROID_HZ = 100.0  # below that of music; that of silence, 0, would distort the statistics
-_MIN_DEVIATION = 1e-6  # of values that are equal for all clips
+_MIN_CENTROID_HZ = 100.0  # below that of any music; the centroid of silence, 0, would distort the statistics
+_MIN_DEVIATION = 1e-6  # avoids division by zero for values that are equal for all clips
 
 Conditions = Float[Array, "clips condition"]
 Embeddings = Float[Array, "clips embedding"] | Float[np.ndarray, "clips embedding"]
@@ -50,15 +50,15 @@ class ConditionStatistics:
 
 @dataclass(frozen=True)
 class ConditionConfig:
-    """Settings of the condition, and how it takes part in training.
+    """Settings of the condition and its use in training.
 
-    spread: root mean square distance from their mean that the embeddings of the training clips are scaled to, after
-      the mean is subtracted. 0: the embeddings as they are.
+    spread: the mean over the training clips is subtracted from the embeddings, which are then scaled so that their root
+      mean square distance from the mean is `spread`. 0: the embeddings are used unchanged.
     features: whether the condition includes the features of `describe_music`, standardized.
-    statistics: statistics of the training clips. None: filled in from the data when training starts, if needed.
+    statistics: statistics of the training clips. None: computed from the data when training starts, if needed.
     noise: standard deviation of the noise that is added to the condition in training.
-    fade_from, fade_to: shares of the training between which the condition is faded in, from 0 to its full strength
-      (Shahbazi et al. 2022). Both 0: it always has its full strength.
+    fade_from, fade_to: fractions of the training between which the condition is scaled up linearly from 0 to 1
+      (Shahbazi et al. 2022). Both 0: it is never scaled.
     """
 
     spread: float = 0.0
@@ -84,12 +84,12 @@ class ConditionConfig:
         return self.features or self.spread > 0
 
     def size(self, embedding: int) -> int:
-        """Return the number of values of a condition, given that of an embedding."""
+        """Return the width of a condition, given the width of an embedding."""
         return embedding + FEATURES * self.features
 
 
 def describe_music(mel_power: ClipMel) -> MusicFeatures:
-    """Describe clips by the logarithm to base 2 of their spectral centroid in Hz, and by their onsets per second."""
+    """Compute two features of each clip: log2 of the spectral centroid in Hz, and the number of onsets per second."""
     measured = measure_music(mel_power)
     return jnp.stack([jnp.log2(jnp.maximum(measured.centroid_hz, _MIN_CENTROID_HZ)), measured.onset_rate_hz], axis=-1)
 
@@ -117,8 +117,8 @@ def compute_conditions(
       mel_power: mel power of the clips, of shape (clips, 128, 256, 3).
 
     Returns:
-      The embedding of each clip, scaled as the settings want it, followed by its standardized features if they want
-      them.
+      The embedding of each clip, scaled if `config.spread` is set, followed by its standardized features if
+      `config.features` is set.
 
     Raises:
       ValueError: statistics of the training clips are needed and not set.

@@ -9,30 +9,30 @@ from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.mvnet.augment import AugmentConfig
 from specjax.papers.mvnet.conditions import ConditionConfig, describe_music, measure_condition_statistics
+from specjax.papers.mvnet.dataset import MuseumConfig
 from specjax.papers.mvnet.model import ModelConfig
 from specjax.papers.mvnet.representation import Representation
-from specjax.papers.mvnet.works import MuseumConfig
 
 
 @dataclass(frozen=True)
 class GanConfig:
     """Settings of the task `mvnet/cdcgan`: a generator paints pictures from music, against a discriminator.
 
-    data: source of music and pictures, as mel power: the encoder has its own scale.
-    encoder: bundle or run of the encoder, which is used but not trained. A training needs one.
+    data: source of music and pictures. Music is loaded as mel power, because the encoder has its own scale.
+    encoder: bundle or run of the encoder, which is frozen. Training requires one.
     approach: `residual` for the networks of `mvnet.model`; `paper` for the paper's.
     model: architecture of both networks, for `residual`.
     paper_divisor: for `paper`, the numbers of channels of the networks are divided by this; 1 is the paper's.
-    condition: what the networks know about a clip.
+    condition: what the networks are conditioned on.
     mirror: whether half of the training pairs have their picture mirrored, left to right.
-    balanced: whether each batch has the same number of pictures of every era, up to 1.
+    balanced: whether each batch has the same number of pictures of every era (these numbers may differ by 1).
     loss: name of the adversarial loss; `smoothed` is the paper's.
     penalty: gradient penalty of the discriminator.
     augment: random augmentation of real and generated pictures.
     generator, discriminator: optimizers, learning rate schedules, and moving averages of the parameters.
-    judge: bundle of a judge, in whose embedding held-out and generated pictures are compared. Empty: small copies of
-      the pictures are compared.
-    style: bundle of the second stage, which is exported with the generator. Empty: none.
+    judge: bundle of a judge, in whose embedding held-out and generated pictures are compared. Empty: the pictures are
+      shrunk and compared by their pixels.
+    style: bundle of the second stage, to be exported with the generator. Empty: none.
     """
 
     data: MuseumConfig = MuseumConfig(representation=Representation("power"))
@@ -65,7 +65,7 @@ class GanConfig:
             )
         if self.data.representation.scale != "power":
             raise ValueError(
-                f"data.representation.scale={self.data.representation.scale!r} must be 'power': the encoder knows its "
+                f"data.representation.scale={self.data.representation.scale!r} must be 'power': the encoder has its "
                 "own scale"
             )
 
@@ -77,12 +77,12 @@ class GanConfig:
         Raises:
           UserError: a bundle or the data set cannot be used.
         """
-        from specjax.papers.mvnet import data, inference, judge, stylist
+        from specjax.papers.mvnet import data, inference, judge, refinement
 
         museum, condition = data.resolve(self.data), self.condition
         encoder = inference.load_encoder(self.encoder, museum.eras)
         judge.load_judge(self.judge, museum.eras)
-        stylist.load_style(self.style, museum.eras)
+        refinement.load_style(self.style, museum.eras)
         if condition.needs_statistics and condition.statistics is None:
             statistics = measure_condition_statistics(
                 data.map_training_clips(museum, partial(encoder.inference.embed_power, encoder.variables)),

@@ -1,4 +1,4 @@
-"""Loading of clips and pictures of several eras, for training and held out."""
+"""Loading of training and held-out clips and pictures of several eras."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -17,6 +17,7 @@ from specjax.data.clips import check_memory
 from specjax.data.pictures import read_pictures
 from specjax.data.skipping import SkippedFiles, log_progress
 from specjax.papers.mvnet.catalog import Catalog, Work, check_split, list_works, resolve_eras
+from specjax.papers.mvnet.dataset import BUILTIN, ERAS, PICTURE_SIZE, Museum, MuseumConfig
 from specjax.papers.mvnet.features import measure_music, measure_pictures
 from specjax.papers.mvnet.museum import music
 from specjax.papers.mvnet.museum import pictures as paintings
@@ -33,28 +34,27 @@ from specjax.papers.mvnet.representation import (
     clip_mel,
     measure_statistics,
 )
-from specjax.papers.mvnet.works import BUILTIN, ERAS, PICTURE_SIZE, Museum, MuseumConfig
 
 MAX_SOUND_S = 7200.0
-_BLOCK = 8  # clips that are transformed at a time
-_PICTURE_BLOCK = 64  # pictures that are drawn or measured at a time
-_SOUNDS_TO_ESTIMATE = 32  # sound files after which the memory of all is estimated
+_BLOCK = 8  # clips per call of a transform
+_PICTURE_BLOCK = 64  # pictures that are drawn or measured per call
+_SOUNDS_TO_ESTIMATE = 32  # sound files that are read before the memory for all is estimated
 
 MelPower = Float32[np.ndarray, "clips mels frames thirds"]
-Block = tuple[np.ndarray, MelPower]  # clips, with the number of the sound of each in the catalog
-Pixels = tuple[UInt8[np.ndarray, "pictures size size 3"], np.ndarray]  # pictures, and the number of each in the list
+Block = tuple[np.ndarray, MelPower]  # index into `Catalog.sounds` of each clip, and the clips
+Pixels = tuple[UInt8[np.ndarray, "pictures size size 3"], np.ndarray]  # pictures, and the index of each in the list
 
 
 def load(config: MuseumConfig) -> tuple[Museum, Museum]:
-    """Load the works to train on and those held out. The eras are numbered in the order of the config.
+    """Load the training and the held-out works. Labels of eras are indices into `config.eras`.
 
-    Files that cannot be used are skipped, and a warning is logged. A clip takes 384 KiB, so 1,800 clips take 0.66 GiB.
-    Up to three times that is needed with the scale `log`, and twice with `power`. The mel power of the latest config
-    is kept in memory, and used again if no file has changed.
+    Unusable files are skipped, and a warning is logged. A clip takes 384 KiB, so 1,800 clips take 0.66 GiB. Loading
+    needs up to three times that with the scale `log`, and twice that with `power`. The mel power of the latest config
+    is cached in memory, and returned again if no file has changed.
 
     Raises:
-      UserError: the source is missing or has another layout; an era lacks works of one kind, or works that can be used;
-        too many files were skipped; a list does not fit the source; a composition is both for training and held out.
+      UserError: the source is missing or has another layout; an era lacks usable clips or usable pictures; too many
+        files were skipped; a list does not fit the source; a composition is both for training and held out.
     """
     train, held_out = _load_power(config)
     representation = config.representation
@@ -101,11 +101,11 @@ class Paintings(NamedTuple):
 
 
 def load_paintings(config: MuseumConfig) -> tuple[Paintings, Paintings]:
-    """Load the pictures of `load` to train on and those held out, without the music.
+    """Load the training and the held-out pictures of `load`, without the music.
 
     Raises:
-      UserError: the source is missing or has another layout; an era lacks works of one kind, or pictures that can be
-        used; too many files were skipped.
+      UserError: the source is missing or has another layout; an era lacks sound files or usable pictures; too many
+        files were skipped.
     """
     config = resolve_eras(config)
     catalog = list_works(config)
@@ -117,12 +117,13 @@ def load_paintings(config: MuseumConfig) -> tuple[Paintings, Paintings]:
 
 
 def choose_pictures(config: MuseumConfig, count: int, size: int) -> UInt8[np.ndarray, "eras count size size 3"]:
-    """Load some of the pictures to train on, in any size.
+    """Load some of the training pictures, in any size.
 
     Args:
       config: the data set.
-      count: number of pictures of each era, spread evenly over all of them. An era with fewer has some more than once.
-      size: pixels of a side.
+      count: number of pictures of each era, spread evenly over all of them. In an era with fewer pictures, some are
+        repeated.
+      size: height and width in pixels.
 
     Raises:
       UserError: the source is missing or has another layout; none of the pictures of an era can be used.
@@ -136,13 +137,13 @@ def choose_pictures(config: MuseumConfig, count: int, size: int) -> UInt8[np.nda
     era = np.array([work.era for work in chosen])[number]
     if missing := [name for label, name in enumerate(config.eras) if label not in era]:
         raise UserError(
-            f"no picture of the era {missing[0]!r} can be used: mend its files, or leave it out of data.eras"
+            f"no picture of the era {missing[0]!r} can be used: fix its files, or leave it out of data.eras"
         )
     return np.stack([np.resize(pixels[era == label], (count, size, size, 3)) for label in range(len(config.eras))])
 
 
 def _load_power(config: MuseumConfig) -> tuple[Museum, Museum]:
-    """Load the works, with mel power in place of the scale of the config."""
+    """Load the works, with music as mel power instead of the scale of the config."""
     config = resolve_eras(replace(config, representation=Representation("power")))
     return _read(config, list_works(config))
 
@@ -156,7 +157,7 @@ def _encode(museum: Museum, encode: Callable[[Array], Array]) -> Museum:
 
 @lru_cache(maxsize=1)
 def _read(config: MuseumConfig, catalog: Catalog) -> tuple[Museum, Museum]:
-    """Read all works of a catalog, and divide them."""
+    """Read all works of a catalog, and split them into training and held-out ones."""
     blocks = list((_synthesize if config.source == BUILTIN else _read_sounds)(config, catalog.sounds))
     pixels, picture = _make_pictures(config, catalog.pictures, PICTURE_SIZE)
     sound = np.concatenate([numbers for numbers, _ in blocks])
@@ -173,8 +174,8 @@ def _read(config: MuseumConfig, catalog: Catalog) -> tuple[Museum, Museum]:
 
     def assemble(held_out: bool) -> Museum:
         clips, pictures = sound_held_out == held_out, picture_held_out == held_out
-        works = mel[clips], sound_era[clips], composition[clips], pixels[pictures], picture_era[pictures]
-        museum = Museum(*works, pairs=np.empty((0, 2), np.int32))
+        arrays = mel[clips], sound_era[clips], composition[clips], pixels[pictures], picture_era[pictures]
+        museum = Museum(*arrays, pairs=np.empty((0, 2), np.int32))
         return Museum(*map(_read_only, museum._replace(pairs=_pair(config, museum))))
 
     return assemble(False), assemble(True)
@@ -212,7 +213,7 @@ def _draw_pictures(config: MuseumConfig, works: Sequence[Work], size: int) -> Pi
 
 
 def _synthetic_numbers(config: MuseumConfig, works: Sequence[Work]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the style of each work, an index into `ERAS`, and its number within the era."""
+    """Return the style of each synthetic work, an index into `ERAS`, and its index within the era."""
     styles = np.array([ERAS.index(era) for era in config.eras], np.int32)
     return styles[[work.era for work in works]], np.array([work.number for work in works], np.int32)
 
@@ -227,7 +228,7 @@ def _read_sounds(config: MuseumConfig, sounds: Sequence[Work]) -> Iterator[Block
 
 
 def _cut_sounds(config: MuseumConfig, sounds: Sequence[Work]) -> Iterator[tuple[int, Float[np.ndarray, " samples"]]]:
-    """Read sound files, and cut them into successive clips. Yield each clip with the number of its file.
+    """Read sound files, and cut them into successive clips. Yield each clip with the index of its file.
 
     Raises:
       UserError: too many files cannot be used; the clips need too much memory.
@@ -248,11 +249,11 @@ def _cut_sounds(config: MuseumConfig, sounds: Sequence[Work]) -> Iterator[tuple[
 
 
 def cut_clips(wave: Float[np.ndarray, " samples"], name: str) -> Float[np.ndarray, "clips clip_samples"]:
-    """Cut a wave at `SAMPLE_RATE` into successive clips of 8.91 s. What is left at the end is dropped.
+    """Cut a wave at `SAMPLE_RATE` into successive clips of 8.91 s. The remainder at the end is dropped.
 
     Args:
       wave: the wave.
-      name: its file, for the error message.
+      name: name of its file, for the error message.
 
     Raises:
       UserError: the wave is shorter than a clip.
@@ -273,7 +274,7 @@ def _read_pictures(config: MuseumConfig, works: Sequence[Work], size: int) -> Pi
 
 
 def map_blocks(function: Callable[[Any], Any], values: np.ndarray, size: int) -> Any:
-    """Apply a function of a batch to blocks of `size` values, so that it is compiled once. Join the results."""
+    """Apply a function of a batch to blocks of `size` values, compiled once, and concatenate the results."""
     results = []
     for start in range(0, len(values), size):
         block = np.take(values, np.arange(start, start + size), axis=0, mode="wrap")
@@ -283,7 +284,7 @@ def map_blocks(function: Callable[[Any], Any], values: np.ndarray, size: int) ->
 
 
 def _check_mel_memory(clips: int, remedy: str) -> None:
-    """Check that the mel power of clips fits in memory twice: once more while it is divided."""
+    """Check that the mel power of clips fits in memory twice, because it is copied when it is split."""
     check_memory(2 * clips * MELS * FRAMES * THIRDS * np.dtype(np.float32).itemsize, f"{clips} clips", remedy)
 
 

@@ -1,4 +1,4 @@
-"""Encoder of the paper (figure 2): an embedding of ten numbers of each clip of music."""
+"""Encoder of the paper (figure 2): maps a clip of music to an embedding of ten numbers."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,9 +18,9 @@ from specjax.nn.strided_conv import StridedConv, Window
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.mvnet.clip_augment import ClipAugmentConfig
+from specjax.papers.mvnet.dataset import MuseumConfig
 from specjax.papers.mvnet.representation import FRAMES, MELS, THIRDS
 from specjax.papers.mvnet.triplets import TripletConfig
-from specjax.papers.mvnet.works import MuseumConfig
 
 Mel = Float[Array, "batch 128 256 3"]
 AnyMel = Mel | Float[np.ndarray, "batch 128 256 3"]
@@ -34,7 +34,7 @@ PAPER_OPTIMIZER = OptimizerConfig(learning_rate=ScheduleSpec(value=5e-5), b1=0.5
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """Settings of the task `mvnet/encoder`: clips of an era have near embeddings.
+    """Settings of the task `mvnet/encoder`: a network embeds clips of the same era near each other.
 
     data: source of the music.
     widths: number of channels after each convolution; at most 7.
@@ -77,7 +77,8 @@ class EncoderConfig:
 class Encoder(nn.Module):
     """Convolutions of 4x4 pixels and stride 2, each with batch normalization and ReLU, and a linear layer.
 
-    All layers start as PyTorch's do, except for the biases before the normalization, which are zero and have no effect.
+    All layers are initialized as in PyTorch, except for the biases before the normalization, which are zero and have no
+    effect.
 
     Attributes:
       widths: number of channels after each convolution.
@@ -96,7 +97,7 @@ class Encoder(nn.Module):
           training: whether to normalize by the statistics of the batch, whose running averages are the variables
             `batch_stats`. Otherwise the latter are used.
           groups: number of equal parts of the batch that are normalized separately, as if the network were applied to
-            each in turn.
+            each part in turn.
         """
         x = values
         for i, width in enumerate(self.widths, 1):

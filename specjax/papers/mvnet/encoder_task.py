@@ -16,9 +16,9 @@ from specjax.engine.task import Data, Metrics, Part, Sample, Tree
 from specjax.engine.train_state import TrainState
 from specjax.papers.mvnet import data, separation
 from specjax.papers.mvnet.clip_augment import augment_clip
+from specjax.papers.mvnet.dataset import Museum
 from specjax.papers.mvnet.encoder import EncoderConfig, EncoderInference
 from specjax.papers.mvnet.triplets import draw_partners, mined_loss, triplet_loss
-from specjax.papers.mvnet.works import Museum
 from specjax.plots import scatter
 
 

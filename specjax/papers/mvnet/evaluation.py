@@ -1,4 +1,4 @@
-"""Metrics of generated pictures: how real, how different from each other, and how well they follow the music."""
+"""Metrics of generated pictures: realism, diversity, and how well they follow the music."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,13 +24,13 @@ def measure(values: Values, kind: str, judge: JudgeInference | None, variables: 
 
     Args:
       values: pictures.
-      kind: `real`, `fake` or `twin`, with which the names of the measures begin.
+      kind: prefix of the names of the results: `real`, `fake` or `twin`.
       judge: the judge, if there is one.
       variables: variables of its network.
 
     Returns:
-      `luminance`; `embedding`, the judge's, or the values of small copies of the pictures; with a judge also `guess`,
-      the index of the era that it predicts, and whether it takes the picture for `noise`.
+      `luminance`; `embedding`: that of the judge, or the pixels of the shrunken pictures without a judge. With a judge
+      also `guess`: the index of the predicted era, and `noise`: whether the judge classifies the picture as noise.
     """
     measured = {f"{kind}_luminance": measure_pictures(127.5 * (values + 1.0)).luminance}
     if judge is None:
@@ -47,26 +47,26 @@ def summarize(measures: Measures) -> dict[str, float]:
     """Compute metrics of the held-out set from the measures of its pairs of clips and pictures.
 
     Args:
-      measures: for each pair the numbers `clip`, `composition`, `picture` and `era`, the clip's `centroid_hz`, and the
+      measures: for each pair the indices `clip`, `composition`, `picture` and `era`, the clip's `centroid_hz`, and the
         results of `measure` for the `real` picture of the pair, for a `fake` one that was generated from its clip, and
-        for its `twin`, generated with other latent variables.
+        for a `twin`, generated from the same clip with other latent variables.
 
     Returns:
-      Under `eval/`: those of `measure_diversity` and `measure_following`; with a judge, those of `measure_eras`, and
-      `judge_noise`, the share of the generated pictures that it takes for noise; PRDC and the kernel distance of the
-      pictures, if there are enough; and numbers of `pairs` and `pictures`.
+      Metrics with the prefix `eval/`: those of `measure_diversity` and `measure_following`; with a judge, those of
+      `measure_eras` and `judge_noise`, the fraction of the generated pictures that it classifies as noise; PRDC and the
+      kernel distance of the pictures, if there are enough; and the numbers of `pairs` and `pictures`.
     """
     _, first = np.unique(measures["picture"], return_index=True)  # a picture may be in several pairs
-    figures = {
+    metrics = {
         "pairs": float(len(measures["era"])),
         "pictures": float(len(first)),
         **measure_diversity(measures, first),
         **measure_following(measures),
     }
     if "fake_guess" in measures:
-        figures |= measure_eras(measures["fake_guess"], measures["real_guess"][first], measures["era"], first)
-        figures["judge_noise"] = float(np.mean(measures["fake_noise"]))
-    named = {f"eval/{name}": value for name, value in figures.items()}
+        metrics |= measure_eras(measures["fake_guess"], measures["real_guess"][first], measures["era"], first)
+        metrics["judge_noise"] = float(np.mean(measures["fake_noise"]))
+    named = {f"eval/{name}": value for name, value in metrics.items()}
     if len(first) <= NEIGHBORS:
         return named
     return named | compare_embeddings(measures["real_embedding"][first], measures["fake_embedding"])
@@ -135,7 +135,7 @@ def measure_following(measures: Measures) -> dict[str, float]:
 def measure_eras(
     fake_guess: Labels, real_guess: Int[np.ndarray, " pictures"], era: Labels, first: Int[np.ndarray, " pictures"]
 ) -> dict[str, float]:
-    """Compute how often a judge predicts the era of the music from a picture.
+    """Compute how often the era that a judge predicts from a picture is that of the music.
 
     Returns:
       `judge_accuracy` on generated pictures, `judge_accuracy_real` on real ones, and `judge_accuracy_shuffled` on

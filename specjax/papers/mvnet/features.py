@@ -1,4 +1,4 @@
-"""Brightness and density of music and of pictures, which the pairing `matched` compares."""
+"""Features of music and of pictures that the pairing `matched` compares: brightness and density."""
 
 from collections.abc import Callable
 from typing import NamedTuple, cast
@@ -15,11 +15,11 @@ from specjax.signal.mel import Mel, corner_frequencies_hz
 
 _CORNERS_HZ = corner_frequencies_hz(cast(Mel, PRESET.mel), SAMPLE_RATE).astype(np.float32)
 _BANDS_HZ, _WIDTHS_HZ = _CORNERS_HZ[1:-1], (_CORNERS_HZ[2:] - _CORNERS_HZ[:-2]) / 2
-_RANGE_DB = 60.0  # levels further below the greatest of a clip count as silence
+_RANGE_DB = 60.0  # dynamic range; levels further below the maximum of a clip are raised to it
 _ONSET_DB = (
     0.5  # how far the rise of the level at an onset, a mean over the bands, exceeds the mean of its neighborhood
 )
-_ONSET_FRAMES = 4  # least distance between two onsets: 46 ms
+_ONSET_FRAMES = 4  # minimum distance between two onsets: 46 ms
 _NEIGHBORHOOD_FRAMES = 31  # 360 ms
 _LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue (ITU-R BT.601)
 
@@ -51,7 +51,7 @@ class PictureFeatures(NamedTuple):
 
 @jax.jit
 def measure_music(mel_power: ClipMel) -> MusicFeatures:
-    """Measure clips, given their mel power of shape (*clips, 128, 256, 3)."""
+    """Compute the features of clips from their mel power of shape (*clips, 128, 256, 3)."""
     by_frame = jnp.moveaxis(mel_power, -3, -1)  # (*clips, frames, thirds, mels)
     # The filters are normalized by their widths, so the energy in a filter is its power times its width.
     magnitude = safe.sqrt(by_frame * jnp.broadcast_to(_WIDTHS_HZ, by_frame.shape))
@@ -70,7 +70,7 @@ def measure_music(mel_power: ClipMel) -> MusicFeatures:
 def _over_frames(
     values: Float[Array, "*clips frames thirds"], operation: Callable[..., Array], initial: float, frames: int
 ) -> Float[Array, "*clips frames thirds"]:
-    """Combine the values of the frames around each frame."""
+    """Reduce the values in a window of frames around each frame."""
     window = (*(1,) * (values.ndim - 2), frames, 1)
     return jax.lax.reduce_window(values, initial, operation, window, (1,) * values.ndim, "SAME")
 
@@ -79,7 +79,7 @@ def _over_frames(
 def measure_pictures(
     pictures: UInt8[Array, "*pictures height width 3"] | Float[Array, "*pictures height width 3"],
 ) -> PictureFeatures:
-    """Measure pictures, given as red, green and blue from 0 to 255."""
+    """Compute the features of pictures, given as red, green and blue from 0 to 255."""
     red, green, blue = (pictures[..., i].astype(jnp.float32) / 255 for i in range(3))
     luma = _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
     vertical, horizontal = jnp.moveaxis(sobel(luma), -3, 0)

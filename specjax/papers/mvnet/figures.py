@@ -1,7 +1,7 @@
 """Figures 4 to 8 of the paper, from finished runs of an encoder and of a GAN.
 
-Figures 4, 7 and 8 are the samples that the runs have saved: maps of embeddings, generated pictures below those that
-their clips are paired with, and collages of each era. Figures 5 and 6 are the losses that they have logged.
+Figures 4, 7 and 8 are copies of the samples that the runs have saved: maps of embeddings, generated pictures below the
+real pictures that their clips are paired with, and a collage for each era. Figures 5 and 6 plot the logged losses.
 """
 
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def _check_task(workdir: Path, task: str) -> None:
 
 
 def _read_samples(workdir: Path, figure: int, pattern: str, *, only_last: bool = False) -> Iterator[tuple[str, bytes]]:
-    """Read the samples of a run that match a pattern: those after each update, or the last of them."""
+    """Read the samples of a run that match a pattern: all of them, or only those of the last step."""
     paths = sorted((workdir / "samples").glob(f"*/{pattern}"))
     if not paths:
         raise UserError(f"{workdir} has no samples {pattern}: train again, with this version, in another folder")

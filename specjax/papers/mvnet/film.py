@@ -1,7 +1,7 @@
 """Films along a piece of music: pictures that follow the music and move on its beats.
 
-Each beat has a target: the condition of the clip around it, and a latent vector that resembles that of the beat before.
-From a beat on, the inputs of the generator move to the beat's target, fast at first.
+Each beat has a target: the condition of the clip around it, and a latent vector that is correlated with that of the
+previous beat. After a beat, the inputs of the generator move toward the beat's target, fast at first.
 """
 
 import subprocess
@@ -19,17 +19,17 @@ from jaxtyping import Array, Float, UInt8
 from specjax.cli import files, outputs
 from specjax.cli.errors import UserError
 from specjax.data import beats
+from specjax.papers.mvnet.chunks import Blocks, Clip, split
 from specjax.papers.mvnet.encoder import Variables
 from specjax.papers.mvnet.inference import GanInference, Painter
-from specjax.papers.mvnet.passages import Blocks, Clip, split
 from specjax.papers.mvnet.pictures import Values, to_pixels
 from specjax.papers.mvnet.representation import CLIP_SAMPLES, SAMPLE_RATE
 
 FRAME_RATE = 24  # frames per second
-_REPORT_FRAMES = 10 * FRAME_RATE  # between lines of progress
-_CORRELATION = 0.8  # of the latent vectors of successive beats
-_DEFAULT_BEAT_S = 0.5  # between beats where none are found
-_BLOCK = 32  # clips that are embedded, and frames that are painted, at a time
+_REPORT_FRAMES = 10 * FRAME_RATE  # frames between progress messages
+_CORRELATION = 0.8  # correlation of the latent vectors of successive beats
+_DEFAULT_BEAT_S = 0.5  # time between beats where none are found
+_BLOCK = 32  # clips that are embedded, and frames that are painted, per call
 
 Frame = UInt8[np.ndarray, "height width 3"]
 Vector = Float[np.ndarray, " _"]
@@ -54,28 +54,28 @@ class Target(NamedTuple):
 def find_beats(blocks: Blocks) -> Iterator[Beat]:
     """Find the beats of a piece of at least 8.91 s. The first and the last beat are its start and its end.
 
-    Beats are tracked in parts of a minute. In a part without any, they are half a second apart.
+    Beats are tracked in chunks of one minute. In a chunk in which none are found, they are placed half a second apart.
     """
     half = -(-CLIP_SAMPLES // 2)
-    for part in split(blocks, half):
-        found = beats.track(part.wave, SAMPLE_RATE).beat_s.astype(float) * SAMPLE_RATE + part.first
+    for chunk in split(blocks, half):
+        found = beats.track(chunk.wave, SAMPLE_RATE).beat_s.astype(float) * SAMPLE_RATE + chunk.first
         if not len(found):
-            found = np.arange(part.start, part.end, _DEFAULT_BEAT_S * SAMPLE_RATE)
-        if part.start == 0:
-            yield Beat(0.0, part.clip(0))
-        for sample in found[(found >= max(part.start, 1)) & (found < part.end)]:
-            yield Beat(float(sample) / SAMPLE_RATE, part.clip(int(sample) - half))
-    yield Beat(part.end / SAMPLE_RATE, part.clip(part.end))
+            found = np.arange(chunk.start, chunk.end, _DEFAULT_BEAT_S * SAMPLE_RATE)
+        if chunk.start == 0:
+            yield Beat(0.0, chunk.clip(0))
+        for sample in found[(found >= max(chunk.start, 1)) & (found < chunk.end)]:
+            yield Beat(float(sample) / SAMPLE_RATE, chunk.clip(int(sample) - half))
+    yield Beat(chunk.end / SAMPLE_RATE, chunk.clip(chunk.end))
 
 
 def paint_frames(painter: Painter, found: Iterable[Beat], seed: int, report: Callable[[str], None]) -> Iterator[Frame]:
     """Paint the frames of a film, `FRAME_RATE` per second, from the first beat to the last.
 
     Args:
-      painter: generator and encoder.
+      painter: generator and encoder, opened from a bundle.
       found: beats, in order.
       seed: seed of the latent vectors.
-      report: called with a line about every ten seconds of the film.
+      report: progress callback, called with a message about every ten seconds of the film.
 
     Yields:
       Frames of 64 x 64 pixels.
@@ -92,13 +92,13 @@ def paint_frames(painter: Painter, found: Iterable[Beat], seed: int, report: Cal
 
 
 def make_targets(painter: Painter, found: Iterable[Beat], seed: int) -> Iterator[Target]:
-    """Embed the clips of beats, and draw their latent vectors, each from the normal distribution."""
+    """Compute the conditions of beats, and draw their latent vectors, each of which is normally distributed."""
     key, number = jax.random.key(seed), 0
     latent: Vector | None = None
     for block in make_batches(found, _BLOCK):
         rows = np.arange(_BLOCK) % len(block)
         waves = np.stack([beat.clip for beat in block])[rows]
-        conditions = np.asarray(painter.listen(waves))
+        conditions = np.asarray(painter.compute_conditions(waves))
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, number + rows)
         drawn = np.asarray(painter.networks.draw_latents(keys))
         for i, beat in enumerate(block):
@@ -111,10 +111,10 @@ def make_targets(painter: Painter, found: Iterable[Beat], seed: int) -> Iterator
 
 
 def interpolate(targets: Iterable[Target]) -> Iterator[tuple[Vector, Vector]]:
-    """Compute the inputs of the generator for each frame, from the first target to before the last.
+    """Compute the inputs of the generator for each frame, from the first target until just before the last.
 
-    From each target on, the frames move to it from the one before. They have covered seven eighths of the distance when
-    half of the time to the next target has passed.
+    After each target's time, the inputs move from the previous target to this one. They have covered seven eighths of
+    the distance when half of the time to the next target has passed.
     """
     number = 0
     before: Target | None = None
@@ -194,7 +194,7 @@ def scale(frame: Frame, size: int) -> Frame:
 
 
 def make_batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Divide values into lists of `size` successive ones; the last may have fewer."""
+    """Divide values into lists of `size` successive values; the last list may be shorter."""
     iterator = iter(values)
     while block := list(islice(iterator, size)):
         yield block

@@ -19,12 +19,12 @@ from specjax.engine.bundle import Bundle
 from specjax.papers.mvnet import paper_model
 from specjax.papers.mvnet.conditions import Conditions, compute_conditions
 from specjax.papers.mvnet.config import GanConfig
+from specjax.papers.mvnet.dataset import PICTURE_SIZE
 from specjax.papers.mvnet.encoder import EncoderInference, Variables, open_encoder
 from specjax.papers.mvnet.model import Discriminator, Generator
 from specjax.papers.mvnet.pictures import Values, to_pixels
+from specjax.papers.mvnet.refinement import Refiner, open_style
 from specjax.papers.mvnet.representation import CLIP_S, CLIP_SAMPLES, SAMPLE_RATE, clip_mel
-from specjax.papers.mvnet.stylist import Stylist, open_style
-from specjax.papers.mvnet.works import PICTURE_SIZE
 
 Latents = Float[Array, "batch latents"]
 Scores = Float[Array, " batch"]
@@ -35,7 +35,7 @@ class GanInference:
     """Methods that use the networks of a GAN. Their variables are not stored here: methods take them as an argument.
 
     config: settings, with the names of the eras filled in.
-    conditions: number of values of a condition.
+    conditions: width of a condition.
     """
 
     config: GanConfig
@@ -70,7 +70,7 @@ class GanInference:
         return self.init(key)[0]
 
     def draw_latents(self, keys: Key[Array, " batch"]) -> Latents:
-        """Draw the latent vectors of pictures, one for each key."""
+        """Draw one latent vector per key, normally distributed."""
         size = self.config.model.latents if self.config.approach == "residual" else paper_model.LATENT
         return jax.vmap(lambda key: jax.random.normal(key, (size,)))(keys)
 
@@ -82,13 +82,13 @@ class GanInference:
         return cast(Values, self.generator.apply({"params": variables["params"]}, latents, condition))
 
     def score(self, variables: Variables, values: Values, condition: Conditions) -> Scores:
-        """Score pictures; real ones that fit the conditions should have a high score."""
+        """Compute scores of pictures, higher for those that look real and match the condition."""
         return cast(Scores, self.discriminator.apply(variables, *self._discriminator_inputs(values, condition)))
 
     def generate_in_training(
         self, variables: Variables, latents: Latents, condition: Conditions
     ) -> tuple[Values, Variables]:
-        """Generate pictures; return them and the statistics of normalization layers, of which there are none."""
+        """Generate pictures; return them and an empty dict, as no normalization layer has running statistics."""
         return self.generate(variables, latents, condition), {}
 
     def score_in_training(
@@ -96,7 +96,7 @@ class GanInference:
     ) -> tuple[Scores, Variables]:
         """Score pictures as in training; return the scores and the updated statistics of the normalization layers.
 
-        Nothing depends on the random key.
+        `key` is not used.
         """
         inputs = self._discriminator_inputs(values, condition)
         if self.config.approach == "residual":
@@ -117,11 +117,11 @@ def load_encoder(folder: str, eras: tuple[str, ...]) -> OpenEncoder:
 
     Args:
       folder: the folder.
-      eras: names of the eras that it must know, in the same order.
+      eras: eras of the data, which must be those that the encoder was trained on, in the same order.
 
     Raises:
-      UserError: the folder is not named, it is neither a bundle nor a run of the task `mvnet/encoder`, or the encoder
-        knows other eras.
+      UserError: `folder` is empty, it is neither a bundle nor a run of the task `mvnet/encoder`, or the encoder was
+        trained on other eras.
     """
     if not folder:
         raise UserError(
@@ -151,25 +151,25 @@ def _open_encoder(folder: Path) -> OpenEncoder:
 class Painter:
     """Paints pictures from music, with a trained generator and the encoder it was trained with.
 
-    networks: description of the generator.
+    networks: architecture of the generator.
     generator: its variables.
     encoder: the encoder.
-    stylist: the second stage, if the bundle has one.
+    refiner: the second stage; None if the bundle has none.
     """
 
     networks: GanInference
     generator: Variables
     encoder: OpenEncoder
-    stylist: Stylist | None = None
+    refiner: Refiner | None = None
 
-    def listen(self, waves: Float[np.ndarray, "clips samples"]) -> Conditions:
-        """Compute the conditions of clips (see `paint`)."""
-        return _listen(self.networks, self.encoder.inference, self.encoder.variables, waves)
+    def compute_conditions(self, waves: Float[np.ndarray, "clips samples"]) -> Conditions:
+        """Compute the conditions of clips of 8.91 s at 22.05 kHz, with samples in [-1, 1]."""
+        return _compute_conditions(self.networks, self.encoder.inference, self.encoder.variables, waves)
 
     def paint(
         self, waves: Float[np.ndarray, "pictures samples"], keys: Key[Array, " pictures"]
     ) -> UInt8[np.ndarray, "pictures 64 64 3"]:
-        """Paint a picture of each clip.
+        """Paint a picture from each clip.
 
         Args:
           waves: clips of 8.91 s at 22.05 kHz, with samples in [-1, 1].
@@ -180,7 +180,7 @@ class Painter:
         )
 
 
-def require_stylist(opened: Painter | Stylist, folder: Path) -> Stylist:
+def require_refiner(opened: Painter | Refiner, folder: Path) -> Refiner:
     """Return the second stage of an opened bundle.
 
     Args:
@@ -190,17 +190,17 @@ def require_stylist(opened: Painter | Stylist, folder: Path) -> Stylist:
     Raises:
       UserError: it has none.
     """
-    stylist = opened.stylist if isinstance(opened, Painter) else opened
-    if stylist is None:
+    refiner = opened.refiner if isinstance(opened, Painter) else opened
+    if refiner is None:
         raise UserError(
             f"{folder} has no second stage, which refines pictures: train the GAN with --config.style, or name a "
             "bundle of --config=style"
         )
-    return stylist
+    return refiner
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _listen(
+def _compute_conditions(
     networks: GanInference,
     encoder: EncoderInference,
     variables: Variables,
@@ -218,12 +218,12 @@ def _paint(
     waves: Float[Array, "pictures samples"],
     keys: Key[Array, " pictures"],
 ) -> Values:
-    condition = _listen(networks, encoder, encoder_variables, waves)
+    condition = _compute_conditions(networks, encoder, encoder_variables, waves)
     return networks.generate(generator, networks.draw_latents(keys), condition)
 
 
 def find_starts(samples: int, count: int, name: str) -> Int[np.ndarray, " count"]:
-    """Place clips of 8.91 s at equal distances in a piece, the first at its start and the last at its end.
+    """Return the starts of equally spaced clips of 8.91 s in a piece; the first is at its start, the last at its end.
 
     Args:
       samples: number of samples of the piece at 22.05 kHz.
@@ -231,7 +231,7 @@ def find_starts(samples: int, count: int, name: str) -> Int[np.ndarray, " count"
       name: name of the piece, for the error message.
 
     Returns:
-      The first sample of each clip.
+      Index of the first sample of each clip.
 
     Raises:
       UserError: the piece is shorter than a clip.

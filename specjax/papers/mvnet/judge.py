@@ -1,6 +1,6 @@
-"""Judge of pictures: a network that names the era of a picture, and in whose embedding generated ones are measured.
+"""Judge of pictures: a classifier of eras, used only to evaluate generated pictures, in its embedding.
 
-It is trained on real pictures and on noise with their moments, and it is never the discriminator of a GAN.
+It is trained on real pictures and on noise with the same moments. It is independent of the discriminator of a GAN.
 """
 
 from dataclasses import dataclass, replace
@@ -19,21 +19,21 @@ from specjax.nn.pool import global_max_pool
 from specjax.nn.strided_conv import StridedConv, Window
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.papers.mvnet.augment import AugmentConfig
+from specjax.papers.mvnet.dataset import PICTURE_SIZE, MuseumConfig
 from specjax.papers.mvnet.pictures import Values
 from specjax.papers.mvnet.representation import Representation
-from specjax.papers.mvnet.works import PICTURE_SIZE, MuseumConfig
 
 
 @dataclass(frozen=True)
 class JudgeConfig:
-    """Settings of the task `mvnet/judge`: a network names the era of a picture.
+    """Settings of the task `mvnet/judge`: a network classifies pictures by era.
 
     data: source of the pictures.
     widths: number of channels after each convolution.
     dropout: dropout rate of the embedding during training.
     augment: random augmentation. Pictures are mirrored at random as well.
-    noise: share of each batch that is noise with the moments of an era, which the judge learns to name as such. Above
-      0, the judge cannot tell the eras apart by their moments alone: their colors and mean shapes.
+    noise: fraction of each batch that is noise with the mean and covariance of an era, as an additional class. Above 0,
+      the judge cannot rely on these moments alone, which are colors and mean shapes. 0: there is no noise class.
     optimizer: optimizer, learning rate schedule and moving average of the parameters.
     """
 
@@ -54,7 +54,7 @@ class JudgeConfig:
 
     @property
     def classes(self) -> int:
-        """Number of classes: the eras, and noise if the judge knows it."""
+        """Number of classes: the eras and, if `noise` is above 0, noise."""
         return len(self.data.eras) + (self.noise > 0)
 
     def resolve(self) -> "JudgeConfig":
@@ -72,9 +72,9 @@ class Verdict(NamedTuple):
     """Output of the judge.
 
     Attributes:
-      logits: logits of the eras, and of noise if the judge knows it.
+      logits: logits of the eras and, if there is one, of the noise class.
       embedding: the features from which the logits are computed.
-      maps: outputs of the convolutions, the first one's first.
+      maps: feature maps after each convolution, in order.
     """
 
     logits: Float[Array, "batch classes"]
@@ -88,7 +88,7 @@ class Judge(nn.Module):
     Attributes:
       widths: number of channels after each convolution.
       dropout: dropout rate of the embedding. Training needs the Flax RNG stream `dropout`.
-      classes: number of eras, and one more if the judge knows noise.
+      classes: number of classes, see `JudgeConfig.classes`.
     """
 
     widths: tuple[int, ...]
@@ -126,15 +126,15 @@ class JudgeInference:
         return dict(self.network.init({"params": key}, jnp.zeros((1, PICTURE_SIZE, PICTURE_SIZE, 3))))
 
     def judge(self, variables: Any, pictures: Values) -> Verdict:
-        """Judge pictures, given as values in [-1, 1]."""
+        """Apply the network to pictures, given as values in [-1, 1]."""
         return cast(Verdict, self.network.apply(variables, pictures))
 
     def guess(self, verdict: Verdict) -> Int[Array, " batch"]:
-        """Return the index of the era that each picture resembles most, even if the judge takes it for noise."""
+        """Return the index of the most probable era of each picture, ignoring the noise class."""
         return jnp.argmax(verdict.logits[:, : len(self.config.data.eras)], axis=1)
 
     def is_noise(self, verdict: Verdict) -> Bool[Array, " batch"]:
-        """Return whether the judge takes each picture for noise. A judge that does not know noise never does."""
+        """Return whether each picture is classified as noise; always False without a noise class."""
         return jnp.argmax(verdict.logits, axis=1) >= len(self.config.data.eras)
 
 
@@ -159,10 +159,10 @@ def load_judge(folder: str, eras: tuple[str, ...]) -> OpenJudge | None:
 
     Args:
       folder: folder of the bundle.
-      eras: names of the eras that it must know, in the same order.
+      eras: eras of the data, which must be those that the judge was trained on, in the same order.
 
     Raises:
-      UserError: the bundle is missing or damaged, or it knows other eras.
+      UserError: the bundle is missing or damaged, or the judge was trained on other eras.
     """
     if not folder:
         return None

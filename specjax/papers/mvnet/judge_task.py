@@ -1,4 +1,4 @@
-"""Training task of the judge, which learns to name the era of a real picture."""
+"""Training task of the judge: classification of real pictures by era."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ from specjax.papers.mvnet.data import Paintings
 from specjax.papers.mvnet.judge import JudgeConfig, JudgeInference
 from specjax.papers.mvnet.pictures import to_values
 
-_COMBINED = 64  # pictures whose moments a picture of noise has
+_COMBINED = 64  # pictures from which the moments of a noise picture are computed
 
 
 class Batch(NamedTuple):
@@ -87,12 +87,12 @@ class JudgeTask(SingleNetworkTask):
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Compute accuracies in [0, 1], the cross-entropy in nats, and the number of held-out pictures.
 
-        `eval/noise` is the share of noise with their moments that the judge recognizes, if it knows noise.
+        `eval/noise` is the fraction of noise pictures that are classified as noise, if there is a noise class.
         """
-        figures = summarize_predictions(measures["guess"], measures["cross_entropy"], measures["era"], "era")
+        metrics = summarize_predictions(measures["guess"], measures["cross_entropy"], measures["era"], "era")
         if "noise_recognized" in measures:
-            figures["eval/noise"] = float(np.mean(measures["noise_recognized"]))
-        return {**figures, "eval/pictures": float(len(measures["era"]))}
+            metrics["eval/noise"] = float(np.mean(measures["noise_recognized"]))
+        return {**metrics, "eval/pictures": float(len(measures["era"]))}
 
     def parts(self, state: TrainState, frozen: Tree) -> dict[str, Part]:
         """Return the content of the exported bundle: the variables of the network, and its config."""

@@ -4,7 +4,7 @@ As in R3GAN (Huang et al. 2024). For the default widths, all shapes are (height,
 
 | generator | shape | discriminator |
 |---|---|---|
-| latent vector and condition, linear | 4 x 4 x 128 | deviation over the batch, linear, score |
+| latent vector and condition, linear | 4 x 4 x 128 | standard deviation over the batch, linear, score |
 | residual blocks | 4 x 4 x 128 | residual blocks |
 | 1x1 convolution, nearest neighbor x2, residual blocks | 8 x 8 x 96 | mean of 2x2, 1x1 convolution, residual blocks |
 | 1x1 convolution, nearest neighbor x2, residual blocks | 16 x 16 x 64 | mean of 2x2, 1x1 convolution, residual blocks |
@@ -30,13 +30,13 @@ from specjax.nn.residual import (
     space_to_depth,
     upsample_nearest,
 )
-from specjax.papers.mvnet.works import PICTURE_SIZE
+from specjax.papers.mvnet.dataset import PICTURE_SIZE
 
 _BLOCK = (2, 2)  # pixels of the pictures that become channels
 _DOUBLE = (2, 2)
 _KERNEL = (3, 3)
-_OUTPUT_GAIN = 0.5  # deviation of the generator's values before tanh at the start, close to that of real pictures
-GROUP = 4  # pictures among which the deviation over the batch is computed
+_OUTPUT_GAIN = 0.5  # initial standard deviation of the generator's output before tanh, close to that of real pictures
+GROUP = 4  # pictures over which the standard deviation is computed
 
 Maps = Float[Array, "batch height width channels"]
 Pictures = Float[Array, "batch 64 64 3"]
@@ -51,10 +51,10 @@ class ModelConfig:
     blocks: number of residual blocks at each resolution.
     latents: number of latent variables.
     features: number of features from which the discriminator computes the score.
-    projection: whether the discriminator sees the condition: its score then includes the inner product of its features
-      with a linear map of the condition (Miyato and Koyama 2018).
-    batch_deviation: whether the discriminator sees how much the pictures of a batch differ (Karras et al. 2018). The
-      batch size is then a multiple of 4.
+    projection: whether the discriminator is conditioned: its score then includes the inner product of its features with
+      a linear map of the condition (Miyato and Koyama 2018).
+    batch_deviation: whether the discriminator sees the standard deviation over the pictures of a batch (Karras et al.
+      2018). The batch size must then be a multiple of 4.
     """
 
     widths: tuple[int, ...] = (32, 64, 96, 128)
@@ -119,7 +119,7 @@ class Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, pictures: Pictures, condition: Conditions) -> Float[Array, " batch"]:
-        """Compute scores, higher for pictures that look real and fit the condition of a clip."""
+        """Compute scores, higher for pictures that look real and match the condition of a clip."""
         c = self.config
         x = SameConv(c.widths[0], _KERNEL, name="input")(space_to_depth(pictures, _BLOCK))
         for i, width in enumerate(c.widths):
@@ -147,8 +147,8 @@ def append_batch_deviation(x: Maps, group: int = GROUP) -> Float[Array, "batch h
     """Append a channel with the standard deviation over groups of maps, averaged over all positions and channels.
 
     Args:
-      x: maps. Those of a group follow each other.
-      group: largest number of maps of a group. The greatest number up to it that divides the batch is used.
+      x: feature maps. Successive examples form a group.
+      group: maximum size of a group. The largest size up to it that divides the batch is used.
     """
     group = max(size for size in range(1, min(group, len(x)) + 1) if len(x) % size == 0)
     grouped = x.reshape(-1, group, *x.shape[1:])

@@ -1,7 +1,7 @@
-"""Pairs of clips and pictures of the same era (section 2 of the paper), and their choice for a batch.
+"""Pairs of clips and pictures of the same era (section 2 of the paper), and selection of the pairs of a batch.
 
-A clip is paired with several pictures, and each pair counts twice: as it is, and with the picture mirrored. With three
-pictures per clip, that is the paper's six pairs per clip.
+A clip is paired with several pictures, and each pair is used twice: unchanged, and with the picture mirrored. With
+three pictures per clip, this gives the paper's six pairs per clip.
 """
 
 from typing import NamedTuple
@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, Int32, Key
 
+from specjax.papers.mvnet.dataset import Museum
 from specjax.papers.mvnet.features import MusicFeatures, PictureFeatures
-from specjax.papers.mvnet.works import Museum
 
 
 class Choice(NamedTuple):
@@ -29,16 +29,16 @@ class Choice(NamedTuple):
 
 
 def count_pairs(museum: Museum) -> int:
-    """Return the number of pairs, those with mirrored pictures included."""
+    """Return the number of pairs, including those with mirrored pictures."""
     return 2 * len(museum.pairs)
 
 
 def choose(museum: Museum, indices: Int[Array, " batch"], key: Key[Array, ""], pairing: str) -> Choice:
-    """Look up pairs by their numbers, from 0 to `count_pairs(museum) - 1`. The second half of them is mirrored.
+    """Look up pairs by index, from 0 to `count_pairs(museum) - 1`. The second half of them is mirrored.
 
     Args:
       museum: the data set.
-      indices: numbers of the pairs.
+      indices: indices of the pairs.
       key: random key of the batch, for the pairing `era`.
       pairing: `MuseumConfig.pairing`. With `era`, the pictures are drawn at random from those of the era of the clip.
     """
@@ -60,16 +60,17 @@ def pair(
     appearance: PictureFeatures | None,
     pictures_per_clip: int,
 ) -> Int32[np.ndarray, "pairs 2"]:
-    """Pair every clip with pictures of its era, see `MuseumConfig.pairing`.
+    """Pair every clip with pictures of its era (see `MuseumConfig.pairing`).
 
     Args:
-      pairing: `paper`, `matched`, or `era`, for which the pairs are those of `paper`.
-      clip_era, picture_era: eras, sorted. Every era of a clip has a picture.
+      pairing: `paper`, `matched` or `era`. For `era`, the result is that of `paper`, and `choose` replaces the
+        pictures.
+      clip_era, picture_era: eras in ascending order. Every era of a clip has at least one picture.
       music, appearance: features of all clips and all pictures; needed by `matched` only.
-      pictures_per_clip: number of pairs of a clip.
+      pictures_per_clip: number of pairs per clip.
 
     Returns:
-      Clip and picture of each pair, sorted by clip.
+      Indices of the clip and of the picture of each pair, sorted by clip.
     """
     pairs = []
     for era in np.unique(clip_era):
@@ -78,7 +79,7 @@ def pair(
         if pairing == "matched":
             assert music is not None
             assert appearance is not None
-            # As many groups on both sides, so that equal ranks are in the same group.
+            # Clips and pictures have the same number of groups, so that equal ranks are in the same group.
             groups = max(round(np.sqrt(min(len(clips), len(pictures)))), 1)
             clips, pictures = rank(music, clips, groups), rank(appearance, pictures, groups)
             picture = ((np.arange(len(clip)) + 0.5) * len(pictures) / len(clip)).astype(int)
@@ -94,9 +95,9 @@ def rank(
 ) -> Int[np.ndarray, " works"]:
     """Sort works by two features at once.
 
-    They are sorted by the first feature and cut into groups of about equal size, and each group is sorted by the second
-    feature: upward in the first group, downward in the next, and so on, so that neighbors are alike also where two
-    groups meet.
+    They are sorted by the first feature and divided into groups of about equal size. Each group is sorted by the second
+    feature, in ascending and descending order alternately, so that neighbors are similar also at the boundaries of
+    groups.
 
     Args:
       features: features of all works.
@@ -104,7 +105,7 @@ def rank(
       groups: number of groups.
 
     Returns:
-      The indices, in order.
+      The indices in sorted order.
     """
     brightness, density = (np.asarray(values) for values in features)
     order = []

@@ -12,9 +12,9 @@ All shapes are (height, width, channels).
 | block, self-attention | 64x64x64 | convolution 3x3 | 4x4x1024 |
 | convolution 3x3, tanh | 64x64x3 | linear | 1 |
 
-A block is bilinear upsampling by 2, a 3x3 convolution, instance normalization without parameters, and LeakyReLU. In the
-discriminator, LeakyReLU follows each convolution, and batch normalization each but the first. It does not see the
-embedding.
+A block is bilinear upsampling by 2, a 3x3 convolution, instance normalization without parameters, and LeakyReLU. The
+discriminator has LeakyReLU after each convolution and batch normalization after each but the first. It is not
+conditioned on the embedding.
 """
 
 import math
@@ -76,7 +76,7 @@ class PaperDiscriminator(nn.Module):
     """Discriminator of pictures in [-1, 1].
 
     The scales of the batch normalization start at 1. In the authors' code they are normally distributed around 1 with a
-    deviation of .02.
+    standard deviation of 0.02.
 
     Attributes:
       widths: number of channels after each convolution.
@@ -109,5 +109,5 @@ def normalize_instances(x: Float[Array, "batch height width channels"]) -> Float
 
 
 def _linear(features: int, inputs: int, name: str) -> nn.Dense:
-    """Create a linear layer that starts as PyTorch's does."""
+    """Create a linear layer that is initialized as in PyTorch."""
     return nn.Dense(features, kernel_init=kernel_init("torch"), bias_init=bias_init("torch", inputs), name=name)

@@ -52,7 +52,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Representation:
-    """Scale of the values that the encoder sees.
+    """Scale of the encoder's input.
 
     A clip of 8.91 s is cut into three thirds, whose mel spectrograms are three channels: shape (128, 256, 3), with the
     lowest band in row 0.
@@ -60,7 +60,7 @@ class Representation:
     scale: one of the following.
       `log`: level in dB, `10 log10(power + 1e-5)`, standardized in each band by `statistics`.
       `power`: mel power, as in the authors' code.
-    statistics: statistics of the training clips, for the scale `log`. None: filled in from the data when training
+    statistics: statistics of the training clips, for the scale `log`. None: computed from the data when training
       starts.
     """
 

@@ -1,4 +1,4 @@
-"""How well embeddings separate the eras: nearest-neighbor accuracy, silhouette, and maps in two dimensions."""
+"""Metrics of how well embeddings separate the eras: nearest-neighbor accuracy and silhouette; 2-D projections."""
 
 from typing import NamedTuple
 
@@ -26,31 +26,32 @@ def measure(held_out: Labeled, known: Labeled) -> dict[str, float]:
     """Measure how well the embeddings of held-out clips separate the eras.
 
     Args:
-      held_out: clips of compositions that the encoder was not trained on.
+      held_out: held-out clips, none of whose compositions is in the training set.
       known: training clips. Without any, there are no `neighbor` metrics.
 
     Returns:
-      `eval/neighbor`: accuracy of the era of the nearest training clip. `eval/neighbor_vote`: the same for whole
-      compositions, by majority vote of their clips (see `vote_accuracy`). `eval/neighbor_worst_era`: accuracy for the
-      clips of the worst era. `eval/silhouette`: mean silhouette coefficient with the eras as clusters, in [-1, 1], if
-      there are two eras or more. `eval/spread`: standard deviation of the embeddings, averaged over their dimensions.
-      `eval/clips` and `eval/compositions`: numbers of held-out clips and compositions.
+      `eval/neighbor`: accuracy of predicting the era of a clip as that of its nearest training clip.
+      `eval/neighbor_vote`: the same for whole compositions, by majority vote of their clips (see `vote_accuracy`).
+      `eval/neighbor_worst_era`: accuracy over the clips of the worst era. `eval/silhouette`: mean silhouette
+      coefficient with the eras as clusters, in [-1, 1], if there are at least two eras. `eval/spread`: standard
+      deviation of the embeddings, averaged over their dimensions. `eval/clips` and `eval/compositions`: numbers of
+      held-out clips and compositions.
     """
     from sklearn.metrics import silhouette_score
 
     eras, count = np.unique(held_out.era), len(held_out.era)
-    figures = {
+    metrics = {
         "eval/spread": float(np.mean(np.std(held_out.embedding, axis=0))),
         "eval/clips": float(count),
         "eval/compositions": float(len(np.unique(held_out.composition))),
     }
     if 1 < len(eras) < count:
-        figures["eval/silhouette"] = float(silhouette_score(held_out.embedding, held_out.era))
+        metrics["eval/silhouette"] = float(silhouette_score(held_out.embedding, held_out.era))
     if not len(known.era):
-        return figures
+        return metrics
     guess = known.era[find_nearest(held_out.embedding, known.embedding)]
     right = guess == held_out.era
-    return figures | {
+    return metrics | {
         "eval/neighbor": float(np.mean(right)),
         "eval/neighbor_vote": vote_accuracy(guess, held_out.era, held_out.composition),
         "eval/neighbor_worst_era": worst_class_mean(right, held_out.era),
@@ -58,7 +59,7 @@ def measure(held_out: Labeled, known: Labeled) -> dict[str, float]:
 
 
 def find_nearest(points: Embeddings, others: Embeddings) -> Int[np.ndarray, " points"]:
-    """Find the nearest of the others (Euclidean distance) for each point."""
+    """Return, for each point, the index of the nearest of the others by Euclidean distance."""
     from sklearn.neighbors import NearestNeighbors
 
     return NearestNeighbors(n_neighbors=1).fit(others).kneighbors(points, return_distance=False)[:, 0]
@@ -67,12 +68,12 @@ def find_nearest(points: Embeddings, others: Embeddings) -> Int[np.ndarray, " po
 def vote_accuracy(guess: Labels, era: Labels, composition: Labels) -> float:
     """Compute the accuracy of a majority vote over the clips of each composition.
 
-    If k eras have the most votes and the right one is among them, the composition counts 1/k.
+    If k eras are tied for the most votes and the true one is among them, the composition counts as 1/k.
 
     Args:
       guess: predicted era of each clip.
       era: true era of each clip.
-      composition: number of the composition of each clip.
+      composition: identifier of the composition of each clip.
     """
     return float(np.mean([_score_vote(guess[chosen], era[chosen]) for chosen in _groups(composition)]))
 

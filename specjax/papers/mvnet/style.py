@@ -1,9 +1,9 @@
-"""Style of pictures, for the second stage: means and standard deviations over all pixels, at several sizes.
+"""Style statistics of pictures, for the second stage: means and standard deviations over pixels, at several sizes.
 
 Source: Li et al. 2017, "Demystifying Neural Style Transfer". The statistics are those of the colors, of the absolute
-differences between neighboring pixels, and of the features of a network that is trained to name the eras of the same
-paintings. The differences suppress noise, which so small a network cannot detect: edges and noise of equal variance
-have different means of them.
+differences between neighboring pixels, and of the features of a classifier of eras that is trained on the same
+paintings. The differences suppress noise, to which such a small network is not sensitive: edges and noise of equal
+variance differ in their mean.
 """
 
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from jaxtyping import Array, Float, Key, UInt8
 from specjax.arrays import safe
 from specjax.cli.errors import UserError
 from specjax.nn.residual import mean_pool
+from specjax.papers.mvnet.dataset import PICTURE_SIZE
 from specjax.papers.mvnet.judge import Judge, JudgeConfig, JudgeInference, Verdict
 from specjax.papers.mvnet.pictures import Values, to_values
-from specjax.papers.mvnet.works import PICTURE_SIZE
 
-SIZES = (64, 128, 256)  # pixels of a side of the pictures that can be refined
+SIZES = (64, 128, 256)  # heights and widths, in pixels, of pictures that can be refined
 _CONTENT_LAYER = 1  # the second convolution: its features, at 64 pixels, describe the content
-PIXEL_CHANNELS = 9  # values, vertical and horizontal differences of three colors
-_SMOOTHING = 1e-3  # absolute differences well below this count as none, so that their derivative does not jump
+PIXEL_CHANNELS = 9  # values, vertical and horizontal differences of the three colors
+_SMOOTHING = 1e-3  # makes absolute differences differentiable at 0
 
 Style = Float[Array, "sizes statistics"]
 Styles = Float[Array, "pictures sizes statistics"]
@@ -34,7 +34,7 @@ Variables = dict[str, Any]
 
 @dataclass(frozen=True)
 class StyleConfig(JudgeConfig):
-    """Settings of the task `mvnet/style`: those of a judge, whose features describe styles, and of styles to export.
+    """Settings of the task `mvnet/style`: a classifier of eras, whose features define styles, and its export.
 
     paintings: number of paintings of each era whose styles are exported, spread evenly over the training pictures.
     """
@@ -51,7 +51,7 @@ class StyleConfig(JudgeConfig):
 
 @dataclass(frozen=True)
 class StyleInference:
-    """Methods that describe and compare styles. The variables are not stored here: methods take them as an argument.
+    """Methods that compute and compare styles. The variables are not stored here: methods take them as an argument.
 
     The variables are those of the `network`; `paintings`, an array of shape (eras, paintings, sizes, statistics) with
     the styles of paintings; and `spread`, the standard deviation of each statistic, of shape (sizes, statistics).
@@ -63,7 +63,7 @@ class StyleInference:
 
     @cached_property
     def network(self) -> Judge:
-        """The network whose features describe styles."""
+        """The network whose features define styles."""
         return JudgeInference(self.config).network
 
     @cached_property
@@ -73,7 +73,7 @@ class StyleInference:
         return np.concatenate([np.full(count, 1 / (len(counts) * count), np.float32) for count in counts])
 
     def init(self, key: Key[Array, ""]) -> Variables:
-        """Initialize the variables, with empty styles."""
+        """Initialize the variables, with zeros for the styles."""
         c, shape = self.config, (len(SIZES), len(self.weights))
         return {
             "network": dict(self.network.init({"params": key}, jnp.zeros((1, PICTURE_SIZE, PICTURE_SIZE, 3)))),
@@ -86,11 +86,11 @@ class StyleInference:
         return cast(Verdict, self.network.apply(network, values)).maps
 
     def content(self, network: Variables, values: Values) -> Float[Array, "pictures height width channels"]:
-        """Describe what pictures show."""
+        """Compute the content features of pictures: those of the second convolution, at 64 x 64 pixels."""
         return self.features(network, shrink(values)[0])[_CONTENT_LAYER]
 
     def styles(self, network: Variables, values: Values) -> Styles:
-        """Describe the styles of pictures at all sizes of `SIZES` up to their own, the smallest first."""
+        """Compute the styles of pictures at all sizes in `SIZES` up to their own, in ascending order."""
 
         def measure(values: Values) -> Float[Array, "pictures statistics"]:
             layers = (describe_pixels(values), *self.features(network, values))
@@ -108,22 +108,22 @@ def check_size(size: int) -> None:
     """Check that pictures of a size can be refined.
 
     Raises:
-      UserError: they cannot.
+      UserError: `size` is not in `SIZES`.
     """
     if size not in SIZES:
         raise UserError(f"pictures of {size} pixels cannot be refined: choose one of {', '.join(map(str, SIZES))}")
 
 
 def shrink(values: Values) -> list[Float[Array, "batch _ _ 3"]]:
-    """Return pictures in all sizes of `SIZES` up to their own, the smallest first. Pixels of smaller ones are means."""
+    """Return pictures at all sizes in `SIZES` up to their own, in ascending order, by averaging pixels."""
     size = values.shape[1]
     return [mean_pool(values, (size // smaller, size // smaller)) for smaller in SIZES if smaller <= size]
 
 
 def describe_pixels(values: Values) -> Float[Array, "pictures height width channels"]:
-    """Return the values of pictures, and their absolute differences to the next pixel below and to the right.
+    """Return the values of pictures, and their absolute differences from the next pixel below and to the right.
 
-    The pictures end one pixel earlier at the bottom and on the right, where there is no next one.
+    The last row and the last column are dropped, because they have no next pixel.
     """
     here, below, right = values[:, :-1, :-1], values[:, 1:, :-1], values[:, :-1, 1:]
     differences = (jnp.sqrt((other - here) ** 2 + _SMOOTHING**2) for other in (below, right))
@@ -139,13 +139,13 @@ def measure_moments(maps: Float[Array, "pictures height width channels"]) -> Flo
 
 @partial(jax.jit, static_argnums=0)
 def measure_styles(inference: StyleInference, network: Variables, pixels: UInt8[Any, "pictures size size 3"]) -> Styles:
-    """Describe the styles of pictures, see `StyleInference.styles`."""
+    """Compute the styles of pictures given as 8-bit RGB (see `StyleInference.styles`)."""
     return inference.styles(network, to_values(jnp.asarray(pixels)))
 
 
 def collect_styles(
     inference: StyleInference, network: Variables, paintings: UInt8[np.ndarray, "eras paintings 256 256 3"]
 ) -> Variables:
-    """Measure the styles of paintings, and return the variables of `StyleInference`."""
+    """Compute the styles of paintings, and return the variables of `StyleInference`."""
     styles = np.array([[measure_styles(inference, network, one[None])[0] for one in own] for own in paintings])
     return {"network": network, "paintings": styles, "spread": styles.std(axis=(0, 1))}

@@ -1,4 +1,4 @@
-"""Training task of the second stage: a network that names the eras of paintings, and the styles of some of them."""
+"""Training task of the second stage: a classifier of eras, exported with the styles of some paintings."""
 
 from dataclasses import asdict, dataclass
 
@@ -11,7 +11,7 @@ from specjax.papers.mvnet.style import SIZES, StyleConfig, StyleInference, colle
 
 @dataclass(frozen=True)
 class StyleTask(JudgeTask):
-    """Training task of the network whose features describe styles. It is trained as a judge is.
+    """Training task of the network whose features define styles. It is trained like a judge.
 
     config: settings, with the eras filled in.
     name: name of the task.
@@ -23,7 +23,7 @@ class StyleTask(JudgeTask):
     def parts(self, state: TrainState, frozen: Tree) -> dict[str, Part]:
         """Return the content of the exported bundle, see `StyleInference`.
 
-        The paintings are read again, in the largest size.
+        The paintings are read again, at the largest size in `SIZES`.
 
         Raises:
           UserError: they cannot be read.

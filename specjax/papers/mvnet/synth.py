@@ -12,8 +12,8 @@ from specjax.cli.paths import local_path
 _MAX_COUNT = 10_000
 _MAX_COMPOSITIONS = 10_000
 _MIN_SIZE, _MAX_SIZE = 64, 4096
-_MAX_COLLAGE_SIZE = 128  # pixels of a side of a picture in the collage, which has all of them
-_BLOCK = 6  # pictures that are painted at a time
+_MAX_COLLAGE_SIZE = 128  # height and width of a picture in the collage, in pixels
+_BLOCK = 6  # pictures per call of the generator
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -22,9 +22,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--count", type=int, default=6, help="pictures, at equal distances along the piece (default: %(default)s)"
     )
-    parser.add_argument("--size", type=int, default=64, help="pixels of a side; scaled up from 64 (default: 64)")
     parser.add_argument(
-        "--refine", action="store_true", help="bring the pictures nearer to real paintings (--size: 64, 128 or 256)"
+        "--size", type=int, default=64, help="height and width in pixels; scaled up from 64 (default: 64)"
+    )
+    parser.add_argument(
+        "--refine", action="store_true", help="give the pictures the style of real paintings (--size: 64, 128 or 256)"
     )
     parser.add_argument(
         "--film",
@@ -53,26 +55,26 @@ def run(chosen: argparse.Namespace) -> None:
     from specjax import papers
     from specjax.cli import files
     from specjax.data.sound_file import SoundFile
-    from specjax.papers.mvnet import film, passages
-    from specjax.papers.mvnet.inference import find_starts, require_stylist
+    from specjax.papers.mvnet import chunks, film
+    from specjax.papers.mvnet.inference import find_starts, require_refiner
     from specjax.papers.mvnet.pictures import collage
     from specjax.papers.mvnet.representation import CLIP_S, SAMPLE_RATE
     from specjax.papers.mvnet.style import check_size
 
     painter = papers.open_bundle(bundle, "mvnet/cdcgan")
-    stylist = require_stylist(painter, bundle) if chosen.refine else None
-    if stylist is not None:
+    refiner = require_refiner(painter, bundle) if chosen.refine else None
+    if refiner is not None:
         check_size(chosen.size)
     piece = SoundFile(file, SAMPLE_RATE)
     starts = find_starts(sum(map(len, piece)), chosen.count, str(file))
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(chosen.seed), np.arange(chosen.count))
     painted: list[np.ndarray] = []
-    for clips in film.make_batches(passages.cut(piece, starts), _BLOCK):
+    for clips in film.make_batches(chunks.cut(piece, starts), _BLOCK):
         painted.extend(painter.paint(np.stack(clips), keys[len(painted) : len(painted) + len(clips)]))
     for i, (name, start) in enumerate(zip(names, starts, strict=True)):
         picture = film.scale(painted[i], chosen.size)
-        if stylist is not None:
-            picture = stylist.refine_towards_nearest(picture)
+        if refiner is not None:
+            picture = refiner.refine_towards_nearest(picture)
         outputs.write(paths[name], files.png(picture))
         painted[i] = film.scale(picture, min(chosen.size, _MAX_COLLAGE_SIZE))
         print(f"{start / SAMPLE_RATE:.2f} to {start / SAMPLE_RATE + CLIP_S:.2f} s -> {paths[name]}", flush=True)
@@ -113,8 +115,10 @@ def add_refine_options(parser: argparse.ArgumentParser) -> None:
     options.add_output(parser, "picture to write, .png")
     parser.add_argument("--bundle", required=True, help="second stage, or GAN with one, written by specjax export")
     parser.add_argument("--era", default="", help="era of the paintings (default: that of the nearest painting)")
-    parser.add_argument("--style", help="picture whose style is taken over, instead of that of a known painting")
-    parser.add_argument("--size", type=int, default=256, help="pixels of a side: 64, 128 or 256 (default: %(default)s)")
+    parser.add_argument("--style", help="picture to take the style from, instead of a painting of the bundle")
+    parser.add_argument(
+        "--size", type=int, default=256, help="height and width in pixels: 64, 128 or 256 (default: %(default)s)"
+    )
     parser.add_argument(
         "--content_weight", type=float, default=1.0, help="weight of the content (default: %(default)s)"
     )
@@ -122,7 +126,7 @@ def add_refine_options(parser: argparse.ArgumentParser) -> None:
 
 
 def refine(chosen: argparse.Namespace) -> None:
-    """Run `specjax synth refine`: bring a picture nearer to real paintings, and write it to a file."""
+    """Run `specjax synth refine`: give a picture the style of real paintings, and write it to a file."""
     if chosen.era and chosen.style is not None:
         raise UserError("--era and --style were given, expected one of them: leave one out")
     file, out = options.input_file(chosen), options.output_file(chosen, ".png")
@@ -132,26 +136,26 @@ def refine(chosen: argparse.Namespace) -> None:
     from specjax.cli import files
     from specjax.cli.config import to_dataclass
     from specjax.data.pictures import read_square
-    from specjax.papers.mvnet.inference import require_stylist
+    from specjax.papers.mvnet.inference import require_refiner
+    from specjax.papers.mvnet.refinement import Refinement
     from specjax.papers.mvnet.style import check_size
-    from specjax.papers.mvnet.stylist import Refinement
 
     check_size(chosen.size)
     values = {"content_weight": chosen.content_weight, "iterations": chosen.iterations}
     settings = to_dataclass(Refinement, values, "synth")
-    stylist = require_stylist(papers.open_bundle(bundle, ("mvnet/style", "mvnet/cdcgan")), bundle)
+    refiner = require_refiner(papers.open_bundle(bundle, ("mvnet/style", "mvnet/cdcgan")), bundle)
     picture = read_square(file, chosen.size)[None]
     if chosen.style is None:
-        style = stylist.find_nearest(picture, chosen.era)
+        style = refiner.find_nearest(picture, chosen.era)
     else:
-        style = stylist.measure(read_square(local_path(chosen.style, "--style", "file"), chosen.size)[None])
+        style = refiner.measure(read_square(local_path(chosen.style, "--style", "file"), chosen.size)[None])
 
     def report(done: int, loss: float) -> None:
         options.say(f"step {done}/{settings.iterations}, loss {loss:.3g}")
 
-    refined, interrupted = stylist.refine(picture, style, settings, report)
+    refined, interrupted = refiner.refine(picture, style, settings, report)
     outputs.write(out, files.png(refined[0]))
-    before, after = (stylist.measure_distance(pixels, style) for pixels in (picture, refined))
+    before, after = (refiner.measure_distance(pixels, style) for pixels in (picture, refined))
     ended = " (interrupted: best so far)" if interrupted else ""
     print(f"{file}: distance from the style {before:.3g} -> {after:.3g}{ended} -> {out}")
 
@@ -162,7 +166,7 @@ def add_museum_options(parser: argparse.ArgumentParser) -> None:
         "--composition",
         type=int,
         default=0,
-        help="number of the composition within each era. Of N compositions an era, 0 to N-1, the last are held out. "
+        help="index of the composition within each era; of N compositions per era, 0 to N-1, the last are held out "
         "(default: %(default)s)",
     )
 
@@ -176,9 +180,9 @@ def write_museum(chosen: argparse.Namespace) -> None:
     import numpy as np
 
     from specjax.cli import files
+    from specjax.papers.mvnet.dataset import ERAS, MuseumConfig
     from specjax.papers.mvnet.museum.music import synthesize
     from specjax.papers.mvnet.representation import SAMPLE_RATE
-    from specjax.papers.mvnet.works import ERAS, MuseumConfig
 
     segments = MuseumConfig().synthetic_segments
     paths = outputs.claim(local_path(chosen.out, "--out"), [f"{era}.wav" for era in ERAS], overwrite=chosen.overwrite)
@@ -211,7 +215,7 @@ def collect_figures(chosen: argparse.Namespace) -> None:
 
 SUBCOMMANDS = {
     "paint": Subcommand("Paint pictures from a piece of music with a trained generator.", add_options, run),
-    "refine": Subcommand("Bring a picture nearer to real paintings.", add_refine_options, refine),
+    "refine": Subcommand("Give a picture the style of real paintings.", add_refine_options, refine),
     "museum": Subcommand("Write a synthetic piece of each era.", add_museum_options, write_museum),
     "paint_figures": Subcommand(
         "Draw figures 4 to 8 of the mvnet paper from runs.", add_figures_options, collect_figures

@@ -19,23 +19,23 @@ from specjax.papers.mvnet import data, evaluation, pairing
 from specjax.papers.mvnet.augment import augment_pictures
 from specjax.papers.mvnet.conditions import ConditionConfig, Conditions, compute_conditions
 from specjax.papers.mvnet.config import GanConfig
+from specjax.papers.mvnet.dataset import Museum
 from specjax.papers.mvnet.features import measure_music
 from specjax.papers.mvnet.inference import GanInference, OpenEncoder, load_encoder
 from specjax.papers.mvnet.judge import OpenJudge, load_judge
 from specjax.papers.mvnet.pictures import Values, collage, to_pixels, to_values
-from specjax.papers.mvnet.stylist import Stylist, load_style
-from specjax.papers.mvnet.works import Museum
+from specjax.papers.mvnet.refinement import Refiner, load_style
 
-_CLIPS = 6  # clips of each era in a collage
+_CLIPS = 6  # clips of each era in a collage, and pictures per clip
 _PAIRS = 2  # clips of each era whose pictures are shown beside generated ones
-_BLOCK = 32  # clips that are embedded, and pictures that are generated for collages, at a time
+_BLOCK = 32  # clips per call of the encoder
 
 
 class Gallery(NamedTuple):
-    """A museum whose clips are replaced by what the networks know about them, which does not change in training.
+    """Data set with precomputed conditions of the clips instead of their mel spectrograms.
 
     Attributes:
-      museum: the works, without mel spectrograms.
+      museum: the data set, without mel spectrograms.
       condition: condition of each clip, from the frozen encoder.
       centroid_hz: spectral centroid of each clip.
     """
@@ -58,10 +58,10 @@ class GanTask(AdversarialTask):
 
     @cached_property
     def encoder(self) -> OpenEncoder:
-        """The encoder that the config names, which is not trained.
+        """The frozen encoder that the config names.
 
         Raises:
-          UserError: it is missing or damaged, or it knows other eras.
+          UserError: it is missing or damaged, or was trained on other eras.
         """
         return load_encoder(self.config.encoder, self.config.data.eras)
 
@@ -70,12 +70,12 @@ class GanTask(AdversarialTask):
         """The judge that the config names; None without one.
 
         Raises:
-          UserError: the bundle is missing or damaged, or it knows other eras.
+          UserError: the bundle is missing or damaged, or the judge was trained on other eras.
         """
         return load_judge(self.config.judge, self.config.data.eras)
 
     @cached_property
-    def stylist(self) -> Stylist | None:
+    def refiner(self) -> Refiner | None:
         """The second stage that the config names; None without one.
 
         Raises:
@@ -91,7 +91,7 @@ class GanTask(AdversarialTask):
     def live_values(self, steps: int) -> dict[str, LiveValue]:
         """Return the values that may be changed while training runs, see `AdversarialTask`.
 
-        If the condition is faded in, `condition` is its strength.
+        If the condition is faded in, they include `condition`, the factor by which it is multiplied.
         """
         values = super().live_values(steps)
         c = self.config.condition
@@ -125,7 +125,7 @@ class GanTask(AdversarialTask):
     def frozen(self) -> Tree:
         """Return the variables of the encoder and, if there are any, of the judge and of the second stage."""
         judge = {} if self.judge is None else {"judge": self.judge.variables}
-        style = {} if self.stylist is None else {"style": self.stylist.variables}
+        style = {} if self.refiner is None else {"style": self.refiner.variables}
         return {"encoder": self.encoder.variables, **judge, **style}
 
     def batch(self, examples: Gallery, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
@@ -145,7 +145,7 @@ class GanTask(AdversarialTask):
     def step(
         self, state: Gan, batch: Batch, frozen: Tree, live: Mapping[str, Array], key: Key[Array, ""]
     ) -> tuple[Gan, Metrics]:
-        """Update the discriminator, then the generator, with conditions that are faded in and have noise."""
+        """Update the discriminator, then the generator, after scaling the conditions and adding noise to them."""
         noise_key, key = jax.random.split(key)
         condition = batch.condition
         if self.config.condition.noise:
@@ -160,13 +160,13 @@ class GanTask(AdversarialTask):
         return both[: len(real)], both[len(real) :]
 
     def compare(self, fake: Values, batch: Batch) -> Metrics:
-        """Compare the spread of the generated pictures of an era with that of real ones."""
+        """Compute the spread of the generated pictures within eras, relative to that of real ones."""
         return {"spread": relative_spread(fake, batch.values, batch.group)}
 
     def evaluate(
         self, state: Gan, examples: Gallery, indices: Int[Array, " batch"], frozen: Tree, key: Key[Array, ""]
     ) -> Metrics:
-        """Measure the pictures of held-out pairs, and two generated ones for each, see `evaluation.summarize`."""
+        """Measure the pictures of held-out pairs and two generated pictures for each (see `evaluation.summarize`)."""
         museum, inference = examples.museum, self.inference
         clip, picture = jnp.asarray(museum.pairs)[indices].T
         condition = jnp.asarray(examples.condition)[clip]
@@ -192,15 +192,15 @@ class GanTask(AdversarialTask):
         return measured
 
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Compute the figures of `evaluation.summarize` of the whole held-out set, and the discriminator's AUC."""
+        """Compute the metrics of `evaluation.summarize`, and the discriminator's AUC on the held-out pairs."""
         auc = discriminator_auc(measures["real_score"], measures["fake_score"])
         return {"eval/auc": auc} | evaluation.summarize(measures)
 
     def sample(self, state: Gan, examples: Gallery, frozen: Tree, key: Key[Array, ""]) -> Sample:
-        """Paint a collage for each era, as in figure 8, and pictures beside those of their pairs, as in figure 7.
+        """Draw a collage for each era, as in figure 8, and generated pictures beside real ones, as in figure 7.
 
-        A collage has a row of six pictures from each of six clips of a piece. In `pairs`, two clips of each era have a
-        picture that they are paired with, and a generated one below it.
+        A collage has one row for each of six clips, with six pictures each. `pairs` shows, for two clips of each era,
+        the real picture of the pair and a generated picture below it.
         """
         museum, eras = examples.museum, self.config.data.eras
         clips = np.stack([choose_clips(museum, era) for era in range(len(eras))])
@@ -225,19 +225,19 @@ class GanTask(AdversarialTask):
         )
 
     def parts(self, state: Gan, frozen: Tree) -> dict[str, Part]:
-        """Return the content of the exported bundle: generator, encoder and any second stage, each with its config."""
+        """Return the content of the exported bundle: generator, encoder and any second stage, with their configs."""
         portable = replace(self.config, encoder="", judge="", style="")  # a bundle opens without these folders
         parts = {
             "generator": Part(self.generator_variables(state), asdict(portable)),
             "encoder": Part(frozen["encoder"], asdict(self.encoder.inference.config)),
         }
-        if self.stylist is not None:
-            parts["style"] = Part(frozen["style"], asdict(self.stylist.inference.config))
+        if self.refiner is not None:
+            parts["style"] = Part(frozen["style"], asdict(self.refiner.inference.config))
         return parts
 
 
 def fade_in(config: ConditionConfig, step: int | Array, steps: int) -> Float[Array, ""]:
-    """Compute the strength of the condition at a step of a training."""
+    """Compute the factor of the condition at step `step` of `steps`."""
     width = max((config.fade_to - config.fade_from) * steps, 1.0)
     return jnp.clip((step - config.fade_from * steps) / width, 0.0, 1.0)
 
@@ -245,12 +245,12 @@ def fade_in(config: ConditionConfig, step: int | Array, steps: int) -> Float[Arr
 def balance(
     museum: Museum, eras: int, indices: Int[Array, " batch"], key: Key[Array, ""], *, mirror: bool
 ) -> Int[Array, " batch"]:
-    """Draw pairs at random so that the eras take turns.
+    """Draw random pairs, cycling through the eras.
 
     Args:
-      museum: the works.
+      museum: the data set.
       eras: number of eras.
-      indices: indices of pairs, of which only the length is used.
+      indices: indices of pairs; only their number matters.
       key: random key.
       mirror: whether half of the pairs have their picture mirrored.
     """
@@ -267,5 +267,5 @@ def balance(
 
 
 def choose_clips(museum: Museum, era: int) -> Int[np.ndarray, " clips"]:
-    """Choose the clips of an era for a collage: those of its first composition, then those that follow, in turn."""
+    """Choose the clips of an era for a collage: its first clips, repeated if there are fewer than needed."""
     return np.resize(np.flatnonzero(museum.clip_era == era), _CLIPS)

@@ -1,4 +1,4 @@
-"""Triplet margin losses (section 4.1): they pull embeddings of an era together, and push other eras away.
+"""Triplet margin losses (section 4.1): they pull embeddings of an era together, and push those of other eras away.
 
 A triplet is an anchor, a positive (another clip of the same era) and a negative (a clip of another era). Its loss is
 `max(0, d(anchor, positive) - d(anchor, negative) + margin)`. The distance d is the p-norm of the difference, as in the
@@ -32,7 +32,7 @@ class TripletConfig:
     mining: how triplets are chosen.
       `random`: as in the paper, each clip of the batch is an anchor, with a random positive and a random negative.
       `semi_hard`: all pairs of an anchor and a positive in the batch, each with the nearest negative that is farther
-        away than the positive; with the farthest negative if none is (Schroff et al. 2015).
+        away than the positive; if there is none, with the farthest negative (Schroff et al. 2015).
       `batch_hard`: each clip of the batch is an anchor, with the farthest positive and the nearest negative in the
         batch (Hermans et al. 2017).
     margin: margin of the loss.
@@ -58,8 +58,8 @@ class TripletConfig:
         size = jnp.abs(a - b + _OFFSET)
         if self.raise_to_p:
             return jnp.sum(size**self.p, axis=-1)
-        # The norm of the differences divided by the largest cannot overflow or vanish. Its gradient needs none of that
-        # of the divisor, by which it is multiplied in the end.
+        # Dividing the differences by the largest one prevents overflow and underflow. The divisor cancels
+        # out, so no gradient is needed through it.
         largest = jax.lax.stop_gradient(jnp.max(size, axis=-1))
         total = jnp.sum(safe.divide(size, largest[..., None]) ** self.p, axis=-1)
         return largest * jnp.where(largest > 0, total, 1.0) ** (1 / self.p)
@@ -70,14 +70,14 @@ class TripletConfig:
 
 
 def triplet_loss(config: TripletConfig, anchor: Embeddings, positive: Embeddings, negative: Embeddings) -> Scalar:
-    """Compute the mean loss of given triplets: `torch.nn.TripletMarginLoss`, unless `raise_to_p`."""
+    """Compute the mean loss of given triplets, as `torch.nn.TripletMarginLoss` does unless `raise_to_p` is set."""
     return jnp.mean(config.hinge(config.distance(anchor, positive), config.distance(anchor, negative)))
 
 
 def mined_loss(config: TripletConfig, embeddings: Embeddings, era: Eras) -> Scalar:
     """Compute the mean loss of the triplets that are mined in a batch, by `semi_hard` or `batch_hard`.
 
-    A batch without any triplet, because it has only one era or no two clips of one, has the loss 0.
+    The loss is 0 for a batch without triplets, which has only one era, or no two clips of the same era.
     """
     distance = config.distance(embeddings[:, None], embeddings[None])
     same = era[:, None] == era[None]
@@ -129,12 +129,12 @@ def draw_partners(
 
     Args:
       keys: random keys of the anchors.
-      anchors: numbers of the anchors.
+      anchors: indices of the anchors.
       clip_era: era of each clip, in ascending order. Each era has at least two clips.
       eras: number of eras.
 
     Returns:
-      Numbers of the positives, which differ from the anchors, and of the negatives.
+      Indices of the positives, which differ from the anchors, and of the negatives.
     """
     starts = jnp.searchsorted(clip_era, jnp.arange(eras + 1))
 

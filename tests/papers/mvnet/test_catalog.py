@@ -6,7 +6,7 @@ import pytest
 
 from specjax.cli.errors import UserError
 from specjax.papers.mvnet.catalog import list_works, resolve_eras
-from specjax.papers.mvnet.works import MuseumConfig
+from specjax.papers.mvnet.dataset import MuseumConfig
 
 SOUNDS = (
     "Bach__Fugue__bwv_846.0.ogg",

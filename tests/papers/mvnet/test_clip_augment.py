@@ -7,11 +7,11 @@ import pytest
 from tiny_museum import ERAS, make_museum
 
 from specjax.papers.mvnet.clip_augment import ClipAugmentConfig, augment_clip
+from specjax.papers.mvnet.dataset import MuseumConfig
 from specjax.papers.mvnet.encoder import EncoderConfig
 from specjax.papers.mvnet.encoder_task import EncoderTask, gather
 from specjax.papers.mvnet.representation import Representation, Statistics
 from specjax.papers.mvnet.triplets import TripletConfig
-from specjax.papers.mvnet.works import MuseumConfig
 
 DEVIATION_DB = np.linspace(2, 4, 128, dtype=np.float32).reshape(128, 1, 1)
 CLIP = np.random.default_rng(0).normal(size=(128, 256, 3)).astype(np.float32)

@@ -18,10 +18,10 @@ from specjax.papers.mvnet.conditions import (
     measure_condition_statistics,
 )
 from specjax.papers.mvnet.config import GanConfig
+from specjax.papers.mvnet.dataset import MuseumConfig
 from specjax.papers.mvnet.encoder import EncoderConfig, EncoderInference
 from specjax.papers.mvnet.features import measure_music
 from specjax.papers.mvnet.representation import Representation
-from specjax.papers.mvnet.works import MuseumConfig
 
 POWER = MuseumConfig(eras=ERAS, representation=Representation("power"))
 ENCODER = EncoderInference(EncoderConfig(data=POWER, widths=(2, 2), embedding=3))

@@ -14,11 +14,11 @@ from specjax.engine.live.values import initial
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.mvnet import data, separation
+from specjax.papers.mvnet.dataset import MuseumConfig
 from specjax.papers.mvnet.encoder import EncoderConfig, EncoderInference, open_encoder
 from specjax.papers.mvnet.encoder_task import EncoderTask, gather
 from specjax.papers.mvnet.separation import Labeled
 from specjax.papers.mvnet.triplets import TripletConfig, mined_loss, triplet_loss
-from specjax.papers.mvnet.works import MuseumConfig
 
 CONFIG = EncoderConfig(
     data=MuseumConfig(eras=ERAS),

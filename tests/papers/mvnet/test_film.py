@@ -1,4 +1,4 @@
-"""Pieces that are read in parts, and films that move on the beats."""
+"""Pieces that are read in chunks, and films that move on the beats."""
 
 import jax
 import numpy as np
@@ -7,40 +7,40 @@ from tiny_museum import ERAS
 
 from specjax.cli.errors import UserError
 from specjax.data.beats import Beats
-from specjax.papers.mvnet import film, passages
+from specjax.papers.mvnet import chunks, film
 from specjax.papers.mvnet.config import GanConfig
+from specjax.papers.mvnet.dataset import MuseumConfig
 from specjax.papers.mvnet.encoder import EncoderConfig, EncoderInference
 from specjax.papers.mvnet.film import Beat, Target
 from specjax.papers.mvnet.inference import GanInference, OpenEncoder, Painter
 from specjax.papers.mvnet.model import ModelConfig
 from specjax.papers.mvnet.representation import CLIP_SAMPLES, SAMPLE_RATE, Representation
-from specjax.papers.mvnet.works import MuseumConfig
 
 
 @pytest.mark.parametrize("block", [1, 7, 100])
 @pytest.mark.parametrize("samples", [5, 20, 33, 99])
-def test_parts_cover_the_piece_once_and_have_their_surroundings(samples, block):
+def test_chunks_cover_the_piece_once_and_have_their_surroundings(samples, block):
     piece = np.arange(samples, dtype=np.float32)
     blocks = [piece[start : start + block] for start in range(0, samples, block)]
-    parts = list(passages.split(blocks, margin=4, length=10))
-    assert [part.start for part in parts[1:]] == [part.end for part in parts[:-1]]
-    assert (parts[0].start, parts[-1].end) == (0, samples)
-    for part in parts:
-        first, end = max(part.start - 4, 0), min(part.end + 4, samples)
-        assert part.first == first
-        np.testing.assert_array_equal(part.wave, piece[first:end])
+    found = list(chunks.split(blocks, margin=4, length=10))
+    assert [chunk.start for chunk in found[1:]] == [chunk.end for chunk in found[:-1]]
+    assert (found[0].start, found[-1].end) == (0, samples)
+    for chunk in found:
+        first, end = max(chunk.start - 4, 0), min(chunk.end + 4, samples)
+        assert chunk.first == first
+        np.testing.assert_array_equal(chunk.wave, piece[first:end])
 
 
 def test_clips_are_those_of_the_whole_piece(monkeypatch):
     piece = np.random.default_rng(0).standard_normal(3 * CLIP_SAMPLES + 17).astype(np.float32)
     starts = np.array([0, 5, CLIP_SAMPLES, 2 * CLIP_SAMPLES + 17])
-    clips = list(passages.cut(np.array_split(piece, 11), starts))
+    clips = list(chunks.cut(np.array_split(piece, 11), starts))
     for clip, start in zip(clips, starts, strict=True):
         np.testing.assert_array_equal(clip, piece[start : start + CLIP_SAMPLES])
 
 
 def test_beats_have_the_clips_around_them_in_every_part(monkeypatch):
-    """Beats every 2 s of the piece, as a tracker would find them in each part, whose samples hold their own numbers."""
+    """Beats every 2 s of the piece, as a tracker would find them in each chunk, whose samples are their own indices."""
 
     def track(wave, sample_rate):
         numbers = np.arange(np.ceil(wave[0] / (2 * SAMPLE_RATE)) * 2 * SAMPLE_RATE, wave[-1], 2 * SAMPLE_RATE)

@@ -9,12 +9,12 @@ import pytest
 from scipy.stats import spearmanr
 
 from specjax.papers.mvnet.data import load, resolve
+from specjax.papers.mvnet.dataset import ERAS, MuseumConfig
 from specjax.papers.mvnet.features import measure_music, measure_pictures
 from specjax.papers.mvnet.museum import music, pictures
 from specjax.papers.mvnet.museum.attributes import PICTURES, clip_attributes, clip_of_picture
 from specjax.papers.mvnet.museum.styles import STYLES
 from specjax.papers.mvnet.representation import CLIP_SAMPLES, Representation, to_level_db
-from specjax.papers.mvnet.works import ERAS, MuseumConfig
 
 COMPOSITIONS, SEGMENTS = 4, 2
 CLIPS = SEGMENTS * COMPOSITIONS

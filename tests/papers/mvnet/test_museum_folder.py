@@ -12,8 +12,8 @@ from PIL import Image
 
 from specjax.cli.errors import UserError
 from specjax.papers.mvnet.data import choose_pictures, cut_clips, load, load_paintings
+from specjax.papers.mvnet.dataset import MuseumConfig
 from specjax.papers.mvnet.representation import CLIP_SAMPLES, Representation, clip_mel
-from specjax.papers.mvnet.works import MuseumConfig
 
 RNG = np.random.default_rng(0)
 

@@ -15,11 +15,11 @@ from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.mvnet import evaluation
 from specjax.papers.mvnet.data import Paintings
+from specjax.papers.mvnet.dataset import MuseumConfig
 from specjax.papers.mvnet.judge import JudgeConfig, JudgeInference, Verdict, open_judge
 from specjax.papers.mvnet.judge_task import JudgeTask, draw_noise
 from specjax.papers.mvnet.pictures import collage, thumbnails, to_pixels, to_values
 from specjax.papers.mvnet.representation import Representation
-from specjax.papers.mvnet.works import MuseumConfig
 
 COUNT = 80
 ERA = np.repeat([0, 1], COUNT // 2)

@@ -22,6 +22,7 @@ from specjax.papers.mvnet import data
 from specjax.papers.mvnet.augment import AugmentConfig
 from specjax.papers.mvnet.conditions import ConditionConfig, ConditionStatistics, compute_conditions
 from specjax.papers.mvnet.config import GanConfig
+from specjax.papers.mvnet.dataset import MuseumConfig
 from specjax.papers.mvnet.encoder import EncoderConfig, EncoderInference
 from specjax.papers.mvnet.features import measure_music
 from specjax.papers.mvnet.inference import GanInference, find_starts, load_encoder, open_painter
@@ -29,7 +30,6 @@ from specjax.papers.mvnet.model import ModelConfig
 from specjax.papers.mvnet.pictures import to_pixels
 from specjax.papers.mvnet.representation import CLIP_SAMPLES, Representation, clip_mel
 from specjax.papers.mvnet.task import GanTask, balance, choose_clips, fade_in
-from specjax.papers.mvnet.works import MuseumConfig
 from stops import assert_resumes_with_the_same_bits
 
 POWER = MuseumConfig(eras=ERAS, representation=Representation("power"))

@@ -10,15 +10,15 @@ from tiny_museum import ERAS, make_museum
 from specjax import papers
 from specjax.cli.errors import UserError
 from specjax.papers.mvnet.config import GanConfig
+from specjax.papers.mvnet.dataset import MuseumConfig
 from specjax.papers.mvnet.encoder import EncoderConfig, EncoderInference
 from specjax.papers.mvnet.inference import GanInference, OpenEncoder, Painter
 from specjax.papers.mvnet.judge import JudgeConfig, JudgeInference, OpenJudge
 from specjax.papers.mvnet.model import ModelConfig
+from specjax.papers.mvnet.refinement import Refiner
 from specjax.papers.mvnet.representation import Representation
 from specjax.papers.mvnet.studies import controls, table
 from specjax.papers.mvnet.style import StyleConfig, StyleInference
-from specjax.papers.mvnet.stylist import Stylist
-from specjax.papers.mvnet.works import MuseumConfig
 
 CONFIG = MuseumConfig(eras=ERAS, representation=Representation("power"))
 
@@ -97,7 +97,7 @@ def test_each_row_is_measured_once(compare):
 
 
 def test_refined_pictures_have_a_row_of_their_own(compare, painter, monkeypatch):
-    class Inverting(Stylist):
+    class Inverting(Refiner):
         """A second stage that turns pictures into their negatives."""
 
         def refine_towards_nearest(self, picture):
@@ -106,7 +106,7 @@ def test_refined_pictures_have_a_row_of_their_own(compare, painter, monkeypatch)
     monkeypatch.setattr(
         papers,
         "open_bundle",
-        lambda folder, task: replace(painter, stylist=Inverting(StyleInference(StyleConfig()), {})),
+        lambda folder, task: replace(painter, refiner=Inverting(StyleInference(StyleConfig()), {})),
     )
     results, report = compare(["cdcgan"])
     assert report[-2:] == ["cdcgan: 24 pairs", "cdcgan, refined: 24 pairs"]

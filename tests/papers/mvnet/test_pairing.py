@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from specjax.papers.mvnet.dataset import Museum
 from specjax.papers.mvnet.features import MusicFeatures, PictureFeatures
 from specjax.papers.mvnet.pairing import choose, count_pairs, pair
-from specjax.papers.mvnet.works import Museum
 
 CLIP_ERA = np.repeat(np.int32([0, 1]), [40, 30])
 PICTURE_ERA = np.repeat(np.int32([0, 1]), [100, 50])

@@ -22,14 +22,14 @@ Number = Any  # a number or an array without axes
 class Grid:
     """The pixels of a canvas, and shapes on it.
 
-    size: pixels of a side.
+    size: height and width in pixels.
     """
 
     size: int
 
     @property
     def pixel(self) -> float:
-        """Length of a side of a pixel."""
+        """Width of a pixel in canvas coordinates."""
         return 2 / self.size
 
     @cached_property

@@ -34,8 +34,8 @@ def synthesize(era: Int[Array, " clips"], clip: Int[Array, " clips"], segments: 
 
     Args:
       era: index into `styles.STYLES`.
-      clip: number of the clip within the era.
-      segments: number of successive clips that are of one composition.
+      clip: index of the clip within the era.
+      segments: number of clips per composition.
     """
     return map_examples(partial(_synthesize_clip, segments=segments))(era, clip)
 
@@ -49,7 +49,7 @@ def _synthesize_clip(era: Int[Array, ""], clip: Int[Array, ""], segments: int) -
 
 
 def _perform(style: Style, score: Score, attributes: Attributes) -> Samples:
-    """Play a score. Each voice plays one note at a time, up to the beginning of the next."""
+    """Play a score. Each voice plays one note at a time, until the beginning of the next."""
     position = jnp.arange(_LENGTH)
     step_samples = score.step_s * SAMPLE_RATE
     step = jnp.minimum((position.astype(jnp.float32) / step_samples).astype(int), STEPS - 1)

@@ -76,10 +76,10 @@ def compare_painters(options: Options) -> None:
     from specjax import papers
     from specjax.engine import bundle
     from specjax.papers.mvnet.catalog import resolve_eras
+    from specjax.papers.mvnet.dataset import MuseumConfig
     from specjax.papers.mvnet.judge import load_judge
     from specjax.papers.mvnet.representation import Representation
     from specjax.papers.mvnet.studies import table
-    from specjax.papers.mvnet.works import MuseumConfig
 
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from specjax.papers.mvnet.works import Museum
+from specjax.papers.mvnet.dataset import Museum
 
 Pixels = UInt8[np.ndarray, "pictures 64 64 3"]
 Vectors = Float[np.ndarray, "clips width"]
@@ -20,7 +20,7 @@ def copy_pictures(
     Successive pairs of one clip take successive pictures.
 
     Args:
-      train: the training works.
+      train: the training examples.
       train_vectors: conditions of their clips.
       held_out_vectors: conditions of the held-out clips.
       clip: held-out clip of each pair; pairs of a clip are neighbors.
@@ -40,7 +40,7 @@ def draw_noise(train: Museum, era: Int[np.ndarray, " pictures"], rng: np.random.
     A normal vector of as many values as there are pictures, times their deviations from the mean, has that covariance.
 
     Args:
-      train: the training works.
+      train: the training examples.
       era: era of each picture to draw.
       rng: random numbers.
     """

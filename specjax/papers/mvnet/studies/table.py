@@ -19,14 +19,14 @@ from specjax.measure.memorization import memorization_ratios
 from specjax.papers.mvnet import data, evaluation
 from specjax.papers.mvnet.catalog import list_works
 from specjax.papers.mvnet.conditions import Conditions, compute_conditions
+from specjax.papers.mvnet.dataset import Museum, MuseumConfig
 from specjax.papers.mvnet.features import measure_music
 from specjax.papers.mvnet.inference import GanInference, Painter
 from specjax.papers.mvnet.judge import JudgeInference, OpenJudge
 from specjax.papers.mvnet.pictures import Values, to_pixels, to_values
+from specjax.papers.mvnet.refinement import Refiner
 from specjax.papers.mvnet.studies import controls
 from specjax.papers.mvnet.studies.controls import Pixels, Vectors
-from specjax.papers.mvnet.stylist import Stylist
-from specjax.papers.mvnet.works import Museum, MuseumConfig
 
 COPIES, NOISE = "copies", "moment-matched noise"
 _BLOCK = 32  # clips or pictures at a time
@@ -60,7 +60,7 @@ class Comparison:
           bundles: folders of painters, by name. The conditions of the first one choose the copies.
 
         Returns:
-          The figures of `evaluation.summarize` of each row by name, without `eval/`, and `memorization` and
+          The metrics of `evaluation.summarize` of each row by name, without `eval/`, and `memorization` and
           `memorization_lowest`: the median ratio of distances to training pictures, and that which 5% do not reach.
 
         Raises:
@@ -77,10 +77,10 @@ class Comparison:
         }
         for name, painter in painters.items():
             rows[name] = self._measure_row(name, digests[name], partial(self._paint, painter))
-            if painter.stylist is not None:
+            if painter.refiner is not None:
                 refined = f"{name}, refined"
                 rows[refined] = self._measure_row(
-                    refined, f"{digests[name]}, refined", partial(self._refine, painter, painter.stylist)
+                    refined, f"{digests[name]}, refined", partial(self._refine, painter, painter.refiner)
                 )
         return rows
 
@@ -143,9 +143,9 @@ class Comparison:
             ratios = memorization_ratios(
                 measured["fake_embedding"], self._train_embedding, np.arange(len(self._train_embedding))
             )
-            figures = evaluation.summarize({**self._reference, **measured, **self._measure(twin, "twin")})
+            metrics = evaluation.summarize({**self._reference, **measured, **self._measure(twin, "twin")})
             return {
-                **{key.removeprefix("eval/"): value for key, value in figures.items()},
+                **{key.removeprefix("eval/"): value for key, value in metrics.items()},
                 "memorization": float(np.median(ratios)),
                 "memorization_lowest": float(np.quantile(ratios, 0.05)),
             }
@@ -167,19 +167,21 @@ class Comparison:
 
     def _copy(self, painter: Painter) -> Pictures:
         train, held_out = self._museums
-        return controls.copy_pictures(train, _listen(painter, train), _listen(painter, held_out), self._pairs[:, 0])
+        return controls.copy_pictures(
+            train, _compute_conditions(painter, train), _compute_conditions(painter, held_out), self._pairs[:, 0]
+        )
 
     def _draw_noise(self) -> Pictures:
         train, era, rng = self._museums[0], self._reference["era"], np.random.default_rng(0)
         return controls.draw_noise(train, era, rng), controls.draw_noise(train, era, rng)
 
     def _paint(self, painter: Painter) -> Pictures:
-        condition = _listen(painter, self._museums[1])[self._pairs[:, 0]]
+        condition = _compute_conditions(painter, self._museums[1])[self._pairs[:, 0]]
         fake, twin = (_generate(painter, condition, jax.random.key(seed)) for seed in (0, 1))
         return fake, twin
 
-    def _refine(self, painter: Painter, stylist: Stylist) -> Pictures:
-        fake, twin = (np.stack([*map(stylist.refine_towards_nearest, pixels)]) for pixels in self._paint(painter))
+    def _refine(self, painter: Painter, refiner: Refiner) -> Pictures:
+        fake, twin = (np.stack([*map(refiner.refine_towards_nearest, pixels)]) for pixels in self._paint(painter))
         return fake, twin
 
 
@@ -190,7 +192,7 @@ def _measure(
     return evaluation.measure(to_values(pixels), kind, judge, variables)
 
 
-def _listen(painter: Painter, museum: Museum) -> Vectors:
+def _compute_conditions(painter: Painter, museum: Museum) -> Vectors:
     """Compute the conditions of all clips."""
     compute = jax.jit(partial(compute_conditions, painter.networks.config.condition, painter.encoder.inference))
     conditions: Vectors = data.map_blocks(lambda mel: compute(painter.encoder.variables, mel), museum.mel, _BLOCK)

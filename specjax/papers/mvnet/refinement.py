@@ -1,7 +1,7 @@
-"""Second stage: brings a picture nearer to real paintings without changing what it shows (style transfer).
+"""Second stage: gives a picture the style of real paintings while keeping its content (style transfer).
 
-A picture takes over the style of a painting by optimization of its pixels (Gatys et al. 2016), from the picture with
-the colors of the painting. Features of its content stay near those that it had.
+The pixels are optimized to match the style of a painting and the content features of the picture (Gatys et al. 2016),
+starting from the picture with the color statistics of the painting.
 """
 
 from dataclasses import dataclass
@@ -31,15 +31,15 @@ from specjax.papers.mvnet.style import (
     measure_styles,
 )
 
-_LIMIT = 0.98  # absolute value of black and white at the start of an optimization
+_LIMIT = 0.98  # pixel values are clipped to this absolute value before `arctanh`
 
 
 @dataclass(frozen=True)
 class Refinement:
-    """Settings of the refinement of a picture.
+    """Settings of the refinement of pictures.
 
     content_weight: weight of the content; that of the style is 1.
-    iterations: steps of the optimizer (L-BFGS).
+    iterations: number of L-BFGS steps.
     """
 
     content_weight: float = 1.0
@@ -53,7 +53,7 @@ class Refinement:
 
 
 def match_colors(values: Float[Array, "size size 3"], style: Style) -> Float[Array, "size size 3"]:
-    """Give each color the mean and the standard deviation that it has in a style (Reinhard et al. 2001)."""
+    """Give each color channel the mean and standard deviation that it has in a style (Reinhard et al. 2001)."""
     color = measure_moments(values[None])[0]
     wanted = jnp.concatenate([style[-1, :3], style[-1, PIXEL_CHANNELS : PIXEL_CHANNELS + 3]])
     scale = safe.divide(wanted[3:], color[3:])
@@ -64,7 +64,7 @@ class _Target(NamedTuple):
     """What a refined picture is compared with.
 
     Attributes:
-      style: style to take over.
+      style: target style.
       content: features of the picture before it is refined.
     """
 
@@ -76,7 +76,7 @@ class _Target(NamedTuple):
 class _Loss:
     """Loss of a picture `tanh(x)`, whose values are always in (-1, 1).
 
-    inference: description of styles.
+    inference: computation of styles.
     content_weight: weight of the content.
     """
 
@@ -92,11 +92,11 @@ class _Loss:
 
 
 @dataclass(frozen=True)
-class Stylist:
-    """Transfers the styles of paintings to pictures of 64, 128 or 256 pixels.
+class Refiner:
+    """Transfers the styles of paintings to square pictures of 64, 128 or 256 pixels.
 
-    inference: description of styles.
-    variables: its variables.
+    inference: computation of styles.
+    variables: variables of `inference`.
     """
 
     inference: StyleInference
@@ -104,15 +104,15 @@ class Stylist:
 
     @property
     def eras(self) -> tuple[str, ...]:
-        """Names of the eras whose paintings are known."""
+        """Names of the eras of the stored paintings."""
         return self.inference.config.data.eras
 
     def measure(self, pixels: Pixels) -> Styles:
-        """Describe the styles of pictures."""
+        """Compute the styles of pictures."""
         return measure_styles(self.inference, self.variables["network"], pixels)
 
     def find_nearest(self, pixels: Pixels, era: str = "") -> Styles:
-        """Return the style of the painting that is nearest to each picture in style.
+        """Return, for each picture, the style of the stored painting with the nearest style.
 
         So a dark picture gets the style of a dark painting.
 
@@ -132,7 +132,7 @@ class Stylist:
         return jnp.asarray(known[np.argmin(distances, axis=1)])
 
     def measure_distance(self, pixels: Pixels, styles: Styles) -> float:
-        """Compute the mean distance of pictures from the styles that they take over, see `StyleInference.distance`."""
+        """Compute the mean distance of pictures from their target styles (see `StyleInference.distance`)."""
         distances = _measure_distances(self.inference, self.variables, self.measure(pixels), styles)
         return float(jnp.mean(jnp.diag(distances)))
 
@@ -143,9 +143,9 @@ class Stylist:
 
         Args:
           pixels: pictures.
-          styles: style that each takes over.
+          styles: target style of each picture.
           settings: settings of the optimization.
-          report: called with the number of steps done and the loss.
+          report: progress callback, called with the number of completed steps and the loss.
 
         Returns:
           The pictures, and whether Ctrl-C ended the optimization early.
@@ -185,21 +185,21 @@ def _measure_distances(
     return distance(variables, styles, others)
 
 
-def open_style(opened: Bundle, where: str) -> Stylist:
+def open_style(opened: Bundle, where: str) -> Refiner:
     """Prepare a bundle of the task `mvnet/style` for inference, see `bundle.open_part`.
 
     Raises:
       UserError: the bundle has another part than `style`, invalid settings, or tensors that do not fit.
     """
-    return Stylist(*bundle.open_part(opened, where, "style", StyleConfig, StyleInference, StyleInference.init))
+    return Refiner(*bundle.open_part(opened, where, "style", StyleConfig, StyleInference, StyleInference.init))
 
 
-def load_style(folder: str, eras: tuple[str, ...]) -> Stylist | None:
+def load_style(folder: str, eras: tuple[str, ...]) -> Refiner | None:
     """Open the bundle of a second stage; return None if `folder` is empty.
 
     Args:
       folder: folder of the bundle.
-      eras: names of the eras whose paintings it must know, in the same order.
+      eras: eras of the data, which must be those of its paintings, in the same order.
 
     Raises:
       UserError: the bundle is missing or damaged, or its paintings are of other eras.
@@ -208,6 +208,6 @@ def load_style(folder: str, eras: tuple[str, ...]) -> Stylist | None:
         return None
     from specjax import papers
 
-    stylist: Stylist = papers.open_bundle(local_path(folder, "config.style"), task="mvnet/style")
-    bundle.check_classes(folder, "eras", stylist.eras, eras)
-    return stylist
+    refiner: Refiner = papers.open_bundle(local_path(folder, "config.style"), task="mvnet/style")
+    bundle.check_classes(folder, "eras", refiner.eras, eras)
+    return refiner

@@ -1,4 +1,4 @@
-"""Works of art of several eras, clips of music and pictures: the choice of the data set, and what it consists of."""
+"""Data set of music and pictures of several eras: its settings, and the arrays that it consists of."""
 
 import re
 from dataclasses import dataclass
@@ -19,33 +19,33 @@ _COMPOSITION = r"(.+?)(_no_repeat|_repeat)?(__[A-Z][A-Za-z-]*\d\d[A-Z]?)?(\.\d+)
 
 @dataclass(frozen=True)
 class MuseumConfig:
-    """Choice of the data set of music and pictures, the division of its works, and the pairs of clips and pictures.
+    """Settings of the data set of music and pictures: its source, its split, and its pairs of clips and pictures.
 
     source: one of the following.
-      `synthetic`: clips and pictures of five eras that are made from random numbers.
+      `synthetic`: clips and pictures of five eras, generated from random numbers.
       Path of a folder with the subfolders `audio` and `images`, each with one subfolder of files per era.
-    eras: names of the eras, in the order of their labels. Other eras of the source are left out. Empty means those of
-      the source: first those of the paper in its order, then others, sorted by name.
+    eras: names of the eras, in the order of their labels. Other eras of the source are ignored. Empty means all eras of
+      the source: first those of the paper in its order, then others in alphabetical order.
     representation: scale of the mel spectrograms.
     pairing: which pictures a clip is paired with.
-      `paper`: clip i of an era with N clips, with its pictures i, i + N, i + 2N, and so on. Numbers start again at the
-        first picture when they exceed the last.
-      `era`: random pictures of the era of the clip, drawn anew for every batch.
-      `matched`: pictures that resemble the music. In each era, clips are ranked by brightness and onset rate, and
-        pictures by luminance and edge density. Equal ranks are paired.
+      `paper`: clip i of an era with N clips is paired with its pictures i, i + N, i + 2N, and so on, modulo the number
+        of pictures.
+      `era`: a clip is paired with random pictures of its era, drawn anew for every batch.
+      `matched`: a clip is paired with pictures that resemble the music. In each era, clips are ranked by brightness and
+        onset rate, and pictures by luminance and edge density. Equal ranks are paired.
     pictures_per_clip: number of pictures that each clip is paired with.
     held_out_share: fraction of the compositions and of the pictures of each era that are held out.
-    train_list, held_out_list: text files of sound files, one a line, such as `baroque/fugue.0.ogg`. They take the place
-      of `held_out_share` for the clips. If one of them is empty (''), it stands for all files that are not in the
+    train_list, held_out_list: text files that list sound files, one per line, such as `baroque/fugue.0.ogg`. They
+      replace `held_out_share` for the clips. If one of them is empty (''), it stands for all files that are not in the
       other.
     composition: regular expression for the name of a sound file without its suffix. Its first group is the name of the
       composition. A file that it does not match is a composition of its own. All clips of a composition are either for
       training or held out.
-    composition_list: text file with the composition of each sound file, in place of `composition`. Each line has the
+    composition_list: text file with the composition of each sound file, instead of `composition`. Each line has the
       name of a file, a tab, and the name of the composition.
-    synthetic_compositions, synthetic_segments: number of compositions per era of the source `synthetic`, and of the
-      clips of a composition. There are three pictures for each clip. With the defaults, 300 clips and 900 pictures of
-      each era are for training, as in the paper.
+    synthetic_compositions, synthetic_segments: number of compositions per era, and of clips per composition, of the
+      source `synthetic`. There are three pictures for each clip. With the defaults, 300 clips and 900 pictures of each
+      era are for training, as in the paper.
     max_bad_share: largest fraction of the sound files, and of the pictures, that may be skipped because they are
       damaged, silent or too short.
     """
@@ -90,16 +90,16 @@ class MuseumConfig:
 
 
 class Museum(NamedTuple):
-    """Clips of music and pictures, either to train on or held out. Both are sorted by era.
+    """Clips of music and pictures, either the training or the held-out ones. Both are sorted by era.
 
     Attributes:
-      mel: mel spectrogram of each clip, on the scale of the config: 128 bands, 256 frames, three thirds of the clip.
+      mel: mel spectrogram of each clip, on the scale of the config: 128 bands, 256 frames, and the three thirds of the
+        clip as channels.
       clip_era: era of each clip, an index into `eras` of the config.
-      composition: number of the composition of each clip. A composition has the same number in all clips of a source,
-        and different ones have different numbers.
+      composition: identifier of the composition of each clip, unique within the source.
       pictures: red, green and blue of each picture, 0 to 255.
       picture_era: era of each picture.
-      pairs: clip and picture of each pair, sorted by clip.
+      pairs: indices of the clip and of the picture of each pair, sorted by clip.
     """
 
     mel: Float32[np.ndarray, "clips 128 256 3"]
