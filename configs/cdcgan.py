@@ -1,8 +1,8 @@
-"""GAN that paints pictures of 64 x 64 pixels from music, and whose pictures follow the music.
+"""Conditional GAN that paints pictures of 64 x 64 pixels from clips of music.
 
-Hardware: an update of 20 pictures takes 0.7 s of one CPU core. `tiny` has narrow networks and few works; its 1000
-updates take about 4 minutes of two cores.
-Expected: pictures of five eras that get lighter with brighter music; docs/mvnet.md has the figures.
+Hardware: an update of 20 pictures takes 0.7 s on one CPU core. `tiny` has narrow networks and a small synthetic museum;
+its 1000 updates take about 4 minutes on two cores.
+Expected: pictures of five eras that are lighter for brighter music; docs/mvnet.md has the metrics.
 
     python -m specjax.train --config=cdcgan --config.encoder=runs/encoder --config.data.source=path/to/museum
     python -m specjax.train --config=cdcgan:tiny --config.encoder=runs/encoder      (synthetic museum)
@@ -40,7 +40,7 @@ def get_config(variant: str = "") -> ConfigDict:
     """Return the config.
 
     Args:
-      variant: empty for the full networks, `tiny` for narrow ones and a short training.
+      variant: empty for the full networks, `tiny` for narrow ones and a short training run.
 
     Raises:
       ValueError: the variant is unknown.

@@ -1,8 +1,8 @@
-"""Encoder of music for `cdcgan`: clips of an era have near embeddings, by triplets that are mined in each batch.
+"""Encoder of music for `cdcgan`: embeds clips of an era near each other, with triplets mined in each batch.
 
-Hardware: an update of 40 clips takes 1.7 s of one CPU core; the full synthetic museum takes 5 GB of memory.
-Expected: after 100 updates it finds the era of all 300 held-out clips of the synthetic museum. `tiny`, which has narrow
-convolutions and few compositions, finds that of 93% of 60.
+Hardware: an update of 40 clips takes 1.7 s on one CPU core; the full synthetic museum takes 5 GB of memory.
+Expected: after 100 updates, the nearest training clip has the right era for all 300 held-out clips of the synthetic
+museum. With `tiny`, which has narrow convolutions and few compositions, it does for 93% of 60 clips.
 
     python -m specjax.train  --config=encoder --config.data.source=path/to/museum --workdir=runs/encoder
     python -m specjax.export --workdir=runs/encoder --out=bundles/encoder
@@ -30,7 +30,7 @@ def get_config(variant: str = "") -> ConfigDict:
     """Return the config.
 
     Args:
-      variant: empty for the paper's network, `tiny` for a narrow one and a short training on fewer compositions.
+      variant: empty for the paper's network, `tiny` for a narrow one and a short training run on fewer compositions.
 
     Raises:
       ValueError: the variant is unknown.

@@ -1,4 +1,4 @@
-"""The paper's training of the encoder (section 4.1): one random triplet an update, mel power, 15 epochs of 1,500 clips.
+"""Training of the encoder as in the paper (section 4.1): one random triplet per update, mel power, 15 epochs.
 
 python -m specjax.train --config=encoder_paper --config.data.source=path/to/museum
 python -m specjax.train --config=encoder_paper      (synthetic museum)

@@ -1,11 +1,11 @@
-"""GAN that writes mel spectrograms of 10 s of music in ten genres.
+"""GAN that generates mel spectrograms of 10 s of music in ten genres.
 
 Hardware: two CPU cores make 14 to 16 updates per second.
-Expected: on the synthetic band, a judge names the wanted one of the ten genres for nearly all clips; precision 0.6,
-coverage 0.4, level within 1 dB (docs/melody.md).
+Expected on synthetic music: a judge assigns nearly all clips to the intended one of ten genres; precision 0.6, coverage
+0.4, level within 1 dB (docs/melody.md).
 
     python -m specjax.train --config=gan --config.data.source=path/to/genres --config.judge=bundles/judge
-    python -m specjax.train --config=gan:tiny      (five genres of the synthetic band, for `make demo-melody`)
+    python -m specjax.train --config=gan:tiny      (five genres of synthetic music, for `make demo-melody`)
 """
 
 from dataclasses import asdict, replace
@@ -36,7 +36,7 @@ def get_config(variant: str = "") -> ConfigDict:
     """Return the config.
 
     Args:
-      variant: empty for the full networks, `tiny` for narrow ones and a short training.
+      variant: empty for the full networks, `tiny` for narrow ones and a short training run.
 
     Raises:
       ValueError: the variant is unknown.

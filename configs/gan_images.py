@@ -1,9 +1,9 @@
-"""The paper's first approach: ten DCGANs, one for each genre, of pictures of mel spectrograms with 288 x 432 pixels.
+"""The paper's first approach: ten DCGANs, one per genre, of pictures of mel spectrograms of 288 x 432 pixels.
 
 Pictures have no sound. The folder of pictures has one subfolder of PNG files per genre, as `images_original` of GTZAN.
 
     python -m specjax.train --config=gan_images --config.data.source=path/to/images_original
-    python -m specjax.train --config=gan_images      (pictures of the synthetic band)
+    python -m specjax.train --config=gan_images      (pictures of synthetic music)
 """
 
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from specjax.engine.config import TrainConfig
 from specjax.papers.melody.images import ImagesConfig
 
-# About 500 passes over 100 pictures of each genre, in batches of 10 real and 10 generated ones.
+# About 500 epochs of 100 pictures of each genre, in batches of 10 real and 10 generated ones.
 TRAIN = TrainConfig(steps=5000, batch_size=10, eval_every=500, eval_batch=10, checkpoint_every=500, sample_every=500)
 IMAGES = ImagesConfig()
 

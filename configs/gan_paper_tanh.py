@@ -1,7 +1,7 @@
-"""The paper's second approach: as `gan_paper_relu`, with other kernels, and generators that end in a Tanh.
+"""The paper's second approach: like `gan_paper_relu`, with other kernels, and generators that end in a tanh.
 
 python -m specjax.train --config=gan_paper_tanh --config.data.source=path/to/genres
-python -m specjax.train --config=gan_paper_tanh      (synthetic band)
+python -m specjax.train --config=gan_paper_tanh      (synthetic music)
 """
 
 from dataclasses import asdict

@@ -1,8 +1,8 @@
-"""Judge of pictures: names the era of a picture. Generated pictures are measured in its embedding.
+"""Judge of pictures: a classifier of eras, in whose embedding generated pictures are evaluated.
 
 Hardware: one CPU core.
-Expected: with `--config.data.synthetic_compositions=12` the era of all 180 held-out pictures, and 97% of the noise
-recognized. `tiny`: 97% and 81%.
+Expected with `--config.data.synthetic_compositions=12`: an accuracy of 100% on 180 held-out pictures, and 97% of the
+noise recognized. `tiny`: 97% and 81%.
 
     python -m specjax.train  --config=judge_era --config.data.source=path/to/museum --workdir=runs/judge_era
     python -m specjax.export --workdir=runs/judge_era --out=bundles/judge_era
@@ -29,7 +29,7 @@ def get_config(variant: str = "") -> ConfigDict:
     """Return the config.
 
     Args:
-      variant: empty for the full network, `tiny` for a narrow one and a short training on fewer pictures.
+      variant: empty for the full network, `tiny` for a narrow one and a short training run on fewer pictures.
 
     Raises:
       ValueError: the variant is unknown.

@@ -1,11 +1,11 @@
-"""Judge of music: names the genre of a clip of 10 s. Generated music is measured in its embedding.
+"""Judge of music: a classifier of the genre of clips of 10 s, in whose embedding generated music is evaluated.
 
 Hardware: one CPU core.
-Expected: `tiny` names the genre of all 60 held-out clips, and recognizes 82% of the noise after 400 updates.
+Expected: `tiny` classifies all 60 held-out clips correctly, and recognizes 82% of the noise after 400 updates.
 
     python -m specjax.train  --config=judge_genre --config.data.source=path/to/genres --workdir=runs/judge
     python -m specjax.export --workdir=runs/judge --out=bundles/judge
-    python -m specjax.train  --config=judge_genre:tiny      (five genres of the synthetic band, for `make demo-melody`)
+    python -m specjax.train  --config=judge_genre:tiny      (five genres of synthetic music, for `make demo-melody`)
 """
 
 from dataclasses import asdict, replace
@@ -31,7 +31,7 @@ def get_config(variant: str = "") -> ConfigDict:
     """Return the config.
 
     Args:
-      variant: empty for the full network, `tiny` for a narrow one and a short training.
+      variant: empty for the full network, `tiny` for a narrow one and a short training run.
 
     Raises:
       ValueError: the variant is unknown.

@@ -1,12 +1,12 @@
-"""Causal transformer that writes mel spectrograms of music in ten genres, block by block, to any length.
+"""Causal transformer that generates mel spectrograms of music in ten genres, block by block, of any duration.
 
-Hardware: two CPU cores, about 0.35 s of CPU time for each update.
-Expected: a held-out loss of -1.54 on the synthetic band; a judge names the wanted genre of 98% of the clips
+Hardware: two CPU cores, about 0.35 s of CPU time per update.
+Expected on synthetic music: a held-out loss of -1.54; a judge assigns 98% of the clips to the intended genre
 (docs/melody.md).
 
     python -m specjax.train --config=melody_transformer --config.data.source=path/to/genres \
         --config.judge=bundles/judge
-    python -m specjax.train --config=melody_transformer:tiny      (synthetic band)
+    python -m specjax.train --config=melody_transformer:tiny      (synthetic music)
 """
 
 from dataclasses import asdict, replace
@@ -32,7 +32,7 @@ def get_config(variant: str = "") -> ConfigDict:
     """Return the config.
 
     Args:
-      variant: empty for the full network, `tiny` for a narrow one and a short training.
+      variant: empty for the full network, `tiny` for a narrow one and a short training run.
 
     Raises:
       ValueError: the variant is unknown.

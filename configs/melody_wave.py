@@ -1,9 +1,9 @@
-"""GAN that writes the waves of 10 s of music in ten genres: a small WaveGAN.
+"""GAN that generates waves of 10 s of music in ten genres: a small WaveGAN.
 
-Hardware: two CPU cores; the full size is to be measured. `tiny` takes about 40 ms of one core for an update.
+Hardware: two CPU cores; the full size has not been measured. An update of `tiny` takes about 40 ms on one core.
 
     python -m specjax.train --config=melody_wave --config.data.source=path/to/genres --config.judge=bundles/judge
-    python -m specjax.train --config=melody_wave:tiny      (synthetic band)
+    python -m specjax.train --config=melody_wave:tiny      (synthetic music)
 """
 
 from dataclasses import asdict, replace
@@ -30,7 +30,7 @@ def get_config(variant: str = "") -> ConfigDict:
     """Return the config.
 
     Args:
-      variant: empty for the full networks, `tiny` for narrow ones, short waves and a short training.
+      variant: empty for the full networks, `tiny` for narrow ones, short waves and a short training run.
 
     Raises:
       ValueError: the variant is unknown.

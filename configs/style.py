@@ -1,8 +1,8 @@
-"""Second stage of painting: a network whose features describe the styles of paintings, and styles of each era.
+"""Second stage of painting: a classifier of eras whose features define styles, exported with styles of each era.
 
 Hardware: one CPU core.
-Expected: pictures that are nearer to real ones in the embedding of a judge; docs/mvnet.md has the figures. `tiny` takes
-15 seconds of one core.
+Expected: refined pictures are nearer to real ones in the embedding of a judge; docs/mvnet.md has the metrics. `tiny`
+takes 15 seconds on one core.
 
     python -m specjax.train  --config=style --config.data.source=path/to/museum --workdir=runs/style
     python -m specjax.export --workdir=runs/style --out=bundles/style
@@ -31,7 +31,7 @@ def get_config(variant: str = "") -> ConfigDict:
     """Return the config.
 
     Args:
-      variant: empty for the full network, `tiny` for a narrow one and a short training on fewer pictures.
+      variant: empty for the full network, `tiny` for a narrow one and a short training run on fewer pictures.
 
     Raises:
       ValueError: the variant is unknown.

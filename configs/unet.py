@@ -45,7 +45,7 @@ def get_config(variant: str = "") -> ConfigDict:
 
     Args:
       variant: empty for the full network; `tiny` for a narrow network and a short training; `small` for a narrow
-        network, a short training and spectrograms of 112x112, for comparisons.
+        network, a short training run and spectrograms of 112x112, for comparisons.
 
     Raises:
       ValueError: the variant is unknown.

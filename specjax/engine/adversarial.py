@@ -1,7 +1,7 @@
-"""Training of a generator against a discriminator, for every task that has both.
+"""Base class of tasks that train a generator against a discriminator (a GAN).
 
-An update is one of the discriminator, then one of the generator, on separate fake examples. A task adds the data, the
-networks, the evaluation and the samples.
+One update is a step of the discriminator, followed by a step of the generator, on separate generated examples. A task
+adds the data, the networks, the evaluation and the samples.
 """
 
 from abc import ABC, abstractmethod
@@ -29,7 +29,7 @@ from specjax.nn.adversarial import (
 )
 from specjax.optim.optimizer import OptimizerConfig
 
-# Limits of the alarms. The shares of pairs and the ratios of a healthy training lie far from them.
+# Thresholds of the warnings. The values of a healthy training run are far from them.
 WON_AUC = 0.99
 COLLAPSED_SPREAD = 0.2
 
@@ -57,7 +57,7 @@ class Batch(NamedTuple):
 
     Attributes:
       values: values on the scale of the networks.
-      condition: what the networks are conditioned on, such as the shares of classes in each example.
+      condition: what the networks are conditioned on, such as the weights of the classes for each example.
       group: one-hot labels that are used by `compare` only, not by the networks; None if a task needs none.
     """
 
@@ -90,7 +90,7 @@ class AdversarialConfig(Protocol):
 
 @runtime_checkable
 class Networks(Protocol):
-    """What an update needs of both networks.
+    """Generator and discriminator, as an update needs them.
 
     `condition` is what the networks are conditioned on. The key of `score_in_training` is for discriminators that
     are random in training. Both functions that end in `_in_training` also return the updated statistics of the
@@ -141,7 +141,7 @@ class AdversarialTask(ABC):
 
     @property
     def ensemble(self) -> bool:
-        """Whether several pairs of networks are trained, along the leading axis of the state. By default, one is."""
+        """Whether several pairs of networks are trained, along the leading axis of the state; False by default."""
         return False
 
     @property

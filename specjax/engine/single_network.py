@@ -1,4 +1,4 @@
-"""Training of one network by one optimizer, for every task that trains nothing else.
+"""Base class of tasks that train a single network with one optimizer.
 
 A task adds the data, the network, the loss, the evaluation and the samples.
 """
@@ -20,7 +20,7 @@ Variables = dict[str, Any]  # collections of Flax variables: `params` and, with 
 
 
 class Loss(NamedTuple):
-    """Loss of a batch in training, and what else the forward pass gives.
+    """Loss of a training batch, and other results of the forward pass.
 
     Attributes:
       value: number to minimize.
@@ -46,7 +46,7 @@ class SingleNetworkConfig(Protocol):
 
 @runtime_checkable
 class Network(Protocol):
-    """What training needs of a network beside its loss."""
+    """Network as training needs it, apart from its loss."""
 
     def init(self, key: Key[Array, ""]) -> Variables: ...
 

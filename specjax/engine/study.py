@@ -136,7 +136,7 @@ def answer(
       The results of each variant by name, in the order of the repetitions.
 
     Raises:
-      UserError: a training could not start, was interrupted, or could not be evaluated.
+      UserError: a training run could not start, was interrupted, or could not be evaluated.
     """
     results: dict[str, list[Result]] = {name: [] for name in study.variants}
     runs = [(name, repetition) for repetition in repetitions for name in study.variants]

@@ -1,8 +1,8 @@
 """Interface between the training engine and a task: the methods that a task provides, and the data that they exchange.
 
-A task defines what to train: the data, the networks, the losses, the metrics and the samples. It is a frozen dataclass
-whose `init`, `batch`, `step` and `evaluate` are pure functions. The engine chooses the order of the examples, and
-handles sharding, compilation, checkpoints and logging. It knows nothing about a task beyond this interface.
+A task defines the data, the networks, the losses, the metrics and the samples of a training run. It is a frozen
+dataclass whose `init`, `batch`, `step` and `evaluate` are pure functions. The engine chooses the order of the examples,
+and handles sharding, compilation, checkpoints and logging. It knows nothing about a task beyond this interface.
 """
 
 from collections.abc import Mapping
@@ -115,7 +115,7 @@ class Task(Protocol):
         ...
 
     def live_values(self, steps: int) -> Mapping[str, LiveValue]:
-        """Return the live values of a training of `steps` updates, by name.
+        """Return the live values of a training run of `steps` updates, by name.
 
         A live value, such as a loss weight, follows a schedule and may be changed by the user while the training runs.
         """
@@ -174,13 +174,13 @@ class Task(Protocol):
         ...
 
     def alarms(self, metrics: Mapping[str, float]) -> tuple[str, ...]:
-        """Return warnings about a training that is going wrong, such as a GAN whose generator has collapsed.
+        """Return warnings about a training run that goes wrong, such as a GAN whose generator has collapsed.
 
         Args:
-          metrics: metrics of an update that is logged, averaged over their entries, by name.
+          metrics: metrics of a logged update by name, each averaged over its entries.
 
         Returns:
-          One line each. A line is shown when it appears, and again only after it was absent.
+          One line for each warning. A warning is shown once, and again only if it reappears after it was absent.
         """
         ...
 

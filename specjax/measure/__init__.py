@@ -1,4 +1,4 @@
-"""Measures that judge results: arrays in, numbers out. Those of generative models compare embeddings."""
+"""Metrics of results, such as accuracy and distances between sets of embeddings: arrays in, numbers out."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""How well a score separates real from generated examples: the area under the ROC curve."""
+"""Area under the ROC curve (AUC): how well scores separate real from generated examples."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,10 +10,11 @@ Scores = Float[Array, " _"] | Float[np.ndarray, " _"]
 def discriminator_auc(real_scores: Scores, fake_scores: Scores) -> float:
     """Compute the probability that a real example has a higher score than a generated one (Mann and Whitney 1947).
 
-    This is the area under the ROC curve: 1 if the scores separate the sets, 0.5 if they tell nothing. Ties count half.
+    This is the area under the ROC curve: 1 if the scores separate the sets, 0.5 if they carry no information. Ties
+    count as 1/2.
 
     Args:
-      real_scores: scores of real examples, higher for what is judged to be real.
+      real_scores: scores of real examples; a higher score means more likely to be real.
       fake_scores: scores of generated examples.
 
     Raises:
@@ -30,6 +31,6 @@ def discriminator_auc(real_scores: Scores, fake_scores: Scores) -> float:
 
 
 def pairwise_auc(real: Float[Array, " real"], fake: Float[Array, " fake"]) -> Float[Array, ""]:
-    """Compute the same area from the scores of one batch, under `jit`, by comparing all pairs of scores."""
+    """Compute the AUC from the scores of one batch by comparing all pairs of scores. Works under `jit`."""
     difference = real[:, None] - fake[None, :]
     return jnp.mean((jnp.sign(difference) + 1.0) / 2.0)

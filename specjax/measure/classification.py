@@ -1,4 +1,4 @@
-"""How well a network names the classes of examples: accuracy, that of the worst class, and cross-entropy."""
+"""Classification metrics: accuracy, accuracy of the worst class, and cross-entropy."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,13 +24,13 @@ def measure_predictions(logits: Float[Array, "batch classes"], label: Int[Array,
 def summarize_predictions(
     guess: Labels, cross_entropy: Float[np.ndarray, " examples"], label: Labels, class_name: str
 ) -> dict[str, float]:
-    """Compute the figures of held-out examples from the results of `measure_predictions`.
+    """Compute metrics of held-out examples from the results of `measure_predictions`.
 
     Args:
       guess: predicted class of each example.
       cross_entropy: cross-entropy of each example in nats.
       label: true class of each example.
-      class_name: what a class is, such as `genre`; part of the name of a figure.
+      class_name: what a class is, such as `genre`; part of the name of a metric.
 
     Returns:
       Accuracies in [0, 1] of all examples, `eval/accuracy`, and of the class with the lowest accuracy,

@@ -1,4 +1,4 @@
-"""Usual figures of generated examples, from their embeddings and those of real ones."""
+"""Metrics that compare sets of generated and real examples by their embeddings."""
 
 import numpy as np
 from jaxtyping import Float
@@ -11,7 +11,9 @@ NEIGHBORS = 5  # nearest neighbors of PRDC
 
 
 def compare_embeddings(real: Embeddings, fake: Embeddings) -> dict[str, float]:
-    """Compute PRDC, and the kernel distance with half the width of its confidence interval.
+    """Compute PRDC, and the kernel distance with the half-width of its 95% confidence interval.
+
+    The names of the metrics begin with `eval/`.
 
     Raises:
       ValueError: a set has at most `NEIGHBORS` examples.
@@ -25,7 +27,7 @@ def compare_embeddings(real: Embeddings, fake: Embeddings) -> dict[str, float]:
 
 
 def mean_pairwise_distance(points: Float[np.ndarray, "points width"]) -> float:
-    """Compute the mean Euclidean distance of all pairs of different points; nan for fewer than two points."""
+    """Compute the mean Euclidean distance over all pairs of points; nan for fewer than two points."""
     from scipy.spatial.distance import pdist
 
     return float(np.mean(pdist(points))) if len(points) > 1 else float("nan")

@@ -1,4 +1,4 @@
-"""Rank correlation of two quantities within groups, with its confidence interval."""
+"""Spearman's rank correlation within groups, with a cluster bootstrap confidence interval."""
 
 import math
 from typing import NamedTuple
@@ -24,17 +24,17 @@ def rank_correlation(
     group: Shaped[np.ndarray, " examples"],
     cluster: Shaped[np.ndarray, " examples"],
 ) -> Correlation:
-    """Compute Spearman's rank correlation of examples, with ranks taken within groups.
+    """Compute Spearman's rank correlation of two quantities, with ranks taken within groups.
 
-    The ranks of each group are scaled to mean 0 and to its size, so that differences between the groups do not count.
-    For one group it is Spearman's correlation. The interval is a bootstrap over whole clusters (percentiles), with the
-    ranks of all examples: examples of a cluster, such as the clips of a composition, are alike, and only the clusters
-    are independent.
+    The ranks of each group are centered and divided by the size of the group, so that differences between groups have
+    no influence. For a single group, this is Spearman's correlation. The interval is a percentile bootstrap over whole
+    clusters, with the ranks computed once from all examples: examples of a cluster, such as the clips of a composition,
+    are similar, and only the clusters are independent.
 
     Args:
-      x, y: both quantities.
+      x, y: the two quantities of each example.
       group: label of the group of each example.
-      cluster: label of the cluster of each example. All examples of a cluster are of one group.
+      cluster: label of the cluster of each example. All examples of a cluster are in one group.
 
     Returns:
       The correlation; nan if one of the quantities is constant in every group. The interval is [-1, 1] if a group has
@@ -65,7 +65,7 @@ def _normalize(products: Float[np.ndarray, "*resamples 3"]) -> Float[np.ndarray,
 def _rank_within(
     values: Float[np.ndarray, " examples"], group: Shaped[np.ndarray, " examples"]
 ) -> Float[np.ndarray, " examples"]:
-    """Rank values within groups; ties have their mean rank. The ranks of each group lie within (-.5, .5)."""
+    """Rank values within groups; ties get their mean rank. The ranks of each group lie within (-.5, .5)."""
     from scipy.stats import rankdata
 
     ranks = np.zeros(len(values))

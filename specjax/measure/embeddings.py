@@ -1,4 +1,4 @@
-"""Sets of embeddings, from which generative models are judged: the features that a network computes of each example."""
+"""Sets of embeddings, the features that a network computes from each example, which metrics of generators compare."""
 
 import numpy as np
 from jaxtyping import Array, Float
@@ -15,7 +15,7 @@ def check_embeddings(min_examples: int, **sets: Embeddings) -> list[Float[np.nda
       sets: the sets by name. Error messages use the names.
 
     Raises:
-      ValueError: a set has too few examples, another width than the first set, or values that are not finite.
+      ValueError: a set has too few examples, a different width than the first set, or values that are not finite.
     """
     arrays = {name: np.asarray(x) for name, x in sets.items()}
     first = next(iter(arrays))

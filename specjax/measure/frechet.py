@@ -1,4 +1,4 @@
-"""Frechet distance between two sets of embeddings, each seen as a normal distribution, and its limit for large sets.
+"""Frechet distance between two sets of embeddings, modeled as normal distributions, and its limit for large sets.
 
 With embeddings of the Inception network, the distance is the FID of Heusel et al. (2017), "GANs Trained by a Two
 Time-Scale Update Rule Converge to a Local Nash Equilibrium". Like the FID, it is the square of a metric.
@@ -34,8 +34,8 @@ def gaussian_frechet_distance(
 def frechet_distance(real: Embeddings, fake: Embeddings) -> float:
     """Compute the Frechet distance between the means and covariances of real and generated examples.
 
-    It is too large on average: for equal distributions it is far above 0 unless both sets have many times more
-    examples than the embeddings have coordinates. See `extrapolated_frechet_distance`.
+    It is biased upward: for equal distributions it is far above 0 unless both sets have many times more examples than
+    the embeddings have dimensions. See `extrapolated_frechet_distance`.
 
     Args:
       real: embeddings of real examples.
@@ -52,10 +52,10 @@ def extrapolated_frechet_distance(real: Embeddings, fake: Embeddings, *, seed: i
 
     The bias of the plain distance is nearly proportional to 1/N. A line is fitted to the distances between random
     subsets of both sets, from half of the examples to all of them, over one divided by the fraction. Its value at 0 is
-    the estimate. Chong and Forsyth take subsets of the generated examples only, for which they need so many real
-    examples that the bias from these is small. Both sets shrink here, which removes both biases.
+    the estimate. Chong and Forsyth take subsets of the generated examples only, which requires so many real examples
+    that their bias is small. Here, subsets of both sets are taken, which removes both biases.
 
-    The estimate can be negative. It needs at least about 1.5 times more examples than the embeddings have coordinates
+    The estimate can be negative. It needs at least about 1.5 times as many examples as the embeddings have dimensions
     of notable variance. With fewer, the bias is no longer proportional to 1/N, and part of it remains.
 
     It takes up to 36 times as long as the plain distance.
@@ -95,7 +95,7 @@ def _distance(real: Float64[np.ndarray, "real width"], fake: Float64[np.ndarray,
 def _reduce_width(
     real: Float[np.ndarray, "real width"], fake: Float[np.ndarray, "fake width"]
 ) -> tuple[Float64[np.ndarray, "real smaller"], Float64[np.ndarray, "fake smaller"]]:
-    """Express few examples of a large width in an orthonormal basis of their span, which changes no distance."""
+    """Express few examples of large width in an orthonormal basis of their span, which preserves distances."""
     real, fake = real.astype(np.float64), fake.astype(np.float64)
     if len(real) + len(fake) < real.shape[1]:
         basis = np.linalg.qr(np.concatenate([real, fake]).T)[0]

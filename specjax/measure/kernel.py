@@ -1,7 +1,7 @@
 """Kernel distance of two sets of embeddings: the squared maximum mean discrepancy of Binkowski et al. (2018), or KID.
 
-Source: "Demystifying MMD GANs". The kernel is k(x, y) = (x.y / width + 1)^3, so the distance compares the moments of
-the embeddings up to the third.
+Source: "Demystifying MMD GANs". The kernel is k(x, y) = (x.y / width + 1)^3, so the distance compares the first three
+moments of the embeddings.
 """
 
 import math
@@ -13,7 +13,7 @@ from jaxtyping import Float64
 
 from specjax.measure.embeddings import Embeddings, check_embeddings
 
-BLOCK = 256  # rows of the matrix of kernel values that are in memory at the same time
+BLOCK = 256  # rows of the kernel matrix that are in memory at the same time
 
 Points = Float64[np.ndarray, "points width"]
 Sums = Float64[np.ndarray, " points"]
@@ -33,11 +33,11 @@ def kernel_distance(real: Embeddings, fake: Embeddings) -> KernelDistance:
     equal, so it can be negative.
 
     The confidence interval is that of a normal distribution whose variance is estimated by the jackknife: from the
-    distances that result if one example of either set is left out. Nothing is random. The examples are assumed to be
-    independent, which several clips of one recording are not. On average the jackknife overestimates the variance
-    (Efron and Stein 1981), by a factor of about 2 if the distributions are equal. In simulations with normal embeddings
-    of width 16 and 64 and 30 to 100 examples, 93% to 99% of the intervals held the true distance. With few coordinates
-    and large values it can be less (87% for width 1).
+    distances with one example of either set left out. The result is deterministic. The examples are assumed to be
+    independent, which clips of the same recording are not. On average the jackknife overestimates the variance (Efron
+    and Stein 1981), by a factor of about 2 if the distributions are equal. In simulations with normal embeddings of
+    width 16 and 64 and 30 to 100 examples, 93% to 99% of the intervals contained the true distance. With few dimensions
+    and large values, fewer may (87% for width 1).
 
     Args:
       real: embeddings of real examples.
@@ -54,7 +54,7 @@ def kernel_distance(real: Embeddings, fake: Embeddings) -> KernelDistance:
     x_total, y_total, xy_total = x_sums.sum(), y_sums.sum(), xy_sums.sum()
     x_mean, y_mean, xy_mean = x_total / (n * (n - 1)), y_total / (m * (m - 1)), xy_total / (n * m)
 
-    # The distances of all other examples, once without each of x and once without each of y.
+    # Distances with each example of x left out, and with each example of y left out.
     x_left = (x_total - 2 * x_sums) / ((n - 1) * (n - 2)) + y_mean - 2 * (xy_total - xy_sums) / ((n - 1) * m)
     y_left = (y_total - 2 * y_sums) / ((m - 1) * (m - 2)) + x_mean - 2 * (xy_total - yx_sums) / ((m - 1) * n)
     variance = (n - 1) * np.var(x_left) + (m - 1) * np.var(y_left)

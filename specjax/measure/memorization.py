@@ -1,4 +1,4 @@
-"""Whether generated examples are copies of training examples."""
+"""Detection of generated examples that are copies of training examples."""
 
 import jax
 import jax.numpy as jnp
@@ -14,17 +14,19 @@ Train = Float32[Array, "train width"]
 def memorization_ratios(
     fake: Embeddings, train: Embeddings, train_group: Shaped[np.ndarray, " train"]
 ) -> Float32[np.ndarray, " fake"]:
-    """Compare how near each generated example is to the training set with how near new real examples would be.
+    """Compute how near each generated example is to the training set, relative to new real examples.
 
     The ratio is the distance from a generated example to the nearest training example, divided by the median distance
     from a training example to the nearest one of another group. Copies have ratios near 0, and new examples
-    around 1. If the median is 0.8 or more, the set as a whole is not copied. Single copies show in the lowest ratios.
+    around 1. If the median ratio is 0.8 or more, the set as a whole is not copied. Individual copies show in the lowest
+    ratios.
 
     Args:
       fake: embeddings of generated examples.
       train: embeddings of training examples.
-      train_group: label of the group of each training example, such as a number or name. Examples of one source form a
-        group: clips of one recording, or crops of one picture. If each example has its own source, all labels differ.
+      train_group: label of the group of each training example, such as a number or name. Examples from one source form
+        a group, such as clips of one recording or crops of one picture. If every example has its own source, all labels
+        differ.
 
     Raises:
       ValueError: a set is empty, the widths differ, a value is not finite, there is not one label per training example,

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float32, Shaped
 
-BLOCK = 64  # points whose distances are in memory at the same time
+BLOCK = 64  # points whose distances to all others are in memory at the same time
 
 Points = Float32[Array, "points width"]
 Result = TypeVar("Result")
@@ -49,7 +49,7 @@ def map_squared_distances(
 def squared_neighbor_radii(points: Points, k: int) -> Float32[Array, " points"]:
     """Compute the squared distance from each point to its k-th nearest other point. `k` is less than their number.
 
-    The other points of equal value count: a point that occurs k + 1 times has radius 0.
+    Duplicates count as other points: a point that occurs k + 1 times has radius 0.
     """
     # The point itself, at distance 0, is among the k + 1 nearest.
     return map_squared_distances(lambda squared: -jax.lax.top_k(-squared, k + 1)[0][k], points, points)

@@ -22,7 +22,8 @@ Real = Float32[Array, "real width"]
 class Prdc(NamedTuple):
     """Fidelity (precision and density) and diversity (recall and coverage) of generated examples.
 
-    The ball of an example is centered on it, and reaches to the k-th nearest other example of its own set.
+    The ball of an example is centered on it, and its radius is the distance to the k-th nearest other example of its
+    own set.
 
     Attributes:
       precision: share of generated examples that lie in the ball of a real example.
@@ -41,12 +42,11 @@ class Prdc(NamedTuple):
 def prdc(real: Embeddings, fake: Embeddings, k: int = 5) -> Prdc:
     """Compute precision, recall, density and coverage.
 
-    All four depend on k and on the numbers of examples: compare only values for which these are equal. If the two
+    All four depend on k and on the numbers of examples: compare only values for which both are equal. If the two
     distributions are equal, coverage is not 1, but on average 1 - (N-1)...(N-k) / ((N+M-1)...(N+M-k)) for N real and M
     generated examples, which is 0.97 for k = 5 and N = M.
 
-    An example at the surface of a ball lies in it. Implementations that count only the inside differ where examples
-    occur several times.
+    A ball includes its surface. Implementations that exclude it give different values if there are duplicates.
 
     Args:
       real: embeddings of real examples.

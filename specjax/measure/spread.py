@@ -1,4 +1,4 @@
-"""How much generated examples differ from each other: near 0 if a generator has collapsed to one example."""
+"""Spread of generated examples: near 0 if a generator has collapsed to a single output."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -9,15 +9,15 @@ from specjax.arrays import safe
 def relative_spread(
     fake: Float[Array, "batch ..."], real: Float[Array, "batch ..."], groups: Float[Array, "batch groups"] | None = None
 ) -> Float[Array, ""]:
-    """Compute how much generated examples differ from each other, relative to how much real ones do.
+    """Compute the spread of generated examples relative to that of real ones.
 
     The spread of a batch is the standard deviation of each value over the batch, averaged over the values.
 
     Args:
       fake: generated examples.
       real: real examples.
-      groups: one-hot labels of both. Deviations are then those from the mean of the group, so that a generator that
-        knows one example of each group has no spread.
+      groups: one-hot labels of both. The mean of its group is then subtracted from each example, so that a generator
+        that produces only one example of each group has no spread.
     """
 
     def spread(values: Float[Array, "batch ..."]) -> Float[Array, ""]:
