@@ -1,4 +1,4 @@
-"""Random augmentation of clips of music, which keeps the genre."""
+"""Random augmentation of clips of music that preserves their genre."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ def augment_clip(
 ) -> Float[Array, "mels frames"]:
     """Shift a clip cyclically along time, change its level, and mask bands of frames and of mel bands.
 
-    Gradients pass through to the values, so a generator can be trained through it.
+    The augmentation is differentiable, so gradients reach a generator.
 
     Args:
       key: random key.

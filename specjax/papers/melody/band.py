@@ -1,4 +1,4 @@
-"""Synthetic music in ten genres, made on the device from a random key: a data set of music that needs no download.
+"""Synthetic music in ten genres, generated on the device from random keys: a data set that needs no download.
 
 The genres are those of GTZAN (Tzanetakis and Cook 2002). They differ in tempo, drum patterns, harmony, scale,
 instruments and mix (`music/styles.py`). Tracks of one genre differ in tempo, key, chords, instruments, notes, levels
@@ -28,7 +28,7 @@ Positions = Int[Array, " samples"]
 
 GENRES = styles.GENRES
 
-_BACKGROUND = 2e-3  # noise of the recording, relative to the root mean square of the music
+_BACKGROUND = 2e-3  # RMS of the background noise, relative to that of the music
 
 
 @partial(jax.jit, static_argnames=("sample_rate", "duration_s"))
@@ -67,7 +67,7 @@ def synthesize(
 
 @jax.jit
 def tempo_bpm(key: Key[Array, " clips"], genre: Int[Array, " clips"]) -> Float[Array, " clips"]:
-    """Compute the tempo in beats per minute of the tracks that `synthesize` makes from the same keys and genres."""
+    """Compute the tempo, in beats per minute, of the tracks that `synthesize` makes from the same keys and genres."""
 
     def compute(key: RandomKey, genre: Int[Array, ""]) -> Float[Array, ""]:
         return choose_tempo(Choices(*draw(key).choices), select(TABLES, genre))
@@ -102,7 +102,7 @@ def _perform(score: Score, noise: Samples, sample_rate: int) -> Float[Array, "6 
 
 
 def _distort(wave: Samples, drive: Float[Array, ""]) -> Samples:
-    """Clip a wave softly after multiplication by `drive`; 0 leaves it as it is."""
+    """Multiply a wave by `drive` and clip it softly; a drive of 0 leaves it unchanged."""
     return jnp.where(drive > 0, jnp.tanh(drive * wave), wave)
 
 
@@ -113,7 +113,7 @@ def _play_drum(
     step: Positions,
     position: Positions,
 ) -> Samples:
-    """Play the sound of a hit at the notes of a drum. Each hit ends the one before it."""
+    """Play the sound of a drum at each of its notes. Each hit cuts off the previous one."""
     age = position - start[step]
     return velocity[step] * jnp.where(age < 0, 0.0, hit[jnp.clip(age, 0, len(hit) - 1)])
 

@@ -93,12 +93,12 @@ def build(name: str, config: Mapping[str, Any], batch: int) -> Benchmark:
 
 
 def training_step(config: GanConfig, train_config: TrainConfig, *, runs: int = 1) -> Benchmark:
-    """Build a benchmark of training: an update of the discriminator, then one of the generator.
+    """Build a benchmark of a training step: an update of the discriminator, then one of the generator.
 
     Args:
       config: settings of the GAN, with the genres and the statistics filled in.
       train_config: training settings.
-      runs: number of runs that are trained in turn.
+      runs: number of independent training runs that take turns.
     """
     genres, rng = len(config.data.genres), np.random.default_rng(0)
     mel = 10 ** rng.uniform(-8, 0, (genres, _CLIPS, MELS, FRAMES)).astype(np.float32)
@@ -112,7 +112,7 @@ def training_step(config: GanConfig, train_config: TrainConfig, *, runs: int = 1
 
 
 def mel_making(batch: int) -> Benchmark:
-    """Build a benchmark that computes the values that the networks see from waves of 10 s."""
+    """Build a benchmark that computes the networks' input from waves of 10 s."""
     wave = jnp.asarray(make_tones(batch, CLIP_SAMPLES / SAMPLE_RATE, SAMPLE_RATE))
     representation = Representation(statistics=_STATISTICS)
     # A real Fourier transform of N samples takes 2.5 N log2 N operations. Each bin lies in at most two mel filters.
@@ -133,7 +133,8 @@ def synthesis(config: GanConfig, batch: int, *, sound: bool) -> Benchmark:
     Args:
       config: settings of the GAN, with the genres and the statistics filled in.
       batch: number of clips per call.
-      sound: whether to make the sound of each clip with the default inversion, too. Its operations are not counted.
+      sound: whether to also reconstruct the sound of each clip by the default inversion, whose operations are not
+        counted.
     """
     inference = GanTask(config).inference
     variables = jax.jit(inference.init_generators)(jax.random.key(0))

@@ -1,8 +1,8 @@
-"""Blocks of adjacent frames of a mel spectrogram, and their coefficients.
+"""Division of mel spectrograms into blocks of adjacent frames, and the coefficients of the blocks.
 
-The coefficients of a block are its two-dimensional discrete cosine transform, which removes most of the correlation of
-neighboring values. The transform along the bands is the cepstrum: the first coefficients describe the coarse shape of
-the spectrum, and how it changes within the block.
+The coefficients of a block are its two-dimensional discrete cosine transform, which removes most of the correlation
+between neighboring values. The transform along the mel bands is the cepstrum: the first coefficients describe the
+coarse shape of the spectrum, and its change within the block.
 """
 
 import jax
@@ -17,14 +17,14 @@ from specjax.signal.fourier import dct_matrix
 Values = Float[Array, "batch mels frames"]
 Coefficients = Float[Array, "batch blocks coefficients"]
 
-_MIN_DEVIATION = 1e-4  # of coefficients that are constant
+_MIN_DEVIATION = 1e-4  # avoids division by zero for constant coefficients
 
 
 def to_coefficients(values: Values, block_frames: int) -> Coefficients:
-    """Divide spectrograms into blocks, and transform each of them.
+    """Divide spectrograms into blocks, and compute the coefficients of each block.
 
     Args:
-      values: spectrograms. Frames after the last whole block are left out.
+      values: spectrograms. Frames after the last whole block are dropped.
       block_frames: number of frames of a block.
 
     Returns:
@@ -39,7 +39,7 @@ def to_coefficients(values: Values, block_frames: int) -> Coefficients:
 
 
 def to_values(coefficients: Coefficients, block_frames: int) -> Values:
-    """Transform coefficients back to spectrograms: the inverse of `to_coefficients`."""
+    """Compute spectrograms from the coefficients of their blocks: the inverse of `to_coefficients`."""
     batch, blocks, count = coefficients.shape
     mels = count // block_frames
     transformed = coefficients.reshape(batch, blocks, mels, block_frames)

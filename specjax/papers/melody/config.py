@@ -16,7 +16,7 @@ PAPER_OPTIMIZER = OptimizerConfig(learning_rate=ScheduleSpec(value=1e-3), b1=0.5
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Random augmentation of real and generated clips alike, before the discriminator sees them.
+    """Random augmentation of both real and generated clips before the discriminator.
 
     enabled: whether clips are augmented; each is then shifted cyclically along time.
     max_gain_db: largest change of level, in dB (scale `db` only).
@@ -31,20 +31,19 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class GanConfig:
-    """Settings of the task `melody/gan`: a generator writes mel spectrograms of clips, against a discriminator.
+    """Settings of the task `melody/gan`: a GAN that generates mel spectrograms of clips.
 
     data: source of the music.
-    representation: scale of the values that the networks see.
+    representation: scale of the networks' inputs and outputs.
     approach: `residual` for the networks of `melody.model`; `tanh` and `relu` for those of the paper's second and third
       approach.
     model: architecture of both networks, for `residual`.
-    columns: number of columns of 16 frames of the clips in training, for `residual`. Real clips are cut at random
-      positions.
-    deviations: root mean square of each coefficient of a block in the training clips, for `residual`. The
-      generator's initial coefficients are scaled to them. Empty: filled in from the data.
+    columns: duration of training clips in columns of 16 frames, for `residual`. Real clips are random crops.
+    deviations: root mean square of each coefficient of a block in the training clips, for `residual`. The outputs of
+      the generator are multiplied by them. Empty: computed from the data.
     whitening: exponent of the deviations by which the coefficients are divided before the discriminator sees them, for
-      `residual`. With 0 it sees mostly the coarse shape of the spectrum, with 1 the finest detail as much.
-    ensemble: whether each genre has two networks of its own, as in the paper. Otherwise one pair of networks,
+      `residual`. With 0 it sees mostly the coarse shape of the spectrum; with 1 it sees the finest detail equally well.
+    ensemble: whether each genre has its own pair of networks, as in the paper. Otherwise one pair of networks,
       conditioned on the genre, learns all genres.
     loss: name of the adversarial loss: `least_squares` (the paper's), `hinge`, `non_saturating` or `relativistic`.
     penalty: gradient penalty of the discriminator.
@@ -113,7 +112,7 @@ class GanConfig:
             )
 
     def resolve(self) -> "GanConfig":
-        """Fill in the genres, the statistics of the training clips and those of their blocks from the data source.
+        """Fill in the genres, and compute the statistics of the training clips and of their blocks.
 
         Raises:
           UserError: the source is missing or has another layout.

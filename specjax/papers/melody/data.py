@@ -1,4 +1,4 @@
-"""Data sets of clips of music of 10 s, as mel power or as waves, for training and held out."""
+"""Training and held-out clips of music of 10 s, as mel power or as waves."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -35,8 +35,8 @@ from specjax.papers.melody.tracks import (
 )
 from specjax.papers.melody.wave_clips import Waves, cut_waves, wave_peaks
 
-_SILENCE = 1e-8  # Clips whose greatest power is below this fraction of the track's are left out.
-_TRACKS_TO_ESTIMATE = 32  # tracks after which the memory of all is estimated
+_SILENCE = 1e-8  # Clips whose maximum power is below this fraction of the track's maximum are dropped.
+_TRACKS_TO_ESTIMATE = 32  # tracks that are read before the memory for all is estimated
 
 Clips = Float32[np.ndarray, "_ mels frames"] | Int16[np.ndarray, "_ clip_samples"]  # of one track
 Examples = TypeVar("Examples", bound=Music | Waves)
@@ -44,14 +44,14 @@ Examples = TypeVar("Examples", bound=Music | Waves)
 
 @dataclass(frozen=True)
 class _Form(Generic[Examples]):
-    """A form of clips: mel power or waves.
+    """Form in which clips are stored: mel power or waves.
 
     Attributes:
-      collect: makes a data set from the clips of all genres, their numbers and their tracks.
+      collect: creates a data set from the clips of all genres, the numbers of clips, and the tracks of the clips.
       cut: cuts a track into clips, given the config and the name of the track.
-      peaks: computes the greatest power of each clip.
+      peaks: computes the maximum power of each clip.
       shape: shape of a clip.
-      dtype: type of its values.
+      dtype: dtype of a clip.
     """
 
     collect: Callable[..., Examples]
@@ -68,14 +68,14 @@ _WAVES = _Form(Waves, cut_waves, wave_peaks, (CLIP_SAMPLES,), np.int16)
 def load(config: MusicConfig) -> tuple[Music, Music]:
     """Load the training clips and the held-out clips of a data set. The order of the genres is that of the config.
 
-    The result for the latest config is kept in memory, and returned again if no file has changed; its arrays are
-    read-only. Up to twice the memory of the mel power is needed while it is loaded: 1.3 GiB for 1,000 tracks of 30 s.
+    The result for the latest config is cached, and returned again if no file has changed; its arrays are read-only.
+    Loading needs up to twice the memory of the mel power: 1.3 GiB for 1,000 tracks of 30 s.
 
     A track that is damaged, silent or shorter than 10 s is skipped, and a warning is logged.
 
     Raises:
-      UserError: the source is missing or has another layout; it lacks a genre of the config, or a genre has no track
-        that can be used; too many tracks were skipped; a list of tracks does not fit the source.
+      UserError: the source is missing or has another layout; it lacks a genre of the config, or a genre has no usable
+        track; too many tracks were skipped; a list of tracks does not fit the source.
     """
     config = resolve_genres(config)
     return _load(config, list_tracks(config), _MEL)
@@ -84,8 +84,7 @@ def load(config: MusicConfig) -> tuple[Music, Music]:
 def load_waves(config: MusicConfig) -> tuple[Waves, Waves]:
     """Load the waves of the same training clips and held-out clips as `load`, except that tracks keep their tempo.
 
-    Samples beyond full scale are clipped. A clip takes 431 KiB, so up to 2.5 GiB are needed while 1,000 tracks of 30 s
-    are loaded.
+    Samples beyond full scale are clipped. A clip takes 431 KiB, so loading 1,000 tracks of 30 s needs up to 2.5 GiB.
 
     Raises:
       UserError: as for `load`.
@@ -117,11 +116,11 @@ def resolve(
 
 
 def locate(music: Music | Waves, indices: Int[Array, " batch"]) -> tuple[Int[Array, " batch"], Int[Array, " batch"]]:
-    """Find clips by their numbers, which count the different clips of the first genre, then of the second, and so on.
+    """Look up clips by index, counting the distinct clips of the first genre, then of the second, and so on.
 
     Args:
       music: the clips.
-      indices: numbers of clips, 0 to `sum(music.clips) - 1`.
+      indices: indices of clips, 0 to `sum(music.clips) - 1`.
 
     Returns:
       The genre of each clip, and its position among the clips of the genre.
@@ -132,7 +131,7 @@ def locate(music: Music | Waves, indices: Int[Array, " batch"]) -> tuple[Int[Arr
 
 
 def measure_statistics(music: Music | Waves, range_db: float = 80.0) -> Statistics:
-    """Measure the greatest mel power of clips, and the mean and standard deviation of the levels of each band.
+    """Measure the maximum mel power of clips, and the mean and standard deviation of the levels of each mel band.
 
     Args:
       music: the training clips.
@@ -162,7 +161,7 @@ def _load(config: MusicConfig, tracks: tuple[Track, ...], form: _Form[Examples])
         clips = _read(config, tracks, sorted({*by_lists.train, *by_lists.held_out}), form)
         split = Split(*([i for i in numbers if i in clips] for numbers in by_lists))
         check_split(config, tracks, split)
-    # Measures of neighborhoods would find the copies of overlapping clips only.
+    # If held-out clips overlapped, metrics of neighborhoods would find only their copies.
     spacing = ceil(CLIP_SAMPLES / (config.hop_s * SAMPLE_RATE))
     apart = {i: clips[i][::spacing] for i in split.held_out}
     train = _assemble(config, tracks, clips, split.train, form)
@@ -172,7 +171,7 @@ def _load(config: MusicConfig, tracks: tuple[Track, ...], form: _Form[Examples])
 def _read(
     config: MusicConfig, tracks: Sequence[Track], numbers: Sequence[int], form: _Form[Examples]
 ) -> dict[int, Clips]:
-    """Read tracks, and return the clips of those that can be used, by the number of the track.
+    """Read tracks, and return the clips of the usable ones by index of the track.
 
     Raises:
       UserError: too many tracks cannot be used, or none of a genre; the clips need too much memory.
@@ -186,7 +185,7 @@ def _read(
         except UserError as error:
             skipped.add(i, error)
         if done == min(len(numbers), _TRACKS_TO_ESTIMATE):
-            # The clips take this memory twice while they are put together.
+            # The clips take this memory twice while they are assembled.
             needed = 2 * sum(part.nbytes for part in clips.values()) * len(numbers) // done
             check_memory(needed, f"clips of {len(numbers)} tracks", "use a longer data.hop_s or fewer tracks")
     by_genre = {genre: [i for i in numbers if tracks[i].genre == genre] for genre in config.genres}
@@ -200,7 +199,7 @@ def _read(
 
 
 def _cut_audible(wave: Wave, config: MusicConfig, name: str, form: _Form[Examples]) -> Clips:
-    """Cut a track into clips, and leave out the silent ones.
+    """Cut a track into clips, and drop silent ones.
 
     Raises:
       UserError: the track is shorter than a clip, or silent.
@@ -216,7 +215,7 @@ def _cut_audible(wave: Wave, config: MusicConfig, name: str, form: _Form[Example
 def _assemble(
     config: MusicConfig, tracks: Sequence[Track], clips: dict[int, Clips], numbers: Sequence[int], form: _Form[Examples]
 ) -> Examples:
-    """Put the clips of the tracks `numbers` together, and remove them from `clips` to free their memory."""
+    """Assemble the clips of the tracks `numbers`, and remove them from `clips` to free their memory."""
     by_genre = [[i for i in numbers if tracks[i].genre == genre] for genre in config.genres]
     count = np.array([sum(len(clips[i]) for i in chosen) for chosen in by_genre], np.int32)
     values = np.empty((len(count), max(count), *form.shape), form.dtype)

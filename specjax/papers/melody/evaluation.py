@@ -1,4 +1,4 @@
-"""Comparison of generated clips with held-out ones, for every task that trains a generator of music.
+"""Comparison of generated with held-out clips, for all tasks that train a generator of music.
 
 The `evaluate` of such a task calls `map_genres`, with a function that generates clips of one genre and calls
 `measure_clips`; its `summarize` calls `summarize`.
@@ -34,10 +34,10 @@ def load_judge(folder: str, genres: Sequence[str]) -> OpenJudge | None:
 
     Args:
       folder: folder of the bundle.
-      genres: names of the genres that it must know, in the same order.
+      genres: genres of the data, which must be those that the judge was trained on, in the same order.
 
     Raises:
-      UserError: the bundle is missing or damaged, or it knows other genres.
+      UserError: the bundle is missing or damaged, or the judge was trained on other genres.
     """
     if not folder:
         return None
@@ -58,15 +58,15 @@ def map_genres(
     """Measure held-out clips of every genre, and as many generated ones.
 
     Args:
-      measure: takes the number of a genre, a random key for each clip to be generated, and the held-out clips of the
+      measure: takes the index of a genre, a random key for each clip to be generated, and the held-out clips of the
         genre; returns measures with a leading axis of clips.
       clips: held-out clips of every genre, as mel power or in another form, such as waves.
-      count: number of different clips of each genre; those that follow are repetitions.
-      indices: numbers of the clips to measure in every genre.
+      count: number of distinct clips of each genre; those after them are repetitions.
+      indices: indices of the clips to measure in every genre.
       key: random key.
 
     Returns:
-      The measures with the leading axes (batch, genres), and `valid`: whether a held-out clip is no repetition.
+      The measures with the leading axes (batch, genres), and `valid`: whether a held-out clip is not a repetition.
     """
     each = []
     for genre in range(len(clips)):
@@ -86,8 +86,8 @@ def measure_clips(real: MelPower, fake: MelPower, judge: JudgeInference | None, 
       variables: variables of its network.
 
     Returns:
-      `real_` and `fake_` with `level_db`, `thirds_db` and, if there is a judge, `embedding`, `guess` (the index of the
-      genre that it predicts) and `noise` (whether it takes the clip for noise).
+      `real_` and `fake_` with `level_db`, `thirds_db` and, if there is a judge, `embedding`, `guess` (index of the
+      predicted genre) and `noise` (whether it classifies the clip as noise).
     """
     measured = {}
     for kind, power in (("real", real), ("fake", fake)):
@@ -108,21 +108,21 @@ def summarize(measures: Mapping[str, np.ndarray]) -> dict[str, float]:
       measures: result of `map_genres` and `measure_clips`, with the leading axes (clips, genres).
 
     Returns:
-      Differences of the mean levels and of the power of the outer thirds, in dB; with a judge its accuracy on both,
-      the share of the generated clips that it takes for noise, PRDC (Naeem et al. 2020) and the kernel distance
+      Differences of the mean levels and of the power of the outer thirds, in dB; with a judge, its accuracy on both,
+      the fraction of the generated clips that it classifies as noise, PRDC (Naeem et al. 2020) and the kernel distance
       (Binkowski et al. 2018); and the number of clips.
     """
     valid = measures["valid"].astype(bool)
     genre = np.broadcast_to(np.arange(valid.shape[1]), valid.shape)[valid]
     chosen = {name: values[valid] for name, values in measures.items()}
-    figures = {
+    summary = {
         "eval/level_db": float(np.mean(chosen["fake_level_db"]) - np.mean(chosen["real_level_db"])),
         "eval/outer_thirds_db": float(np.mean(chosen["fake_thirds_db"]) - np.mean(chosen["real_thirds_db"])),
         "eval/clips": float(len(genre)),
     }
     if "real_embedding" not in chosen:
-        return figures
-    return figures | {
+        return summary
+    return summary | {
         "eval/judge_accuracy": float(np.mean(chosen["fake_guess"] == genre)),
         "eval/judge_accuracy_real": float(np.mean(chosen["real_guess"] == genre)),
         "eval/judge_noise": float(np.mean(chosen["fake_noise"])),

@@ -1,7 +1,7 @@
 """Figures 5 to 12 of the paper, from finished runs: spectrograms, waves and losses of one genre.
 
-Figures 5, 6 and 8 show a real clip, the others what the paper's second and third approach generate. Runs of further
-approaches give pictures of the same kinds without numbers.
+Figures 5, 6 and 8 show a real clip, the others results of the paper's second and third approach. For runs of other
+approaches, the same plots are drawn under names without a figure number.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ Mel = Float[np.ndarray, "mels frames"]
 
 
 class FinishedRun(NamedTuple):
-    """A run whose networks are shown.
+    """A finished run from which figures are drawn.
 
     Attributes:
       workdir: folder of the run.
@@ -60,8 +60,8 @@ def open_runs(workdirs: Sequence[Path], genre: str) -> dict[str, FinishedRun]:
     """Load runs by the name of their approach: `images`, `tanh`, `relu`, `residual`, `wave` or `transformer`.
 
     Raises:
-      UserError: a folder has no run with a checkpoint and losses, or its run is one of another task, is of the same
-        approach as one before it, or does not know the genre; or no run generates sound.
+      UserError: a folder has no run with a checkpoint and losses, or its run is one of another task, has the same
+        approach as an earlier one, or was not trained on the genre; or no run generates sound.
     """
     runs: dict[str, FinishedRun] = {}
     for workdir in workdirs:
@@ -89,7 +89,7 @@ def draw(runs: Mapping[str, FinishedRun], genre: str, seed: int) -> Iterator[tup
       runs: the runs by their approach. The real clip is from the data of the first one that generates sound; the real
         picture is from the data of `images` or, without such a run, drawn from the clip.
       genre: genre of the clips and pictures that are shown.
-      seed: seed of what is generated.
+      seed: random seed of the generated clips.
 
     Yields:
       The name of each file, and its content as PNG.
@@ -146,7 +146,7 @@ def _generate(run: FinishedRun, genre: str, key: Key[Array, ""]) -> tuple[Mel, W
 
 
 def _draw_clip(source: str, genre: str, mel: Mel, wave: Wave) -> Iterator[tuple[str, bytes]]:
-    """Draw the mel spectrogram of a clip, with levels relative to its own greatest one, and its wave."""
+    """Draw the mel spectrogram of a clip, with levels relative to its maximum, and its wave."""
     title = f"{genre}, {'real' if source == 'real' else f'generated, approach {source}'}"
     relative = mel / max(mel.max(), np.finfo(np.float32).tiny)
     level_db = 10 * np.log10(np.maximum(relative, 10 ** (0.1 * _LOWEST_DB)))

@@ -29,7 +29,7 @@ GENERATOR, DISCRIMINATOR = PaperGenerator("images"), PaperDiscriminator("images"
 
 @dataclass(frozen=True)
 class ImagesConfig:
-    """Settings of the task `melody/images`: in each genre, a generator draws pictures against a discriminator.
+    """Settings of the task `melody/images`: a GAN for each genre that generates pictures.
 
     data: source of the pictures, see `pictures.load_pictures`.
     loss: name of the adversarial loss: `least_squares` (the paper's), `hinge`, `non_saturating` or `relativistic`.
@@ -47,7 +47,7 @@ class ImagesConfig:
 
     @property
     def ensemble(self) -> bool:
-        """Whether each genre has two networks of its own: always."""
+        """Whether each genre has its own pair of networks: always True."""
         return True
 
     @property
@@ -68,7 +68,7 @@ class ImagesConfig:
 class ImagesInference:
     """Methods that use the networks. Their variables are not stored here: methods take them as an argument.
 
-    Each genre has its own networks, so the argument `genre`, the share of each genre that a network knows, is not used.
+    Each genre has its own networks, so the argument `genre` is not used.
 
     config: settings, with the names of the genres filled in.
     """
@@ -95,7 +95,7 @@ class ImagesInference:
         return cast(Values, GENERATOR.apply(variables, latents))
 
     def score(self, variables: Variables, values: Values) -> Scores:
-        """Score pictures of one genre; real ones should have a high score."""
+        """Compute the discriminator's scores of pictures of one genre, higher for those that look real."""
         return cast(Scores, DISCRIMINATOR.apply(variables, values))
 
     def generate_in_training(self, variables: Variables, latents: Latents, genre: Shares) -> tuple[Values, Variables]:
@@ -108,7 +108,7 @@ class ImagesInference:
     ) -> tuple[Scores, Variables]:
         """Score pictures as in training; return the scores and the updated statistics of the normalization layers.
 
-        Nothing depends on the random key.
+        `key` is not used.
         """
         scores, updates = DISCRIMINATOR.apply(variables, values, training=True, mutable=["batch_stats"])
         return scores, updates["batch_stats"]

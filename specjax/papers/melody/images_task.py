@@ -1,4 +1,4 @@
-"""Training task of the paper's first approach: pictures of mel spectrograms, as images alone."""
+"""Training task of the paper's first approach: GANs of pictures of mel spectrograms."""
 
 import operator
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ class ImagesTask(MusicGanTask):
         return Data(train, held_out, int(train.pictures.max()), int(held_out.pictures.max()))
 
     def frozen(self) -> Tree:
-        """Return an empty dict: nothing is used that is not trained."""
+        """Return an empty dict, because there are no frozen inputs."""
         return {}
 
     def batch(self, examples: Pictures, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
@@ -80,7 +80,7 @@ class ImagesTask(MusicGanTask):
         return evaluation.map_genres(measure, examples.pixels, examples.pictures, indices, key)
 
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Compute figures of the whole held-out set.
+        """Compute metrics of the held-out pictures and of as many generated ones.
 
         Returns:
           AUC of the discriminator; spread of the pictures of a genre, relative to real ones, averaged over the genres;
@@ -92,14 +92,14 @@ class ImagesTask(MusicGanTask):
             float(relative_spread(jnp.asarray(fake[chosen, genre]), jnp.asarray(real[chosen, genre])))
             for genre, chosen in enumerate(valid.T)
         ]
-        figures = {
+        metrics = {
             "eval/auc": discriminator_auc(measures["real_score"][valid], measures["fake_score"][valid]),
             "eval/spread": float(np.mean(spreads)),
             "eval/pictures": float(valid.sum()),
         }
         if valid.sum() <= NEIGHBORS:
-            return figures
-        return figures | compare_embeddings(real[valid], fake[valid])
+            return metrics
+        return metrics | compare_embeddings(real[valid], fake[valid])
 
     def sample(self, state: Gan, examples: Pictures, frozen: Tree, key: Key[Array, ""]) -> Sample:
         """Draw pictures of each genre. They have no sound."""

@@ -62,7 +62,7 @@ class GanInference:
 
     @property
     def column_frames(self) -> int:
-        """Number of frames that come from one local latent vector; those of a clip, if the length is fixed."""
+        """Number of frames per local latent vector; the number of frames of a clip if the duration is fixed."""
         return COLUMN_FRAMES if self.config.approach == "residual" else FRAMES
 
     @property
@@ -72,22 +72,22 @@ class GanInference:
 
     @property
     def any_length(self) -> bool:
-        """Whether the generator writes pieces longer than 10 s."""
+        """Whether it can generate pieces of any duration, not only clips of 10 s."""
         return self.config.approach == "residual"
 
     @property
     def loops(self) -> bool:
-        """Whether the generator writes loops."""
+        """Whether it can generate loops."""
         return self.any_length
 
     @property
     def mixes_genres(self) -> bool:
-        """Whether one network writes all genres, and mixtures of them."""
+        """Whether one network generates all genres and mixtures of them."""
         return not self.config.ensemble
 
     @property
     def genres(self) -> int:
-        """Number of genres that a generator knows: 1 in an ensemble."""
+        """Number of genres per generator: 1 in an ensemble."""
         return 1 if self.config.ensemble else len(self.config.data.genres)
 
     @cached_property
@@ -95,7 +95,7 @@ class GanInference:
         """The judge that the config names; None without one.
 
         Raises:
-          UserError: the bundle is missing or damaged, or it knows other genres.
+          UserError: the bundle is missing or damaged, or the judge was trained on other genres.
         """
         return load_judge(self.config.judge, self.config.data.genres)
 
@@ -124,7 +124,7 @@ class GanInference:
         return draw_latents(keys, *sizes, -(-frames // self.column_frames))
 
     def view(self, values: Values) -> Float[Array, "batch ..."]:
-        """Convert clips to what the discriminator sees.
+        """Convert clips to the input of the discriminator.
 
         Returns:
           For `residual` the coefficients of the blocks of whole columns, divided by a power of their deviations (see
@@ -170,7 +170,7 @@ class GanInference:
         return self._to_values(cast(Array, output))[..., :frames]
 
     def score(self, variables: Variables, values: Values, genre: Shares) -> Scores:
-        """Score clips; real ones should have a high score."""
+        """Compute the discriminator's scores of clips, higher for those that look real."""
         inputs = self._discriminator_inputs(self.view(values), genre)
         return cast(Scores, self.discriminator.apply(self._normalize(variables), *inputs))
 
@@ -200,7 +200,7 @@ class GanInference:
           variables: variables of the discriminator.
           seen: the clips, as `view` returns them.
           genre: share of each genre.
-          key: has no effect.
+          key: not used.
         """
         inputs = self._discriminator_inputs(seen, genre)
         scores, updates = self.discriminator.apply(
@@ -222,12 +222,13 @@ class GanInference:
         Args:
           variables: variables of the generator; those of all genres in an ensemble.
           keys: random keys of the pieces.
-          genre: share of each genre in each piece; in an ensemble, that of the genre whose network is used is greatest.
+          genre: weight of each genre in each piece; an ensemble uses the network of the genre with the largest weight.
           frames: number of frames; of a loop, a multiple of `column_frames`.
           loop: whether the last frame of a piece continues into its first one.
 
         Raises:
-          ValueError: the networks write pieces of a fixed length, and `frames` or `loop` asks for another.
+          ValueError: the networks generate clips of a fixed duration only, and `frames` or `loop` asks for something
+            else.
         """
         if (frames > FRAMES and not self.any_length) or (loop and not self.loops):
             raise ValueError(

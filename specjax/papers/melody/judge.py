@@ -1,6 +1,6 @@
-"""Judge of music: a network that names the genre of a clip, and in whose embedding generated music is measured.
+"""Judge of music: a classifier of genres, used only to evaluate generated music, in its embedding.
 
-It is trained on real clips and on noise with their moments, and it is never the discriminator of a GAN.
+It is trained on real clips and on noise with the same moments. It is independent of the discriminator of a GAN.
 """
 
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from specjax.papers.melody.tracks import MusicConfig
 
 @dataclass(frozen=True)
 class JudgeConfig:
-    """Settings of the task `melody/judge`: a network names the genre of a clip from its mel spectrogram.
+    """Settings of the task `melody/judge`: a network classifies the mel spectrograms of clips by genre.
 
     data: source of the music.
     representation: how mel spectrograms are scaled.
@@ -31,8 +31,8 @@ class JudgeConfig:
     max_gain_db: largest random change of a clip's level.
     mixup: parameter alpha of the beta distribution of mixup; 0 disables it.
     time_masks, mel_masks: number of masked bands of frames and of mel bands.
-    noise: share of each batch that is noise with the moments of a genre (see `noise.draw_noise`), which the judge
-      learns to name as such. Above 0, the judge cannot tell the genres apart by their mean spectra alone.
+    noise: fraction of each batch that is noise with the moments of a genre (see `noise.draw_noise`), as an additional
+      class. Above 0, the judge cannot rely on mean spectra alone. 0: there is no noise class.
     optimizer: optimizer, learning rate schedule and moving average of the parameters.
     """
 
@@ -62,7 +62,7 @@ class JudgeConfig:
 
     @property
     def classes(self) -> int:
-        """Number of classes: the genres, and noise if the judge knows it."""
+        """Number of classes: the genres and, if `noise` is above 0, noise."""
         return len(self.data.genres) + (self.noise > 0)
 
     def resolve(self) -> "JudgeConfig":
@@ -81,7 +81,7 @@ class Verdict(NamedTuple):
     """Output of the judge.
 
     Attributes:
-      logits: logits of the genres, and of noise if the judge knows it.
+      logits: logits of the genres and, if there is one, of the noise class.
       embedding: the features from which the logits are computed.
     """
 
@@ -95,7 +95,7 @@ class Judge(nn.Module):
     Attributes:
       widths: number of channels of the first convolution and of each residual block.
       dropout: dropout rate of the embedding. Training needs the Flax RNG stream `dropout`.
-      classes: number of genres, and one more if the judge knows noise.
+      classes: number of classes, see `JudgeConfig.classes`.
     """
 
     widths: tuple[int, ...]
@@ -136,15 +136,15 @@ class JudgeInference:
         return dict(self.network.init({"params": key}, jnp.zeros((1, MELS, FRAMES))))
 
     def judge(self, variables: Any, mel_power: Float[Array, "batch mels frames"]) -> Verdict:
-        """Judge clips by their mel power."""
+        """Apply the network to clips, given as mel power."""
         return cast(Verdict, self.network.apply(variables, self.config.representation.encode(mel_power)))
 
     def guess(self, verdict: Verdict) -> Int[Array, " batch"]:
-        """Return the index of the genre that each clip resembles most, even if the judge takes it for noise."""
+        """Return the index of the most probable genre of each clip, ignoring the noise class."""
         return jnp.argmax(verdict.logits[:, : len(self.config.data.genres)], axis=1)
 
     def is_noise(self, verdict: Verdict) -> Bool[Array, " batch"]:
-        """Return whether the judge takes each clip for noise. A judge that does not know noise never does."""
+        """Return whether each clip is classified as noise; always False without a noise class."""
         return jnp.argmax(verdict.logits, axis=1) >= len(self.config.data.genres)
 
 

@@ -1,4 +1,4 @@
-"""Training task of the judge, which learns to name the genre of a clip of real music."""
+"""Training task of the judge: classification of clips of real music by genre."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -22,11 +22,11 @@ from specjax.papers.melody.mel_clips import Music
 from specjax.papers.melody.noise import draw_noise
 from specjax.signal import augment
 
-_COMBINED = 8  # clips whose moments a clip of noise has
+_COMBINED = 8  # clips from which the moments of a noise clip are computed
 
 
 class Batch(NamedTuple):
-    """Inputs of one update: augmented values of the clips, and the shares of the genres in them."""
+    """Inputs of one update: augmented clips, and their targets (probabilities of the classes, mixed by mixup)."""
 
     values: Float[Array, "batch mels frames"]
     genre: Float[Array, "batch genres"]
@@ -118,12 +118,12 @@ class JudgeTask(SingleNetworkTask):
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Compute accuracies in [0, 1], the cross-entropy in nats, and the number of held-out clips.
 
-        `eval/noise` is the share of noise with their moments that the judge recognizes, if it knows noise.
+        `eval/noise` is the fraction of noise clips that are classified as noise, if there is a noise class.
         """
-        figures = summarize_predictions(measures["guess"], measures["cross_entropy"], measures["genre"], "genre")
+        metrics = summarize_predictions(measures["guess"], measures["cross_entropy"], measures["genre"], "genre")
         if "noise_recognized" in measures:
-            figures["eval/noise"] = float(np.mean(measures["noise_recognized"]))
-        return {**figures, "eval/clips": float(len(measures["genre"]))}
+            metrics["eval/noise"] = float(np.mean(measures["noise_recognized"]))
+        return {**metrics, "eval/clips": float(len(measures["genre"]))}
 
     def parts(self, state: TrainState, frozen: Tree) -> dict[str, Part]:
         """Return the content of the exported bundle: the variables of the network, and its config."""

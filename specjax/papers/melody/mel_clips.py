@@ -17,7 +17,7 @@ from specjax.papers.melody.tracks import MusicConfig
 from specjax.signal.mel import mel_from_wave
 from specjax.signal.short_time_fourier import Stft
 
-_BLOCK = 4  # clips that are transformed at a time
+_BLOCK = 4  # clips per call of the transform
 # Frames of a clip, one after the other without overlap.
 _FRAMES = Stft(TRANSFORM.n_fft, TRANSFORM.n_fft, TRANSFORM.window, center=False)
 
@@ -26,10 +26,10 @@ class Music(NamedTuple):
     """Clips of music of each genre.
 
     Attributes:
-      mel: mel power of each clip of 10 s, with the lowest band in row 0. Genres with fewer clips than others are filled
-        up by repeating theirs.
-      clips: number of different clips of each genre.
-      track: number of the track that each clip is from. No two tracks of a data set have the same number.
+      mel: mel power of each clip of 10 s, with the lowest band in row 0. Genres with fewer clips than others are padded
+        by repeating their clips.
+      clips: number of distinct clips of each genre.
+      track: identifier of the track of each clip, unique within the data set.
     """
 
     mel: Float32[np.ndarray, "genres clips mels frames"]
@@ -64,7 +64,7 @@ def cut_mel(wave: Wave, config: MusicConfig, name: str) -> Float32[np.ndarray, "
 
 
 def mel_peaks(clips: Float32[np.ndarray, "clips mels frames"]) -> Float32[np.ndarray, " clips"]:
-    """Return the greatest mel power of each clip."""
+    """Return the maximum mel power of each clip."""
     return clips.max(axis=(1, 2), initial=0)
 
 
@@ -76,7 +76,7 @@ def find_speed(wave: Wave, tempo_bpm: float, cache: Path | None = None) -> float
     Args:
       wave: the track, at `SAMPLE_RATE`.
       tempo_bpm: tempo in beats per minute.
-      cache: folder in which the beats are kept, see `specjax.data.beats.track`.
+      cache: folder in which the beats are cached, see `specjax.data.beats.track`.
     """
     measured_bpm = beats.steady_tempo_bpm(beats.track(wave, SAMPLE_RATE, cache))
     if not measured_bpm:
@@ -95,8 +95,8 @@ def cut_clips(wave: Wave, hop_s: float, speed: float = 1.0) -> Iterator[Float32[
         length, so that the pitch does not change. This is how a phase vocoder stretches time, without the phases.
 
     Yields:
-      The frames of each clip; each clip is reflected at its ends (see `Stft.center`). There are none if the track is
-      too short.
+      The frames of each clip; each clip is reflected at its ends (see `Stft.center`). A track that is too short yields
+      none.
     """
     length = round(CLIP_SAMPLES * speed)
     centers = np.round(np.arange(FRAMES) * TRANSFORM.hop_length * speed).astype(int)

@@ -1,4 +1,4 @@
-"""Measures of generated music, in each update of a training and of each clip, and the alarm of silence."""
+"""Metrics of generated music, logged at each update or computed for each clip, and a warning about silence."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from specjax.arrays import safe
 from specjax.measure.spread import relative_spread
 
-SILENT_DB = -20.0  # limit of the alarm; the level of a healthy training lies far above it
+SILENT_DB = -20.0  # threshold of the warning; the level of a healthy training run is far above it
 
 _SILENCE = 1e-10  # power relative to the mean of the real clips
 
@@ -31,7 +31,7 @@ def level_and_spread(fake: MelPower, real: MelPower) -> dict[str, Float[Array, "
 
 
 def alarms(metrics: Mapping[str, float]) -> tuple[str, ...]:
-    """Return a warning about a GAN whose metrics say that it is silent."""
+    """Return a warning if the metrics of a GAN show that its generator is nearly silent."""
     if metrics.get("level_db", 0.0) >= SILENT_DB:  # pictures have no level
         return ()
     return (

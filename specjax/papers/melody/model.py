@@ -1,9 +1,9 @@
 """Class-conditional generator and discriminator of mel spectrograms, for training that converges.
 
-Both are residual networks over time without normalization layers, as in R3GAN (Huang et al. 2024). They see a
-spectrogram as a sequence of blocks of 4 frames, each described by its 512 coefficients (see `blocks`). Four blocks are
-a column. The generator makes as many columns as it is given local latent vectors (Musika, Pasini and Schlüter 2022).
-For n columns (27 for 431 frames, after cropping) and a width of w channels:
+Both are residual networks over time without normalization layers, as in R3GAN (Huang et al. 2024). A spectrogram is a
+sequence of blocks of 4 frames, each represented by 512 coefficients (see `blocks`). Four blocks form a column. The
+generator produces one column for each local latent vector (as in Musika, Pasini and Schlüter 2022). For n columns (27
+for 431 frames, after cropping) and a width of w channels:
 
 | generator | shape | discriminator |
 |---|---|---|
@@ -35,14 +35,14 @@ from specjax.nn.residual import (
 from specjax.papers.melody.representation import MELS
 
 BLOCK_FRAMES = 4
-COEFFICIENTS = BLOCK_FRAMES * MELS  # of a block
+COEFFICIENTS = BLOCK_FRAMES * MELS  # coefficients of a block
 COLUMN_BLOCKS = 4
 COLUMN_FRAMES = COLUMN_BLOCKS * BLOCK_FRAMES
 
 _KERNEL = (1, 3)
-_BLOCK_LATENTS_GAIN = 0.3  # deviation of what the parts of the latent vectors add to each block at the start
-_STYLE_GAIN = 0.3  # deviation of the scales of the maps at the start
-_EPSILON = 1e-4  # under the root of variances over time
+_BLOCK_LATENTS_GAIN = 0.3  # initial standard deviation of what parts of the latent vectors add to each block
+_STYLE_GAIN = 0.3  # initial standard deviation of the scales of the maps
+_EPSILON = 1e-4  # added to variances over time before the square root
 
 Coefficients = Float[Array, "batch blocks coefficients"]
 Shares = Float[Array, "batch genres"]
@@ -57,7 +57,8 @@ class ModelConfig:
     column_depth: number of residual blocks of columns, in each network.
     block_depth: number of residual blocks of blocks, in each network.
     whole_latents: number of latent variables of a piece.
-    local_latents: number of latent variables of each column; a multiple of 4, as each of its blocks sees a quarter.
+    local_latents: number of latent variables of each column; a multiple of 4, because each block gets a quarter of
+      them.
     """
 
     width: int = 128
@@ -123,10 +124,10 @@ class Generator(nn.Module):
         Args:
           latents: latent variables.
           genre: share of each genre.
-          training: has no effect, as there are no normalization layers.
+          training: not used, because there are no normalization layers.
 
         Returns:
-          Coefficients with a variance of about 1 at the start; there are 4 blocks for each column.
+          Coefficients of 4 blocks for each column, with a variance of about 1 at initialization.
         """
         c = self.config
         batch, columns, local = latents.local.shape
@@ -182,11 +183,11 @@ class Discriminator(nn.Module):
 
 
 def embed_genre(genre: Array, width: int) -> Float[Array, "batch width"]:
-    """Embed genres as vectors of variance 1. The function creates a layer of the module that calls it."""
+    """Embed genres as vectors of variance 1, by a layer that is created in the calling module."""
     return nn.Dense(width, use_bias=False, kernel_init=nn.initializers.normal(1.0), name="genre")(genre)
 
 
 def scale_maps(style: Float[Array, "batch style"], width: int, name: str) -> Float[Array, "batch 1 1 width"]:
-    """Compute scales of maps near 1 from a style. The function creates a layer of the module that calls it."""
+    """Compute scales of maps, near 1, from a style, by a layer that is created in the calling module."""
     init = nn.initializers.variance_scaling(_STYLE_GAIN**2, "fan_in", "normal")
     return 1.0 + nn.Dense(width, kernel_init=init, name=name)(style)[:, None, None, :]

@@ -1,4 +1,4 @@
-"""Noise with the moments of music: a control for generators, and what a judge learns not to take for music."""
+"""Noise with the moments of music: a control for generators, and the noise class of judges."""
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,8 @@ def draw_noise(
     """Draw normally distributed noise with the moments of clips.
 
     It has their mean in each band, their covariance between bands, and their autocorrelation over time, averaged over
-    the bands. The autocorrelation is that of each clip followed by silence, which is lower than the true one by the
-    share of the clip that the lag takes.
+    the bands. The autocorrelation is estimated with zero padding, so it is biased toward 0 by the ratio of the lag to
+    the duration of the clip.
 
     Args:
       values: values of clips on the scale of a representation.

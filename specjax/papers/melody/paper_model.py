@@ -1,7 +1,7 @@
 """Generators and discriminators of the paper's three approaches (sections 3.4 and 3.5), after DCGAN.
 
 The paper gives the hidden channels and the sizes of input and output. Its kernels and strides are in figures that are
-lost; those below lead to the paper's sizes exactly. All shapes are (height, width, channels).
+lost; those below give exactly the paper's sizes. All shapes are (height, width, channels).
 
 | approach | generator | kernel, stride, padding |
 |---|---|---|

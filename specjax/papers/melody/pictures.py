@@ -1,7 +1,7 @@
-"""Pictures of mel spectrograms, the examples of the paper's first approach: images of 288 x 432 pixels with 4 channels.
+"""Pictures of mel spectrograms, the data of the paper's first approach: images of 288 x 432 pixels with 4 channels.
 
-The public GTZAN archive has one such picture for each track, drawn by a plotting program. The networks see the pictures
-as images alone: sound cannot be made from their colors.
+The public GTZAN archive has one such picture for each track, drawn by a plotting program. The networks treat the
+pictures as plain images: their colors cannot be converted back to sound.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ HEIGHT, WIDTH, CHANNELS = 288, 432, 4
 _FOLDER = "images_original"  # in the public archive of GTZAN
 _AXES = slice(35, 253), slice(54, 390)  # rows and columns inside of the white margin
 _RANGE_DB = 80.0
-_BLOCK = 12  # pixels of a thumbnail's pixel along each axis
+_BLOCK = 12  # height and width, in pixels, of the area that becomes one pixel of a thumbnail
 
 Pixels = UInt8[np.ndarray, "height width 4"]
 
@@ -45,9 +45,9 @@ class Pictures(NamedTuple):
     """Pictures of the mel spectrograms of each genre.
 
     Attributes:
-      pixels: red, green, blue and alpha from 0 to 255. Genres with fewer pictures than others are filled up by
-        repeating theirs.
-      pictures: number of different pictures of each genre.
+      pixels: red, green, blue and alpha from 0 to 255. Genres with fewer pictures than others are padded by repeating
+        their pictures.
+      pictures: number of distinct pictures of each genre.
     """
 
     pixels: UInt8[np.ndarray, "genres pictures height width 4"]
@@ -87,7 +87,7 @@ def load_pictures(config: MusicConfig) -> tuple[Pictures, Pictures]:
     wanted = [i for i, track in enumerate(tracks) if track.genre in config.genres]
     split = split_by_lists(config, tracks) or split_by_share(config, tracks, wanted)
     size = (len(split.train) + len(split.held_out)) * HEIGHT * WIDTH * CHANNELS
-    check_memory(2 * size, f"{len(tracks)} pictures", "use fewer")  # once as a list and once as an array
+    check_memory(2 * size, f"{len(tracks)} pictures", "use fewer")  # as a list and as an array
     return _read(config, tracks, split.train), _read(config, tracks, split.held_out)
 
 

@@ -1,4 +1,4 @@
-"""Pieces of music from a trained generator: their lengths, loops, sound, and pictures of their mel spectrograms."""
+"""Pieces of music from a trained generator: durations, loops, sound, and plots of their mel spectrograms."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -23,12 +23,12 @@ GENERATORS = (
 )  # tasks whose bundles are a `Generator` and its variables
 MAX_DURATION_S = 600.0
 _BEATS_PER_BAR = 4
-_OVERLAP = 64  # frames before and after a loop that are inverted with it
-_FADE = 4096  # samples over which the end of a loop fades into its beginning
-_WIDTH = 216  # pixels of a clip in a grid
+_OVERLAP = 64  # frames of context on both sides of a loop during inversion
+_FADE = 4096  # samples of the crossfade from the end of a loop to its beginning
+_WIDTH = 216  # width of a clip in a grid, in pixels
 
-_SAMPLES = 4  # clips of each genre in the picture that is made during training
-_QUICK = Inversion(iterations=16, mel_steps=0)  # for the sounds made during training
+_SAMPLES = 4  # clips of each genre in the grid that is drawn during training
+_QUICK = Inversion(iterations=16, mel_steps=0)  # for sounds during training
 
 MelPower = Float[Array, "pieces mels frames"]
 Waves = Float[Array, "pieces samples"]
@@ -37,11 +37,11 @@ MakeWave = Callable[[int], Float[np.ndarray, " samples"]]
 
 @runtime_checkable
 class GeneratorConfig(Protocol):
-    """Settings that every generator of mel spectrograms has."""
+    """Settings that all generators of mel spectrograms have."""
 
     @property
     def data(self) -> MusicConfig:
-        """The music that it has learned, with the names of the genres."""
+        """Music that the generator was trained on, with the names of the genres."""
         ...
 
     @property
@@ -52,7 +52,7 @@ class GeneratorConfig(Protocol):
 
 @runtime_checkable
 class Generator(Protocol):
-    """Trained model that writes mel spectrograms, without its variables, as `specjax synth melody` needs it.
+    """Model that generates mel spectrograms, without its variables, as `specjax synth melody` needs it.
 
     It is hashable.
     """
@@ -64,22 +64,22 @@ class Generator(Protocol):
 
     @property
     def column_frames(self) -> int:
-        """Number of frames that are made together; loops have a multiple of it."""
+        """Number of frames that are generated together; the number of frames of a loop is a multiple of it."""
         ...
 
     @property
     def any_length(self) -> bool:
-        """Whether it writes pieces longer than 10 s."""
+        """Whether it can generate pieces of any duration, not only clips of 10 s."""
         ...
 
     @property
     def loops(self) -> bool:
-        """Whether it writes pieces whose end leads into their beginning."""
+        """Whether it can generate loops, whose end leads into their beginning."""
         ...
 
     @property
     def mixes_genres(self) -> bool:
-        """Whether one network writes all genres, and mixtures of them."""
+        """Whether one network generates all genres and mixtures of them."""
         ...
 
     def generate_power(
@@ -97,7 +97,7 @@ class Generator(Protocol):
 
 @runtime_checkable
 class SoundGenerator(Generator, Protocol):
-    """Trained model that writes waves, from which mel spectrograms are computed only to be seen and measured."""
+    """Model that generates waves; mel spectrograms are computed from them only for plots and metrics."""
 
     def generate_waves(
         self,
@@ -113,14 +113,14 @@ class SoundGenerator(Generator, Protocol):
 
 
 def check_request(generator: Generator, where: str, frames: int, *, loop: bool, morph: bool) -> None:
-    """Check that a model can generate what is requested.
+    """Check that a model can generate the requested pieces.
 
     Args:
       generator: the model.
-      where: the folder of the exported model, for error messages.
-      frames: wanted number of frames.
-      loop: whether loops are wanted.
-      morph: whether mixtures of genres are wanted.
+      where: folder of the exported model, for error messages.
+      frames: requested number of frames.
+      loop: whether loops are requested.
+      morph: whether mixtures of genres are requested.
 
     Raises:
       UserError: the model generates no loops, no pieces of this length, or no mixtures.
@@ -139,10 +139,10 @@ def count_frames(duration_s: float) -> int:
 
 
 def count_loop_frames(duration_s: float, column_frames: int, tempo_bpm: float = 0.0) -> int:
-    """Return the number of frames of a loop whose duration is near `duration_s`: whole columns and, if it can, bars.
+    """Return the number of frames of a loop of about `duration_s` seconds: whole columns and, with a tempo, whole bars.
 
     Args:
-      duration_s: wanted duration in seconds.
+      duration_s: requested duration in seconds.
       column_frames: number of frames that the generator makes from one local latent vector.
       tempo_bpm: common tempo of the music in beats per minute; 0 if there is none.
 
@@ -158,7 +158,7 @@ def count_loop_frames(duration_s: float, column_frames: int, tempo_bpm: float = 
 
 
 def genre_shares(genres: Sequence[str], wanted: Sequence[str], count: int) -> Float[np.ndarray, "pieces genres"]:
-    """Return one-hot rows: `count` pieces of each wanted genre.
+    """Return one-hot rows: `count` rows for each of the `wanted` genres.
 
     Raises:
       UserError: a genre is unknown.
@@ -170,7 +170,7 @@ def genre_shares(genres: Sequence[str], wanted: Sequence[str], count: int) -> Fl
 
 
 def morph_shares(genres: Sequence[str], ends: Sequence[str], count: int) -> Float[np.ndarray, "pieces genres"]:
-    """Return the shares of genres in `count` pieces that lead from one genre to another in equal steps.
+    """Return the weights of the genres in `count` pieces that lead from one genre to another in equal steps.
 
     Raises:
       UserError: a genre is unknown.
@@ -229,10 +229,10 @@ def compose(
 
     Args:
       inference: the model; the others up to `loop` are those of `generate`.
-      settings: method by which sound is reconstructed, if the model writes mel spectrograms.
+      settings: method of phase reconstruction, if the model generates mel spectrograms.
 
     Returns:
-      The mel power of the pieces, and a function that takes the number of a piece and returns its wave.
+      The mel power of the pieces, and a function that takes the index of a piece and returns its wave.
     """
     if isinstance(inference, SoundGenerator):
         power, waves = jax.device_get(_generate_sounds(inference, variables, keys, shares, frames, loop))
@@ -243,7 +243,7 @@ def compose(
 
 
 def sample_genres(inference: Generator, variables: Any, key: Key[Array, ""]) -> Sample:
-    """Generate clips of each genre, and make the sound of the first of each, to show how a training goes."""
+    """Generate clips of each genre, and the sound of the first of each, to show the progress of training."""
     genres, representation = inference.config.data.genres, inference.config.representation
     shares = jnp.asarray(genre_shares(genres, genres, _SAMPLES))
     power, make_wave = compose(inference, variables, jax.random.split(key, len(shares)), shares, settings=_QUICK)
@@ -271,7 +271,7 @@ def to_waves(
     waves = np.asarray(representation.to_wave(repeated, settings))
     start, length = _OVERLAP * TRANSFORM.hop_length, frames * TRANSFORM.hop_length
     whole, after = waves[:, start : start + length].copy(), waves[:, start + length : start + length + _FADE]
-    # What follows the end is what the beginning sounds like; at the seam both have the same phases only there.
+    # The frames after the end repeat the beginning. Only there do both have the same phases at the seam.
     weight = np.linspace(0, 1, _FADE, endpoint=False, dtype=np.float32) if length > _FADE else np.ones(0, np.float32)
     whole[:, : len(weight)] = weight * whole[:, : len(weight)] + (1 - weight) * after[:, : len(weight)]
     return whole
@@ -284,7 +284,7 @@ def draw_grid(
 ) -> render.Rgb:
     """Draw mel spectrograms in a grid, with the lowest band of each at its bottom.
 
-    The colors cover the dynamic range of the representation, below the greatest power of the training clips.
+    The colors cover the dynamic range of the representation, below the maximum power of the training clips.
 
     Args:
       mel_power: mel power of the pieces of each row.

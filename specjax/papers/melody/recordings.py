@@ -18,8 +18,8 @@ from specjax.papers.melody.representation import CLIP_SAMPLES, SAMPLE_RATE
 from specjax.papers.melody.tracks import BUILTIN, MusicConfig, Track, example_tracks, list_tracks
 
 MAX_TRACK_S = 3600.0
-_SLACK = 0.01  # A track that lacks this fraction of a hop at its end still has its last clip, which starts earlier.
-_BLOCK = 4  # tracks that are synthesized at a time
+_SLACK = 0.01  # If a track is too short by up to this fraction of a hop, its last clip starts earlier.
+_BLOCK = 4  # tracks that are synthesized per call
 
 Wave = Float[np.ndarray, " samples"]
 ReadWave = Callable[[], Wave]
@@ -30,7 +30,7 @@ def read_waves(config: MusicConfig, numbers: Sequence[int]) -> list[Wave]:
 
     Args:
       config: the data set.
-      numbers: numbers of the tracks, as in `Music.track`.
+      numbers: indices of the tracks, as in `Music.track`.
 
     Raises:
       UserError: the source is missing, or a track is damaged.
@@ -39,9 +39,9 @@ def read_waves(config: MusicConfig, numbers: Sequence[int]) -> list[Wave]:
 
 
 def read_example(config: MusicConfig, genre: str) -> Wave:
-    """Read the first 10 s of a track of a genre, at `SAMPLE_RATE`: of the first held-out track that can be used.
+    """Read the first 10 s, at `SAMPLE_RATE`, of the first usable held-out track of a genre.
 
-    The track keeps its tempo. If none is held out, it is one of the training tracks.
+    The tempo is not changed. If no track is held out, a training track is used.
 
     Raises:
       UserError: the source is missing or has another layout; it lacks the genre; no track can be used.
@@ -69,10 +69,10 @@ def open_waves(config: MusicConfig, tracks: Sequence[Track], numbers: Sequence[i
     Args:
       config: the data set.
       tracks: all its tracks.
-      numbers: numbers of the tracks to read, as indices into `tracks`.
+      numbers: indices into `tracks` of the tracks to read.
 
     Yields:
-      The number of a track, and the function that reads its wave.
+      The index of a track, and the function that reads its wave.
     """
     if config.source == BUILTIN:
         return _synthesize(tracks, numbers)

@@ -1,4 +1,4 @@
-"""Mel spectrograms of music, and the scales on which the networks see them (section 3.3 of the paper)."""
+"""Mel spectrograms of music, and the scales of the networks' inputs and outputs (section 3.3 of the paper)."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, cast
@@ -23,8 +23,8 @@ CLIP_SAMPLES = 10 * SAMPLE_RATE
 FRAMES = TRANSFORM.frames(CLIP_SAMPLES)
 
 SCALES = ("power", "signed_power", "db")
-_CLIP = 3.0  # standard deviations that become 1
-_MIN_DEVIATION_DB = 1e-3  # of bands that are constant
+_CLIP = 3.0  # standard deviations that are mapped to 1
+_MIN_DEVIATION_DB = 1e-3  # avoids division by zero for constant bands
 
 MelPower = Float[Array, "*batch mels frames"]
 Values = Float[Array, "*batch mels frames"]
@@ -36,10 +36,10 @@ class Statistics:
     """Statistics of the mel power of the training clips.
 
     The level of a mel power p is `10 log10(p / peak_power + 10^(-range_db / 10))` dB, with the `range_db` of the
-    representation. So 0 dB is the greatest power of all clips, and silence has the level `-range_db`.
+    representation. So 0 dB is the maximum power of all clips, and silence has the level `-range_db`.
 
     Attributes:
-      peak_power: greatest mel power of all clips, above 0.
+      peak_power: maximum mel power of all clips, above 0.
       mean_db: mean level of each mel band, from the lowest to the highest.
       deviation_db: standard deviation of the levels of each band.
     """
@@ -60,20 +60,20 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Representation:
-    """Scale of the values that the networks see and generate, and how sound is made from them.
+    """Scale of the networks' inputs and outputs, and reconstruction of sound from them.
 
     Mel power has the lowest band in row 0. A clip of 10 s has the shape (128, 431).
 
     scale: one of the following.
-      `power`: mel power divided by the greatest of the training clips. The values are 0 or more, as those of the
-        paper's third approach, whose generator ends in a ReLU.
+      `power`: mel power divided by the maximum of the training clips. The values are 0 or more, as in the paper's third
+        approach, whose generator ends in a ReLU.
       `signed_power`: the same, mapped from [0, 1] to [-1, 1], the range of the second approach's generator, which ends
         in a tanh.
-      `db`: level in dB relative to the greatest power of the training clips, standardized in each band, divided by 3
-        and clipped to [-1, 1], as in SpecGAN (Donahue, McAuley and Puckette 2019). The greatest power is that of the
-        set, not of the clip, so that the loudness of a clip is kept.
-    range_db: dynamic range of the scale `db`: silence is this many dB below the greatest power.
-    statistics: statistics of the training clips. None: filled in from the data when training starts.
+      `db`: level in dB relative to the maximum power of the training clips, standardized in each band, divided by 3 and
+        clipped to [-1, 1], as in SpecGAN (Donahue, McAuley and Puckette 2019). The reference is the maximum of the data
+        set, not of the clip, so that the loudness of a clip is preserved.
+    range_db: dynamic range of the scale `db`: silence is this many dB below the maximum power.
+    statistics: statistics of the training clips. None: computed from the data when training starts.
     """
 
     scale: Literal["power", "signed_power", "db"] = "db"
@@ -102,9 +102,9 @@ class Representation:
         return jnp.clip((level_db - mean_db) / width_db, -1.0, 1.0)
 
     def decode(self, values: Values) -> MelPower:
-        """Convert values on the scale to mel power. This inverts `encode` except where that clipped.
+        """Convert values on the scale to mel power. This is the inverse of `encode`, except for clipped values.
 
-        Values outside of the range of the scale count as its ends, so that the power is 0 or more and finite.
+        Values are clipped to the range of the scale, so that the power is 0 or more and finite.
 
         Raises:
           ValueError: `statistics` is None.
@@ -159,7 +159,7 @@ class Representation:
 
     @property
     def _floor(self) -> float:
-        """Power of the level `-range_db`, relative to the greatest power."""
+        """Power of the level `-range_db`, relative to the maximum power."""
         return 10.0 ** (-0.1 * self.range_db)
 
     def _bands(self, ndim: int) -> tuple[Array | np.ndarray, ...]:

@@ -1,9 +1,9 @@
-"""Search for seams: whether a piece of music changes more at given times than elsewhere.
+"""Detection of seams: whether a piece of music changes more at given times than elsewhere.
 
-A piece that is put together from parts has a seam where two of them meet, and a loop may have one where its end meets
-its beginning. A seam is a sudden change of the spectrum from one frame to the next, a lasting change from before to
-after, or a click. Music has such changes too, at its notes and sections. So the changes at the joints are ranked among
-those at all other places of the same piece, and what rank is suspicious is learned from recordings.
+A piece that is concatenated from parts has seams where two parts meet, and a loop may have one where its end meets its
+beginning. A seam is a sudden change of the spectrum from one frame to the next, a lasting change from before to after,
+or a click. Music has such changes too, at its notes and sections. So the changes at the joints are ranked among those
+at all other frames of the same piece, and the ranks of recordings show which rank is suspicious.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from jaxtyping import Float
 from specjax.papers.melody.representation import FILTERS, SAMPLE_RATE, TRANSFORM
 from specjax.signal.mel import mel_from_wave
 
-PERIOD_S = 10.0  # duration of the clips of which a piece may be put together
+PERIOD_S = 10.0  # duration of the clips from which a piece may be concatenated
 
 # Frames before and after a place whose mean levels are compared: 23 ms and 2 s.
 _SUDDEN, _LASTING = 1, 86
 _SLACK = 2  # A change of one sample reaches the frames at up to this distance, because frames overlap.
 _RANGE_DB = 40.0
-_CLICK = 16  # samples in which a click is looked for
-_AROUND = 17  # times as many, with which it is compared
+_CLICK = 16  # samples around the joint that are searched for a click
+_AROUND = 17  # number of neighboring intervals of that length that it is compared with
 
 MelPower = Float[np.ndarray, "mels frames"]
 Wave = Float[np.ndarray, " samples"]
@@ -48,8 +48,8 @@ def rank_joints(mel_power: MelPower, joints: Sequence[int], *, lasting: bool = T
       lasting: whether lasting changes count, and not only sudden ones.
 
     Returns:
-      Share of other places with a smaller change, averaged over the joints, for that kind of change, sudden or lasting,
-      for which it is greater. It is 1 if the changes at all joints are the greatest of the piece.
+      Fraction of other frames with a smaller change, averaged over the joints, for the kind of change (sudden or
+      lasting) for which it is larger. It is 1 if the changes at all joints are the largest of the piece.
 
     Raises:
       ValueError: no joint, or no other place, is far enough from the ends.
@@ -72,7 +72,7 @@ def rank_loop(wave: Wave) -> float:
 def rank_wave(wave: Wave, joint: int) -> float:
     """Rank the change of a wave at a joint: the sudden change of the spectrum, or the click if that has a higher rank.
 
-    A lasting change is no seam here: what a loop ends with may differ from what it begins with, as in any music.
+    A lasting change is not considered a seam here: the end of a loop may differ from its beginning, as in any music.
 
     Args:
       wave: mono wave at `SAMPLE_RATE`.

@@ -1,4 +1,4 @@
-"""Training tasks of the melody paper: what its generators share, and that of mel spectrograms."""
+"""Training tasks of the melody paper: the base class of its GANs, and the GAN of mel spectrograms."""
 
 import operator
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from specjax.papers.melody.wave.config import WaveConfig
 
 
 class MusicGanTask(AdversarialTask):
-    """Base class of tasks that train a generator of music: ensembles of genres, and figures and alarms of music."""
+    """Base class of the GANs of music: ensembles over genres, metrics and warnings."""
 
     config: GanConfig | ImagesConfig | WaveConfig
 
@@ -41,7 +41,7 @@ class MusicGanTask(AdversarialTask):
         return (*super().alarms(metrics_), *metrics.alarms(metrics_))
 
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Compute the AUC of the discriminator and the figures of `evaluation.summarize` of the whole held-out set."""
+        """Compute the AUC of the discriminator and the metrics of `evaluation.summarize` on the held-out set."""
         valid = measures["valid"].astype(bool)
         auc = discriminator_auc(measures["real_score"][valid], measures["fake_score"][valid])
         return {"eval/auc": auc, **evaluation.summarize(measures)}
@@ -49,7 +49,7 @@ class MusicGanTask(AdversarialTask):
 
 @dataclass(frozen=True)
 class GanTask(MusicGanTask):
-    """Training task of the GAN that writes mel spectrograms.
+    """Training task of the GAN that generates mel spectrograms.
 
     config: settings, with the genres and the statistics filled in.
     name: name of the task.
@@ -87,7 +87,7 @@ class GanTask(MusicGanTask):
     def _crop(
         self, key: Key[Array, ""], values: Float[Array, "*batch mels frames"]
     ) -> Float[Array, "*batch mels crop"]:
-        """Cut parts of clips at random positions, as long as the generated clips in training."""
+        """Crop clips at random positions to the duration of generated clips in training."""
         spare = FRAMES - self.inference.training_frames
         starts = jax.random.randint(key, values.shape[:-2], 0, spare + 1)
 

@@ -1,4 +1,4 @@
-"""Tracks of music: choice of the data set, its genres, and which tracks are held out."""
+"""Tracks of a data set of music: settings of the data set, its genres, and its split."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -21,28 +21,28 @@ _GENRE_FOLDERS = ("genres", "genres_original")  # folders of sounds in the archi
 
 @dataclass(frozen=True)
 class MusicConfig:
-    """Choice of the data set of music, its genres, and the division of its tracks.
+    """Settings of the data set of music: its source, its genres, and its split.
 
     Each track is cut into clips of 10 s. All clips of a track are either for training or held out.
 
     source: one of the following.
-      `synthetic`: tracks of 30 s that are made from random numbers.
-      `tfds:NAME`: the data set NAME of TensorFlow Datasets, such as `tfds:gtzan`.
+      `synthetic`: tracks of 30 s, generated from random numbers. `tfds:NAME`: the data set NAME of TensorFlow Datasets,
+      such as `tfds:gtzan`.
       Path of a folder with one subfolder of sound files per genre, or of the folder that contains this one under the
         name `genres` or `genres_original`.
       Path of a folder with the sound files of a single genre; the genre has the name of the folder.
-    genres: names of the genres, in the order of the networks' outputs. Other genres of the source are left out. Empty
-      means those of the source, sorted by name.
+    genres: names of the genres, in the order of the networks' outputs. Other genres of the source are ignored. Empty
+      means all genres of the source, sorted by name.
     hop_s: distance between the starts of adjacent training clips of a track, in seconds. 10 cuts a track of 30 s into
       three clips, as in the paper. With smaller values, training clips overlap; held-out clips never do.
     held_out_share: fraction of the tracks of each genre that are held out: the last ones by name, because neighbors
       in a folder are often by the same artist. If it is not 0, at least one track of each genre is held out.
-    train_list, held_out_list: text files of tracks, one a line, such as `blues.00003.wav` or `blues/blues.00003.wav`.
-      They take the place of `held_out_share`. If one of them is empty (''), it stands for all tracks that are not in
-      the other.
+    train_list, held_out_list: text files that list tracks, one per line, such as `blues.00003.wav` or
+      `blues/blues.00003.wav`. They replace `held_out_share`. If one of them is empty (''), it stands for all tracks
+      that are not in the other.
     synthetic_tracks: number of tracks per genre of the source `synthetic`.
-    tempo_bpm: common tempo in beats per minute. Every track is stretched to this tempo without a change of pitch, or
-      to half or twice the tempo where that is a smaller change. 0 leaves the tracks as they are.
+    tempo_bpm: common tempo in beats per minute. Every track is stretched without a change of pitch to this tempo, or to
+      half or twice it if that is a smaller change. 0 leaves the tracks unchanged.
     max_bad_share: largest fraction of tracks that may be skipped because they are damaged, silent or too short.
     """
 
@@ -78,9 +78,9 @@ class Track(NamedTuple):
       genre: name of its genre.
       name: name of the track inside its genre, such as `blues.00003.wav`. A file in a subfolder has the name of the
         subfolder before it, with a slash.
-      path: the file; empty if there is none.
-      number: number of the example in a data set of TensorFlow Datasets, or of a synthetic track within its genre.
-      version: size in bytes and time of the last change of the file, by which a changed file is noticed.
+      path: the file; `Path()` if there is none.
+      number: index of the example in a data set of TensorFlow Datasets, or of a synthetic track within its genre.
+      version: size in bytes and modification time of the file, to detect changes.
     """
 
     genre: str
@@ -96,7 +96,7 @@ class Track(NamedTuple):
 
 
 class Split(NamedTuple):
-    """Numbers of the training tracks and of the held-out tracks, as indices into the list of all tracks."""
+    """Indices of the training tracks and of the held-out tracks, into the list of all tracks."""
 
     train: list[int]
     held_out: list[int]
@@ -179,7 +179,7 @@ def _list_tfds(source: str) -> list[Track]:
 
 
 def split_by_lists(config: MusicConfig, tracks: Sequence[Track]) -> Split | None:
-    """Divide the tracks of the genres in use according to the lists of the config; return None if it has no lists.
+    """Split the tracks of the selected genres according to the lists of the config; return None if it has no lists.
 
     Raises:
       UserError: a list cannot be read, names an unknown track or one that is also in the other list, or has no track of
@@ -225,7 +225,7 @@ def split_by_share(config: MusicConfig, tracks: Sequence[Track], usable: Iterabl
     Args:
       config: fraction that is held out.
       tracks: all tracks.
-      usable: numbers of the tracks that could be read.
+      usable: indices of the tracks that could be read.
 
     Raises:
       UserError: a genre has only one usable track, and one would have to be held out.

@@ -1,1 +1,1 @@
-"""Composition of the synthetic band: what makes a genre, the notes of a track, and the sounds of its instruments."""
+"""Composition of synthetic music: styles of the genres, notes of a track, and sounds of the instruments."""

@@ -1,4 +1,4 @@
-"""Instruments of the synthetic band: timbres of pitched instruments, and the sounds of a drum kit."""
+"""Instruments of the synthetic music: timbres of pitched instruments, and the sounds of a drum kit."""
 
 from typing import Any, NamedTuple
 

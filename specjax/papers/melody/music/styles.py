@@ -1,4 +1,4 @@
-"""What makes a genre: tempo, drum patterns, harmony, scale, instruments and mix, as tables indexed by genre.
+"""Styles of the genres: tempo, drum patterns, harmony, scale, instruments and mix, as tables indexed by genre.
 
 Rhythms are strings of 16 characters, one for each sixteenth of a bar:
 

@@ -15,15 +15,15 @@ from specjax.papers.melody.noise import draw_noise
 from specjax.papers.melody.representation import Representation
 from specjax.papers.melody.tracks import MusicConfig
 
-MIN_CLIPS = 6  # of a row, for the five nearest neighbors of PRDC
+MIN_CLIPS = 6  # in a row, for the five nearest neighbors of PRDC
 
-# As many clips of each genre.
+# The same number of clips of each genre.
 Clips = Float32[np.ndarray, "genres clips mels frames"]
 
 
 @dataclass(frozen=True)
 class RealMusic:
-    """Clips of a data set, which is read when they are first used.
+    """Clips of a data set, which is read when first needed.
 
     The held-out clips of each genre are divided into two halves of different tracks, if there are several: the
     reference, with which every row of the table is compared, and the row of real clips.
@@ -112,10 +112,10 @@ class RealMusic:
 
 
 def halve(track: Int[np.ndarray, " clips"]) -> int:
-    """Find the clip with which the second half of clips begins: the first one of a track, if there are several tracks.
+    """Find the index of the first clip of the second half: the first of a track, if there are several tracks.
 
     Args:
-      track: number of the track of each clip; clips of one track are neighbors.
+      track: identifier of the track of each clip; clips of one track are adjacent.
     """
     middle = len(track) // 2
     begins = np.flatnonzero(np.diff(track)) + 1

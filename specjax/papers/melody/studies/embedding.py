@@ -26,11 +26,11 @@ from specjax.papers.melody.representation import Representation
 from specjax.papers.melody.studies.controls import Clips
 from specjax.papers.melody.tracks import MusicConfig
 
-TRAIN_STEPS = 150  # of the small judges
+TRAIN_STEPS = 150  # for the small judges
 TRAIN_BATCH = 16
 _WIDTHS = (32, 32, 32)
 _OPTIMIZER = OptimizerConfig(learning_rate=ScheduleSpec("cosine", value=2e-3), clip=5.0, weight_decay=0.02)
-_BLOCK = 16  # clips that are judged at a time
+_BLOCK = 16  # clips per call of the judge
 
 
 class Judged(NamedTuple):
@@ -39,7 +39,7 @@ class Judged(NamedTuple):
     Attributes:
       embedding: their embeddings.
       guess: genre that it predicts for each.
-      noise: whether it takes each for noise.
+      noise: whether it classifies each as noise.
     """
 
     embedding: Float32[np.ndarray, "clips features"]
@@ -67,7 +67,7 @@ def _judge(
 def embed_music(
     judge: OpenJudge, music: Music
 ) -> tuple[Float32[np.ndarray, "clips features"], Int[np.ndarray, " clips"]]:
-    """Return the embeddings of all different clips of a data set, and the numbers of their tracks."""
+    """Return the embeddings of all distinct clips of a data set, and the identifiers of their tracks."""
     each = [judge_clips(judge, music.mel[genre, :clips]).embedding for genre, clips in enumerate(music.clips)]
     tracks = [music.track[genre, :clips] for genre, clips in enumerate(music.clips)]
     return np.concatenate(each), np.concatenate(tracks)
@@ -90,11 +90,10 @@ def compare_clips(
       train_track: number of the track of each training clip.
 
     Returns:
-      `clips`, their number; `accuracy` of the judge and `accuracy_reference`; `noise`, the share of the clips that
-      it takes for noise; those of `measure.prdc`;
-      `kernel_distance` and `kernel_half_width`; `frechet`, extrapolated; `outer_thirds_db` and `level_db`, relative to
-      the reference; `memorization` and `memorization_lowest`, the median and the 5% quantile of
-      `measure.memorization.memorization_ratios`.
+      `clips`, their number; `accuracy` of the judge and `accuracy_reference`; `noise`, the fraction of the clips that
+      it classifies as noise; the metrics of `measure.prdc`; `kernel_distance` and `kernel_half_width`; `frechet`,
+      extrapolated; `outer_thirds_db` and `level_db`, relative to the reference; `memorization` and
+      `memorization_lowest`, the median and the 5% quantile of `measure.memorization.memorization_ratios`.
     """
     genre = np.repeat(np.arange(len(clips)), clips.shape[1])
     real, fake = (judge_clips(judge, x.reshape(-1, *x.shape[2:])) for x in (reference, clips))

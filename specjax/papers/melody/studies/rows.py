@@ -118,7 +118,7 @@ def _rank_generated(generator: pieces.Generator, variables: Any) -> Ranks:
 
 @cache
 def record() -> Recordings:
-    """Synthesize recordings of 60 s by the synthetic band."""
+    """Synthesize recordings of 60 s."""
     genres = len(band.GENRES)
     keys = jax.random.split(jax.random.key(2), (RECORDINGS, genres))
     genre = jnp.arange(genres)

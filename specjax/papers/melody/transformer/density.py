@@ -2,8 +2,9 @@
 
 The coefficients of a block are predicted one after the other from the earlier ones, with the same weights everywhere
 (`regression`). The residuals of the first coefficients have a mixture of diagonal normal distributions, as in GIVT
-(Tschannen et al. 2023), because music branches: a drum is struck, or it is not. Those of the others are normally
-distributed. The map from coefficients to residuals has the Jacobian determinant 1, so both have the same density.
+(Tschannen et al. 2023), because the continuation of music is multimodal: a drum is struck, or it is not. The residuals
+of the other coefficients are normally distributed. The map from coefficients to residuals has Jacobian determinant 1,
+so both have the same density.
 """
 
 from typing import NamedTuple

@@ -26,7 +26,7 @@ Keys = Key[Array, " batch"]
 
 
 class Generation(NamedTuple):
-    """State of the generation of pieces: the latest block, and the memories of the network's layers."""
+    """State of the generation of pieces: the latest block, and the key-value caches of the network's layers."""
 
     block: Blocks
     memories: tuple[Memory, ...]
@@ -37,9 +37,7 @@ class TransformerInference:
     """Methods that use the network. Its variables are not stored here: methods take them as an argument.
 
     config: settings, with the names of the genres and the statistics filled in.
-    any_length: whether it writes pieces longer than 10 s.
-    loops: whether it writes pieces whose end leads into their beginning.
-    mixes_genres: whether one network writes all genres, and mixtures of them.
+    any_length, loops, mixes_genres: see `pieces.Generator`.
     """
 
     config: TransformerConfig
@@ -67,7 +65,7 @@ class TransformerInference:
         return to_coefficients(values, self.config.block_frames) / self._deviations
 
     def decode(self, blocks: Blocks) -> Values:
-        """Put blocks of coefficients together to spectrograms: the inverse of `encode`."""
+        """Assemble spectrograms from blocks of coefficients: the inverse of `encode`."""
         return to_values(blocks * self._deviations, self.config.block_frames)
 
     @property

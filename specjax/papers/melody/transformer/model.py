@@ -10,8 +10,8 @@ from specjax.papers.melody.transformer.config import ModelConfig
 from specjax.papers.melody.transformer.density import Density
 
 _MIN_DEVIATION = 0.05  # relative to all blocks; silence is constant, and would have an infinite density
-_UNIT = 0.46  # where `_MIN_DEVIATION + softplus` is 1
-_HEAD_GAIN = 0.1  # variance of the outputs at the start, when blocks are distributed nearly as all blocks are
+_UNIT = 0.46  # softplus(_UNIT) + _MIN_DEVIATION = 1
+_HEAD_GAIN = 0.1  # initial variance of the outputs, so that the initial density is close to that of all blocks
 
 
 class BlockTransformer(nn.Module):

@@ -58,7 +58,7 @@ class TransformerTask(SingleNetworkTask):
         return {} if self.judge is None else {"judge": self.judge.variables}
 
     def batch(self, examples: Music, indices: Int[Array, " batch"], key: Key[Array, ""]) -> Batch:
-        """Gather clips. Each begins at a random one of the first frames, so that blocks lie everywhere in the music."""
+        """Gather clips. Each is shifted by a random number of frames, so that blocks begin at any frame."""
         c = self.config
         genre, clip = data.locate(examples, indices)
         values = c.representation.encode(jnp.asarray(examples.mel)[genre, clip])
@@ -98,7 +98,7 @@ class TransformerTask(SingleNetworkTask):
         return evaluation.map_genres(measure, examples.mel, examples.clips, indices, key)
 
     def summarize(self, measures: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Compute the mean loss, in nats per value, and the figures of `evaluation.summarize`."""
+        """Compute the mean loss, in nats per value, and the metrics of `evaluation.summarize`."""
         loss = np.mean(measures["loss"][measures["valid"].astype(bool)])
         return {"eval/loss": float(loss), **evaluation.summarize(measures)}
 

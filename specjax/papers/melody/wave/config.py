@@ -13,18 +13,19 @@ from specjax.papers.melody.wave.model import WaveModelConfig
 
 @dataclass(frozen=True)
 class WaveConfig:
-    """Settings of the task `melody/wave`: a generator writes the waves of music, against a discriminator.
+    """Settings of the task `melody/wave`: a GAN that generates waves of music.
 
     Both networks are conditioned on the genre.
 
     data: source of the music.
-    representation: scale of the mel spectrograms in pictures. The networks do not see them.
+    representation: scale of mel spectrograms in plots. The networks do not use it.
     model: architecture of both networks.
-    window: number of samples of the waves in training, cut from clips of 10 s at random positions: whole columns.
+    window: number of samples of the waves in training, which are random crops of clips of 10 s; a multiple of the
+      column length.
     loss: name of the adversarial loss: `least_squares`, `hinge`, `non_saturating` or `relativistic`.
     penalty: gradient penalty of the discriminator.
     generator, discriminator: optimizers, learning rate schedules, and moving averages of the parameters.
-    judge: bundle of a judge, in whose embedding held-out and generated clips are compared. Empty: no such figures.
+    judge: bundle of a judge, in whose embedding held-out and generated clips are compared. Empty: no such metrics.
     """
 
     ensemble: ClassVar[bool] = False

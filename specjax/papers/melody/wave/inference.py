@@ -27,7 +27,7 @@ class WaveInference:
     """Methods that use the networks of a GAN of waves. Their variables are not stored here: methods take them.
 
     config: settings, with the names of the genres and the statistics filled in.
-    any_length, loops, mixes_genres: what the generator can write: all of it.
+    any_length, loops, mixes_genres: all True, see `pieces.Generator`.
     """
 
     any_length: ClassVar[bool] = True
@@ -61,7 +61,7 @@ class WaveInference:
         """The judge that the config names; None without one.
 
         Raises:
-          UserError: the bundle is missing or damaged, or it knows other genres.
+          UserError: the bundle is missing or damaged, or the judge was trained on other genres.
         """
         return load_judge(self.config.judge, self.config.data.genres)
 
@@ -82,7 +82,7 @@ class WaveInference:
         return cast(Waves, self.generator.apply(variables, latents, genre))
 
     def score(self, variables: Variables, wave: Waves, genre: Shares, key: Key[Array, ""] | None = None) -> Scores:
-        """Score waves; real ones should have a high score. `key` is that of phase shuffle; None: without it."""
+        """Compute scores of waves, higher for those that sound real. `key` is for phase shuffle; None disables it."""
         return cast(Scores, self.discriminator.apply(variables, wave, genre, key))
 
     def generate_in_training(self, variables: Variables, latents: Latents, genre: Shares) -> tuple[Waves, Variables]:
@@ -123,7 +123,7 @@ class WaveInference:
         latents = self.draw_latents(keys, -(-samples // c.column_samples))
         if not loop:
             return self.generate(variables, latents, genre)[:, :samples]
-        # Columns before the beginning and after the end are those of the other end, as far as they can be heard.
+        # Pad the columns circularly by the receptive field.
         reach = c.reach_columns
         wrapped = jnp.pad(latents.local, ((0, 0), (reach, reach), (0, 0)), mode="wrap")
         wave = self.generate(variables, latents._replace(local=wrapped), genre)

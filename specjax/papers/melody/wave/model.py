@@ -2,8 +2,8 @@
 
 Both follow WaveGAN (Donahue, McAuley and Puckette 2019): convolutions of stride 4, and phase shuffle in the
 discriminator. To take fewer operations, the outermost layer has a stride of 16 samples. As in `melody.model`, time is
-divided into columns, of which the generator makes as many as it is given local latent vectors. For the default config
-and n columns of 4096 samples (54 columns for 10 s, after cropping):
+divided into columns, one for each local latent vector. For the default config and n columns of 4096 samples (54 columns
+for 10 s, after cropping):
 
 | generator | shape | discriminator |
 |---|---|---|
@@ -14,8 +14,8 @@ and n columns of 4096 samples (54 columns for 10 s, after cropping):
 | transposed convolution, stride 4 | 256n x 32 | convolution, stride 4 |
 | transposed convolution, stride 16, tanh | 4096n x 1 | convolution, stride 16 |
 
-A convolution with a stride is one of stride 1 of blocks of samples whose samples are its channels, and a transposed one
-likewise. This is fast on CPU, with fast gradients.
+A strided convolution is computed as a convolution of stride 1 over blocks of samples, with the samples of a block as
+channels; a transposed convolution likewise. This is fast on CPU, gradients included.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from specjax.papers.melody.model import Latents, embed_genre
 
 _STRIDE = 4
 _BLOCK = 16  # stride of the outermost layer, in samples
-_LEVEL = 0.2  # amplitude (RMS) of waves at the start, close to that of music
+_LEVEL = 0.2  # initial RMS amplitude of waves, close to that of music
 
 Waves = Float[Array, "batch samples"]
 
@@ -128,7 +128,7 @@ class WaveDiscriminator(nn.Module):
         """Compute scores, higher for waves that sound real and of their genre.
 
         Args:
-          wave: waves in [-1, 1] of at least one column. A rest that does not fill a column is left out.
+          wave: waves in [-1, 1] of at least one column. A remainder that does not fill a column is dropped.
           genre: share of each genre.
           key: random key of phase shuffle. None: maps are not shifted.
         """

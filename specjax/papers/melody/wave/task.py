@@ -1,4 +1,4 @@
-"""Training task of the GAN that writes waves of music."""
+"""Training task of the GAN that generates waves of music."""
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -19,7 +19,7 @@ from specjax.papers.melody.wave_clips import Waves, decode_samples
 
 @dataclass(frozen=True)
 class WaveTask(MusicGanTask):
-    """Training task of one GAN that writes waves of music in several genres.
+    """Training task of a GAN that generates waves of music in several genres.
 
     config: settings, with the genres and the statistics filled in.
     name: name of the task.
