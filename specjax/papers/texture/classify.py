@@ -57,7 +57,7 @@ class ClassifierInference:
         return jax.tree.map(lambda *x: sum(x) / views, *logits)
 
     def probabilities(self, label_logits: Float[Array, "batch classes"]) -> Float[Array, "batch classes"]:
-        """Convert logits to probabilities. With the loss `sigmoid` they are independent; else they add up to 1."""
+        """Convert logits to probabilities. With the loss `sigmoid` they are independent; otherwise they add up to 1."""
         if self.config.loss == "sigmoid":
             return jax.nn.sigmoid(label_logits)
         return jax.nn.softmax(label_logits)
@@ -137,7 +137,7 @@ def classify(inference: ClassifierInference, variables: Any, path: Path, top: in
     Args:
       inference: inference functions of the network.
       variables: variables of the network.
-      path: sound file of any length and rate; what is longer than the sounds of the training is cut off.
+      path: sound file of any duration and sample rate; it is cut to the duration of the training sounds.
       top: number of classes to return.
 
     Returns:

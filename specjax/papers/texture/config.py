@@ -11,15 +11,15 @@ from specjax.papers.texture.representation import Representation
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Random augmentation of the training spectrograms. The defaults augment nothing.
+    """Random augmentation of the training spectrograms. By default, there is none.
 
-    mixup: parameter alpha of the beta distribution from which the shares of mixup are drawn; 0 disables mixup.
+    mixup: parameter alpha of the beta distribution from which the mixup weights are drawn; 0 disables mixup.
     mixup_share: fraction of the examples that are mixed.
     time_shift: whether to shift each spectrogram cyclically along time.
     max_row_shift: largest shift along frequency, in rows.
     max_gain_db: largest change of level, in dB.
-    max_tilt_db: largest change of the highest row by a spectral tilt, in dB; the lowest row changes by as much in the
-      other direction.
+    max_tilt_db: largest spectral tilt: the highest row changes by up to this many dB, and the lowest row by the
+      opposite amount.
     time_masks, frequency_masks: number of masked bands of frames and of rows.
     time_mask_s: largest duration of a masked band of frames, in seconds.
     frequency_mask_share: largest width of a masked band of rows, as a fraction of all rows.
@@ -49,19 +49,19 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """Settings of the task `texture/classifier`: a network names the class of a sound from its spectrogram.
+    """Settings of the task `texture/classifier`: a network classifies sounds by their spectrograms.
 
     data: source of the sounds, their classes and the folds to train on.
     representation: how spectrograms are computed.
     model: architecture of the network.
     augment: random augmentation of the training spectrograms.
     loss: `softmax` is the cross-entropy of one class among all. `sigmoid` is the binary cross-entropy of each class,
-      summed over the classes; with mixup, the targets are the shares of the two classes.
+      summed over the classes; with mixup, the targets are the weights of the two classes.
     label_smoothing: weight of the uniform distribution that is mixed into the one-hot labels.
-    second_task: weight of the cross-entropy of the second task, in which the network names the class of the sound's
-      spectral centroid. It has an effect only if `model.centroid_classes` is not 0.
-    views: number of versions of each held-out sound whose logits are averaged; version v is the spectrogram
-      shifted cyclically by v/views of its duration.
+    second_task: weight of the cross-entropy of the second task, the classification of the sound's spectral centroid. It
+      has an effect only if `model.centroid_classes` is not 0.
+    views: number of cyclic shifts of each held-out spectrogram over which the logits are averaged; shift v is by
+      v/views of its duration.
     optimizer: optimizer, learning rate schedule and moving average of the parameters.
     """
 

@@ -25,9 +25,9 @@ from specjax.papers.texture import sounds
 from specjax.papers.texture.representation import Representation
 
 BUILTIN = "synthetic"
-FOLDS = 5  # of ESC-50; other sources are divided into as many
+FOLDS = 5  # as in ESC-50; other sources are divided into the same number
 _META = Path("meta", "esc50.csv")
-_BLOCK = 32  # sounds that are read and transformed at a time
+_BLOCK = 32  # sounds that are read and transformed per block
 
 _log = logging.getLogger("specjax")
 
@@ -42,7 +42,7 @@ class Sounds(NamedTuple):
     Attributes:
       levels: levels in [0, 1], with the highest frequency in row 0.
       label: index of each sound's class.
-      centroid_class: index of the class of each sound's spectral centroid, from the lowest to the highest.
+      centroid_class: class of each sound's spectral centroid; classes are in ascending order of frequency.
     """
 
     levels: Float32[np.ndarray, "n rows frames"]
@@ -52,14 +52,14 @@ class Sounds(NamedTuple):
 
 @dataclass(frozen=True)
 class SoundsConfig:
-    """Choice of the data set of sounds, its classes and its folds.
+    """Settings of the data set of sounds: its source, its classes and its folds.
 
-    A data set is divided into folds, numbered from 1. ESC-50 and ESC-10 define five. In other data sets, fold i has
-    every fifth sound of each class.
+    A data set is divided into folds, numbered from 1. ESC-50 and ESC-10 define five folds. In other data sets, fold i
+    consists of every fifth sound of each class.
 
     source: one of the following.
-      `synthetic`: ten classes of synthetic environmental sounds, made from random numbers.
-      `tfds:NAME`: the data set NAME of TensorFlow Datasets, with sounds and labels.
+      `synthetic`: ten classes of environmental sounds, generated from random numbers. `tfds:NAME`: the data set NAME of
+      TensorFlow Datasets, with sounds and labels.
       Path of a folder in the layout of ESC-50: `audio/` and `meta/esc50.csv`.
       Path of a folder with one subfolder of sound files per class.
     classes: names of the classes, in the order of the network's outputs. Every class of the source must be among them.
@@ -90,7 +90,7 @@ class SoundsConfig:
 class _Entry(NamedTuple):
     """One sound of a data set.
 
-    path: its file. For a synthetic sound, a name that ends in its number, from which its random key is made.
+    path: its file. For a synthetic sound, a name that ends in its index, from which its random key is derived.
     class_name: name of its class.
     fold: number of its fold, from 1.
     """
@@ -127,18 +127,18 @@ def fold_numbers(config: SoundsConfig) -> list[int]:
 def load(config: SoundsConfig, representation: Representation, centroid_classes: int) -> tuple[Sounds, Sounds]:
     """Load the training sounds and the held-out sounds of a data set, and compute their spectrograms.
 
-    The sounds are read and transformed in blocks, and both results are parts of one array. So the memory of the
-    spectrograms is needed once, 1.6 GiB for 2,000 sounds of 257 x 856, and that of the waves only for `tfds:`.
+    The sounds are read and transformed in blocks, and both results are views of one array. So the spectrograms are in
+    memory only once (1.6 GiB for 2,000 sounds of 257 x 856), and all waves only for `tfds:`.
 
     Args:
       config: source, with `classes` filled in (see `resolve_classes`).
       representation: how spectrograms are computed.
-      centroid_classes: number of classes of the spectral centroid. Their limits are chosen so that every class has the
-        same number of training sounds.
+      centroid_classes: number of classes of the spectral centroid. Their boundaries are quantiles, so that every class
+        has the same number of training sounds.
 
     Raises:
       UserError: the source is missing, damaged or has another layout; it has a class that is not in `config.classes`,
-        or no sound to train on; the spectrograms need more than half of the available memory.
+        or no training sounds; the spectrograms need more than half of the available memory.
     """
     if config.source.startswith(TFDS):
         waves, label, fold = _read_tfds(config, representation)

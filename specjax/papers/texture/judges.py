@@ -1,7 +1,7 @@
-"""Judges of style transfer: measures that no method of the transfer optimizes, and tables of them over pairs of sounds.
+"""Judges of style transfer: metrics that no method of style transfer optimizes, and tables of them.
 
-A judge compares a result with the sound that gave the content, or with the sound that gave the style. None depends on
-the level of a sound, and all are finite for silence. Waves have shape `(batch, samples)`, one pair of sounds per row.
+A judge compares a result with the content or with the style. None depends on the level of a sound, and all are finite
+for silence. Waves have shape `(batch, samples)`, one pair of sounds per row.
 
 Sounds of any length are compared in bounded memory: the style judges average over excerpts (see `cut_excerpts`).
 """
@@ -43,7 +43,7 @@ TEXTURE_SCALES = {
 
 _RANGE_DB = 80.0
 _GRAM_BANDS, _KERNEL_FRAMES, _KERNELS = 64, 9, 1024
-_GRAM_SEED = 271_828  # used by no method of the transfer
+_GRAM_SEED = 271_828  # not used by any method of style transfer
 _ENVELOPE_BANDS = 32
 _MFCC_BANDS = 40
 _EXACT = jax.lax.Precision.HIGHEST  # by default accelerators round the factors of a product to 8 or 10 bits
@@ -61,10 +61,10 @@ def judge(result: Waves, content: Waves, style: Styles, sample_rate: int) -> Mea
     """Compute all judges of a batch of results of style transfer.
 
     Args:
-      result: results, as long as their content.
-      content: sounds that gave the content.
-      style: sounds that gave the style, of any length above 0.25 s.
-      sample_rate: of all waves, in Hz.
+      result: results, of the same length as their content.
+      content: content sounds.
+      style: style sounds, of any duration above 0.25 s.
+      sample_rate: sample rate of all waves, in Hz.
 
     Returns:
       One value per pair for each judge in `JUDGES`:
@@ -90,8 +90,8 @@ def format_table(measures: Mapping[str, Measures], reference: str) -> str:
     Controls are results too: the content, the style, and the content equalized to the mean spectrum of the style.
 
     The columns are the mean of each judge over the pairs, with its 95% confidence interval (Student's t), and for each
-    distance to the style the share of the pairs for which the method is nearer to the style than `reference`, with the
-    95% Wilson interval.
+    distance to the style the fraction of the pairs for which the method is nearer to the style than `reference`, with
+    the 95% Wilson interval.
 
     Args:
       measures: values of the judges, as returned by `judge`, by the name of the method or control.
@@ -115,8 +115,8 @@ def format_table(measures: Mapping[str, Measures], reference: str) -> str:
 def cut_excerpts(wave: Waves, length: int) -> Float[Array, "pairs excerpts length"]:
     """Cut excerpts of `length` samples from waves that are at least as long.
 
-    There are as few as cover the wave, but at most 16. They are equally spaced, the first at the start and the last at
-    the end of the wave; they may overlap.
+    Their number is the smallest that covers the wave, but at most 16. They are equally spaced, the first at the start
+    and the last at the end of the wave; they may overlap.
     """
     surplus = wave.shape[-1] - length
     count = min(1 + -(-surplus // length), MAX_EXCERPTS)
@@ -184,8 +184,8 @@ def gram_distance(result: Excerpts, style: StyleExcerpts, sample_rate: int) -> V
 def mfcc_distance(result: Excerpts, style: StyleExcerpts, sample_rate: int) -> Values:
     """Compute the distance between mel-frequency cepstral coefficients 2 to 13 (the first one is the level).
 
-    A sound is described by the means and the standard deviations over time of the twelve coefficients, averaged over
-    excerpts. The distance is the root mean square difference of these 24 numbers, in dB.
+    The features of a sound are the means and the standard deviations over time of the twelve coefficients, averaged
+    over excerpts. The distance is the root mean square difference of these 24 features, in dB.
     """
 
     def describe(wave: Samples) -> Float[Array, " numbers"]:
@@ -202,10 +202,10 @@ def content_correlation(result: Waves, content: Waves, sample_rate: int) -> Valu
 
     The envelopes are those of 32 mel bands: the power in the band in dB, clipped to 80 dB below the maximum of the
     clip. The mean over time of each band is subtracted. The correlation is that of all values of all bands. So it does
-    not depend on the mean spectrum: it is near 1 for an equalized content, and near 0 for unrelated sounds.
+    not depend on the mean spectrum: it is near 1 for the equalized content, and near 0 for unrelated sounds.
 
     Returns:
-      Correlations in [-1, 1], of shape `(pairs,)`; 0 if the envelopes of one of both are constant.
+      Correlations in [-1, 1], of shape `(pairs,)`; 0 if the envelopes of either sound are constant.
     """
 
     def envelopes(wave: Samples) -> Float[Array, "bands frames"]:

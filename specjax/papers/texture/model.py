@@ -1,4 +1,4 @@
-"""Classifiers of sounds: spectrograms in, classes out (section 2 of the paper).
+"""Classifiers of sounds, given as spectrograms (section 2 of the paper).
 
 In the layout `channels`, each frequency bin is an input channel and convolutions run over time only. In the layout
 `image`, a spectrogram is an image of one channel, and convolutions run over frequency and time.
@@ -26,18 +26,18 @@ class ModelConfig:
 
     With 50 classes, they have 3,729,634 parameters.
 
-    layout: `channels` or `image`, see the module.
-    architecture: `paper` is that of the paper. `residual` normalizes the rows of the spectrogram, and has a
-      convolution and residual blocks, all with batch normalization and followed by pooling, and a mean and maximum over
-      time instead of a fully connected layer.
+    layout: `channels` or `image`, see the docstring of the module.
+    architecture: `paper` is that of the paper. `residual` normalizes the rows of the spectrogram, followed by a
+      convolution and residual blocks, each with batch normalization and pooling, and mean and maximum over time instead
+      of a fully connected layer.
     widths: number of channels of each convolution of `paper`; of the first convolution and each block of `residual`.
     kernel_rows: height of the kernels in rows, for the layout `image`.
-    kernel_frames: width of the kernels in frames; in `residual`, of the first convolution. Those of the blocks are 3
-      wide (and 3 high).
+    kernel_frames: width of the kernels in frames; in `residual`, of the first convolution. The kernels of the blocks
+      are 3 frames wide (and 3 rows high).
     hidden: number of units of the fully connected layer of `paper`.
     dropout: dropout rate of the input of the first fully connected layer during training.
-    centroid_classes: number of classes of the second task, which names the spectral centroid of the sound; 0 leaves the
-      second task out.
+    centroid_classes: number of classes of the second task, the classification of the spectral centroid; 0 disables the
+      second task.
     """
 
     layout: Literal["channels", "image"] = "channels"
@@ -70,7 +70,7 @@ class Logits(NamedTuple):
 
     Attributes:
       label: logits of the classes.
-      centroid: logits of the classes of the spectral centroid; no columns without the second task.
+      centroid: logits of the classes of the spectral centroid; of shape (batch, 0) without the second task.
     """
 
     label: Float[Array, "batch classes"]
@@ -134,7 +134,7 @@ class Classifier(nn.Module):
         return jnp.mean(x, axis=1) + global_max_pool(x)
 
     def _conv(self, width: int, kernel: tuple[int, int], name: str) -> nn.Module:
-        """Create a convolution with a kernel of (frames, rows), of which the layout `channels` uses the first only.
+        """Create a convolution with a kernel of (frames, rows), of which the layout `channels` uses only the first.
 
         In the layout `channels` of the paper's architecture, it includes the pooling.
         """

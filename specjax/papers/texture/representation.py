@@ -30,7 +30,7 @@ class Representation:
     n_fft: frame length in samples.
     hop_length: hop length in samples.
     mel_bands: number of mel bands.
-    range_db: dynamic range in dB below the loudest point of the sound. Everything below it has level 0.
+    range_db: dynamic range in dB below the loudest point of the sound. Everything below has level 0.
     """
 
     axis: Literal["linear", "log", "mel"] = "linear"

@@ -1,4 +1,4 @@
-"""Synthetic environmental sounds, made on the device from a random key: a data set of sounds that needs no download.
+"""Synthetic environmental sounds, generated on the device from random keys: a data set that needs no download.
 
 The ten classes imitate those of ESC-10 (Piczak 2015). Each clip differs from all others of its class in tempo, pitch,
 level and spacing of its events.
@@ -24,7 +24,7 @@ Number = float | int
 Gain = Float[np.ndarray, " bins"] | Float[Array, " bins"] | Complex[Array, " bins"]
 
 _PEAKS = 0.3, 0.95
-_BACKGROUND = 1e-3  # noise of the recording, relative to the peak
+_BACKGROUND = 1e-3  # background noise, relative to the peak
 _HARMONICS = 30
 _NUMBERS, _EVENTS = 5, 64
 
@@ -241,14 +241,14 @@ def _band_noise(noise: Samples, grid: _Grid, low_hz: Number, high_hz: Number) ->
 
 def _impulses(draws: _Draws, rate_hz: Scalar, grid: _Grid) -> Samples:
     """Return single samples at random times, on average `rate_hz` a second, with exponentially distributed heights."""
-    # What exceeds a threshold is exponentially distributed again, so one number decides on time and height.
+    # The excess over a threshold is again exponentially distributed, so one number decides on both time and height.
     return jnp.maximum(draws.heights + jnp.log(rate_hz / grid.sample_rate), 0.0)
 
 
 def _since_event(draws: _Draws, grid: _Grid, interval_s: Scalar, *, jitter: float) -> Samples:
-    """Return the time in s since the last event; negative before a late event.
+    """Return the time since the last event in seconds; negative before a late event.
 
-    Events are `interval_s` apart. Each is late by up to `jitter` times that.
+    Events are `interval_s` apart, and each is late by up to `jitter * interval_s`.
     """
     count = grid.time_s / interval_s
     late = jitter * draws.delays[jnp.floor(count).astype(int) % _EVENTS]
@@ -288,7 +288,7 @@ def _buzz(frequency: Samples) -> Samples:
 
 
 def _filter(wave: Samples, gain: Gain) -> Samples:
-    """Multiply the spectrum of a wave by a gain; the wave counts as periodic."""
+    """Multiply the spectrum of a wave by a gain; the wave is treated as periodic."""
     return jnp.fft.irfft(jnp.fft.rfft(wave) * jnp.asarray(gain, jnp.complex64), len(wave))
 
 

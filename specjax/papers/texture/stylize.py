@@ -1,4 +1,4 @@
-"""Style transfer between sound files: reading, the choice of a method with its settings, and panels of spectrograms."""
+"""Style transfer between sound files: reading files, creating a method from its settings, and plotting spectrograms."""
 
 import math
 from collections.abc import Mapping
@@ -45,7 +45,8 @@ class Stylized(NamedTuple):
     """Result of a style transfer between two files.
 
     Attributes:
-      wave: as long and as loud as the content, with its channels. If it would clip, its peak is reduced to 0.9.
+      wave: result with the duration, loudness and channels of the content. If it would clip, its peak is reduced to
+        0.9.
       sample_rate: in Hz.
       gain_db: gain by which the wave was reduced, at most 0.
       interrupted: whether Ctrl-C ended the optimization early.
@@ -64,7 +65,7 @@ def make_method(name: str, settings: Mapping[str, Any], network: Any = None) -> 
 
     Args:
       name: key of `METHODS`.
-      settings: values of some fields of the method, by name; the others keep their defaults.
+      settings: values of some fields of the method, by name; other fields have their default values.
       network: parameters of the network of the methods `wyse` (None: random) and `image`.
 
     Raises:
@@ -85,11 +86,11 @@ def make_method(name: str, settings: Mapping[str, Any], network: Any = None) -> 
 
 
 def stylize(content: Path, style: Path, method: Method, report: StepReport | None = None) -> Stylized:
-    """Give the sound of one file the texture of another.
+    """Transfer the texture of one sound file to another.
 
     Args:
-      content: sound file, mono or stereo, of any rate; at most 600 s.
-      style: sound file of any rate; its channels are mixed. It is read in pieces.
+      content: sound file, mono or stereo, of any sample rate; at most 600 s.
+      style: sound file of any sample rate; its channels are mixed. It is read in pieces.
       method: method of style transfer.
       report: progress callback.
 
@@ -108,7 +109,7 @@ def stylize(content: Path, style: Path, method: Method, report: StepReport | Non
 
 
 def draw_panels(waves: Mapping[str, Float[np.ndarray, " samples"]], sample_rate: int) -> render.Rgb:
-    """Draw the spectrograms of sounds in two columns, as those of the paper: 80 dB below the greatest magnitude.
+    """Draw the spectrograms of sounds in two columns, as in the paper, with a range of 80 dB below the maximum.
 
     Args:
       waves: mono waves by title.
@@ -127,7 +128,7 @@ def draw_panels(waves: Mapping[str, Float[np.ndarray, " samples"]], sample_rate:
 
 
 def draw_result(content: Path, style: Path, result: Stylized) -> render.Rgb:
-    """Draw the spectrograms of content, style and result; of the style, at most as much as the content lasts.
+    """Draw the spectrograms of content, style and result; the style is cut to the duration of the content.
 
     Raises:
       UserError: a file cannot be used.

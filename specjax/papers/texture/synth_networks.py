@@ -14,7 +14,7 @@ from specjax.data.readers import check_regular_file
 
 def _add_pair(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--content", dest="file", required=True, help="sound file whose events are kept")
-    parser.add_argument("--style", required=True, help="sound file whose texture is taken")
+    parser.add_argument("--style", required=True, help="sound file whose texture is transferred")
     parser.add_argument("--bundle", help="classifier whose weights the method wyse uses, written by specjax export")
     parser.add_argument("--iterations", type=int, help="optimizer steps (default: that of the method)")
     parser.add_argument("--content_weight", type=float, help="weight of the content")
@@ -22,7 +22,7 @@ def _add_pair(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layers",
         type=options.comma_separated,
-        help="layers that describe the style: conv1,conv2 of wyse, conv1_1 to conv5_1 of image",
+        help="layers of the style loss: conv1,conv2 of wyse, conv1_1 to conv5_1 of image",
     )
     parser.add_argument("--optimizer", help="adam or lbfgs (method wyse; the others use lbfgs)")
     parser.add_argument("--filters", type=int, help="number of random filters")
@@ -78,7 +78,7 @@ def sounds(args: argparse.Namespace) -> None:
 
 
 def style(args: argparse.Namespace) -> None:
-    """Run `specjax synth style`: give the sound of one file the texture of another, and write it to a file."""
+    """Run `specjax synth style`: transfer the texture of one sound file to another, and write the result to a file."""
     content, out, plot = options.input_file(args), options.output_file(args, ".wav"), options.plot_file(args)
     style_file = _style_file(args, out)
     options.start(catches_interrupt=True)  # It ends the optimization; the best result so far is written.
@@ -132,7 +132,7 @@ def _style_file(args: argparse.Namespace, out: Path | None = None) -> Path:
 
 
 def _style_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings of the method of style transfer that the user gave."""
+    """Return the settings of the style transfer method that the user specified."""
     from specjax.papers.texture.stylize import OPTIONS
 
     given = {name: getattr(args, name) for name in OPTIONS if getattr(args, name, None) is not None}
@@ -153,7 +153,7 @@ def _check_seed(seed: int) -> None:
 
 
 def _style_network(args: argparse.Namespace) -> Any:
-    """Load the network that the user gave: VGG-19, or the convolutions of a classifier; None if there is none."""
+    """Load the network that the user specified: VGG-19, or the convolutions of a classifier; None if there is none."""
     method = getattr(args, "method", "wyse")
     if args.bundle is not None and method != "wyse":
         raise UserError(f"--bundle has no effect in the method {method}: use --method=wyse, or omit it")
@@ -193,8 +193,8 @@ def classify(args: argparse.Namespace) -> None:
 
 
 SUBCOMMANDS = {
-    "style": Subcommand("Give one sound the texture of another.", _add_style, style),
+    "style": Subcommand("Transfer the texture of one sound to another.", _add_style, style),
     "panels": Subcommand("Make the four panels and sounds of Figure 1 of the texture paper.", _add_panels, panels),
     "sounds": Subcommand("Write synthetic environmental sounds, one of each class.", _add_sounds, sounds),
-    "classify": Subcommand("Name the most probable classes of a sound.", _add_classify, classify),
+    "classify": Subcommand("Print the most probable classes of a sound.", _add_classify, classify),
 }

@@ -1,4 +1,4 @@
-"""Training task of the texture paper: a network learns to name the class of a sound from its spectrogram."""
+"""Training task of the texture paper: classification of sounds by their spectrograms."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -83,12 +83,12 @@ class ClassifierTask(SingleNetworkTask):
         if not c.augment.mixup:
             return Batch(levels, label, centroid)
         share = jax.vmap(self._draw_share)(mixup_keys)
-        # The order of a batch is random, so its neighbors are random partners.
+        # Batches are shuffled, so adjacent examples are random partners.
         partner = jnp.roll(jnp.arange(len(indices)), 1)
         return Batch(*(augment.mixup(share, partner, x) for x in (levels, label, centroid)))
 
     def _draw_share(self, key: Key[Array, ""]) -> Float[Array, ""]:
-        """Draw the weight of an example in mixup; its partner never has the larger weight."""
+        """Draw the mixup weight of an example, at least 1/2, so that its partner never has the larger weight."""
         a = self.config.augment
         share_key, choice_key = jax.random.split(key)
         share = jax.random.beta(share_key, a.mixup, a.mixup)
@@ -164,7 +164,7 @@ class ClassifierTask(SingleNetworkTask):
         }
 
     def sample(self, state: TrainState, examples: Sounds, frozen: Tree, key: Key[Array, ""]) -> Sample:
-        """Draw the spectrogram of one held-out sound of each class, with the class that the network names."""
+        """Draw the spectrogram of one held-out sound of each class, with the predicted class."""
         chosen = [int(np.flatnonzero(examples.label == label)[0]) for label in np.unique(examples.label)]
         levels = examples.levels[chosen]
         logits = jax.jit(self.inference.predict)(self.inference_variables(state), jnp.asarray(levels))

@@ -1,4 +1,4 @@
-"""Studies that train classifiers: layout and frequency axis, the second task, and the settings that work best.
+"""Studies that train classifiers: layout and frequency axis, the second task, and nested cross-validation.
 
 Each fold of the data set is held out in turn. The intervals of the tables are over the folds.
 """
@@ -77,10 +77,10 @@ def cross_validate(study: Study, options: Options) -> None:
 
 
 def cross_validate_nested(options: Options) -> None:
-    """Hold out each fold in turn, with the settings that do best on the other folds; print a Markdown table.
+    """Hold out each fold in turn, with the best settings on the other folds, and print a Markdown table.
 
     For each held-out fold, every variant of `NESTED` is first trained and evaluated on the other folds, each of which
-    is left out in turn. The best variant is then trained on all of them. So the held-out fold takes no part in the
+    is left out in turn. The best variant is then trained on all of them. So the held-out fold is not used for the
     choice (Cawley and Talbot 2010).
 
     Args:

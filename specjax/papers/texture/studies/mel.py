@@ -1,4 +1,4 @@
-"""Study that measures how close sounds reconstructed from mel spectrograms come to the original sounds.
+"""Study that measures how close sounds reconstructed from mel spectrograms are to the original sounds.
 
 The error is measured in the magnitudes of the STFT (linear frequency) and in mel magnitudes.
 """

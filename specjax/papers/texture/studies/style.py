@@ -1,7 +1,7 @@
 """Study of style transfer: methods, trained or random weights, noise and numbers of filters, judged on pairs of sounds.
 
-The judges are measures that no method optimizes. Beside the methods stand three controls: the content, the style, and
-the content equalized to the mean spectrum of the style.
+The judges are metrics that no method optimizes. There are three controls: the content, the style, and the content
+equalized to the mean spectrum of the style.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from specjax.papers.texture.style.transfer import transfer
 DURATION_S = 3.0
 SAMPLE_RATE = 22050
 CONTENT, STYLE, EQUALIZED = "content", "style", "equalized content"
-_STEPS = 300  # of the methods on spectrograms
+_STEPS = 300  # optimizer steps of the methods on spectrograms
 
 Wave = Float[np.ndarray, " samples"]
 
@@ -81,8 +81,8 @@ def compare(
 ) -> dict[str, Measures]:
     """Transfer the style of every pair with every variant, and judge the results.
 
-    A pair is a sound as the content, and the sound half the list further as the style. Results are saved, and are not
-    computed again.
+    A pair consists of sound i as the content and sound i + n/2 (modulo n) as the style, where n is the number of
+    sounds. Results are saved, and not computed again.
 
     Args:
       sounds: waves of equal length at `SAMPLE_RATE`, by name.

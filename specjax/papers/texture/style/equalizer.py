@@ -1,6 +1,6 @@
 """Control for style transfer: the content, equalized to the mean spectrum of the style.
 
-A style transfer that does not come nearer to the style than this filter does is only an equalizer.
+A style transfer method that does not get nearer to the style than this filter is no better than an equalizer.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Style transfer with an image network (section 2 of the paper): VGG-19 looks at the spectrogram as at a picture."""
+"""Style transfer with an image network (section 2 of the paper): VGG-19 applied to the spectrogram as an image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ from specjax.papers.texture.style.vgg import CONTENT_LAYERS, STYLE_LAYERS, Vgg19
 from specjax.signal.inversion import Inversion
 from specjax.signal.short_time_fourier import magnitude
 
-# Frames of context that make the features of a piece equal to those of the whole: more than the reach of conv5_1, and a
-# multiple of its stride.
+# Frames of context with which the features of a piece equal those of the whole sound: more than the receptive field of
+# conv5_1, and a multiple of its stride.
 _CONTEXT = 128
 _NETWORK = Vgg19()
 
@@ -55,11 +55,11 @@ class Image:
 
     Attributes:
       params: parameters of the network (`vgg.load_params`).
-      layers: layers whose Gram matrices describe the style.
+      layers: layers whose Gram matrices define the style.
       content_weight: weight of the content.
       style_weight: weight of the style.
       steps: number of L-BFGS steps.
-      inversion: how a sound is reconstructed from the resulting spectrogram.
+      inversion: method of reconstructing a sound from the resulting spectrogram.
     """
 
     params: Any = None
@@ -84,7 +84,7 @@ class Image:
         return LBFGS
 
     def pose(self, contents: Waves, styles: Sequence[Style]) -> Problem:
-        """Pose the optimization problem of some contents, each with its own style."""
+        """Build the optimization problem of contents, each with its own style."""
         levels = magnitude(wyse.cover(contents), wyse.PRESET.transform)
         peak = jnp.max(levels, axis=(-2, -1), keepdims=True)
         values = wyse.encode(levels, peak)

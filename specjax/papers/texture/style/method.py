@@ -1,4 +1,4 @@
-"""Contract between a method of style transfer (what is optimized, and by which loss) and `transfer`, which runs it."""
+"""Interface between `transfer` and the methods of style transfer, each of which defines an optimization problem."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -40,7 +40,7 @@ class Method(Protocol):
 
     @property
     def min_samples(self) -> int:
-        """Least number of samples of a content or style."""
+        """Minimum number of samples of a content or style."""
 
     @property
     def steps(self) -> int:
@@ -48,10 +48,10 @@ class Method(Protocol):
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
-        """Optimizer; the same object each time."""
+        """Optimizer; the same object at each access."""
 
     def pose(self, contents: Waves, styles: Sequence[Style]) -> Problem:
-        """Pose the optimization problem of some contents, each with its own style, at the level `source.LEVEL`.
+        """Build the optimization problem of contents, each with its own style, at the level `source.LEVEL`.
 
-        The channels of a content are contents of their own, and share one `Style` object.
+        Each channel of a content is a separate content; the channels share one `Style` object.
         """

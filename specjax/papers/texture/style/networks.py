@@ -28,7 +28,7 @@ convolve = partial(time_conv, implementation="unfolded")
 
 
 def gram(features: Features) -> Gram:
-    """Compute the sums over all frames of the products of every two features."""
+    """Compute the sums over all frames of the products of all pairs of features."""
     return jnp.matmul(features.T, features, precision=_EXACT)
 
 
@@ -61,7 +61,7 @@ class FactoredGram(NamedTuple):
     A sound of 5 s has a few hundred frames, and a layer of 4096 filters has a Gram matrix of 17 million numbers.
 
     Attributes:
-      rows: a row for each frame, or one for each filter if these are fewer.
+      rows: one row per frame, or one per filter if there are fewer filters.
       energy: squared Frobenius norm of the Gram matrix.
     """
 
@@ -70,7 +70,7 @@ class FactoredGram(NamedTuple):
 
 
 def add_rows(rows: Rows, features: Features) -> Rows:
-    """Append features to rows. If they become more than the filters, reduce them to as many by a QR decomposition.
+    """Append features to rows. If there are more rows than filters, reduce them to that number by QR decomposition.
 
     The product `rows.T @ rows` is the sum of both Gram matrices in either case.
     """
@@ -90,14 +90,14 @@ def factor_gram(rows: Rows, frames: int) -> FactoredGram:
 
 
 def stack_factored(grams: Sequence[FactoredGram]) -> FactoredGram:
-    """Stack Gram matrices along a new first axis. Rows of zeros make up for different numbers of rows."""
+    """Stack Gram matrices along a new first axis, padded with rows of zeros to the same number of rows."""
     count = max(len(gram.rows) for gram in grams)
     rows = jnp.stack([pad_axis(gram.rows, 0, count - len(gram.rows), axis=0) for gram in grams])
     return FactoredGram(rows, jnp.stack([gram.energy for gram in grams]))
 
 
 def factored_gram_loss(features: Features, target: FactoredGram) -> Float[Array, ""]:
-    """Compute what `gram_loss` does, without a matrix of filters by filters if the frames are fewer.
+    """Compute `gram_loss` without a matrix of filters by filters if there are fewer frames than filters.
 
     With A the features divided by the square root of their number of frames, and S the rows of the target, the squared
     distance of the Gram matrices is `|A A.T|^2 - 2 |A S.T|^2 + |S S.T|^2` (Frobenius norms). For 846 frames and 4096
@@ -138,7 +138,7 @@ _loss_from_frames.defvjp(_loss_and_products, _gradient_from_products)
 
 
 def _smaller_gram(rows: Rows) -> Float[Array, "n n"]:
-    """Compute the products of every two rows, or of every two filters if these are fewer."""
+    """Compute the inner products of all pairs of rows, or of all pairs of filters if there are fewer."""
     few = rows if len(rows) <= rows.shape[1] else rows.T
     return jnp.matmul(few, few.T, precision=_EXACT)
 
@@ -152,7 +152,7 @@ def random_kernel(key: Key[Array, ""], width: int, bins: int, filters: int) -> K
 def random_params(
     key: Key[Array, ""], bins: int = 257, filters: tuple[int, int] = (2048, 64), width: int = 5
 ) -> Params:
-    """Draw the two layers of Wyse's network without training: every weight and bias uniform in [-0.1, 0.1].
+    """Draw the two layers of Wyse's untrained network: all weights and biases are uniform in [-0.1, 0.1].
 
     Args:
       bins: number of frequency bins.

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Style:
-    """A style sound and what must be known of all of it before its statistics can be computed.
+    """A style sound, with properties of the whole sound that are needed before its statistics can be computed.
 
     Attributes:
       blocks: consecutive blocks of the wave.
@@ -51,13 +51,13 @@ class Style:
 
 
 def measure_each(measure: Callable[[Style], T], styles: Sequence[Style]) -> list[T]:
-    """Apply a function to each style, but only once to a style that occurs several times, as for two channels."""
+    """Apply a function to each style, but only once to a style that occurs several times, as for stereo contents."""
     results = {style: measure(style) for style in dict.fromkeys(styles)}
     return [results[style] for style in styles]
 
 
 class Piece(NamedTuple):
-    """Piece of a wave, whose frames are some frames of the whole wave.
+    """Piece of a wave, whose frames are a range of the frames of the whole wave.
 
     Attributes:
       wave: samples of the piece, padded where the whole wave would be padded. Its frames are those of the transform

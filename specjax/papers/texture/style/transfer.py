@@ -1,4 +1,4 @@
-"""Style transfer of a batch of sounds: levels, an optimization that may be interrupted, and loudness of the result."""
+"""Style transfer for a batch of sounds: normalization of levels, interruptible optimization, loudness of the result."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -19,8 +19,8 @@ class Transferred(NamedTuple):
     """Result of a style transfer.
 
     Attributes:
-      waves: as long and as loud (root mean square over all channels) as the contents.
-      history: loss of each pair and channel before each step that was done, shape `(steps, pairs * channels)`.
+      waves: results with the lengths and the loudness (root mean square over all channels) of the contents.
+      history: loss of each pair and channel before each completed step, shape `(steps, pairs * channels)`.
       interrupted: whether Ctrl-C ended the optimization before the last step.
     """
 
@@ -40,8 +40,8 @@ def transfer(
     """Give each content the style of another sound.
 
     The channels of a content are transferred independently of each other, and share one gain. Channels that are silent
-    stay silent. Contents and styles are first scaled to a common level, so the result does not depend on their levels,
-    except that it is as loud as the content.
+    stay silent. Contents and styles are first scaled to a common level, so their levels have no influence, except that
+    the result is as loud as the content.
 
     Ctrl-C (`KeyboardInterrupt`) ends the optimization after its first chunk of steps: the best result so far is
     returned.

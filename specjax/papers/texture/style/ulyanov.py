@@ -65,7 +65,7 @@ class Ulyanov:
       width: width of the filters in frames.
       content_weight: weight of the content; the weight of the style is 1.
       steps: number of L-BFGS steps.
-      inversion: how a sound is reconstructed from the resulting spectrogram.
+      inversion: method of reconstructing a sound from the resulting spectrogram.
       seed: random seed of the filters and of the starting point.
     """
 
@@ -84,7 +84,7 @@ class Ulyanov:
 
     @property
     def min_samples(self) -> int:
-        """Least number of samples of a content or style: those of one filter."""
+        """Minimum number of samples of a content or style: the length of one filter."""
         return PRESET.transform.samples(self.width) + PRESET.transform.hop_length
 
     @property
@@ -93,7 +93,7 @@ class Ulyanov:
         return LBFGS
 
     def pose(self, contents: Waves, styles: Sequence[Style]) -> Problem:
-        """Pose the optimization problem of some contents, each with its own style."""
+        """Build the optimization problem of contents, each with its own style."""
         kernel_key, start_key = jax.random.split(jax.random.key(self.seed))
         kernel = random_kernel(kernel_key, self.width, PRESET.transform.bins, self.filters)
         values = jnp.swapaxes(spectrogram(contents, PRESET).values, -1, -2)

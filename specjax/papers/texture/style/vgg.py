@@ -5,7 +5,7 @@ the result as its spectrogram. Here the spectrogram of one channel is itself the
 copied to three channels at the input of the network. So the three channels never differ, and their luminosity is the
 spectrogram.
 
-The weights come from a safetensors file that the user gives: trained on pictures, for example those of torchvision.
+The weights, trained on images, come from a safetensors file that the user provides, for example those of torchvision.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ from specjax.nn.conv import Conv
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")  # Gatys, Ecker and Bethge 2016
 CONTENT_LAYERS = ("conv4_2",)
 
-# Features of the convolutions of each block; between blocks the maps are pooled. Nothing after conv5_1 is needed.
+# Features of the convolutions of each block; between blocks the maps are pooled. Layers after conv5_1 are not needed.
 _BLOCKS = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512,))
 # Position of each convolution in torchvision's `features`, and of the unused rest of the last block.
 _POSITIONS = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28)

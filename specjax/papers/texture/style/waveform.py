@@ -1,7 +1,7 @@
-"""Style transfer on the wave itself, beyond the paper: no phases are lost, and all resolutions describe one sound.
+"""Style transfer that optimizes the wave itself (not in the paper), so that no phases have to be reconstructed.
 
-The style is described by Gram matrices of random filters of many widths on mel spectrograms at three resolutions, by
-the Gram matrix of random filters on a linear spectrogram, and by the autocorrelation of mel bands, which keeps rhythm
+The style consists of Gram matrices of random filters of many widths on mel spectrograms at three resolutions, the Gram
+matrix of random filters on a linear spectrogram, and the autocorrelation of mel bands, which captures rhythm
 (Antognini, Hoffman and Weiss 2018, "Synthesizing diverse, high-quality audio textures").
 """
 
@@ -94,7 +94,7 @@ class Waveform:
       rhythm_weight: weight of the autocorrelation.
       bands_weight: weight of the content's mel bands.
       envelope_weight: weight of the content's level over time.
-      content_weight: factor of both weights of the content.
+      content_weight: factor by which both content weights are multiplied.
       steps: number of L-BFGS steps.
       seed: random seed of the filters.
     """
@@ -124,7 +124,7 @@ class Waveform:
         return LBFGS
 
     def pose(self, contents: Waves, styles: Sequence[Style]) -> Problem:
-        """Pose the optimization problem of some contents, each with its own style."""
+        """Build the optimization problem of contents, each with its own style."""
         network = random_network(jax.random.key(self.seed), self.filters, self.linear_filters)
         frames = resolution_transform(MIDDLE).frames(contents.shape[-1])
         measure = partial(measure_style, network=network, sample_rate=self.sample_rate, content_frames=frames)

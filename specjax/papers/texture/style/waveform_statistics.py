@@ -26,7 +26,7 @@ MIDDLE = 1
 _HANN_POWER = 0.375  # mean of a squared Hann window
 _MEL_FLOOR = 1e-6  # power below which mel bands are compressed, relative to white noise at `LEVEL`
 _ENVELOPE_FLOOR = 1e-4
-_DEVIATION_FLOOR = 0.2  # least deviation of a band, relative to the mean deviation of all bands
+_DEVIATION_FLOOR = 0.2  # minimum standard deviation of a band, relative to the mean of all bands
 _CONSTANT = 4.0  # value of the constant feature, whose products with the other features are their means
 
 Wave = Float[Array, " samples"]
@@ -64,7 +64,7 @@ class StyleStatistics(NamedTuple):
 
 
 class ContentFeatures(NamedTuple):
-    """What is kept of a content: its changes over time, not its mean spectrum.
+    """Features of a content that are preserved: its changes over time, but not its mean spectrum.
 
     Attributes:
       bands: logarithmic mel spectrogram of the middle resolution, without the mean of each band.
@@ -91,12 +91,12 @@ def log_mel(powers: Magnitude, resolution: int, sample_rate: int) -> Frames:
 
 
 def content_features(wave: Wave, sample_rate: int) -> ContentFeatures:
-    """Compute what is kept of a content."""
+    """Compute the features of a content that are preserved."""
     return content_features_from_power(power(wave, resolution_transform(MIDDLE)), sample_rate)
 
 
 def content_features_from_power(powers: Magnitude, sample_rate: int) -> ContentFeatures:
-    """Compute what is kept of a content from its power spectrogram at the middle resolution."""
+    """Compute these features from the power spectrogram of a content at the middle resolution."""
     bands = log_mel(powers, MIDDLE, sample_rate)
     size = SIZES[MIDDLE]
     white = LEVEL**2 * _HANN_POWER * size * (size / 2)  # power of white noise in all bins

@@ -1,7 +1,7 @@
 """Style transfer of Wyse (2017): two layers of a sound classifier, trained or random, on a spectrogram in dB.
 
 "Audio spectrogram representations for processing with convolutional neural networks", https://arxiv.org/abs/1706.09559.
-Where the paper is silent, the settings are those of its published code.
+Settings that the paper does not state are those of its published code.
 """
 
 from collections.abc import Sequence
@@ -46,8 +46,8 @@ TOP = 255.0  # value of the greatest magnitude; 0 is `PRESET.range_db` below it
 _ADAM = optax.adam(2.0)
 LAYERS = {"conv1": 1.0, "conv2": 2.0}  # weight of the style in each layer
 _RANGE_WEIGHT = 0.01
-# Frames of context that make the features of a piece equal to those of the whole: at least 2 + 2 * 2 for two layers of
-# width 5 with pooling by 2 in between, and even, so that frames are pooled in the same pairs.
+# Frames of context with which the features of a piece equal those of the whole sound: at least 2 + 2 * 2 for two layers
+# of width 5 with pooling by 2 in between, and even, so that frames are pooled in the same pairs.
 _CONTEXT = 8
 
 
@@ -95,13 +95,13 @@ class Wyse:
     Attributes:
       params: the two convolutional layers of a trained classifier, as for `networks.activations`. None: random layers.
       filters: number of filters of a random first layer.
-      layers: layers whose Gram matrices describe the style, keys of `LAYERS`.
+      layers: layers whose Gram matrices define the style, keys of `LAYERS`.
       content_weight: weight of the content, alpha in the published code.
       style_weight: weight of the style, beta in the published code.
       noise: weight of the noise in the starting point, 0 to 1; that of the content is `1 - noise`.
       algorithm: `adam`, as in the published code, or `lbfgs`.
       steps: number of optimizer steps.
-      inversion: how a sound is reconstructed from the resulting spectrogram.
+      inversion: method of reconstructing a sound from the resulting spectrogram.
       seed: random seed of random layers and of the noise.
     """
 
@@ -135,7 +135,7 @@ class Wyse:
         return _ADAM if self.algorithm == "adam" else LBFGS
 
     def pose(self, contents: Waves, styles: Sequence[Style]) -> Problem:
-        """Pose the optimization problem of some contents, each with its own style."""
+        """Build the optimization problem of contents, each with its own style."""
         params_key, start_key = jax.random.split(jax.random.key(self.seed))
         params = self.params or random_params(params_key, PRESET.transform.bins, (self.filters, 64))
         levels = magnitude(cover(contents), PRESET.transform)
@@ -158,7 +158,7 @@ class Wyse:
 
 
 def cover(waves: Waves) -> Float[Array, "examples covered"]:
-    """Pad waves with zeros so that whole frames cover every sample well, and their number fits the network.
+    """Pad waves with zeros so that frames cover all samples, the ends included, and their number fits the network.
 
     The frames of the preset are not centered, and their number is a multiple of 4. Without the padding, the ends of a
     sound would be lost.
@@ -182,7 +182,7 @@ def encode(levels: Rows, peak: Float[Array, "*batch 1 1"]) -> Float[Array, "*bat
 
 
 def decode(values: Float[Array, "*batch frames bins"]) -> Rows:
-    """Convert values to magnitudes. As in the published code, the greatest value becomes 255 by a shift."""
+    """Convert values to magnitudes. As in the published code, the values are shifted so that the maximum is 255."""
     shifted = values - jnp.max(values, axis=(-2, -1), keepdims=True)
     levels = jnp.where(shifted > -TOP, db_to_amplitude(shifted / TOP * PRESET.range_db), 0.0)
     return jnp.swapaxes(levels[..., ::-1], -1, -2)
@@ -221,7 +221,7 @@ def to_waves(
     length: int,
     inversion: Inversion,
 ) -> Waves:
-    """Reconstruct waves from spectrograms with values in 0 to 255, and cut off what `cover` added.
+    """Reconstruct waves from spectrograms with values in 0 to 255, and remove the padding of `cover`.
 
     Args:
       points: spectrograms.
