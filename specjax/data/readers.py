@@ -193,7 +193,10 @@ def check_digits(images: np.ndarray, where: str | Path) -> UInt8[np.ndarray, "n 
     if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
     if images.ndim != 3 or images.shape[1:] != (28, 28):
-        raise UserError(f"{where}: images of shape {images.shape[1:]}, expected 28 x 28 gray levels: resize them first")
+        raise UserError(
+            f"{where}: images of shape {images.shape[1:]}, expected 28 x 28 gray levels: resize them, or "
+            "for pictures use --fit or data.fit=true"
+        )
     if images.dtype == np.uint8:
         return images
     if not np.issubdtype(images.dtype, np.floating):

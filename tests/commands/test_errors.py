@@ -40,7 +40,7 @@ def bad_datasets(tmp):
     yield write_dataset(tmp / "truncated", images=images[:-9]), "is truncated"
     wrong_magic = encode_idx((20, 28, 28), bytes(20 * 784), b"\x00\x00\x0d\x03")
     yield write_dataset(tmp / "magic", images=wrong_magic), "not an idx file"
-    yield write_dataset(tmp / "label", labels=encode_idx((20,), bytes([11] * 20))), "label 11 is out of range"
+    yield write_dataset(tmp / "label", labels=encode_idx((20,), bytes(range(20)))), "has 20 classes, 0, 1, 2, 3, 4 ..."
     yield write_dataset(tmp / "size", images=encode_idx((20, 32, 32), bytes(20 * 1024))), "expected 28 x 28"
     yield write_dataset(tmp / "count", labels=encode_idx((5,), bytes(5))), "do not belong together"
     yield write_dataset(tmp / "huge", images=encode_idx((2**31, 28, 28), b"")), "damaged or hostile"
@@ -56,8 +56,8 @@ def bad_datasets(tmp):
     yield broken, "cannot be read"
     foreign = tmp / "foreign"
     (foreign / "cats").mkdir(parents=True)
-    Image.fromarray(np.zeros((28, 28), np.uint8)).save(foreign / "cats" / "a.png")
-    yield foreign, "is not named by a label"
+    Image.fromarray(np.full((28, 28), 255, np.uint8)).save(foreign / "cats" / "a.png")
+    yield foreign, "the pictures have a bright background"
     nan = tmp / "nan"
     (nan / "3").mkdir(parents=True)
     Image.fromarray(np.full((28, 28), np.nan, np.float32)).save(nan / "3" / "a.tiff")
@@ -123,7 +123,7 @@ def test_bad_configs(tmp_path):
             ((*train, "--config.steps=-5"), "train.steps=-5 must be at least 1"),
             ((*train, "--config.model.head=round"), "choose paper or rows"),
             ((*train, "--config.conditioning.partials=all"), "choose one of triad"),
-            ((*train, "--config.conditioning.size=60"), "pass the last row"),
+            ((*train, "--config.conditioning.size=60"), "pass the last of conditioning.size=60 rows: lower it to 3"),
             ((*train, "--config.data.held_out=5000"), "leaves nothing"),
             (("train", *SMALL, f"--workdir={occupied}"), "cannot be written"),
             ((*train, "--nonsense=1"), "nonsense"),

@@ -1,13 +1,13 @@
 """Settings of the chord paper's task `chord/unet`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.chord import theory
 from specjax.papers.chord.conditioning import DIGIT_SIZE, Conditioning
-from specjax.papers.chord.data import DigitsConfig
+from specjax.papers.chord.data import DigitsConfig, resolve
 from specjax.papers.chord.losses import NAMES, LossOptions, mix
 from specjax.papers.chord.model import UNetConfig
 from specjax.papers.chord.sound import SoundConfig
@@ -94,7 +94,8 @@ class ChordConfig:
         top = theory.highest_label(self.conditioning.size, self.conditioning.base_hz)
         if self.data.labels - 1 > top:
             raise ValueError(
-                f"data.labels={self.data.labels}: chords of labels above {top} pass the last row, lower it to {top + 1}"
+                f"data.labels={self.data.labels}: chords of labels above {top} pass the last of "
+                f"conditioning.size={self.conditioning.size} rows: lower it to {top + 1}, or add rows"
             )
         for step, labels in self.curriculum:
             if step < 0 or not labels or not all(0 <= y < self.data.labels for y in labels):
@@ -109,3 +110,7 @@ class ChordConfig:
             raise ValueError(
                 f"curriculum: its first entry starts at step {self.curriculum[0][0]}: it must start at step 0"
             )
+
+    def resolve(self) -> "ChordConfig":
+        """Fill in the names of the classes, see `data.resolve`."""
+        return replace(self, data=resolve(self.data))

@@ -1,7 +1,7 @@
 """Data sets of labeled 28x28 digits."""
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +12,10 @@ from specjax.cli.errors import UserError
 from specjax.cli.paths import local_path
 from specjax.data import readers
 from specjax.image import linear
+from specjax.papers.chord.drawings import fit_digit
 
 BUILTIN = "digits"
+DARK_ON_BRIGHT = 191  # gray level of the background above which pictures are drawn with dark ink on paper
 
 
 class Digits(NamedTuple):
@@ -30,9 +32,13 @@ class DigitsConfig:
     source: one of the following.
       `digits`: the 1,797 handwritten 8x8 digits of scikit-learn, resized to 28x28.
       `tfds:NAME`: the data set NAME of TensorFlow Datasets.
-      Path of a folder with the idx files of MNIST or EMNIST.
+      Path of a folder with the idx files of MNIST or EMNIST, or of the file of training images if there are several.
       Path of a folder with one subfolder of pictures per label.
     labels: number of classes; labels are 0 to `labels - 1`.
+    classes: names of the labels in the data set, in order; filled in by `resolve`. Empty if they are the numbers
+      themselves.
+    fit: whether pictures are drawings or photographs of any size, to be converted by `drawings.fit_digit`. If false,
+      they must be 28x28 with bright ink on black.
     held_out: number of held-out examples, taken from the end of the training data. -1 takes the test split of the data
       set instead. If there is no test split, -1 takes the last tenth of the training data.
     """
@@ -40,12 +46,52 @@ class DigitsConfig:
     source: str = BUILTIN
     labels: int = 10
     held_out: int = -1
+    classes: tuple[str, ...] = ()
+    fit: bool = False
 
     def __post_init__(self) -> None:
         if self.labels < 1:
             raise ValueError(f"data.labels={self.labels} must be at least 1")
         if self.held_out < -1:
             raise ValueError(f"data.held_out={self.held_out} must be -1 (automatic), 0 or more")
+
+
+def resolve(config: DigitsConfig) -> DigitsConfig:
+    """Fill in the names of the classes, if they are other names or numbers than 0 to `labels - 1`.
+
+    Raises:
+      UserError: the source is missing, its labels cannot be read, or it has more classes than `labels`.
+    """
+    if config.classes or config.source == BUILTIN or config.source.startswith("tfds:"):
+        return config
+    source = _check_source(config.source)
+    if _is_idx(source):
+        names = [str(label) for label in np.unique(readers.read_idx(_label_path(_find_idx_files(source)[0]), 1))]
+    else:
+        names = [child.name for child in readers.subfolders(source)]
+    if all(name.isdecimal() and int(name) < config.labels for name in names):
+        return config
+    names.sort(key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
+    if len(names) > config.labels:
+        raise UserError(
+            f"{source} has {len(names)} classes, {', '.join(names[:5])} ..., but data.labels={config.labels}: set "
+            f"data.labels and model.labels to {len(names)}"
+        )
+    return replace(config, classes=tuple(names))
+
+
+def read_digit(path: Path, fit: bool) -> UInt8[np.ndarray, "28 28"]:
+    """Read an image file of a digit.
+
+    Args:
+      path: image file.
+      fit: whether to convert it by `drawings.fit_digit`. If false, it must be 28x28 with bright ink on black.
+
+    Raises:
+      UserError: the file is not a readable image, or not of a digit.
+    """
+    picture = readers.read_picture(path)
+    return fit_digit(picture, path) if fit else readers.check_digits(picture[None], path)[0]
 
 
 def load(config: DigitsConfig) -> tuple[Digits, Digits]:
@@ -55,6 +101,11 @@ def load(config: DigitsConfig) -> tuple[Digits, Digits]:
       UserError: the source is missing, damaged, in an unknown format, or too small to split.
     """
     train, test = _load_source(config)
+    if np.median(train.image[:, [0, -1]]) > DARK_ON_BRIGHT:
+        raise UserError(
+            f"{config.source}: the pictures have a bright background, expected bright ink on black: invert them, or "
+            "for a folder of pictures set data.fit=true"
+        )
     if config.held_out == -1 and test is not None:
         return train, test
     count = len(train.label)
@@ -70,11 +121,23 @@ def _load_source(config: DigitsConfig) -> tuple[Digits, Digits | None]:
         return _load_builtin(config.labels), None
     if config.source.startswith("tfds:"):
         return _load_tfds(config.source.removeprefix("tfds:"), config.labels)
-    folder = local_path(config.source, "config.data.source")
-    readers.check_folder(folder, "idx files, or of one folder of pictures per label")
-    if list(folder.glob("*idx3-ubyte*")):
-        return _load_idx_folder(folder, config.labels)
-    return _load_picture_folders(folder, config.labels), None
+    source = _check_source(config.source)
+    if not _is_idx(source):
+        return _load_picture_folders(source, config), None
+    train, test = _find_idx_files(source)
+    return _load_idx_pair(train, config), _load_idx_pair(test, config) if test else None
+
+
+def _check_source(name: str) -> Path:
+    source = local_path(name, "config.data.source")
+    if not _is_idx(source):
+        readers.check_folder(source, "idx files, or of one folder of pictures per label")
+    return source
+
+
+def _is_idx(source: Path) -> bool:
+    """Return whether a path is an idx file of images, or a folder that contains one."""
+    return "idx3-ubyte" in source.name if source.is_file() else any(source.glob("*idx3-ubyte*"))
 
 
 def _load_builtin(labels: int) -> Digits:
@@ -93,43 +156,74 @@ def _load_builtin(labels: int) -> Digits:
     return Digits(images, readers.check_labels(rows[:, -1].astype(int), len(images), labels, where))
 
 
-def _load_idx_folder(folder: Path, labels: int) -> tuple[Digits, Digits | None]:
-    train = sorted(p for p in folder.glob("*train-images*idx3-ubyte*"))
-    test = sorted(p for p in folder.glob("*-images*idx3-ubyte*") if "t10k" in p.name or "test" in p.name)
-    if not train:
-        raise UserError(f"{folder} has no *train-images-idx3-ubyte[.gz]: name the folder of the training files")
-    return _load_idx_pair(train[0], labels), _load_idx_pair(test[0], labels) if test else None
+def _find_idx_files(source: Path) -> tuple[Path, Path | None]:
+    """Find the training images of MNIST or EMNIST, and the test images of the same set if there are any.
+
+    Args:
+      source: file of training images, or a folder that contains one. Some archives also have folders named like the
+        files, and macOS adds hidden files.
+    """
+    train = source
+    if source.is_dir():
+        found = [p for p in sorted(source.glob("*train-images*idx3-ubyte*")) if p.is_file() and p.name[0] != "."]
+        sets = {path.name.removesuffix(".gz"): path for path in found}
+        if not sets:
+            raise UserError(f"{source} has no *train-images-idx3-ubyte[.gz]: name the folder of the training files")
+        if len(sets) > 1:
+            raise UserError(f"{source} has several data sets: name one of the files as data.source: {', '.join(sets)}")
+        (train,) = sets.values()
+    name = train.name.removesuffix(".gz")
+    test = [
+        train.with_name(name.replace("train", part) + suffix) for part in ("t10k", "test") for suffix in (".gz", "")
+    ]
+    return train, next((path for path in test if path.is_file()), None)
 
 
-def _load_idx_pair(image_path: Path, labels: int) -> Digits:
-    label_path = image_path.with_name(image_path.name.replace("images", "labels").replace("idx3", "idx1"))
+def _label_path(images: Path) -> Path:
+    """Return the file of the labels that belong to a file of images. Only one of them may be compressed."""
+    path = images.with_name(images.name.replace("images", "labels").replace("idx3", "idx1"))
+    other = path.with_suffix("") if path.suffix == ".gz" else path.with_name(f"{path.name}.gz")
+    return other if other.is_file() and not path.is_file() else path
+
+
+def _load_idx_pair(image_path: Path, config: DigitsConfig) -> Digits:
     images = readers.check_digits(readers.read_idx(image_path, 3), image_path)
     if image_path.name.startswith("emnist"):
         images = np.ascontiguousarray(images.transpose(0, 2, 1))  # EMNIST stores its images transposed
-    return Digits(images, readers.check_labels(readers.read_idx(label_path, 1), len(images), labels, label_path))
+    path = _label_path(image_path)
+    labels = readers.read_idx(path, 1)
+    if config.classes:
+        labels = np.array([_class_index(str(label), config, path) for label in labels])
+    return Digits(images, readers.check_labels(labels, len(images), config.labels, path))
 
 
-def _load_picture_folders(folder: Path, labels: int) -> Digits:
-    """Load pictures from one subfolder per label, named by the label's number, and shuffle them."""
+def _class_index(name: str, config: DigitsConfig, where: Path) -> int:
+    """Return the label of a class by its name in the data set."""
+    if name in config.classes:
+        return config.classes.index(name)
+    if config.classes or not name.isdecimal():
+        expected = ", ".join(config.classes) or f"a label 0 to {config.labels - 1}"
+        raise UserError(f"{where}: the class {name!r} is unknown, expected {expected}: rename or remove it")
+    return int(name)
+
+
+def _load_picture_folders(folder: Path, config: DigitsConfig) -> Digits:
+    """Load pictures from one subfolder per class, named by the class, and shuffle them."""
     paths = [
-        (path, child.name)
-        for child in sorted(folder.iterdir())
-        if child.is_dir()
+        path
+        for child in readers.subfolders(folder)
         for path in sorted(child.iterdir())
-        if path.suffix.lower() in readers.PICTURE_SUFFIXES
+        if path.suffix.lower() in readers.PICTURE_SUFFIXES and path.name[0] != "."
     ]
     if not paths:
         raise UserError(
             f"{folder} has neither idx files nor folders of pictures ({', '.join(readers.PICTURE_SUFFIXES)}): "
             "name a folder of MNIST files, or of one folder of pictures per label"
         )
-    for path, name in paths:
-        if not name.isdecimal():
-            raise UserError(f"{path.parent} is not named by a label 0 to {labels - 1}: rename or remove the folder")
-    images = np.stack([readers.check_digits(readers.read_picture(path)[None], path)[0] for path, _ in paths])
-    label = np.array([int(name) for _, name in paths])
+    label = np.array([_class_index(path.parent.name, config, path.parent) for path in paths])
+    images = np.stack([read_digit(path, config.fit) for path in paths])
     order = np.random.default_rng(0).permutation(len(label))  # else all held-out examples could have one label
-    return Digits(images[order], readers.check_labels(label, len(images), labels, folder)[order])
+    return Digits(images[order], readers.check_labels(label, len(images), config.labels, folder)[order])
 
 
 def _load_tfds(name: str, labels: int) -> tuple[Digits, Digits | None]:

@@ -13,15 +13,13 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from specjax.cli.errors import UserError
-from specjax.data import readers
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
 from specjax.image.augment import random_affine
 from specjax.nn.norm import fold_batch_norm
 from specjax.papers.chord import conditioning, metrics, sound, theory
 from specjax.papers.chord.config import ChordConfig
-from specjax.papers.chord.data import DigitsConfig, load
-from specjax.papers.chord.drawings import fit_digit
+from specjax.papers.chord.data import DigitsConfig, load, read_digit
 from specjax.papers.chord.model import UNet
 from specjax.papers.chord.sound import SoundConfig
 from specjax.plots import render
@@ -165,7 +163,7 @@ class ChordSound(NamedTuple):
     """Chord synthesized from one digit.
 
     name: name of the digit, used for file names.
-    label: label of the chord that was decoded from the spectrogram: the digit that was read.
+    label: name of the class whose chord was decoded from the spectrogram, such as `4`.
     confidence: how sure the label is, 0 to 1, see `ChordInference.confidence`.
     chord: name of the chord as it sounds, such as `C#4 major`.
     wave: sound of the chord, with peak 1.
@@ -173,7 +171,7 @@ class ChordSound(NamedTuple):
     """
 
     name: str
-    label: int
+    label: str
     confidence: float
     chord: str
     wave: Float[np.ndarray, " samples"]
@@ -223,12 +221,11 @@ def read_digits(paths: Sequence[Path], fit: bool) -> dict[str, Digit]:
     """
     digits: dict[str, Digit] = {}
     for path in paths:
-        picture = readers.read_picture(path)
         if path.stem in digits:
             raise UserError(
                 f"two pictures are named {path.stem}, so their outputs would overwrite each other: rename one"
             )
-        digits[path.stem] = fit_digit(picture, path) if fit else readers.check_digits(picture[None], path)[0]
+        digits[path.stem] = read_digit(path, fit)
     return digits
 
 
@@ -260,11 +257,12 @@ def synthesize(
     for name, digit, spectrogram in zip(digits, stack, np.asarray(spectrograms), strict=True):
         label, quality_index = inference.read_chord(jnp.asarray(spectrogram))
         sure = float(confidence(params, jnp.asarray(digit), asked, (jnp.int32(label), jnp.int32(quality_index))))
+        class_name = inference.config.data.classes[label] if inference.config.data.classes else str(label)
         chord = f"{theory.note_name(label + theory.SEMITONES * sound.octave)} {qualities[quality_index]}"
         if sure < MIN_CONFIDENCE:
             _log.warning(
-                "%s: read as %d with a confidence of %.0f%%, expected at least %.0f%%: it may not be a digit, or the "
-                "network needs more training", name, label, 100 * sure, 100 * MIN_CONFIDENCE
+                "%s: read as %s with a confidence of %.0f%%, expected at least %.0f%%: it may not be a digit, or the "
+                "network needs more training", name, class_name, 100 * sure, 100 * MIN_CONFIDENCE
             )  # fmt: skip
         if quality_index != int(asked):
             _log.warning("%s: the network plays %s, not the %s of --quality", name, chord, qualities[int(asked)])
@@ -275,7 +273,7 @@ def synthesize(
             rows=(0, max(inference.config.conditioning.size // 10, 28)),
             title=f"{name}: {chord}",
         )
-        yield ChordSound(name, label, sure, chord, inference.sound(jnp.asarray(spectrogram), sound), picture)
+        yield ChordSound(name, class_name, sure, chord, inference.sound(jnp.asarray(spectrogram), sound), picture)
 
 
 def _quality_index(quality: str | None, qualities: Sequence[str]) -> int:

@@ -119,6 +119,35 @@ class TestIdxFolder:
             assert_digits(result, np.swapaxes(images, 1, 2), labels)
             assert result.image.flags.c_contiguous
 
+    def test_labels_that_do_not_start_at_zero_are_mapped_in_order(self, tmp_path):
+        """As in EMNIST's letters, labeled 1 to 26."""
+        images, labels = save_pair(tmp_path, "train", 60, classes=4)
+        save_idx(tmp_path / "train-labels-idx1-ubyte", labels + np.uint8(1))
+        config = data.resolve(DigitsConfig(source=str(tmp_path), labels=4, held_out=0))
+        assert config.classes == ("1", "2", "3", "4")
+        assert_digits(data.load(config)[0], images, labels)
+
+    def test_folders_named_like_the_files_and_hidden_files_are_ignored(self, tmp_path):
+        train = save_pair(tmp_path, "train", 20)
+        for kind in ("images-idx3", "labels-idx1"):
+            (tmp_path / f"train-{kind}-ubyte").rename(tmp_path / f"train-{kind.replace('-', '.')}-ubyte")
+            (tmp_path / f"train-{kind}-ubyte").mkdir()
+            (tmp_path / f"._train-{kind}-ubyte").write_bytes(b"junk")
+        images, labels = (np.concatenate(part) for part in zip(*load(tmp_path), strict=True))
+        assert_digits(data.Digits(images, labels), *train)
+
+    def test_one_of_several_sets_is_chosen_by_its_file(self, tmp_path):
+        letters = [save_pair(tmp_path, part, 12, prefix="emnist-letters-") for part in ("train", "test")]
+        save_pair(tmp_path, "train", 9)
+        names = "emnist-letters-train-images-idx3-ubyte, train-images-idx3-ubyte"
+        with pytest.raises(UserError, match=f"has several data sets: name one of the files as data.source: {names}"):
+            load(tmp_path)
+        loaded = load(tmp_path / "emnist-letters-train-images-idx3-ubyte")
+        for result, (images, labels) in zip(loaded, letters, strict=True):
+            assert_digits(result, np.swapaxes(images, 1, 2), labels)
+        (train, test) = load(tmp_path / "train-images-idx3-ubyte")
+        assert (len(train.label), len(test.label)) == (9, 0)
+
     def test_missing_label_file_raises(self, tmp_path):
         save_pair(tmp_path, "train", 3)
         (tmp_path / "train-labels-idx1-ubyte").unlink()
@@ -193,8 +222,42 @@ class TestPictureFolders:
     def test_folder_not_named_by_a_label_raises(self, tmp_path, name):
         save_picture_folders(tmp_path)
         (tmp_path / "0").rename(tmp_path / name)
-        with pytest.raises(UserError, match=f"{name} is not named by a label 0 to 9"):
+        with pytest.raises(UserError, match=f"the class '{name}' is unknown, expected a label 0 to 9"):
             load(tmp_path)
+
+    def test_classes_of_any_name_get_labels_in_order(self, tmp_path):
+        save_picture_folders(tmp_path)
+        for label, name in enumerate(("dog", "cat", "12")):
+            (tmp_path / str(label)).rename(tmp_path / name)
+        config = data.resolve(DigitsConfig(source=str(tmp_path), held_out=0))
+        assert config.classes == ("12", "cat", "dog")
+        train, _ = data.load(config)
+        np.testing.assert_array_equal(2 - train.image[:, 0, 0] // 50, train.label)
+        with pytest.raises(UserError, match=r"has 3 classes, 12, cat, dog .*set data\.labels and model\.labels to 3"):
+            data.resolve(DigitsConfig(source=str(tmp_path), labels=2))
+        (tmp_path / "cat").rename(tmp_path / "cow")
+        with pytest.raises(UserError, match="the class 'cow' is unknown, expected 12, cat, dog"):
+            data.load(config)
+
+    def test_numbers_below_labels_are_the_labels_themselves(self, tmp_path):
+        save_picture_folders(tmp_path)
+        (tmp_path / "0").rename(tmp_path / "7")
+        config = DigitsConfig(source=str(tmp_path), held_out=0)
+        assert data.resolve(config) == config
+        assert set(data.load(config)[0].label.tolist()) == {1, 2, 7}
+
+    def test_pictures_of_any_size_are_fitted_on_demand(self, tmp_path):
+        """Without this, pictures of ink on paper are an error."""
+        save_picture_folders(tmp_path, labels=1, each=1)
+        for side in (280, 28):
+            paper = np.full((side, side), 255, np.uint8)
+            paper[side // 4 : -side // 4, side // 2 : side // 2 + side // 10] = 0
+            Image.fromarray(paper).save(tmp_path / "0" / "0.png")
+            message = "expected 28 x 28 .*data.fit=true" if side == 280 else "bright background, .*data.fit=true"
+            with pytest.raises(UserError, match=message):
+                load(tmp_path, held_out=0)
+            train, _ = load(tmp_path, held_out=0, fit=True)
+            np.testing.assert_array_equal(np.flatnonzero(train.image[0].any(axis=1)), np.arange(4, 24))
 
     def test_folder_named_by_label_out_of_range_raises(self, tmp_path):
         save_picture_folders(tmp_path)

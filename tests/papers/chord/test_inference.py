@@ -43,7 +43,7 @@ def synthesize(network, digit=DIGIT, quality=None):
 
 def test_reading_that_small_changes_of_the_digit_do_not_change_is_sure(caplog):
     chord = synthesize(Painter(CONFIG))
-    assert (chord.label, chord.chord) == (1, "A#3 major")
+    assert (chord.label, chord.chord) == ("1", "A#3 major")
     assert chord.confidence == pytest.approx(1.0, abs=1e-5)
     assert not caplog.records
 
