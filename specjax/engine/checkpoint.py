@@ -302,7 +302,7 @@ class Checkpoints:
         except Exception as error:
             if obstacle := _find_obstacle(self._folder / str(step), error):
                 raise UserError(
-                    f"checkpoint {step} in {self._folder} cannot be read ({obstacle}): mend that and run the same "
+                    f"checkpoint {step} in {self._folder} cannot be read ({obstacle}): fix that and run the same "
                     "command again; or move the checkpoint elsewhere, to use the one before it"
                 ) from error
             raise BadCheckpoint(f"its {part} cannot be restored ({_summarize(_causes(error)[-1])})") from error

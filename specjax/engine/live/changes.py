@@ -139,7 +139,7 @@ def read_history(workdir: Path) -> list[Change]:
     try:
         *lines, rest = files.read_regular(path).split(b"\n")
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): mend that, or remove it") from error
+        raise UserError(f"{path} cannot be read ({error.strerror}): fix that, or remove it") from error
     if rest:
         log.warning("%s: its last line is incomplete and was never used", path)
     return [_parse_line(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]

@@ -26,8 +26,8 @@ class MusicConfig:
     Each track is cut into clips of 10 s. All clips of a track are either for training or held out.
 
     source: one of the following.
-      `synthetic`: tracks of 30 s, generated from random numbers. `tfds:NAME`: the data set NAME of TensorFlow Datasets,
-      such as `tfds:gtzan`.
+      `synthetic`: tracks of 30 s, generated from random numbers.
+      `tfds:NAME`: the data set NAME of TensorFlow Datasets, such as `tfds:gtzan`.
       Path of a folder with one subfolder of sound files per genre, or of the folder that contains this one under the
         name `genres` or `genres_original`.
       Path of a folder with the sound files of a single genre; the genre has the name of the folder.

@@ -1,4 +1,4 @@
-"""Clips of music of 10 s as waves of 16-bit samples, cut from tracks in their own tempo."""
+"""Clips of music of 10 s as waves of 16-bit samples, cut from tracks at their original tempo."""
 
 from typing import NamedTuple
 
@@ -18,8 +18,8 @@ class Waves(NamedTuple):
 
     Attributes:
       wave: samples of each clip of 10 s, at `SAMPLE_RATE`, as integers (see `decode_samples`). Genres with fewer clips
-        than others are filled up by repeating theirs.
-      clips, track: as those of `Music`.
+        than others are padded by repeating their clips.
+      clips, track: as in `Music`.
     """
 
     wave: Int16[np.ndarray, "genres clips samples"]
@@ -56,5 +56,5 @@ def cut_waves(wave: Wave, config: MusicConfig, name: str) -> Int16[np.ndarray, "
 
 
 def wave_peaks(clips: Int16[np.ndarray, "clips clip_samples"]) -> Float[np.ndarray, " clips"]:
-    """Return the greatest power of a sample of each clip."""
+    """Return the maximum power of a sample of each clip."""
     return np.square(np.abs(clips).max(axis=1, initial=0), dtype=float)

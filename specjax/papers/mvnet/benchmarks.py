@@ -66,7 +66,7 @@ def build(name: str, config: Mapping[str, Any], batch: int) -> Benchmark:
 
 
 def encoder_step(train_config: TrainConfig, config: EncoderConfig = _ENCODER) -> Benchmark:
-    """Build a benchmark of an update of the encoder on random triplets. An item is a triplet."""
+    """Build a benchmark of an update of the encoder on random triplets; times are per triplet."""
     count, rng = _WORKS * len(ERAS), np.random.default_rng(0)
     mel = rng.normal(size=(count, MELS, FRAMES, THIRDS)).astype(np.float32)
     clips = Clips(mel, _label(), np.arange(count, dtype=np.int32), np.zeros(count, bool))
@@ -80,7 +80,7 @@ def encoder_step(train_config: TrainConfig, config: EncoderConfig = _ENCODER) ->
 
 @dataclass(frozen=True)
 class _WithoutEncoder(GanTask):
-    """Task whose clips are embedded already, so that its encoder, which is not trained, need not be."""
+    """Task with precomputed conditions, which needs no trained encoder."""
 
     @cached_property
     def encoder(self) -> OpenEncoder:
@@ -89,7 +89,7 @@ class _WithoutEncoder(GanTask):
 
 
 def gan_step(config: GanConfig, train_config: TrainConfig) -> Benchmark:
-    """Build a benchmark of an update of the discriminator, then of the generator. An item is a picture.
+    """Build a benchmark of an update of the discriminator, then of the generator; times are per picture.
 
     Args:
       config: settings of the GAN. The clips are embedded beforehand, as in training.
@@ -134,7 +134,7 @@ def _step_flops(task: GanTask) -> float:
 
 
 def _museum() -> Museum:
-    """Make a museum of random pictures, each of which is paired with one clip, without spectrograms."""
+    """Create a data set of random pictures, each paired with one clip, without spectrograms."""
     era, rng = _label(), np.random.default_rng(1)
     number = np.arange(len(era), dtype=np.int32)
     return Museum(

@@ -1,4 +1,4 @@
-"""Random augmentation of training clips of music, which keeps the era."""
+"""Random augmentation of training clips of music that preserves their era."""
 
 import math
 from dataclasses import astuple, dataclass
@@ -18,13 +18,13 @@ Clip = Float[Array, "128 256 3"]
 
 @dataclass(frozen=True)
 class ClipAugmentConfig:
-    """Random augmentation of clips with the scale `log`. The defaults augment nothing.
+    """Random augmentation of clips on the scale `log`. By default, there is none.
 
     time_shift: whether to shift each clip cyclically along time.
     max_band_shift: largest shift along frequency, in mel bands.
-    max_gain_db: largest change of the level.
-    max_tilt_db: largest change of the highest band by a spectral tilt; the lowest band changes by as much in the other
-      direction.
+    max_gain_db: largest change of the level, in dB.
+    max_tilt_db: largest spectral tilt: the highest band changes by up to this many dB, and the lowest band by the
+      opposite amount.
     time_masks, band_masks: number of masked intervals of at most 64 frames (0.74 s), and of at most 16 mel bands.
     """
 
@@ -49,7 +49,7 @@ class ClipAugmentConfig:
 
     @property
     def changes_clips(self) -> bool:
-        """Whether any part is switched on."""
+        """Whether any augmentation is enabled."""
         return any(astuple(self))
 
 
@@ -61,7 +61,7 @@ def augment_clip(
     Args:
       key: random key.
       values: levels of the thirds of a clip, standardized in each band.
-      config: strength.
+      config: strengths of the augmentation.
       deviation_db: standard deviation by which the levels of each band were divided.
     """
     time_key, band_key, gain_key, tilt_key, frames_key, bands_key = jax.random.split(key, 6)
@@ -70,7 +70,7 @@ def augment_clip(
         tilt_db = jax.random.uniform(tilt_key, (), minval=-config.max_tilt_db, maxval=config.max_tilt_db)
         change_db = gain_db + tilt_db * jnp.linspace(-1.0, 1.0, MELS)
         values = values + change_db[:, None, None] / deviation_db
-    whole = jnp.moveaxis(values, 2, 1).reshape(MELS, THIRDS * FRAMES)  # the thirds after each other
+    whole = jnp.moveaxis(values, 2, 1).reshape(MELS, THIRDS * FRAMES)  # concatenates the thirds
     if config.time_shift:
         whole = augment.random_time_shift(time_key, whole)
     if config.max_band_shift:

@@ -28,7 +28,7 @@ class Clips(NamedTuple):
     Attributes:
       mel: mel spectrogram of each clip, on the scale of the config.
       era: era of each clip.
-      composition: number of the composition of each clip.
+      composition: identifier of the composition of each clip.
       held_out: whether each clip is held out.
     """
 
@@ -111,7 +111,7 @@ class EncoderTask(SingleNetworkTask):
     def _embed(
         self, variables: Variables, mel: Float32[Array, "batch 128 256 3"], groups: int = 1
     ) -> tuple[Float32[Array, "batch embedding"], Tree]:
-        """Embed clips in training, and update the statistics; each of the `groups` is normalized by its own."""
+        """Embed clips in training, each of the `groups` normalized separately; also return the new statistics."""
         embeddings, updates = self.inference.network.apply(
             variables, mel, training=True, groups=groups, mutable=["batch_stats"]
         )
@@ -135,7 +135,7 @@ class EncoderTask(SingleNetworkTask):
         )
 
     def sample(self, state: TrainState, examples: Clips, frozen: Tree, key: Key[Array, ""]) -> Sample:
-        """Draw a map of the embeddings of the held-out clips in two dimensions, as in figure 4."""
+        """Draw two-dimensional maps of the embeddings of the held-out clips, as in figure 4."""
         chosen = np.flatnonzero(examples.held_out)
         embeddings = np.asarray(self.inference.embed_in_batches(self.inference_variables(state), examples.mel[chosen]))
         era, names = np.asarray(examples.era)[chosen], self.config.data.eras
@@ -151,5 +151,5 @@ class EncoderTask(SingleNetworkTask):
 
 
 def gather(museum: Museum, *, held_out: bool = False) -> Clips:
-    """Gather the clips of a museum."""
+    """Return the clips of a data set; all of them are marked as `held_out` or not."""
     return Clips(museum.mel, museum.clip_era, museum.composition, np.full(len(museum.clip_era), held_out))

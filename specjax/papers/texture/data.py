@@ -58,8 +58,8 @@ class SoundsConfig:
     consists of every fifth sound of each class.
 
     source: one of the following.
-      `synthetic`: ten classes of environmental sounds, generated from random numbers. `tfds:NAME`: the data set NAME of
-      TensorFlow Datasets, with sounds and labels.
+      `synthetic`: ten classes of environmental sounds, generated from random numbers.
+      `tfds:NAME`: the data set NAME of TensorFlow Datasets, with sounds and labels.
       Path of a folder in the layout of ESC-50: `audio/` and `meta/esc50.csv`.
       Path of a folder with one subfolder of sound files per class.
     classes: names of the classes, in the order of the network's outputs. Every class of the source must be among them.

@@ -137,9 +137,9 @@ def test_the_table_has_a_line_for_each_row():
     text = table.format_table(
         context, {rows.REAL: make_row(), "gan": make_row(seams={})}, {"gan": {"auc": 0.75, "won": 0.05}}
     )
-    assert "Judge 0123456789ab, which names 95.0%" in text
+    assert "Judge 0123456789ab, accuracy 95.0%" in text
     assert "N = 40 clips" in text
-    assert "error -11.0 dB linear" in text
+    assert "sound: -11.0 dB linear" in text
     head, _, real, gan = (line.split("|")[1:-1] for line in text.splitlines()[-4:])
     found = dict(zip((cell.strip() for cell in head), (cell.strip() for cell in gan), strict=True))
     assert found["RMS, dB"] == "-3.0"

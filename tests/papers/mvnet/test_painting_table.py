@@ -123,8 +123,8 @@ def test_painters_of_other_eras_and_names_of_controls_are_errors(compare):
 def test_the_table_has_a_line_for_each_row(compare):
     results, _ = compare(["cdcgan"])
     lines = table.format_table("0123456789ab", results).splitlines()
-    assert lines[0].startswith("Judge 0123456789ab, which names the era of ")
-    assert "of 12 held-out pictures right; N = 24 pairs in every row" in lines[0]
+    assert lines[0].startswith("Judge 0123456789ab, accuracy ")
+    assert "on 12 held-out pictures; N = 24 pairs in every row" in lines[0]
     head, _, *rows = (line.split("|")[1:-1] for line in lines[2:])
     assert [row[0].strip() for row in rows] == [table.COPIES, table.NOISE, "cdcgan"]
     assert all(len(row) == len(head) for row in rows)

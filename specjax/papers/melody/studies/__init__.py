@@ -22,7 +22,7 @@ MEASURES = (
 _LEAST_SQUARES = {"loss": "least_squares", "penalty.kind": "none"}
 GAN_STUDIES = {
     "switches": Study(
-        "What each switch of `gan` does: the config as it is, and with one switch changed.",
+        "Effect of each setting of `gan`: the unchanged config, and the config with one setting changed.",
         {
             "all": {},
             "linear scale": {"representation.scale": "signed_power"},
@@ -41,7 +41,7 @@ GAN_STUDIES = {
         },
     ),
     "tempo": Study(
-        "Whether all tracks are brought to one tempo. The judge should be trained on tracks of that tempo too.",
+        "Effect of stretching all tracks to one tempo. The judge should be trained on tracks of that tempo too.",
         {"tracks as they are": {}, "one tempo": {"data.tempo_bpm": 107.67}},
     ),
 }

@@ -1,4 +1,4 @@
-"""Rows of the table of generators: trained generators, and the controls beside them."""
+"""Rows of the table of generators: trained generators and controls."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -21,20 +21,20 @@ from specjax.signal.mel import mel_from_wave
 REAL, COPIES, NOISE = "real", "copies", "moment-matched noise"
 PIECE_S = 60.0
 LOOP_S = 10.0
-RECORDINGS = 3  # of each genre of the synthetic band, of which the first is the row of real music
-_BLOCK = 10  # clips that are generated at a time
+RECORDINGS = 3  # synthetic recordings of each genre; the first of them is the row of real music
+_BLOCK = 10  # clips that are generated per call
 
 Recordings = Float32[np.ndarray, "genres recordings samples"]
 Ranks = dict[str, list[float]]
 
 
 class Row(NamedTuple):
-    """Row of the table, whose clips are made when they are first needed.
+    """Row of the table, whose clips are generated when first needed.
 
     Attributes:
-      identity: text that differs if the clips do.
+      identity: key of saved results; different for different clips.
       clips: makes the clips.
-      ranks: ranks the joints of pieces of 60 s and of loops (see `seams`), as far as there are any.
+      ranks: ranks the joints of pieces of 60 s and of loops (see `seams`), if the row has any.
     """
 
     identity: str
@@ -49,9 +49,9 @@ def list_rows(
 
     Args:
       bundles: folders of generators, by name.
-      genres: names of the genres that they must write.
+      genres: names of the genres that they must generate.
       real: real clips.
-      representation: scale of the values whose moments the noise has.
+      representation: scale on which the moments of the noise are computed.
 
     Raises:
       UserError: a bundle is missing, damaged, or writes no music or other genres; it has the name of a control.
@@ -98,7 +98,7 @@ def _generate_clips(generator: pieces.Generator, variables: Any, count: int) -> 
 
 
 def _rank_generated(generator: pieces.Generator, variables: Any) -> Ranks:
-    """Generate a piece of 60 s and a loop of about 10 s of each genre, if it can, and rank their joints."""
+    """Generate a piece of 60 s and a loop of about 10 s of each genre, if the model can, and rank their joints."""
     config = generator.config
     keys = jax.random.split(jax.random.key(1), len(config.data.genres))
     shares = jnp.eye(len(keys))
@@ -127,7 +127,7 @@ def record() -> Recordings:
 
 
 def rank_recordings(recordings: Recordings) -> Ranks:
-    """Rank places of the first recording of each genre as if they were joints."""
+    """Rank frames of the first recording of each genre as if they were joints."""
     return _merge([rank_recording(own[0]) for own in recordings])
 
 
@@ -141,7 +141,7 @@ def rank_recording(wave: Float32[np.ndarray, " samples"]) -> Ranks:
 
 
 def rank_joined(recordings: Recordings) -> Ranks:
-    """Rank the joints of pieces that are put together from clips of several recordings, and those of clips as loops."""
+    """Rank the joints of pieces that are concatenated from clips of several recordings, and of clips used as loops."""
     ranks = []
     for own in recordings:
         clips = own[:, : 6 * CLIP_SAMPLES].reshape(len(own), 6, CLIP_SAMPLES)
@@ -151,7 +151,7 @@ def rank_joined(recordings: Recordings) -> Ranks:
 
 
 def measure_limits() -> dict[str, float]:
-    """Return the ranks of pieces and of loops that 5% of the recordings of the synthetic band exceed."""
+    """Return the ranks of pieces and of loops that 5% of the synthetic recordings exceed."""
     ranks = _merge([rank_recording(wave) for own in record() for wave in own[1:]])
     return {kind: float(np.quantile(found, 0.95)) for kind, found in ranks.items()}
 

@@ -1,4 +1,4 @@
-"""How clips of a row of the table of generators sound: level, crest factor, tempo, and the error of inversion."""
+"""Metrics of the sounds of clips: level, crest factor, tempo, and the reconstruction error of mel spectrograms."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +14,7 @@ from specjax.signal.mel import mel_from_wave
 from specjax.signal.presets import Spectrogram
 from specjax.signal.short_time_fourier import magnitude
 
-CLIPS = 2  # clips of each genre that are inverted, because inversion takes long
+CLIPS = 2  # clips of each genre that are inverted; few, because inversion is slow
 INVERSION = Inversion(mel_steps=0)
 TEMPO_TOLERANCE = 0.04
 _SILENCE = 1e-10
@@ -27,11 +27,11 @@ def measure_sounds(clips: Clips, tempo_bpm: float) -> dict[str, list[float]]:
 
     Args:
       clips: mel power of the clips.
-      tempo_bpm: tempo that they should have; 0 if they have none in common.
+      tempo_bpm: tempo that all clips should have; 0 if there is no common tempo.
 
     Returns:
-      `rms_db` and `crest_db` (ratio of the peak to the root mean square) of every sound, and `octaves` with a tempo: by
-      how many octaves the tempo of the sound, as tracked, is too high; nan without beats.
+      `rms_db` and `crest_db` (ratio of the peak to the root mean square) of every sound, and, with a tempo, `octaves`:
+      log2 of the ratio of the tracked tempo to `tempo_bpm`; nan if no beats are found.
     """
     chosen = np.linspace(0, clips.shape[1] - 1, min(CLIPS, clips.shape[1])).round().astype(int)
     waves = [wave for genre in clips for wave in _invert(genre[chosen])]
@@ -41,7 +41,7 @@ def measure_sounds(clips: Clips, tempo_bpm: float) -> dict[str, list[float]]:
 
 
 def measure_floor(waves: list[Wave]) -> dict[str, list[float]]:
-    """Measure the error of mel inversion alone: the first 10 s of recordings beside their reconstructions.
+    """Measure the reconstruction error of mel inversion on the first 10 s of recordings.
 
     Args:
       waves: recordings of at least 10 s at `SAMPLE_RATE`.
@@ -70,7 +70,7 @@ def count_in_tempo(octaves: list[float]) -> tuple[int, int]:
     """Count the sounds in tempo, and those in half or twice the tempo, both within 4%.
 
     Args:
-      octaves: by how many octaves the tempo of each sound is too high; nan without beats.
+      octaves: see `measure_sounds`.
     """
     error = np.abs(np.array(octaves))
     tolerance = np.log2(1 + TEMPO_TOLERANCE)

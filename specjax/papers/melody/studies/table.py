@@ -1,4 +1,4 @@
-"""Table of generators of music: the measures by which the melody paper's results are accepted, with control rows."""
+"""Table that compares generators of music with control rows."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -25,10 +25,10 @@ RowResult = Mapping[str, Result]
 
 
 class Context(NamedTuple):
-    """Measures with which those of all rows are compared.
+    """Results that the metrics of all rows are relative to.
 
     Attributes:
-      judge: digest of the judge.
+      judge: digest of the judge's bundle.
       reference: result of `sounds.measure_sounds` for the reference.
       floor: result of `sounds.measure_floor`.
       limits: result of `rows.measure_limits`.
@@ -42,14 +42,14 @@ class Context(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Measures of rows. Their results are saved, and are not computed again.
+    """Computes the metrics of the rows of the table. Results are saved, and not computed again.
 
     judge: the judge.
-    digest: its digest.
+    digest: digest of the judge's bundle.
     config: the data set, with the names of its genres.
     max_clips: largest number of clips of each genre in a row; 0 for as many as there are.
     folder: folder of the results.
-    report: called with a line of progress.
+    report: progress callback, called with a line of text.
     """
 
     judge: OpenJudge
@@ -102,7 +102,7 @@ class Comparison:
         }
 
     def measure_context(self) -> Context:
-        """Measure that with which the rows are compared."""
+        """Compute the results that the metrics of all rows are relative to."""
 
         def measure_floor() -> Result:
             return sounds.measure_floor(recordings.read_waves(self.config, self.real.reference_tracks))
@@ -127,11 +127,11 @@ class Comparison:
 
 
 def read_auc(workdir: Path) -> Result:
-    """Read how well the discriminator told real from generated clips while a GAN was trained.
+    """Read the AUC of the discriminator during training from the log of a run.
 
     Returns:
-      `auc`, the median of the second half of the training, and `won`, the share of the training in which it was 0.99 or
-      more.
+      `auc`, the median over the second half of the training, and `won`, the fraction of the training during which it
+      was 0.99 or more.
 
     Raises:
       UserError: the run has no such log.
@@ -143,12 +143,12 @@ def read_auc(workdir: Path) -> Result:
 def format_table(
     context: Context, results: Mapping[str, RowResult], auc: Mapping[str, Result] = MappingProxyType({})
 ) -> str:
-    """Format the results of all rows as a Markdown table, below lines that say with what they are compared.
+    """Format the results of all rows as a Markdown table, below lines that describe the reference.
 
     Args:
-      context: that with which they are compared.
+      context: result of `Comparison.measure_context`.
       results: results of each row by name.
-      auc: results of `read_auc` of rows whose training is known.
+      auc: results of `read_auc` for rows with a run, by name.
     """
     cells = {name: _format_row(context, result) for name, result in results.items()}
     if auc:
@@ -167,19 +167,19 @@ def format_table(
 
 
 def _describe_context(context: Context, real: Result) -> list[str]:
-    """Describe in Markdown what the rows are compared with, given the measures of the row of real clips."""
+    """Describe the reference in Markdown, given the results of the row of real clips."""
     mean = {name: float(np.mean(values)) for name, values in context.floor.items()}
     return [
-        f"Judge {context.judge}, which names {real['accuracy_reference']:.1%} of the held-out clips right; N = "
+        f"Judge {context.judge}, accuracy {real['accuracy_reference']:.1%} on held-out clips; N = "
         f"{real['clips']:.0f} clips in every row and in the reference. GAN-train: {embedding.TRAIN_STEPS} steps of "
         f"{embedding.TRAIN_BATCH} clips. Sounds: {sounds.CLIPS} clips of each genre.",
         "",
-        f"Floor, real -> mel -> sound: error {mean['linear_db']:.1f} dB linear and {mean['mel_db']:.1f} dB mel; RMS "
-        f"{mean['rms_db']:+.1f} dB and crest factor {mean['crest_db']:+.1f} dB relative to the recordings"
+        f"Reconstruction error, real -> mel -> sound: {mean['linear_db']:.1f} dB linear, {mean['mel_db']:.1f} dB mel; "
+        f"RMS {mean['rms_db']:+.1f} dB and crest factor {mean['crest_db']:+.1f} dB relative to the recordings"
         + "".join(f"; {text} {share}" for text, share in _tempo_cells(context.reference).items())
         + ".",
         "",
-        f"Seams: share of pieces of 60 s with a rank above {context.limits['pieces']:.2f}, and of loops "
+        f"Seams: fraction of pieces of 60 s with a rank above {context.limits['pieces']:.2f}, and of loops "
         f"above {context.limits['loops']:.2f}, which 5% of recordings exceed.",
         "",
     ]
@@ -209,7 +209,7 @@ def _format_row(context: Context, result: RowResult) -> dict[str, str]:
 
 
 def _tempo_cells(measured: Result) -> dict[str, str]:
-    """Format the shares of sounds in tempo by heading; there are none without a common tempo."""
+    """Format the fractions of sounds in tempo by heading; empty without a common tempo."""
     if "octaves" not in measured:
         return {}
     total = len(measured["octaves"])

@@ -11,12 +11,12 @@ from specjax.papers.melody.tracks import MusicConfig
 class ModelConfig:
     """Architecture of the transformer.
 
-    width: size of the vectors.
+    width: width of the embeddings.
     layers: number of attention layers, and of feed-forward layers.
-    heads: number of attention heads, which divides the width into even parts.
+    heads: number of attention heads; the width is a multiple of twice this number.
     window: number of blocks to which a block attends, including itself.
     components: number of components of the mixture of the next block's first coefficients.
-    mixed: number of these coefficients.
+    mixed: number of first coefficients that are modeled by the mixture.
     """
 
     width: int = 192
@@ -41,7 +41,7 @@ class TransformerConfig:
     representation: scale of the values.
     block_frames: number of frames of a block.
     deviations: root mean square of each coefficient of a block in the training clips, by which it is divided. Empty:
-      filled in from the data when training starts.
+      computed from the data when training starts.
     model: architecture.
     optimizer: optimizer, learning rate schedule, and moving average of the parameters.
     judge: bundle of a judge, in whose embedding held-out and generated clips are compared. Empty: no such metrics.

@@ -1,4 +1,4 @@
-"""Studies for `specjax study`: the table of painters, and variants of the GAN and of the encoder."""
+"""Studies for `specjax study`: the table of picture generators, and variants of the GAN and of the encoder."""
 
 import sys
 from collections.abc import Callable
@@ -20,15 +20,15 @@ PAINTER_MEASURES = (
     Measure("eval/auc", "AUC", 1.0, "{:.2f}"),
 )
 ENCODER_MEASURES = (
-    Measure("eval/neighbor", "era of the neighbor", 100.0, "{:.1f}%"),
+    Measure("eval/neighbor", "accuracy, clips", 100.0, "{:.1f}%"),
     Measure("eval/neighbor_worst_era", "worst era", 100.0, "{:.0f}%"),
-    Measure("eval/neighbor_vote", "vote of the composition", 100.0, "{:.1f}%"),
+    Measure("eval/neighbor_vote", "accuracy, compositions", 100.0, "{:.1f}%"),
     Measure("eval/silhouette", "silhouette", 1.0, "{:.2f}"),
 )
 
 PAINTER_STUDIES = {
     "cures": Study(
-        "Which part of `cdcgan` prevents the collapse: the config as it is, and with one part left out.",
+        "Which component of `cdcgan` prevents mode collapse: the unchanged config, and without one component.",
         {
             "all": {},
             "discriminator without the condition": {"model.projection": False},
@@ -45,7 +45,7 @@ PAINTER_STUDIES = {
         },
     ),
     "pairing": Study(
-        "Which pictures a clip is paired with.",
+        "Which pictures each clip is paired with.",
         {name: {"data.pairing": name} for name in ("paper", "era", "matched")},
     ),
 }

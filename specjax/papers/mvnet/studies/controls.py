@@ -1,4 +1,4 @@
-"""Control rows of the table of painters: pictures of the training set, and noise with their moments."""
+"""Control rows of the table of picture generators: training pictures, and noise with their moments."""
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -15,15 +15,15 @@ def copy_pictures(
     held_out_vectors: Float[np.ndarray, "held_out width"],
     clip: Int[np.ndarray, " pairs"],
 ) -> tuple[Pixels, Pixels]:
-    """Copy two training pictures for each pair: those that are paired with the training clip that sounds most alike.
+    """Copy two training pictures for each pair: those of the training clip whose condition is nearest.
 
-    Successive pairs of one clip take successive pictures.
+    Successive pairs of a clip get successive pictures.
 
     Args:
       train: the training examples.
       train_vectors: conditions of their clips.
       held_out_vectors: conditions of the held-out clips.
-      clip: held-out clip of each pair; pairs of a clip are neighbors.
+      clip: index of the held-out clip of each pair, in ascending order.
     """
     from scipy.spatial.distance import cdist
 
@@ -35,9 +35,9 @@ def copy_pictures(
 
 
 def draw_noise(train: Museum, era: Int[np.ndarray, " pictures"], rng: np.random.Generator) -> Pixels:
-    """Draw normally distributed pictures with the mean and the covariance of all values of an era's training pictures.
+    """Draw normally distributed pictures with the mean and the covariance of the training pictures of an era.
 
-    A normal vector of as many values as there are pictures, times their deviations from the mean, has that covariance.
+    A linear combination of the deviations from the mean, with normally distributed weights, has that covariance.
 
     Args:
       train: the training examples.

@@ -1,4 +1,4 @@
-"""Table of painters: the measures by which the mvnet paper's results are accepted, with control rows."""
+"""Table that compares generators of pictures with control rows, by the metrics of `evaluation` and memorization."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -29,21 +29,21 @@ from specjax.papers.mvnet.studies import controls
 from specjax.papers.mvnet.studies.controls import Pixels, Vectors
 
 COPIES, NOISE = "copies", "moment-matched noise"
-_BLOCK = 32  # clips or pictures at a time
+_BLOCK = 32  # clips or pictures per call
 
 Pictures = tuple[Pixels, Pixels]  # two for each pair of a clip and a picture
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Measures of rows of the table. Their results are saved, and are not computed again.
+    """Computes the metrics of the rows of the table. Results are saved, and not computed again.
 
     judge: the judge.
-    digest: its digest.
+    digest: digest of the judge's bundle.
     config: the data set, with the names of its eras, as mel power.
     max_pairs: largest number of held-out pairs in a row; 0 for all.
     folder: folder of the results.
-    report: called with a line of progress.
+    report: progress callback, called with a line of text.
     """
 
     judge: OpenJudge
@@ -57,11 +57,11 @@ class Comparison:
         """Measure the control rows, a row for each bundle, and a row of refined pictures if it has a second stage.
 
         Args:
-          bundles: folders of painters, by name. The conditions of the first one choose the copies.
+          bundles: folders of generators, by name. The copies are chosen by the conditions of the first one.
 
         Returns:
           The metrics of `evaluation.summarize` of each row by name, without `eval/`, and `memorization` and
-          `memorization_lowest`: the median ratio of distances to training pictures, and that which 5% do not reach.
+          `memorization_lowest`: the median and the 5% quantile of `memorization_ratios`.
 
         Raises:
           UserError: a bundle is missing or damaged, paints other eras, or has the name of a control row.
@@ -93,7 +93,7 @@ class Comparison:
         if painter.networks.config.data.eras != self.config.eras:
             raise UserError(
                 f"{folder} paints the eras {', '.join(painter.networks.config.data.eras)}, expected "
-                f"{', '.join(self.config.eras)} as judged: name a judge and painters of the same eras"
+                f"{', '.join(self.config.eras)} as judged: use a judge and generators of the same eras"
             )
         return painter
 
@@ -103,7 +103,7 @@ class Comparison:
 
     @cached_property
     def _pairs(self) -> Int[np.ndarray, "pairs 2"]:
-        """Held-out pairs of all rows, spread over all of them."""
+        """Held-out pairs that every row uses, spread evenly over all held-out pairs."""
         pairs = self._museums[1].pairs
         count = min(len(pairs), self.max_pairs or len(pairs))
         chosen = pairs[np.linspace(0, len(pairs) - 1, count).round().astype(int)]
@@ -115,7 +115,7 @@ class Comparison:
 
     @cached_property
     def _reference(self) -> dict[str, np.ndarray]:
-        """Measures of the held-out pairs that do not depend on the row."""
+        """Measures of the held-out pairs that are the same for every row."""
         held_out, (clip, picture) = self._museums[1], self._pairs.T
         centroid_hz = data.map_blocks(lambda mel: measure_music(mel).centroid_hz, held_out.mel, _BLOCK)
         return {
@@ -234,8 +234,8 @@ def format_table(digest: str, results: Mapping[str, Result]) -> str:
     cells = {name: _format_row(result) for name, result in results.items()}
     headings = list(next(iter(cells.values())))
     lines = [
-        f"Judge {digest}, which names the era of {real['judge_accuracy_real']:.1%} of {real['pictures']:.0f} held-out "
-        f"pictures right; N = {real['pairs']:.0f} pairs in every row.",
+        f"Judge {digest}, accuracy {real['judge_accuracy_real']:.1%} on {real['pictures']:.0f} held-out pictures; "
+        f"N = {real['pairs']:.0f} pairs in every row.",
         "",
         "| | " + " | ".join(headings) + " |",
         "|---|" + "--:|" * len(headings),
