@@ -1,8 +1,13 @@
-"""Encoder of the paper (figure 2): maps a clip of music to an embedding of ten numbers."""
+"""Encoder of the paper (figure 2), and one that generalizes: maps a clip of music to an embedding of ten numbers.
+
+The paper's last layer sees when something happens in a clip, has most of the parameters, and memorizes the training
+clips. With the mean and the standard deviation over time instead (statistics pooling, Snyder et al. 2018), the
+embedding does not depend on where in the music the clip begins.
+"""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import flax.linen as nn
 import jax
@@ -10,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from specjax.arrays import safe
 from specjax.engine import bundle
 from specjax.engine.bundle import Bundle
 from specjax.nn.conv import bias_init, kernel_init
@@ -27,6 +33,8 @@ AnyMel = Mel | Float[np.ndarray, "batch 128 256 3"]
 Embeddings = Float[Array, "batch embedding"]
 Variables = dict[str, Any]
 
+Pooling = Literal["none", "moments"]
+POOLINGS = ("none", "moments")
 PAPER_WIDTHS = (32, 64, 128, 256, 512, 1024)
 # The paper's: Adam with these constants.
 PAPER_OPTIMIZER = OptimizerConfig(learning_rate=ScheduleSpec(value=5e-5), b1=0.5)
@@ -38,6 +46,8 @@ class EncoderConfig:
 
     data: source of the music.
     widths: number of channels after each convolution; at most 7.
+    pooling: what the last layer sees: `none` for the whole maps (the paper's), `moments` for the mean and the standard
+      deviation of each band over time.
     embedding: size of the embedding.
     triplets: the loss.
     augment: random augmentation of the training clips, for the scale `log`.
@@ -46,6 +56,7 @@ class EncoderConfig:
 
     data: MuseumConfig = MuseumConfig()
     widths: tuple[int, ...] = PAPER_WIDTHS
+    pooling: Pooling = "none"
     embedding: int = 10
     triplets: TripletConfig = TripletConfig()
     augment: ClipAugmentConfig = ClipAugmentConfig()
@@ -57,6 +68,8 @@ class EncoderConfig:
                 f"widths={self.widths} must name 1 to 7 convolutions with at least 1 channel, and "
                 f"embedding={self.embedding} must be at least 1"
             )
+        if self.pooling not in POOLINGS:
+            raise ValueError(f"pooling={self.pooling!r} is unknown: choose one of {', '.join(POOLINGS)}")
         if self.augment.changes_clips and self.data.representation.scale != "log":
             raise ValueError(
                 f"data.representation.scale={self.data.representation.scale!r} does not fit augment, which changes "
@@ -82,10 +95,12 @@ class Encoder(nn.Module):
 
     Attributes:
       widths: number of channels after each convolution.
+      pooling: see `EncoderConfig`.
       embedding: size of the embedding.
     """
 
     widths: tuple[int, ...] = PAPER_WIDTHS
+    pooling: Pooling = "none"
     embedding: int = 10
 
     @nn.compact
@@ -103,6 +118,8 @@ class Encoder(nn.Module):
         for i, width in enumerate(self.widths, 1):
             conv = StridedConv(width, (4, 4), Window((2, 2), (1, 1)), kernel_init=kernel_init("torch"), name=f"conv{i}")
             x = BatchNormLeakyReLU(0.0, groups=groups, name=f"norm{i}")(conv(x), training)
+        if self.pooling == "moments":
+            x = jnp.concatenate([jnp.mean(x, axis=2), safe.sqrt(jnp.var(x, axis=2))], axis=-1)
         x = x.reshape(len(x), -1)
         return nn.Dense(
             self.embedding, kernel_init=kernel_init("torch"), bias_init=bias_init("torch", x.shape[1]), name="embedding"
@@ -121,7 +138,7 @@ class EncoderInference:
     @cached_property
     def network(self) -> Encoder:
         """The network."""
-        return Encoder(self.config.widths, self.config.embedding)
+        return Encoder(self.config.widths, self.config.pooling, self.config.embedding)
 
     def init(self, key: Key[Array, ""]) -> Variables:
         """Initialize the variables of the network: `params` and `batch_stats`."""

@@ -11,11 +11,12 @@ from tiny_museum import ERAS, make_museum
 
 from specjax.engine import bundle
 from specjax.engine.live.values import initial
+from specjax.nn.strided_conv import Window, strided_conv
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
 from specjax.papers.mvnet import data, separation
 from specjax.papers.mvnet.dataset import MuseumConfig
-from specjax.papers.mvnet.encoder import EncoderConfig, EncoderInference, open_encoder
+from specjax.papers.mvnet.encoder import Encoder, EncoderConfig, EncoderInference, open_encoder
 from specjax.papers.mvnet.encoder_task import EncoderTask, gather
 from specjax.papers.mvnet.separation import Labeled
 from specjax.papers.mvnet.triplets import TripletConfig, mined_loss, triplet_loss
@@ -58,6 +59,23 @@ def test_the_network_is_the_papers():
     counts = [sum(x.size for x in jax.tree.leaves(variables[f"conv{i}"])) for i in range(1, 7)]
     assert counts == [1568, 32_832, 131_200, 524_544, 2_097_664, 8_389_632]
     assert variables["embedding"]["kernel"].shape == (8192, 10)
+
+
+def test_the_last_layer_sees_the_mean_and_deviation_over_time_with_pooling():
+    network = Encoder(widths=(3,), pooling="moments", embedding=4)
+    clips = jnp.asarray(make_museum(0).mel[:2])
+    variables = jax.jit(network.init)(jax.random.key(0), clips)
+    params, stats = variables["params"], variables["batch_stats"]["norm1"]
+    mean, deviation, bias = (
+        np.asarray(x).reshape(1, 1, 1, -1)
+        for x in (stats["mean"], np.sqrt(stats["var"] + 1e-5), params["conv1"]["bias"])
+    )
+    maps = np.maximum(
+        (strided_conv(clips, params["conv1"]["kernel"], Window((2, 2), (1, 1))) + bias - mean) / deviation, 0
+    )
+    moments = np.concatenate([maps.mean(axis=2), maps.std(axis=2)], axis=-1).reshape(2, -1)
+    expected = moments @ np.asarray(params["embedding"]["kernel"]) + np.asarray(params["embedding"]["bias"])
+    np.testing.assert_allclose(jax.jit(network.apply)(variables, clips), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_updates_reduce_the_loss_and_move_the_statistics(training):

@@ -2,11 +2,14 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from functools import partial
 
 from specjax.cli import app
 from specjax.cli.errors import UserError
 from specjax.engine.study import Measure, Options, Study, train_variants
+from specjax.papers.mvnet.clip_augment import ClipAugmentConfig
+from specjax.papers.mvnet.encoder import PAPER_WIDTHS
 
 PAINTER_MEASURES = (
     Measure("eval/diversity", "diversity", 1.0, "{:.2f}"),
@@ -49,11 +52,22 @@ PAINTER_STUDIES = {
         {name: {"data.pairing": name} for name in ("paper", "era", "matched")},
     ),
 }
+_NOT_AUGMENTED = {f"augment.{field.name}": field.default for field in fields(ClipAugmentConfig)}
 ENCODER_STUDIES = {
-    "triplets": Study(
-        "The choice of triplets, and the scale of the mel spectrograms.",
+    "encoders": Study(
+        "What helps an encoder with music that it has never heard.",
         {
-            f"{mining}, {scale}": {"triplets.mining": mining, "data.representation.scale": scale}
+            "as it is": {},
+            "not augmented": _NOT_AUGMENTED,
+            "last layer sees the time": {"pooling": "none"},
+            "the paper's network": {"pooling": "none", "widths": PAPER_WIDTHS},
+            "the paper's network, not augmented": {"pooling": "none", "widths": PAPER_WIDTHS, **_NOT_AUGMENTED},
+        },
+    ),
+    "triplets": Study(
+        "The choice of triplets, and the scale of the mel spectrograms, without augmentation.",
+        {
+            f"{mining}, {scale}": {"triplets.mining": mining, "data.representation.scale": scale, **_NOT_AUGMENTED}
             for mining in ("random", "semi_hard", "batch_hard")
             for scale in ("power", "log")
         },
