@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int16, UInt8
 
+from specjax.cli.errors import UserError
+
 _log = logging.getLogger("specjax")
 _PREFIX = ".specjax-partial-"
 _ABANDONED_AFTER_S = 60.0  # age of an unlocked temporary file that no process will ever finish
@@ -196,5 +198,11 @@ def wav(wave: Float[np.ndarray, "*channels samples"], sample_rate: int) -> bytes
 
 
 def to_int16(wave: Float[np.ndarray, "*shape"]) -> Int16[np.ndarray, "*shape"]:
-    """Round samples in [-1, 1] to 16 bits. Samples outside of the range are clipped."""
+    """Round samples in [-1, 1] to 16 bits. Samples outside of the range are clipped.
+
+    Raises:
+      UserError: a sample is not a finite number.
+    """
+    if not np.isfinite(wave).all():
+        raise UserError("the sound holds samples that are not finite numbers: its bundle or its input is damaged")
     return np.clip(np.round(wave * 32768.0), -32768, 32767).astype(np.int16)

@@ -182,9 +182,9 @@ def remember(folder: Path, request: Mapping[str, Any], compute: Callable[[], Res
     """
     name = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:24]
     path = folder / f"{name}.json"
-    if path.exists():
-        saved: Result = json.loads(path.read_text(encoding="utf-8"))["result"]
-        return saved
+    if "result" in (saved := _read_saved(path)):
+        found: Result = saved["result"]
+        return found
     result = compute()
     try:
         files.write_atomic(path, json.dumps({"request": request, "result": result}, indent=1).encode())
@@ -213,10 +213,9 @@ def run(arguments: Sequence[str], workdir: Path, examples: int) -> Result:
     """
     request = {"words": list(arguments), "examples": examples}
     result_path = workdir / RESULT
-    if result_path.exists():
-        saved: Result = json.loads(result_path.read_text())
-        if saved.pop("asked", None) == request:
-            return saved
+    saved = _read_saved(result_path)
+    if saved.pop("asked", None) == request:
+        return saved
     training = _run_command("train", *arguments, f"--workdir={workdir}")
     if training.returncode:
         if training.returncode != DivergedError.exit_status:
@@ -229,6 +228,20 @@ def run(arguments: Sequence[str], workdir: Path, examples: int) -> Result:
         result = json.loads(evaluation.stdout.splitlines()[-1])
     files.write_atomic(result_path, json.dumps({"asked": request, **result}).encode())
     return result
+
+
+def _read_saved(path: Path) -> Result:
+    """Read a file of results. If it does not exist or is damaged, the result is empty: they are computed again."""
+    try:
+        saved = json.loads(path.read_bytes())  # A result may be NaN.
+    except FileNotFoundError:
+        return {}
+    except (OSError, RecursionError, ValueError) as error:
+        saved = error
+    if isinstance(saved, dict):
+        return saved
+    print(f"{path} is damaged ({saved}), its results are computed again", file=sys.stderr, flush=True)
+    return {}
 
 
 def _run_command(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -3,9 +3,11 @@
 import io
 
 import numpy as np
+import pytest
 import soundfile
 
 from specjax.cli import files
+from specjax.cli.errors import UserError
 
 
 def read_integers(wave):
@@ -32,3 +34,9 @@ def test_sound_that_is_silent_in_16_bits_is_told(caplog):
     caplog.clear()
     files.wav(np.zeros(3, np.float32), 8000)
     assert not caplog.records
+
+
+def test_sound_that_is_not_finite_is_an_error():
+    for value in (np.nan, np.inf, -np.inf):
+        with pytest.raises(UserError, match="samples that are not finite numbers"):
+            files.wav(np.array([0, value], np.float32), 8000)

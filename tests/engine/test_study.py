@@ -86,6 +86,9 @@ def test_finished_run_is_not_repeated(tmp_path, monkeypatch):
     assert calls[0][1][:3] == ("--config=unet:small", "--config.model.skips=False", "--config.seed=0")
     study.answer(variants, ["--config=unet:small"], study.seeds(1), tmp_path, 16)
     assert len(calls) == 4, "another number of examples needs another evaluation"
+    for damaged in (b'{"asked": {"wo', b"\xff", b"[1]", b"[" * 10**5):
+        (tmp_path / "one-0" / study.RESULT).write_bytes(damaged)
+        assert study.answer(variants, ["--config=unet:small"], study.seeds(1), tmp_path, 8) == first
 
 
 def test_training_that_diverges_is_a_result(tmp_path, monkeypatch):
@@ -156,6 +159,9 @@ def test_a_result_is_computed_once_for_each_request(tmp_path):
     results = [study.remember(tmp_path / "a", {"clips": n}, compute) for n in (1, 2, 1, 2)]
     assert results == [{"value": 0}, {"value": 1}] * 2
     assert computed == [0, 1]
+    for path in (tmp_path / "a").iterdir():
+        path.write_bytes(path.read_bytes()[:9])
+    assert study.remember(tmp_path / "a", {"clips": 1}, compute) == {"value": 2}, "half a file is no result"
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written"):
         study.remember(tmp_path / "file", {}, compute)

@@ -6,6 +6,7 @@ The methods are named as in `clu.metric_writers`, which needs TensorFlow, so tha
 import errno
 import io
 import json
+import logging
 import math
 import os
 import time
@@ -19,6 +20,8 @@ from specjax.cli import files
 from specjax.cli.config import parse_json
 from specjax.cli.errors import UserError
 from specjax.engine.report import tensorboard
+
+_log = logging.getLogger("specjax")
 
 
 class Writer:
@@ -77,8 +80,14 @@ class Writer:
                 self._events.write_image(step, name, encoded, image.shape)
 
     def write_audios(self, step: int, audios: Mapping[str, np.ndarray], *, sample_rate: int) -> None:
-        """Write mono sounds with samples in [-1, 1] to `samples/STEP/NAME.wav`; `sample_rate` is in Hz."""
+        """Write mono sounds with samples in [-1, 1] to `samples/STEP/NAME.wav`; `sample_rate` is in Hz.
+
+        A sound that is not finite is left out, with a warning.
+        """
         for name, wave in audios.items():
+            if not np.isfinite(wave).all():
+                _log.warning("step %d: the sound %s is not finite and is not written", step, name)
+                continue
             encoded = files.wav(wave, sample_rate)
             files.write_atomic(self._sample_path(step, f"{name}.wav"), encoded)
             if self._events:

@@ -1,5 +1,6 @@
 """Reading curves from the log of a run."""
 
+import numpy as np
 import pytest
 
 from specjax.cli.errors import UserError
@@ -40,6 +41,15 @@ def test_damaged_lines_are_dropped_when_a_run_is_resumed(tmp_path):
     (tmp_path / "metrics.jsonl").write_bytes(b"".join([good, late, *damaged]))
     Writer(tmp_path, 2).close()
     assert (tmp_path / "metrics.jsonl").read_bytes() == good
+
+
+def test_sound_that_is_not_finite_is_left_out_of_the_samples(tmp_path, caplog):
+    writer = Writer(tmp_path, 0)
+    sounds = {"good": np.zeros(8, np.float32), "bad": np.full(8, np.nan, np.float32)}
+    writer.write_audios(3, sounds, sample_rate=8000)
+    writer.close()
+    assert [path.name for path in (tmp_path / "samples").rglob("*.wav")] == ["good.wav"]
+    assert "step 3: the sound bad is not finite" in caplog.text
 
 
 def test_tensorboard_hides_what_a_killed_run_logged_after_its_last_checkpoint(tmp_path):
