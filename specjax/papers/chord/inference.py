@@ -27,7 +27,7 @@ from specjax.signal import oscillators
 
 Digit = UInt8[np.ndarray, "28 28"]
 COPIES = 32  # number of changed copies of a digit from which the confidence is estimated
-MIN_CONFIDENCE = 0.9  # digits of MNIST have at least 0.98
+MIN_CONFIDENCE = 0.9  # digits like those of the training have about 0.99
 
 _log = logging.getLogger("specjax")
 
