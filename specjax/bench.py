@@ -253,14 +253,13 @@ def _parse_counts(values: Sequence[str], flag: str) -> list[int]:
 
 
 def _check_plot() -> None:
-    """Check that matplotlib is installed and that the plot can be saved, if `--plot` is given.
+    """Check that the plot can be saved, if `--plot` is given.
 
     Raises:
-      UserError: matplotlib is missing, or the value of `--plot` is not a `.png` file in an existing folder.
+      UserError: the value of `--plot` is not a `.png` file in an existing folder.
     """
     if PLOT.value is None:
         return
-    app.require_package("matplotlib", "--plot", extra="plots")
     path = local_path(PLOT.value, "--plot", "file")
     if not PLOT.value.endswith(".png") or not path.absolute().parent.is_dir():
         raise UserError(f"--plot={PLOT.value} must be a .png in a folder that exists")

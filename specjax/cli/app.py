@@ -1,6 +1,5 @@
 """Functions that all commands share: one-line errors, quiet libraries, prompt exit on signals, compilation cache."""
 
-import importlib.util
 import logging
 import os
 import signal
@@ -57,21 +56,6 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
     except UserError as error:
         _print_error(error)
         sys.exit(error.exit_status)
-
-
-def require_package(package: str, feature: str, *, extra: str) -> None:
-    """Check that an optional package is installed.
-
-    Args:
-      package: name to import.
-      feature: option or command that needs the package, such as `--plot`.
-      extra: optional dependency group of specjax that installs the package, as in `pip install 'specjax[plots]'`.
-
-    Raises:
-      UserError: the package is not installed.
-    """
-    if not importlib.util.find_spec(package):
-        raise UserError(f"{feature} needs {package}: pip install 'specjax[{extra}]'")
 
 
 def cache_folder(name: str) -> Path:

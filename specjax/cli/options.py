@@ -103,12 +103,11 @@ def plot_file(options: argparse.Namespace) -> Path | None:
     """Return the path given by `--plot`, after checking that the file can be written; None if the option is not given.
 
     Raises:
-      UserError: matplotlib is not installed; or the path is a remote address, does not end in `.png`, exists without
+      UserError: the path is a remote address, does not end in `.png`, exists without
         `--overwrite` being given, is the input file or the file of `--out`, or cannot be written.
     """
     if options.plot is None:
         return None
-    app.require_package("matplotlib", "--plot", extra="plots")
     path = local_path(options.plot, "--plot", "file")
     plot = outputs.claim_file(path, (".png",), overwrite=options.overwrite, flag="--plot")
     others = (local_path(options.out, "--out", "file"), input_file(options))

@@ -1,4 +1,4 @@
-"""Plots of curves over the updates of a training, drawn with matplotlib (optional dependencies `specjax[plots]`)."""
+"""Plots of curves over the updates of a training, drawn with matplotlib."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal

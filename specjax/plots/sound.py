@@ -1,7 +1,4 @@
-"""Plots of spectrograms and audio features as PNG files.
-
-They are drawn with matplotlib, which the optional dependencies `specjax[plots]` install.
-"""
+"""Plots of spectrograms and audio features as PNG files, drawn with matplotlib."""
 
 import io
 import warnings

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import partial
 
 from specjax import papers
-from specjax.cli import app
 from specjax.engine.study import Measure, Options, Study, train_variants
 
 MEASURES = (
@@ -112,7 +111,6 @@ def draw_figures(options: Options) -> None:
     from specjax.papers.chord import figures
 
     config, task = papers.build(options.require_config())
-    app.require_package("matplotlib", "figures", extra="plots")
     held_out = task.load().held_out
     for path in figures.remake(held_out, config.steps, options.config_flags, options.workdir):
         print(path)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from specjax.cli import app, options, outputs
+from specjax.cli import options, outputs
 from specjax.cli.errors import UserError
 from specjax.cli.options import Subcommand
 from specjax.cli.paths import local_path
@@ -137,7 +137,6 @@ def _add_figures(parser: argparse.ArgumentParser) -> None:
 def _run_figures(chosen: argparse.Namespace) -> None:
     """Run `specjax synth melody_figures`: draw figures 5 to 12 of the paper, and write them to a folder."""
     _check_seed(chosen.seed)
-    app.require_package("matplotlib", "melody_figures", extra="plots")
     workdirs = [local_path(name, "--runs") for name in chosen.runs]
     out = local_path(chosen.out, "--out")
     options.start()

@@ -4,7 +4,7 @@ import argparse
 import shutil
 from pathlib import Path
 
-from specjax.cli import app, options, outputs
+from specjax.cli import options, outputs
 from specjax.cli.errors import UserError
 from specjax.cli.options import Subcommand
 from specjax.cli.paths import local_path
@@ -202,7 +202,6 @@ def add_figures_options(parser: argparse.ArgumentParser) -> None:
 def collect_figures(chosen: argparse.Namespace) -> None:
     """Run `specjax synth paint_figures`: write figures 4 to 8 of the paper to a folder."""
     encoder, gan = local_path(chosen.encoder, "--encoder"), local_path(chosen.gan, "--gan")
-    app.require_package("matplotlib", "paint_figures", extra="plots")
     options.start()
     from specjax.papers.mvnet import figures
 
