@@ -4,7 +4,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from specjax.arrays.arguments import check_arguments
 
+
+@check_arguments
 def affine(
     image: Float[Array, "height width"],
     matrix: Float[Array, "2 2"],
@@ -28,6 +31,7 @@ def affine(
     return jax.scipy.ndimage.map_coordinates(image, list(source), order=1, mode="constant")
 
 
+@check_arguments
 def random_affine(
     key: Key[Array, ""],
     image: Float[Array, "height width"],

@@ -4,7 +4,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from specjax.arrays.arguments import check_arguments
 
+
+@check_arguments
 def sobel(image: Float[Array, "*batch height width"]) -> Float[Array, "*batch 2 height width"]:
     """Compute the vertical and horizontal Sobel derivatives of images. Borders are reflected.
 

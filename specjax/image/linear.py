@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from specjax.arrays.arguments import check_arguments
+
 Matrix = Float[np.ndarray, "n_out n_in"]
 
 RESAMPLING = ("nearest", "bilinear", "cubic", "fft")
@@ -101,6 +103,7 @@ def mean_pool(matrix: Matrix, count: int) -> Float[np.ndarray, "count n_in"]:
     return matrix.reshape(count, n_out // count, n_in).mean(axis=1, dtype=np.float64).astype(np.float32)
 
 
+@check_arguments
 def separable(
     rows: Float[Array, "height n"] | Float[np.ndarray, "height n"],
     image: Float[Array, "n m"],

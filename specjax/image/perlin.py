@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from specjax.arrays.arguments import check_arguments
+
 
 def fade(t: np.ndarray) -> np.ndarray:
     """Evaluate Perlin's quintic fade function 6t^5 - 15t^4 + 10t^3 for `t` in [0, 1].
@@ -67,6 +69,7 @@ def noise_from_gradients(
     return left @ right
 
 
+@check_arguments
 def perlin_noise(
     key: Key[Array, ""],
     shape: tuple[int, int],
@@ -83,7 +86,12 @@ def perlin_noise(
       cells: number of lattice cells of the first octave along (height, width).
       octaves: number of noise fields to add up. Each octave has twice as many cells per axis as the one before.
       persistence: amplitude of each octave relative to the one before; the first octave has amplitude 1.
+
+    Raises:
+      ValueError: a number of pixels, cells or octaves is below 1.
     """
+    if min(*shape, *cells, octaves) < 1:
+        raise ValueError(f"shape={shape}, cells={cells} and octaves={octaves} must be at least 1")
     field = jnp.zeros(shape)
     for octave in range(octaves):
         lines = (cells[0] * 2**octave + 1, cells[1] * 2**octave + 1)

@@ -17,6 +17,7 @@ import numpy as np
 from jax.experimental.xla_metadata import set_xla_metadata
 from jaxtyping import Array, Float
 
+from specjax.arrays.arguments import check_arguments
 from specjax.arrays.batching import map_examples
 
 PAPER_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003; the finest scale comes first.
@@ -36,6 +37,7 @@ class _Moments(NamedTuple):
     variances: Plane  # The variance of x plus the variance of y.
 
 
+@check_arguments
 def ssim(
     x: Float[Array, "*batch height width"],
     y: Float[Array, "*batch height width"],
@@ -58,10 +60,11 @@ def ssim(
     Raises:
       ValueError: the shapes differ, or a side is shorter than the window.
     """
-    _check(x, y, window)
+    _check_size(x, window)
     return _ms_ssim(*_to_planes(x, y, max_value), (1.0,), window, sigma, False).reshape(x.shape[:-2])
 
 
+@check_arguments
 def ms_ssim(
     x: Float[Array, "*batch height width"],
     y: Float[Array, "*batch height width"],
@@ -90,7 +93,7 @@ def ms_ssim(
     Raises:
       ValueError: the shapes differ, or a side is shorter than the window.
     """
-    _check(x, y, window)
+    _check_size(x, window)
     weights = fitting_weights(weights, min(x.shape[-2:]), window)
     return _ms_ssim(*_to_planes(x, y, max_value), weights, window, sigma, True).reshape(x.shape[:-2])
 
@@ -110,12 +113,10 @@ def fitting_weights(weights: tuple[float, ...], side: int, window: int = WINDOW)
     return tuple(w * sum(weights) / sum(fitting) for w in fitting)
 
 
-def _check(x: Array, y: Array, window: int) -> None:
-    if x.shape != y.shape:
-        raise ValueError(f"images of shapes {x.shape} and {y.shape}, expected equal shapes: crop or resize one of them")
-    if min(x.shape[-2:]) < window:
+def _check_size(image: Array, window: int) -> None:
+    if min(image.shape[-2:]) < window:
         raise ValueError(
-            f"an image of shape {x.shape[-2:]} is smaller than the {window} x {window} window: enlarge the image"
+            f"an image of shape {image.shape[-2:]} is smaller than the {window} x {window} window: enlarge the image"
         )
 
 

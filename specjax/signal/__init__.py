@@ -1,6 +1,7 @@
 """Audio signal processing: pure functions on JAX arrays.
 
 Waves are float32 arrays with values in [-1, 1]. Time is the last axis, unless the name of an axis says otherwise.
+Arrays may be given as JAX arrays, NumPy arrays or lists of floats. Integers are an error: scale them to floats first.
 """
 
 import lazy_loader

@@ -8,14 +8,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from specjax.arrays.arguments import check_arguments
+
 Levels = Float[Array, "rows frames"]
 
 
+@check_arguments
 def random_time_shift(key: Key[Array, ""], levels: Levels) -> Levels:
     """Shift a spectrogram along time by a random number of frames; frames that leave at one end enter at the other."""
     return jnp.roll(levels, jax.random.randint(key, (), 0, levels.shape[1]), axis=1)
 
 
+@check_arguments
 def random_row_shift(key: Key[Array, ""], levels: Levels, *, max_rows: int) -> Levels:
     """Shift a spectrogram along frequency by a random number of rows; rows that become free repeat the outermost one.
 
@@ -31,6 +35,7 @@ def random_row_shift(key: Key[Array, ""], levels: Levels, *, max_rows: int) -> L
     return jax.lax.dynamic_slice_in_dim(padded, max_rows + shift, levels.shape[0], axis=0)
 
 
+@check_arguments
 def random_gain(key: Key[Array, ""], levels: Levels, *, max_change: float, max_tilt: float = 0.0) -> Levels:
     """Change the level of a sound by a random amount, optionally with a tilt of its spectrum; silence stays silence.
 
@@ -49,6 +54,7 @@ def random_gain(key: Key[Array, ""], levels: Levels, *, max_change: float, max_t
     return jnp.where(levels > 0, jnp.clip(levels + change, 0.0, 1.0), 0.0)
 
 
+@check_arguments
 def random_masks(key: Key[Array, ""], levels: Levels, *, count: int, max_width: int, axis: int) -> Levels:
     """Set random bands of rows or of frames to the mean of the spectrogram (SpecAugment, Park et al. 2019).
 
@@ -70,6 +76,7 @@ def random_masks(key: Key[Array, ""], levels: Levels, *, count: int, max_width: 
     return jnp.where(jnp.expand_dims(masked, 1 - axis), jnp.mean(levels), levels)
 
 
+@check_arguments
 def mixup(
     share: Float[Array, " batch"], partner: Int[Array, " batch"], x: Float[Array, "batch ..."]
 ) -> Float[Array, "batch ..."]:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from specjax.arrays import safe
+from specjax.arrays.arguments import check_arguments
 from specjax.arrays.axes import along_axis
 from specjax.signal.shapes import ByFrame, Magnitude, Wave
 from specjax.signal.short_time_fourier import Stft, frame_wave
@@ -40,6 +41,7 @@ def bin_frequencies(n_fft: int, sample_rate: int) -> Frequencies:
     return np.fft.rfftfreq(n_fft, 1 / sample_rate).astype(np.float32)
 
 
+@check_arguments
 def moments(magnitude: Magnitude, frequencies_hz: Frequencies) -> Moments:
     """Compute spectral centroid, bandwidth, skewness and kurtosis of each frame; all are 0 for silence.
 
@@ -61,6 +63,7 @@ def moments(magnitude: Magnitude, frequencies_hz: Frequencies) -> Moments:
     )
 
 
+@check_arguments
 def flatness(magnitude: Magnitude, *, amin: float = 1e-10) -> ByFrame:
     """Compute the ratio of the geometric to the arithmetic mean of the power over the bins of each frame.
 
@@ -74,6 +77,7 @@ def flatness(magnitude: Magnitude, *, amin: float = 1e-10) -> ByFrame:
     return jnp.exp(jnp.mean(jnp.log(power), axis=-2)) / jnp.mean(power, axis=-2)
 
 
+@check_arguments
 def rolloff_hz(magnitude: Magnitude, frequencies_hz: Frequencies, *, share: float = 0.85) -> ByFrame:
     """Compute the roll-off frequency of each frame in Hz.
 
@@ -98,6 +102,7 @@ def rolloff_hz(magnitude: Magnitude, frequencies_hz: Frequencies, *, share: floa
     return jnp.min(jnp.where(reached, along_axis(frequencies_hz, magnitude.ndim, -2), jnp.inf), axis=-2)
 
 
+@check_arguments
 def rms(wave: Wave, transform: Stft = Stft()) -> ByFrame:
     """Compute the root mean square of the samples in each frame of a wave. No window is applied.
 
@@ -114,6 +119,7 @@ def rms(wave: Wave, transform: Stft = Stft()) -> ByFrame:
     return safe.sqrt(jnp.mean(frame_wave(wave, transform) ** 2, axis=-1))
 
 
+@check_arguments
 def zero_crossings(wave: Wave, transform: Stft = Stft(pad_mode="edge"), *, threshold: float = 1e-10) -> ByFrame:
     """Compute the number of sign changes in each frame of a wave, divided by the frame length. No window is applied.
 

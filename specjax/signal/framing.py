@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from specjax.arrays.arguments import check_arguments
 from specjax.arrays.axes import pad_axis
 from specjax.signal.shapes import Wave
 
@@ -17,6 +18,7 @@ Hops = Float[Array, "*batch hops hop_length"]  # a wave cut into blocks of `hop_
 Squares = Float[np.ndarray, "hops hop_length"]
 
 
+@check_arguments
 def frame(wave: Wave, length: int, hop_length: int) -> Frames:
     """Cut a wave into frames of `length` samples that begin every `hop_length` samples.
 
@@ -42,6 +44,7 @@ def frame(wave: Wave, length: int, hop_length: int) -> Frames:
     return frames[..., :length]
 
 
+@check_arguments
 def overlap_add(frames: Frames, hop_length: int) -> Wave:
     """Add up overlapping frames to a wave; frame t begins at sample `t * hop_length`.
 

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from specjax.arrays import safe
+from specjax.arrays.arguments import check_arguments
 from specjax.arrays.axes import pad_axis
 from specjax.optim.minimization import StepCallback
 from specjax.signal import short_time_fourier
@@ -90,6 +91,7 @@ class Inversion:
             )
 
 
+@check_arguments
 def invert(
     magnitude: Magnitude,
     transform: Stft,
@@ -141,6 +143,7 @@ def invert(
     return pad_axis(wave[..., :length] * level[..., 0], 0, max(length - inner, 0))
 
 
+@check_arguments
 def to_wave(
     spectrogram: Spectrogram,
     settings: Inversion = Inversion(),
@@ -186,6 +189,7 @@ def to_wave(
     )
 
 
+@check_arguments
 def convergence_db(result: Rows, target: Rows) -> Float[Array, ""]:
     """Compute the spectral convergence in dB: `10 log10(sum((result - target)^2) / sum(target^2))`.
 

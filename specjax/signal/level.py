@@ -8,10 +8,13 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from specjax.arrays.arguments import check_arguments
+
 Values = Float[Array, "*shape"]
 Reference = float | Float[Array, "..."] | Callable[[Values], Float[Array, "..."]]
 
 
+@check_arguments
 def power_to_db(
     power: Values,
     *,
@@ -37,6 +40,7 @@ def power_to_db(
     return _to_db(10.0, power, reference, amin, range_db, axis)
 
 
+@check_arguments
 def amplitude_to_db(
     amplitude: Values,
     *,
@@ -52,11 +56,13 @@ def amplitude_to_db(
     return _to_db(20.0, amplitude, reference, amin, range_db, axis)
 
 
+@check_arguments
 def db_to_power(level_db: Values, *, reference: float = 1.0) -> Values:
     """Convert decibels to power. This inverts `power_to_db` for all values that were not clipped."""
     return reference * 10.0 ** (0.1 * level_db)
 
 
+@check_arguments
 def db_to_amplitude(level_db: Values, *, reference: float = 1.0) -> Values:
     """Convert decibels to amplitude. This inverts `amplitude_to_db` for all values that were not clipped."""
     return reference * 10.0 ** (0.05 * level_db)

@@ -13,7 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
 
+from specjax.arrays.arguments import check_arguments
 from specjax.arrays.axes import pad_axis
 from specjax.arrays.batching import map_examples
 from specjax.signal import split_radix
@@ -32,7 +34,7 @@ _LOG_STEP = np.log(6.4) / 27  # increase of log frequency per mel above the brea
 
 _EXACT = jax.lax.Precision.HIGHEST  # by default accelerators round the factors of a product to 8 or 10 bits
 
-Numbers = Float[np.ndarray, "*shape"]
+Numbers = Float[np.ndarray, "..."]
 Filters = Float[np.ndarray, "n_mels bins"]
 MelPower = Float[Array, "*batch n_mels frames"]
 
@@ -68,7 +70,7 @@ class Mel:
             raise ValueError(f"fmin_hz={self.fmin_hz} must be 0 or more and below fmax_hz={self.fmax_hz}")
 
 
-def hz_to_mel(frequency_hz: Numbers, scale: str = "slaney") -> Numbers:
+def hz_to_mel(frequency_hz: ArrayLike, scale: str = "slaney") -> Numbers:
     """Convert frequencies in Hz, 0 or more, to mels.
 
     Args:
@@ -78,13 +80,14 @@ def hz_to_mel(frequency_hz: Numbers, scale: str = "slaney") -> Numbers:
       ValueError: `scale` is unknown.
     """
     _check_scale(scale)
+    frequency_hz = np.asarray(frequency_hz, float)
     if scale == "htk":
         return 2595.0 * np.log10(1.0 + frequency_hz / 700.0)
     above = _BREAK_MEL + np.log(np.maximum(frequency_hz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP
     return np.where(frequency_hz < _BREAK_HZ, frequency_hz / _LINEAR_HZ, above)
 
 
-def mel_to_hz(mel: Numbers, scale: str = "slaney") -> Numbers:
+def mel_to_hz(mel: ArrayLike, scale: str = "slaney") -> Numbers:
     """Convert mels to frequencies in Hz. This is the inverse of `hz_to_mel`.
 
     Args:
@@ -94,6 +97,7 @@ def mel_to_hz(mel: Numbers, scale: str = "slaney") -> Numbers:
       ValueError: `scale` is unknown.
     """
     _check_scale(scale)
+    mel = np.asarray(mel, float)
     if scale == "htk":
         return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
     above = _BREAK_HZ * np.exp(_LOG_STEP * (np.maximum(mel, _BREAK_MEL) - _BREAK_MEL))
@@ -111,6 +115,7 @@ def corner_frequencies_hz(mel: Mel, sample_rate: int) -> Float[np.ndarray, " cor
     return mel_to_hz(np.linspace(low, high, mel.n_mels + 2), mel.scale)
 
 
+@check_arguments
 def mel_filters(mel: Mel, sample_rate: int, n_fft: int) -> Filters:
     """Compute a bank of mel filters: the weight of each frequency bin in each filter.
 
@@ -148,6 +153,7 @@ def mel_filters(mel: Mel, sample_rate: int, n_fft: int) -> Filters:
     return filters.astype(np.float32)
 
 
+@check_arguments
 def mel_spectrogram(power: Magnitude, filters: Filters | Float[Array, "n_mels bins"]) -> MelPower:
     """Apply mel filters to a power spectrogram of shape `(*batch, bins, frames)`.
 
@@ -197,6 +203,7 @@ def _compute_mel(
     return map_examples(compute_example)(waves)
 
 
+@check_arguments
 def mfcc(mel_power: MelPower, n_mfcc: int = 20, *, lifter: float = 0.0) -> Float[Array, "*batch n_mfcc frames"]:
     """Compute mel-frequency cepstral coefficients: the orthonormal DCT-II, along the filter axis, of mel power in dB.
 
@@ -222,6 +229,7 @@ def mfcc(mel_power: MelPower, n_mfcc: int = 20, *, lifter: float = 0.0) -> Float
     return jnp.einsum("cm,...mt->...ct", cosines.astype(np.float32), level_db, precision=_EXACT)
 
 
+@check_arguments
 def delta(values: Float[Array, "*batch frames"], width: int = 9, order: int = 1) -> Float[Array, "*batch frames"]:
     """Compute a derivative along time, the last axis, with a Savitzky-Golay filter.
 

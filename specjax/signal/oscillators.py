@@ -21,11 +21,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental.xla_metadata import set_xla_metadata
 from jaxtyping import Array, Float, UInt32
+from numpy.typing import ArrayLike
+
+from specjax.arrays.arguments import check_arguments
 
 TURN = 2**32
 
 
-def phase_increment(frequencies_hz: Float[np.ndarray, "*rows"], sample_rate: int) -> UInt32[np.ndarray, "*rows"]:
+def phase_increment(frequencies_hz: ArrayLike, sample_rate: int) -> UInt32[np.ndarray, "..."]:
     """Convert frequencies in Hz to phase increments per sample, in units of `2^-32` turns (a turn is 2 pi radians).
 
     Raises:
@@ -40,6 +43,7 @@ def phase_increment(frequencies_hz: Float[np.ndarray, "*rows"], sample_rate: int
     return np.round(frequencies_hz / sample_rate * TURN).astype(np.uint64).astype(np.uint32)
 
 
+@check_arguments
 def additive_synthesis(
     amplitudes: Float[Array, "rows columns"],
     increment: UInt32[Array, " rows"] | UInt32[np.ndarray, " rows"],

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from specjax.arrays import safe
+from specjax.arrays.arguments import check_arguments
 from specjax.arrays.axes import pad_axis
 from specjax.arrays.batching import map_examples
 from specjax.signal.fourier import irfft, rfft
@@ -22,6 +23,7 @@ Frame = Float[Array, " n_fft"]
 _CPU_BATCH_SIZE = 256  # frames processed at a time on a CPU; the spectra of all frames would take too much memory
 
 
+@check_arguments
 @partial(jax.jit, static_argnames=("sample_rate", "fmin_hz", "fmax_hz", "transform", "threshold"))
 def yin(
     wave: Wave, sample_rate: int, *, fmin_hz: float, fmax_hz: float, transform: Stft = Stft(), threshold: float = 0.1
@@ -57,6 +59,7 @@ def yin(
     return sample_rate / period
 
 
+@check_arguments
 @partial(jax.jit, static_argnames=("sample_rate", "fmin_hz", "fmax_hz", "transform"))
 def harmonicity(wave: Wave, sample_rate: int, *, fmin_hz: float, fmax_hz: float, transform: Stft = Stft()) -> ByFrame:
     """Estimate which fraction of each frame's power is periodic, from 0 (silence) to 1 (a tone) (Boersma 1993).

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from specjax.arrays import safe
+from specjax.arrays.arguments import check_arguments
 from specjax.signal.level import amplitude_to_db, db_to_amplitude
 from specjax.signal.mel import Mel, mel_filters, mel_from_wave
 from specjax.signal.shapes import Rows, Wave
@@ -142,6 +143,7 @@ class Spectrogram:
     preset: Preset = field(metadata={"static": True})
 
 
+@check_arguments
 def spectrogram(wave: Wave, preset: Preset) -> Spectrogram:
     """Compute the spectrogram of a wave.
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Shaped
 
+from specjax.arrays.arguments import check_arguments
 from specjax.arrays.axes import along_axis, pad_axis
 from specjax.signal.fourier import irfft, rfft
 from specjax.signal.framing import frame, overlap_average, steady_squares
@@ -156,6 +157,7 @@ class Stft:
             )
 
 
+@check_arguments
 def stft(wave: Wave, transform: Stft = Stft()) -> Spectrum:
     """Compute the short-time Fourier transform of waves, as complex spectra of shape `(*batch, bins, frames)`.
 
@@ -167,11 +169,12 @@ def stft(wave: Wave, transform: Stft = Stft()) -> Spectrum:
       transform: parameters of the transform.
 
     Raises:
-      ValueError: the wave is shorter than one frame (see `Stft.frames`), or it is an integer array.
+      ValueError: the wave is shorter than one frame (see `Stft.frames`), or it is not an array of floats.
     """
     return jnp.swapaxes(analyze(wave, transform), -1, -2)
 
 
+@check_arguments
 def istft(
     spectrum: Spectrum, transform: Stft = Stft(), length: int | None = None, *, min_overlap: float = 1e-8
 ) -> Wave:
@@ -196,6 +199,7 @@ def istft(
     return synthesize(jnp.swapaxes(spectrum, -1, -2), transform, length, min_overlap=min_overlap)
 
 
+@check_arguments
 def magnitude(wave: Wave, transform: Stft = Stft()) -> Magnitude:
     """Compute the magnitudes of the `stft` of waves: shape `(*batch, bins, frames)`.
 
@@ -204,6 +208,7 @@ def magnitude(wave: Wave, transform: Stft = Stft()) -> Magnitude:
     return jnp.swapaxes(absolute(analyze(wave, transform)), -1, -2)
 
 
+@check_arguments
 def power(wave: Wave, transform: Stft = Stft()) -> Magnitude:
     """Compute the squared magnitudes of the `stft` of waves: shape `(*batch, bins, frames)`."""
     return jnp.swapaxes(squared(analyze(wave, transform)), -1, -2)
@@ -239,10 +244,8 @@ def frame_wave(wave: Wave, transform: Stft) -> Float[Array, "*batch frames n_fft
       transform: parameters of the short-time Fourier transform, which give the padding, frame length and hop length.
 
     Raises:
-      ValueError: the wave is too short (see `Stft.frames`), or it is an integer array.
+      ValueError: the wave is too short (see `Stft.frames`).
     """
-    if not jnp.issubdtype(wave.dtype, jnp.floating):
-        raise ValueError(f"a wave of dtype {wave.dtype} is not floating point: scale it to floats in [-1, 1] first")
     transform.frames(wave.shape[-1])
     precise = wave if wave.dtype.itemsize >= 4 else wave.astype(jnp.float32)
     padded = pad_axis(precise, transform.padding, transform.padding, mode=transform.pad_mode)

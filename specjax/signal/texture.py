@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from specjax.arrays import safe
+from specjax.arrays.arguments import check_arguments
 from specjax.arrays.axes import pad_axis
 from specjax.arrays.batching import map_examples
 from specjax.signal.polar import absolute, scaled, squared
@@ -76,6 +77,7 @@ class TextureStatistics(NamedTuple):
     modulation_phase: Float[Array, "*batch bands octaves 2"]
 
 
+@check_arguments
 @partial(jax.jit, static_argnames="sample_rate")
 def texture_statistics(wave: Wave, sample_rate: int) -> TextureStatistics:
     """Compute the texture statistics of waves of shape `(*batch, samples)`.

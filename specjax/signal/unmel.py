@@ -7,10 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from specjax.arrays.arguments import check_arguments
 from specjax.signal.mel import Filters, mel_spectrogram
 from specjax.signal.shapes import Magnitude, Rows
 
 
+@check_arguments
 def mel_to_power(mel_power: Rows, filters: Filters, *, iterations: int = 200) -> Magnitude:
     """Estimate a power spectrogram from a mel power spectrogram, by non-negative least squares.
 

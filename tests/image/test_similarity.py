@@ -253,11 +253,8 @@ class TestFittingWeights:
 @pytest.mark.parametrize("function", [ssim, ms_ssim])
 class TestErrors:
     def test_unequal_shapes_raise(self, function):
-        """The type checker that the tests install raises first, so the check is also called directly."""
-        with pytest.raises((ValueError, TypeError)):
+        with pytest.raises(ValueError, match=r"y is float32 of shape \(20, 21\), .* with x of shape \(20, 20\)"):
             function(jnp.zeros((20, 20)), jnp.zeros((20, 21)))
-        with pytest.raises(ValueError, match=r"images of shapes \(20, 20\) and \(20, 21\), expected equal shapes"):
-            similarity._check(jnp.zeros((20, 20)), jnp.zeros((20, 21)), 11)
 
     @pytest.mark.parametrize("shape", [(10, 20), (20, 10)])
     def test_image_smaller_than_the_window_raises(self, function, shape):

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from specjax.arrays.arguments import check_arguments, check_indices
 from specjax.arrays.batching import map_examples
 from specjax.image import linear, perlin
 from specjax.papers.chord import theory
@@ -244,6 +245,7 @@ def noise_field(key: Key[Array, ""], conditioning: Conditioning, columns: int | 
     return _dilute(noise, c.noise_dilution)
 
 
+@check_arguments
 def target(
     ops: Operators,
     conditioning: Conditioning,
@@ -261,7 +263,11 @@ def target(
       label: label of the digit. It determines the fundamental of the chord.
       quality: index of the chord quality in the list of names that `operators` received.
       key: random key of the noise. None adds no noise, as in evaluation.
+
+    Raises:
+      ValueError: `label` or `quality` is known (not traced by `jax.jit`) and has no matrix in `ops`.
     """
+    _check_chords(ops, label, quality)
     c = conditioning
     spectrogram = smooth_spectrogram(ops, c, digit, label, quality)
     if key is not None:
@@ -273,6 +279,7 @@ def target(
     return min_max(spectrogram, c.epsilon)
 
 
+@check_arguments
 def targets(
     ops: Operators,
     conditioning: Conditioning,
@@ -282,6 +289,7 @@ def targets(
     keys: Key[Array, " batch"] | None,
 ) -> Float[Array, "batch size columns"]:
     """Compute the target spectrogram of each digit of a batch; for the arguments see `target`."""
+    _check_chords(ops, labels, qualities)
     make_target = partial(target, ops, conditioning)
     if keys is None:
         return map_examples(lambda d, y, q: make_target(d, y, q, None))(digits, labels, qualities)
@@ -295,6 +303,12 @@ def min_max(x: Target, epsilon: float = 1e-8) -> Target:
     """
     low, high = jnp.min(x), jnp.max(x)
     return (x - low) / (high - low + epsilon)
+
+
+def _check_chords(ops: Operators, label: Int[Array, "..."], quality: Int[Array, "..."]) -> None:
+    labels, qualities = ops.spread.shape[:2]
+    check_indices(label, labels, "label")
+    check_indices(quality, qualities, "quality")
 
 
 def _dilute(noise: Target, dilution: float) -> Target:

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from specjax.arrays.arguments import check_arguments
 from specjax.arrays.axes import pad_axis
 from specjax.arrays.batching import map_batch
 from specjax.signal.polar import polar, scaled, unit
@@ -88,6 +89,7 @@ class GriffinLimState(NamedTuple):
     previous: Wave
 
 
+@check_arguments
 @partial(jax.jit, static_argnames=("transform", "iterations", "variant", "length"))
 def griffin_lim(
     magnitude: Magnitude,

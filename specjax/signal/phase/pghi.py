@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from specjax.arrays.arguments import check_arguments
 from specjax.arrays.axes import pad_axis
 from specjax.arrays.batching import map_examples
 from specjax.signal.phase.angle import center_to_start_offset, wrap
@@ -71,6 +72,7 @@ class Edges(NamedTuple):
     direction: Int[Array, " numbers"]
 
 
+@check_arguments
 @partial(jax.jit, static_argnames="transform")
 def pghi(magnitude: Magnitude, transform: Stft) -> Phase:
     """Estimate the phases of spectrograms from their magnitudes by phase gradient heap integration (PGHI).

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
+from specjax.arrays.arguments import check_arguments
 from specjax.arrays.axes import along_axis
 from specjax.signal.fourier import irfft, rfft
 from specjax.signal.phase.angle import center_to_start_offset
@@ -45,6 +46,7 @@ class Buffer(NamedTuple):
     total: Float[Array, "*batch span"]
 
 
+@check_arguments
 def rtisi_la(
     magnitude: Magnitude, transform: Stft, *, look_ahead: int = LOOK_AHEAD, iterations: int = ITERATIONS
 ) -> Phase:

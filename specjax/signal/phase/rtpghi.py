@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from specjax.arrays.arguments import check_arguments
 from specjax.arrays.axes import pad_axis
 from specjax.signal.phase.gradient import compute_log_magnitude, gamma, phase_step_per_bin, phase_step_per_frame
 from specjax.signal.phase.online import OnlineMethod
@@ -26,6 +27,7 @@ from specjax.signal.shapes import Bins, Magnitude, Phase
 from specjax.signal.short_time_fourier import Stft
 
 
+@check_arguments
 @partial(jax.jit, static_argnames="transform")
 def rtpghi(magnitude: Magnitude, transform: Stft) -> Phase:
     """Estimate the phases of spectrograms from their magnitudes by real-time phase gradient heap integration.

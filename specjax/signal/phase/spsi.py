@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from specjax.arrays.arguments import check_arguments
 from specjax.arrays.axes import along_axis, pad_axis
 from specjax.signal.phase.online import OnlineMethod
 from specjax.signal.phase.propagation import Propagation, center_to_start, propagate_all, propagate_frame
@@ -18,6 +19,7 @@ from specjax.signal.shapes import Bins, Magnitude, Phase
 from specjax.signal.short_time_fourier import Stft
 
 
+@check_arguments
 @partial(jax.jit, static_argnames="transform")
 def spsi(magnitude: Magnitude, transform: Stft) -> Phase:
     """Estimate the phases of spectrograms from their magnitudes by single pass spectrogram inversion.

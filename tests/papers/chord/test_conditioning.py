@@ -309,3 +309,14 @@ class TestOperators:
 def test_invalid_options_raise(options, message):
     with pytest.raises(ValueError, match=message):
         conditioning.operators(Conditioning(**options), 1)
+
+
+def test_labels_beyond_the_table_are_errors_where_they_are_known(digit):
+    c = SMALL()
+    ops = conditioning.operators(c, labels=10)
+    with pytest.raises(ValueError, match="label is 12, expected 0 to 9"):
+        conditioning.target(ops, c, digit, 12, 0, None)
+    with pytest.raises(ValueError, match="quality is -1, expected 0 to 0"):
+        conditioning.targets(ops, c, digit[None], [3], [-1], None)
+    with pytest.raises(ValueError, match="target: digit is uint8 of shape .*: scale integers to floats first"):
+        conditioning.target(ops, c, np.zeros((28, 28), np.uint8), 3, 0, None)
