@@ -2,9 +2,13 @@
 
 from types import ModuleType
 
+import numpy as np
 import pytest
+import soundfile
 
 import specjax
+from specjax import data, papers
+from specjax.cli.errors import UserError
 
 PACKAGES = [
     specjax,
@@ -20,3 +24,15 @@ def test_public_names_are_found_by_tab_and_documented(package):
         value = getattr(package, name)
         if callable(value) or isinstance(value, ModuleType):
             assert value.__doc__, f"{package.__name__}.{name} has no docstring"
+
+
+def test_files_are_named_by_strings_and_by_paths(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    soundfile.write(tmp_path / "tone.wav", np.sin(np.arange(8000) / 5), 8000)
+    wave, sample_rate = data.read_audio(tmp_path / "tone.wav")
+    assert sample_rate == 8000
+    for name in (str(tmp_path / "tone.wav"), "~/tone.wav"):
+        np.testing.assert_array_equal(data.read_audio(name)[0], wave)
+        np.testing.assert_array_equal(data.read_clips([name], 8000, 100).waves[0], wave[:100])
+    with pytest.raises(UserError, match="nowhere is not a folder"):
+        papers.open_bundle("nowhere")

@@ -13,17 +13,19 @@ from specjax.cli.errors import UserError
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-def local_path(text: str, flag: str, kind: Literal["file", "folder"] = "folder") -> Path:
+def local_path(text: str | Path, flag: str = "", kind: Literal["file", "folder"] = "folder") -> Path:
     """Convert a path that a user typed to a `Path`, with a leading `~` or `~user` expanded as in a shell.
 
     Args:
-      text: the path as typed.
+      text: the path as typed; a `Path` is returned as it is.
       flag: option with which the user gave the path, such as `--workdir`; "" for a positional argument.
       kind: what the path should name, for the error message.
 
     Raises:
       UserError: `text` is a remote address such as `gs://bucket/run`, or begins with the name of an unknown user.
     """
+    if isinstance(text, Path):
+        return text
     check_local(text, flag, kind)
     expanded = os.path.expanduser(text)
     if expanded.startswith("~"):

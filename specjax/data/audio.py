@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from specjax.cli.errors import UserError
+from specjax.cli.paths import local_path
 from specjax.data.containers import SUFFIXES_BY_FORMAT, aiff_length, check_whole, mp3_length
 from specjax.data.readers import check_expansion, check_regular_file
 
@@ -43,7 +44,7 @@ _log = logging.getLogger("specjax")
 
 
 def read_audio(
-    path: Path, sample_rate: int | None = None, *, max_duration_s: float = 600.0
+    path: str | Path, sample_rate: int | None = None, *, max_duration_s: float = 600.0
 ) -> tuple[Float[np.ndarray, " samples"], int]:
     """Read a sound file as a mono wave, the mean of its channels.
 
@@ -72,7 +73,7 @@ def read_audio(
 
 
 def read_channels(
-    path: Path, sample_rate: int | None = None, *, max_duration_s: float = 600.0
+    path: str | Path, sample_rate: int | None = None, *, max_duration_s: float = 600.0
 ) -> tuple[Float[np.ndarray, "channels samples"], int]:
     """Read a sound file as one wave if it is mono, and as two if it is stereo.
 
@@ -102,7 +103,7 @@ class Blocks(NamedTuple):
     blocks: Iterator[Float[np.ndarray, "channels samples"]]
 
 
-def channel_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) -> Blocks:
+def channel_blocks(path: str | Path, block: int, *, max_duration_s: float = 86_400.0) -> Blocks:
     """Open a sound file to read it in blocks, for streaming. Channels are kept as in `read_channels`.
 
     This function checks the file before it returns:
@@ -125,6 +126,7 @@ def channel_blocks(path: Path, block: int, *, max_duration_s: float = 86_400.0) 
     Raises:
       UserError: the file has another format, or a check fails here or in the iterator.
     """
+    path = local_path(path, kind="file")
     stack = ExitStack()
     file, min_samples = stack.enter_context(_open_checked(path, None, max_duration_s))
 
@@ -168,9 +170,10 @@ def fit_length(
 
 
 def _read(
-    path: Path, sample_rate: int | None, max_duration_s: float, max_channels: int
+    path: str | Path, sample_rate: int | None, max_duration_s: float, max_channels: int
 ) -> tuple[Float[np.ndarray, "channels samples"], int]:
     """Read a sound file, see `read_audio`. Files with more than `max_channels` channels are mixed to mono."""
+    path = local_path(path, kind="file")
     with _open_checked(path, sample_rate, max_duration_s) as (file, min_samples):
         rate = file.samplerate
         resampled = min_samples / rate * (sample_rate or rate) * _kept_channels(file, max_channels)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from specjax.cli.errors import UserError
+from specjax.cli.paths import local_path
 from specjax.data.audio import SUFFIXES, fit_length, read_audio
 from specjax.data.readers import files_with_suffix
 from specjax.data.skipping import SkippedFiles, log_progress
@@ -43,7 +44,7 @@ class Clips(NamedTuple):
 
 
 def read_clips(
-    paths: Sequence[Path],
+    paths: Sequence[str | Path],
     sample_rate: int,
     samples: int,
     *,
@@ -80,7 +81,8 @@ def read_clips(
     waves = np.empty((len(paths), samples), np.float32)
     kept: list[Path] = []
     skipped = SkippedFiles(len(paths), "sound files", max_bad_share)
-    for i, path in enumerate(log_progress(paths, len(paths), "sound files read")):
+    files = [local_path(path, kind="file") for path in paths]
+    for i, path in enumerate(log_progress(files, len(files), "sound files read")):
         try:
             wave, _ = read_audio(path, sample_rate)
             waves[len(kept)] = fit_length(wave, samples, short=short)
@@ -88,7 +90,7 @@ def read_clips(
         except UserError as error:
             skipped.add(i, error)
     skipped.report()
-    return Clips(waves[: len(kept)], kept, [Skipped(paths[i], reason) for i, reason in skipped.reasons.items()])
+    return Clips(waves[: len(kept)], kept, [Skipped(files[i], reason) for i, reason in skipped.reasons.items()])
 
 
 def check_memory(needed: int, content: str, remedy: str) -> None:

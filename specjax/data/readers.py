@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from specjax.cli.errors import UserError
+from specjax.cli.paths import local_path
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -37,7 +38,7 @@ PICTURE_FORMATS = ("PNG", "JPEG", "BMP", "PPM", "GIF", "WEBP", "TIFF")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".gif", ".webp", ".tif", ".tiff")
 
 
-def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
+def read_idx(path: str | Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
     """Read an idx file (the format of MNIST) of unsigned bytes.
 
     Args:
@@ -51,6 +52,7 @@ def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
       UserError: the file is not a readable regular file; it is not an idx file of unsigned bytes with `dimensions`
         dimensions; it declares an empty array, or more than 2 GiB; its content is shorter or longer than declared.
     """
+    path = local_path(path, kind="file")
     check_regular_file(path)
     header = 4 + 4 * dimensions
     try:
@@ -101,7 +103,7 @@ def _parse_idx_shape(path: Path, head: bytes, dimensions: int) -> tuple[int, ...
     return shape
 
 
-def read_picture(path: Path) -> UInt8[np.ndarray, "height width"]:
+def read_picture(path: str | Path) -> UInt8[np.ndarray, "height width"]:
     """Read an image file as 8-bit gray levels, 0 to 255.
 
     The image is read by `read_color_picture`. Transparent pixels are laid on white, and colors are converted to luma.
@@ -116,7 +118,7 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "height width"]:
     return np.asarray(opaque.convert("L"))
 
 
-def read_color_picture(path: Path) -> UInt8[np.ndarray, "height width 4"]:
+def read_color_picture(path: str | Path) -> UInt8[np.ndarray, "height width 4"]:
     """Read an image file as 8-bit red, green, blue and alpha (opacity). An image without alpha is opaque.
 
     Images are rotated as their EXIF data says. Colors for printing (CMYK) are converted. Gray levels of 16 bits are
@@ -128,6 +130,7 @@ def read_color_picture(path: Path) -> UInt8[np.ndarray, "height width 4"]:
     """
     from PIL import Image, ImageOps
 
+    path = local_path(path, kind="file")
     check_regular_file(path)
     if path.stat().st_size > MAX_PICTURE_BYTES:
         raise UserError(

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from specjax.cli.errors import UserError
+from specjax.cli.paths import local_path
 from specjax.papers import chord, melody, mvnet, texture
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     return {"task": config["task"], **asdict(train_config), **asdict(resolve_settings())}
 
 
-def open_run(workdir: Path, data: str | None = None) -> "tuple[TrainConfig, Task, Run]":
+def open_run(workdir: str | Path, data: str | None = None) -> "tuple[TrainConfig, Task, Run]":
     """Load a training run from its working directory.
 
     Args:
@@ -171,6 +172,7 @@ def open_run(workdir: Path, data: str | None = None) -> "tuple[TrainConfig, Task
     from specjax.cli.config import read_json
     from specjax.engine.resume import restore_run
 
+    workdir = local_path(workdir)
     values = read_json(workdir / "config.json")
     if data is not None:
         if "source" not in values.get("data", {}):
@@ -182,7 +184,7 @@ def open_run(workdir: Path, data: str | None = None) -> "tuple[TrainConfig, Task
     return config, task, restore_run(task, config, workdir)
 
 
-def open_bundle(folder: Path, task: str | tuple[str, ...] | None = None) -> Any:
+def open_bundle(folder: str | Path, task: str | tuple[str, ...] | None = None) -> Any:
     """Load a bundle (the folder of a trained model that was exported) and prepare it for inference.
 
     Args:
@@ -200,6 +202,7 @@ def open_bundle(folder: Path, task: str | tuple[str, ...] | None = None) -> Any:
     """
     from specjax.engine import bundle
 
+    folder = local_path(folder)
     opened = bundle.load(folder)
     expected = (task,) if isinstance(task, str) else task
     if expected is not None and opened.task not in expected:
