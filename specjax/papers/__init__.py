@@ -225,7 +225,7 @@ def module(paper: str, name: str) -> ModuleType | None:
 
 
 def _look_up(task: Any, where: str) -> Entry:
-    if task not in TASKS:
+    if not isinstance(task, str) or task not in TASKS:
         raise UserError(f"{where}={task!r} is unknown: choose one of {', '.join(TASKS)}")
     return TASKS[task]
 

@@ -28,6 +28,12 @@ def test_every_variant_is_a_valid_config(overrides):
     assert task.config.conditioning.size == 112
 
 
+@pytest.mark.parametrize("task", ["chord", None, [], {}])
+def test_unknown_task_is_an_error(task):
+    with pytest.raises(UserError, match="config.task=.* is unknown: choose one of chord/unet"):
+        papers.build({"task": task})
+
+
 @pytest.mark.parametrize(
     ("base", "overrides"),
     [
