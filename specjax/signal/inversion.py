@@ -26,7 +26,7 @@ from specjax.signal.phase.spsi import spsi
 from specjax.signal.polar import polar
 from specjax.signal.presets import Spectrogram, magnitudes
 from specjax.signal.shapes import Magnitude, Phase, Rows, Wave
-from specjax.signal.short_time_fourier import Stft, istft
+from specjax.signal.short_time_fourier import Stft, synthesize
 from specjax.signal.unmel import mel_to_power
 
 DIRECT: dict[str, Callable[[Magnitude, Stft], Phase]] = {
@@ -216,7 +216,8 @@ def _initial_phase(magnitude: Magnitude, transform: Stft, start: str, seed: int)
 
 @partial(jax.jit, static_argnums=(2, 3))
 def _synthesize(magnitude: Magnitude, phase: Phase, transform: Stft, length: int) -> Wave:
-    return istft(polar(magnitude, phase), transform, length, min_overlap=gl.MIN_OVERLAP)
+    spectrum = jnp.swapaxes(polar(magnitude, phase), -1, -2)
+    return synthesize(spectrum, transform, length, min_overlap=gl.MIN_OVERLAP)
 
 
 def _run_projections(

@@ -4,6 +4,7 @@ Waves are float arrays with samples on the last axis. Spectra are complex arrays
 in librosa. The default parameters are librosa's.
 """
 
+import warnings
 from dataclasses import dataclass, replace
 from numbers import Integral
 
@@ -121,6 +122,14 @@ class Stft:
         """
         return self.n_fft + (frames - 1) * self.hop_length - 2 * self.padding
 
+    def covered_samples(self, frames: int) -> int:
+        """Return the number of samples from the start of the wave to the last one that the windows of frames cover.
+
+        A wave may have some more samples than this, fewer than make another frame. They are lost.
+        """
+        reach = int(np.flatnonzero(self.taper() ** 2 > 1e-8 * self.overlap().max())[-1]) + 1
+        return (frames - 1) * self.hop_length + reach - self.padding
+
     def overlap(self) -> Float[np.ndarray, " hop_length"]:
         """Compute, at each sample, the sum of the squares of all overlapping windows.
 
@@ -181,7 +190,8 @@ def istft(
     """Compute the wave whose `stft` is nearest to `spectrum` by least squares (Griffin and Lim 1984, eq. 6).
 
     If `spectrum` is the `stft` of a wave, the result is that wave. Samples that no window covers are 0. They occur only
-    at the ends, if `transform.center` is false.
+    at the ends, if `transform.center` is false or `hop_length` is above half of `n_fft`; if `length` includes such
+    samples at the end, a warning says how many.
 
     Args:
       spectrum: complex, shape `(*batch, bins, frames)`.
@@ -196,6 +206,13 @@ def istft(
       ValueError: the transform has no inverse, the number of bins does not match `transform`, or `length` is negative.
     """
     transform.check_bins(spectrum)
+    covered = transform.covered_samples(spectrum.shape[-1])
+    if length is not None and length > covered:
+        warnings.warn(
+            f"no frame covers the last {length - covered} of {length} samples, which are 0: "
+            "pad the wave by a frame before its transform",
+            stacklevel=2,
+        )
     return synthesize(jnp.swapaxes(spectrum, -1, -2), transform, length, min_overlap=min_overlap)
 
 

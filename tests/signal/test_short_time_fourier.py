@@ -1,5 +1,6 @@
 """STFT compared with librosa, SciPy and Matlab; its inverse; properties of both."""
 
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -257,3 +258,15 @@ def test_invalid_waves_and_spectra_raise():
         istft(jnp.zeros((33, 4), jnp.complex64), Stft(64, 64))
     with pytest.raises(ValueError, match="a spectrum of 65 bins does not fit n_fft=64, which has 33 bins"):
         istft(jnp.zeros((65, 4), jnp.complex64), Stft(64, 16))
+
+
+@pytest.mark.parametrize(
+    ("transform", "samples", "lost"),
+    [(Stft(512, 320), 3519, 64), (Stft(256, 128, center=False), 500, 116), (Stft(512, 256), 3519, 0)],
+)
+def test_samples_that_no_frame_covers_are_stated(transform, samples, lost):
+    wave = np.random.default_rng(0).standard_normal(samples).astype(np.float32)
+    with pytest.warns(UserWarning, match=f"the last {lost} of {samples} samples") if lost else nullcontext():
+        result = istft(stft(wave, transform), transform, samples)
+    covered = slice(0 if transform.center else 1, samples - lost)  # a Hann window begins with 0
+    np.testing.assert_allclose(result[covered], wave[covered], atol=1e-3)
