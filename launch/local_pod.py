@@ -5,16 +5,24 @@ training without a cluster. The arguments after `--` are passed to `specjax.trai
 
 Restarts: when a process dies, the others cannot continue. All are stopped and restarted, up to --restarts times, and
 training resumes from the newest intact checkpoint. On SIGTERM or Ctrl-C, every process saves a checkpoint and exits.
+They do so too if this program is killed (on Linux). The first process writes to the terminal; of the others, the last
+lines are shown when they fail.
 """
 
 import argparse
+import ctypes
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from types import FrameType
+from typing import IO
+
+SHOWN_LINES = 5  # of what a process that failed has written to stderr
+PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
 
 
 def main() -> None:
@@ -43,6 +51,7 @@ class Pod:
     def __init__(self, processes: int, arguments: list[str]) -> None:
         self._count, self._arguments = processes, arguments
         self._processes: list[subprocess.Popen] = []
+        self._errors: list[IO[str]] = []  # what all processes but the first write to stderr
         self.stopping = False
 
     def run(self) -> int:
@@ -52,6 +61,7 @@ class Pod:
           An exit status: 0 if all processes succeeded, otherwise that of a process that failed.
         """
         coordinator = f"127.0.0.1:{_free_port()}"
+        self._errors = [tempfile.TemporaryFile("w+", errors="replace") for _ in range(1, self._count)]  # noqa: SIM115
         self._processes = [
             subprocess.Popen(
                 [
@@ -60,13 +70,15 @@ class Pod:
                 ],
                 env=os.environ | {"JAX_PLATFORMS": os.environ.get("JAX_PLATFORMS", "cpu")},
                 stdout=None if i == 0 else subprocess.DEVNULL,
-                stderr=None if i == 0 else subprocess.DEVNULL,
+                stderr=None if i == 0 else self._errors[i - 1],
+                preexec_fn=_end_with_parent,
             )
             for i in range(self._count)
         ]
         while True:
             ended = [status for process in self._processes if (status := process.poll()) is not None]
             if any(ended) and not self.stopping:
+                self._report_errors()
                 self._kill()
                 return next(status for status in ended if status)
             if len(ended) == self._count:
@@ -80,11 +92,25 @@ class Pod:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
 
+    def _report_errors(self) -> None:
+        """Print the last lines on stderr of each process that has failed, but for the first, which printed its own."""
+        for i, (process, errors) in enumerate(zip(self._processes[1:], self._errors, strict=True), 1):
+            if process.poll():
+                errors.seek(0)
+                for line in errors.read().splitlines()[-SHOWN_LINES:]:
+                    print(f"pod: process {i}: {line}", file=sys.stderr, flush=True)
+
     def _kill(self) -> None:
         for process in self._processes:
             if process.poll() is None:
                 process.kill()
             process.wait()
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to send SIGTERM to this process when its parent ends, however that happens."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _free_port() -> int:

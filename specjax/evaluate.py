@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> None:
     from specjax.engine import program
     from specjax.papers import open_run
 
-    config, task, run = open_run(workdir, data=DATA.value)
+    config, task, run, _ = open_run(workdir, data=DATA.value)
     data, mesh = task.load(), program.mesh_of(task)
     if not data.held_out_count:
         raise UserError(

@@ -5,7 +5,9 @@ Opening a bundle needs neither the run nor its data, and works on any device.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -26,17 +28,36 @@ def main(argv: Sequence[str]) -> None:
         raise UserError(f"--out={out} exists already: remove it or choose another")
     print("specjax export: starting", file=sys.stderr, flush=True)
     app.leave_promptly()
-    import jax
-
-    import specjax
     from specjax.engine import bundle, sharding
     from specjax.papers import open_run
 
-    _, task, run = open_run(workdir)
+    _, task, run, metadata = open_run(workdir)
     parts = task.parts(sharding.to_host(run.state), task.frozen())
-    metadata = {"step": int(run.step), "specjax": specjax.__version__, "jax": jax.__version__}
-    bundle.save(out, task.name, parts, metadata)
+    bundle.save(out, task.name, parts, _describe(workdir, int(run.step), metadata))
     print(out)
+
+
+def _describe(workdir: Path, step: int, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the model of a run was made, for the card of its bundle.
+
+    Args:
+      workdir: working directory of the run.
+      step: number of updates that it has made.
+      metadata: metadata of its checkpoint.
+    """
+    import jax
+
+    import specjax
+    from specjax.engine.live.changes import read_history
+    from specjax.engine.resume import EXAMPLES, FROZEN
+
+    return {
+        "step": step,
+        "specjax": specjax.__version__,
+        "jax": jax.__version__,
+        "training": {name: value for name, value in metadata.items() if name not in (EXAMPLES, FROZEN)},
+        "live_values": [{"step": c.step, "values": c.values} for c in read_history(workdir) if c.step < step],
+    }
 
 
 if __name__ == "__main__":

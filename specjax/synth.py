@@ -10,6 +10,7 @@ Makes sounds and pictures from files and trained bundles. `SUBCOMMAND --help` li
 """
 
 import argparse
+import math
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -52,7 +53,21 @@ def main(argv: Sequence[str]) -> None:
     options, unknown = parser().parse_known_args(argv[1:])
     if unknown:
         options.parser.error(f"unrecognized argument {unknown[0]!r}{app.hint_for_dashed_file(unknown)}")
+    _check_numbers(options)
     options.run(options)
+
+
+def _check_numbers(options: argparse.Namespace) -> None:
+    """Check that the numbers among the parsed options are finite and that integers have at most 64 bits.
+
+    Raises:
+      UserError: one is not.
+    """
+    for name, value in vars(options).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"--{name}={value} is not a finite number")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise UserError(f"--{name}={value} has more than 64 bits: choose a smaller integer")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """python -m specjax.train --config=unet [--workdir=runs/unet] [--config.steps=2000 ...]
 
-Trains the task that a config describes. If the run was interrupted, the same command resumes it.
+Trains the task that a config describes. If the run was interrupted, the same command resumes it. With settings of the
+task, a seed, a batch size or data other than those that the run began with, it must be allowed by --allow_changes.
 """
 
 import importlib.util
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 CONFIG = config_flags.DEFINE_config_file("config", None, "name, name:variant or path of a config", lock_config=True)
 WORKDIR = flags.DEFINE_string("workdir", None, "folder of the run (default: runs/NAME or runs/NAME-variant)")
 LOCK = flags.DEFINE_bool("lock", True, "require a lock on the workdir; --nolock if its file system has none")
+ALLOW_CHANGES = flags.DEFINE_bool("allow_changes", False, "resume with another config or data than the run began with")
 COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port of process 0, if the pod is not detected")
 PROCESSES = flags.DEFINE_integer("num_processes", None, "number of processes of the pod")
 PROCESS = flags.DEFINE_integer("process_id", None, "index of this process, from 0")
@@ -55,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
     if lock:
         _write_overview(task, workdir / "parameters.txt")
     stop = StopRequest(lock)
-    run = train(task, config, workdir, _metadata(values), stop)
+    run = train(task, config, workdir, _metadata(values), stop, allow_changes=ALLOW_CHANGES.value)
     if lock:
         lock.release()
     if stop.exit_status:
@@ -95,10 +97,13 @@ def _metadata(values: dict[str, Any]) -> dict[str, Any]:
     import jax
     import jaxlib
 
+    import specjax
+
     return {
         "config": values,
         "devices": jax.device_count(),
         "processes": jax.process_count(),
+        "specjax": specjax.__version__,
         "jax": jax.__version__,
         "jaxlib": jaxlib.__version__,
         "python": platform.python_version(),

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import threading
+import types
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -51,7 +52,11 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
         main(argv)
 
     try:
-        argv = config.resolve_config_argument(sys.argv)
+        argv = config.resolve_overrides(config.resolve_config_argument(sys.argv))
+        if any(word in ("-h", "-help", "--help") for word in argv[1:]):
+            print(_format_help(module, argv))
+            sys.exit(0)
+        sys.argv = argv  # ml_collections reads the overrides there
         absl_app.run(_report_errors(check_and_run), argv=argv, flags_parser=_parse_flags)
     except UserError as error:
         _print_error(error)
@@ -119,15 +124,19 @@ def leave_promptly(signals: Sequence[signal.Signals] = _STOP_SIGNALS) -> None:
     _open_sockets.append(sender)
 
 
-class _LossyStream:
-    """Text stream that loses what cannot be written, because its reader or its terminal is gone."""
+class _Stream:
+    """Text stream that escapes control characters, and loses what cannot be written.
+
+    File names and contents may come from untrusted sources, and terminals execute control characters. A reader or a
+    terminal may be gone.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
         with suppress(OSError):
-            self._stream.write(text)
+            self._stream.write("".join(c if c.isprintable() or c in "\n\r\t" else _escape(c) for c in text))
         return len(text)
 
     def flush(self) -> None:
@@ -138,13 +147,17 @@ class _LossyStream:
         return getattr(self._stream, name)
 
 
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
 def _survive_lost_readers() -> None:
     """Let a command go on if nobody reads its stdout or stderr any more, or if they were closed from the start."""
     while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass  # A file opened later would get the number of the closed stream, and so its text.
     os.close(handle)
-    sys.stdout = _LossyStream(sys.stdout or os.fdopen(1, "w"))
-    sys.stderr = _LossyStream(sys.stderr or os.fdopen(2, "w"))
+    sys.stdout = _Stream(sys.stdout or os.fdopen(1, "w"))
+    sys.stderr = _Stream(sys.stderr or os.fdopen(2, "w"))
 
 
 def _report_errors(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str]], int]:
@@ -158,9 +171,29 @@ def _report_errors(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[
             return error.exit_status
         except KeyboardInterrupt:
             return 128 + signal.SIGINT
+        except (AssertionError, RuntimeError):
+            if (reason := _missing_devices()) is None:
+                raise
+            _print_error(reason)
+            return UserError.exit_status
         return 0
 
     return run_main
+
+
+def _missing_devices() -> str | None:
+    """Return an error message if JAX finds none of the devices that the user asked for; None if it does."""
+    if "jax" not in sys.modules:
+        return None
+    import jax
+
+    try:
+        jax.devices()
+    except (AssertionError, RuntimeError) as error:
+        asked = f"JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}"
+        reason = f" ({error})" if str(error) else ""
+        return f"{asked}: JAX finds no such device{reason}: unset JAX_PLATFORMS, or install JAX for this device"
+    return None
 
 
 def _report_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
@@ -172,6 +205,23 @@ def _report_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
     # error, once each. It adds nothing to the error that Orbax raises.
     if str(unraisable.exc_value) != "Event loop is closed":
         sys.__unraisablehook__(unraisable)
+
+
+def _format_help(module: types.ModuleType, argv: Sequence[str]) -> str:
+    """Return the help of a command: the docstring of its module, its flags, and the entries of the config in `argv`.
+
+    Args:
+      module: module of the command, which has defined its flags.
+      argv: command line, as `config.resolve_overrides` returns it.
+    """
+    lines = [(module.__doc__ or "").strip(), ""]
+    for flag in flags.FLAGS.get_key_flags_for_module(module):
+        default = "" if flag.default in (None, "", []) else f" (default: {flag.default_as_str})"
+        lines.append(f"  --{flag.name}: {flag.help}{default}")
+    chosen = [word.partition("=")[2] for word in argv if word.startswith("--config=")]
+    if chosen:
+        lines += ["", *(f"  --config.{key}={value}" for key, value in config.entries(chosen[-1]).items())]
+    return "\n".join(lines)
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
@@ -186,9 +236,8 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
     Raises:
       UserError: a flag is unknown or its value is invalid.
     """
-    config.check_overrides(argv)
     try:
-        return flags.FLAGS(["--help" if word == "-h" else word for word in argv])
+        return flags.FLAGS(list(argv))
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as error:
         message = str(error.args[0] if error.args else error)
         raise UserError(message + hint_for_dashed_file(argv[1:])) from error
@@ -207,8 +256,5 @@ def hint_for_dashed_file(words: Sequence[str]) -> str:
 
 
 def _print_error(message: object) -> None:
-    """Print an error message on stderr as one line, with control characters escaped."""
-    line = " ".join(str(message).split())
-    # File names and contents may come from untrusted sources, and terminals execute control characters.
-    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-    sys.stderr.write(f"error: {escaped}\n")
+    """Print an error message on stderr as one line."""
+    print(f"error: {' '.join(str(message).split())}", file=sys.stderr)

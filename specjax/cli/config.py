@@ -6,6 +6,7 @@ a paper, which check the ranges of the values.
 """
 
 import dataclasses
+import difflib
 import importlib.util
 import json
 import math
@@ -23,6 +24,8 @@ from specjax.cli.paths import local_path
 
 MAX_JSON_BYTES = 2**22
 T = TypeVar("T")
+
+_OLD_NAMES = {"optimiser": "optimizer", "weights": "loss", "average_decay": "ema_decay"}  # of version 0.1
 
 
 def config_folder() -> Path:
@@ -120,31 +123,77 @@ def load(value: str) -> Any:
         raise UserError(f"--config={value}: {error}") from error
 
 
-def check_overrides(argv: Sequence[str]) -> None:
-    """Check the arguments `--config=NAME:VARIANT` and `--config.KEY=VALUE` of a command line.
+def resolve_overrides(argv: Sequence[str]) -> list[str]:
+    """Check the arguments `--config=NAME:VARIANT` and `--config.KEY=VALUE` of a command line, and complete the keys.
 
-    The variant and the keys must exist in the config. Call this function before absl parses the command line.
+    Names of version 0.1, such as `optimiser`, are replaced by the current ones. The key of a schedule, such as
+    `optimizer.learning_rate`, stands for its `value`.
 
     Args:
       argv: command line. The value of `--config` must follow `=`.
+
+    Returns:
+      The command line with complete keys.
 
     Raises:
       UserError: the config, its variant or a key does not exist, or a key is given without `--config`.
     """
     chosen = [argument.partition("=")[2] for argument in argv if argument.startswith("--config=")]
-    keys = [a[len("--config.") :].partition("=")[0] for a in argv if a.startswith("--config.")]
-    if not chosen:
-        if keys:
-            raise UserError(f"--config.{keys[0]} overrides nothing: name a config with --config=NAME")
-        return
-    values = load(chosen[-1])
-    for key in keys:
-        group, where = values, "config"
-        for name in key.split("."):
-            if not isinstance(group, Mapping | ConfigDict) or name not in group:
-                choices = ", ".join(group) if isinstance(group, Mapping | ConfigDict) else "nothing below it"
-                raise UserError(f"{where}.{name} does not exist: choose from {choices}")
-            group, where = group[name], f"{where}.{name}"
+    values = load(chosen[-1]) if chosen else None
+    resolved = []
+    for argument in argv:
+        if argument.startswith("--config."):
+            key, equals, value = argument[len("--config.") :].partition("=")
+            if values is None:
+                raise UserError(f"--config.{key} overrides nothing: name a config with --config=NAME")
+            argument = f"--config.{_resolve_key(values, key)}{equals}{value}"
+        resolved.append(argument)
+    return resolved
+
+
+def _resolve_key(values: Mapping[str, Any] | ConfigDict, key: str) -> str:
+    """Return the complete key of a setting.
+
+    Raises:
+      UserError: the config has no such key. The message names the one that was probably meant, or all choices.
+    """
+    group: Any = values
+    path: list[str] = []
+    for name in key.split("."):
+        choices = list(group) if isinstance(group, Mapping | ConfigDict) else []
+        name = name if name in choices else _OLD_NAMES.get(name, name)
+        if name not in choices:
+            where = ".".join(["config", *path])
+            near = difflib.get_close_matches(name, choices, n=1)
+            hint = f"did you mean {where}.{near[0]}? Or " if near else ""
+            raise UserError(
+                f"{where}.{name} does not exist: {hint}choose from {', '.join(choices) or 'nothing below it'}"
+            )
+        group = group[name]
+        path.append(name)
+    if isinstance(group, Mapping | ConfigDict) and "value" in group:
+        path.append("value")
+    return ".".join(path)
+
+
+def entries(value: str) -> dict[str, Any]:
+    """Return all entries of a config by dotted key.
+
+    Args:
+      value: name or path of the config, see `load`.
+
+    Raises:
+      UserError: the config cannot be loaded.
+    """
+    return flatten(load(value).to_dict())
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested config values to a dict of values by dotted key."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
 
 
 def to_dataclass(cls: type[T], values: Mapping[str, Any], where: str = "config") -> T:
@@ -161,7 +210,13 @@ def to_dataclass(cls: type[T], values: Mapping[str, Any], where: str = "config")
     hints = typing.get_type_hints(cls)
     if unknown := sorted(set(values) - set(hints)):
         raise UserError(f"{where}.{unknown[0]} does not exist: choose from {', '.join(hints)}")
-    fields = {name: _convert(hints[name], value, f"{where}.{name}") for name, value in values.items()}
+    infinite = {
+        f.name: f.default for f in dataclasses.fields(typing.cast(Any, cls)) if f.default in (math.inf, -math.inf)
+    }
+    fields = {
+        name: value if value == infinite.get(name, math.nan) else _convert(hints[name], value, f"{where}.{name}")
+        for name, value in values.items()
+    }
     try:
         return cls(**fields)
     except ValueError as error:
@@ -200,6 +255,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return None if value is None else _convert(others[0], value, where)
     if origin is typing.Literal or origin is types.UnionType:
         return value
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise UserError(f"{where}={value} has more than 64 bits: choose a smaller integer")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{where}={value!r} is not a finite number")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(hint, type) and (not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool)):
@@ -220,12 +279,24 @@ def _convert_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[
       UserError: the value is no list or tuple, or has the wrong length, or an item has the wrong type.
     """
     if not isinstance(value, list | tuple):
-        raise UserError(f"{where}={value!r} is of type {type(value).__name__}, expected a tuple such as (1, 2)")
+        example = _example(tuple[arguments])
+        raise UserError(f"{where}={value!r} is of type {type(value).__name__}, expected a tuple such as {example!r}")
     if len(arguments) == 2 and arguments[1] is Ellipsis:
-        return tuple(_convert(arguments[0], item, where) for item in value)
+        arguments = (arguments[0],) * len(value)
     if len(value) != len(arguments):
-        raise UserError(f"{where}={value!r} has {len(value)} values, expected {len(arguments)}")
-    return tuple(_convert(hint, item, where) for hint, item in zip(arguments, value, strict=True))
+        example = _example(tuple[arguments])
+        raise UserError(f"{where}={value!r} has {len(value)} values, expected {len(arguments)}, such as {example!r}")
+    return tuple(
+        _convert(hint, item, f"{where}[{i}]") for i, (hint, item) in enumerate(zip(arguments, value, strict=True))
+    )
+
+
+def _example(hint: Any) -> Any:
+    """Return an example of a value of an annotated type, for error messages."""
+    if typing.get_origin(hint) is tuple:
+        arguments = typing.get_args(hint)
+        return tuple(_example(arguments[0] if argument is Ellipsis else argument) for argument in arguments)
+    return {int: 1, float: 0.5, str: "name", bool: True}.get(hint, ...)
 
 
 def read_json(path: Path) -> dict[str, Any]:

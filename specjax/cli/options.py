@@ -1,6 +1,7 @@
 """Command-line options shared by the subcommands of `specjax synth`, such as `--out` and `--plot`."""
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -40,6 +41,11 @@ def add_output(parser: argparse.ArgumentParser, help_: str, default: str | None 
 def add_plot(parser: argparse.ArgumentParser) -> None:
     """Add the option `--plot` to a parser. Its value is the path of a PNG file for a plot of the result."""
     parser.add_argument("--plot", help="also write a picture with axes to this PNG file")
+
+
+def paths(text: str) -> list[str]:
+    """Split the value of an option at its commas, such as `a.png,b.png`, unless it is the path of a file or folder."""
+    return [text] if os.path.exists(os.path.expanduser(text)) else text.split(",")
 
 
 def comma_separated(text: str) -> list[str]:

@@ -16,7 +16,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import jax
@@ -246,10 +246,7 @@ class Checkpoints:
             self._can_restore = True
             return step, state, metadata
         if steps:
-            raise UserError(
-                f"none of the checkpoints {steps} in {self._folder} is intact: restore them from a backup, or start "
-                "a new run in another --workdir"
-            )
+            raise self._none_is_intact(steps)
         return None
 
     def restore(self, step: int, abstract: Tree) -> tuple[Tree, dict[str, Any]]:
@@ -264,12 +261,9 @@ class Checkpoints:
           UserError: paths, shapes or dtypes in the checkpoint differ from those of `abstract` (the message names the
             leaves); or permission, memory or another resource is missing to read it.
         """
-        with self._convert_read_errors(step, "record"):
-            record = self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))["record"]
-        if not isinstance(record, dict) or record.pop("seal", None) != _digest_record(record) or record["step"] != step:
-            raise BadCheckpoint("its record is not what was saved")
+        record = self._read_record(step)
         expected = leaves_by_path(abstract)
-        is_legacy = "metadata" not in record  # version 0.1 wrote `facts`
+        is_legacy = "metadata" not in record
         names = legacy.saved_names(record["shapes"], expected) if is_legacy else {x: x for x in record["shapes"]}
         defaults = legacy.default_leaves(expected, names) if is_legacy else {}
         shapes = {path: record["shapes"][name] for path, name in names.items()}
@@ -288,7 +282,43 @@ class Checkpoints:
             raise BadCheckpoint(f"{len(damaged)} arrays are not what was saved, the first is {damaged[0]}")
         leaves |= defaults
         state = jax.tree.unflatten(jax.tree.structure(abstract), [leaves[path] for path in expected])
-        return state, record["facts" if is_legacy else "metadata"]
+        return state, _metadata_of(record)
+
+    def newest_metadata(self) -> tuple[int, dict[str, Any]] | None:
+        """Return the step and the metadata of the newest checkpoint whose record is intact; None if there is none.
+
+        Raises:
+          UserError: there are checkpoints, but the record of none is intact; or one cannot be read now.
+        """
+        steps = self.steps()
+        for step in reversed(steps):
+            with suppress(BadCheckpoint):
+                return step, _metadata_of(self._read_record(step))
+        if self._read_only and self.steps() != steps:  # The run has removed them while they were read.
+            return self.newest_metadata()
+        if steps:
+            raise self._none_is_intact(steps)
+        return None
+
+    def _none_is_intact(self, steps: Sequence[int]) -> UserError:
+        """Return the error to raise if all checkpoints are damaged."""
+        return UserError(
+            f"none of the checkpoints {steps} in {self._folder} is intact: restore them from a backup, or start a new "
+            "run in another --workdir"
+        )
+
+    def _read_record(self, step: int) -> dict[str, Any]:
+        """Read what a checkpoint holds besides its arrays: metadata, and the shape and the digest of every array.
+
+        Raises:
+          BadCheckpoint: the record is unreadable, or its content differs from what was saved.
+          UserError: permission, memory or another resource is missing to read it.
+        """
+        with self._convert_read_errors(step, "record"):
+            record = self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))["record"]
+        if not isinstance(record, dict) or record.pop("seal", None) != _digest_record(record) or record["step"] != step:
+            raise BadCheckpoint("its record is not what was saved")
+        return record
 
     @contextmanager
     def _convert_read_errors(self, step: int, part: str) -> Iterator[None]:
@@ -363,6 +393,11 @@ def leaves_by_path(tree: Tree) -> dict[str, Any]:
 def leaf_shapes(tree: Tree) -> dict[str, str]:
     """Return the dtype and shape of every leaf of a tree, as text such as `float32[3, 4]` by leaf path."""
     return {path: f"{x.dtype}{list(x.shape)}" for path, x in leaves_by_path(tree).items()}
+
+
+def _metadata_of(record: dict[str, Any]) -> dict[str, Any]:
+    metadata: dict[str, Any] = record["metadata" if "metadata" in record else "facts"]  # version 0.1 wrote `facts`
+    return metadata
 
 
 def _digest_record(record: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from jaxtyping import Array
 from specjax.cli.errors import DivergedError, UserError
 from specjax.data import order
 from specjax.engine import program, sharding, train_state
-from specjax.engine.checkpoint import Checkpoints, digests
+from specjax.engine.checkpoint import Checkpoints
 from specjax.engine.config import INTERVALS, TrainConfig
 from specjax.engine.live.changes import Changes, find_value
 from specjax.engine.live.values import LiveValues, all_live_values
@@ -27,7 +27,7 @@ from specjax.engine.program import Inputs, Outputs, Run, Update
 from specjax.engine.report.profiler import Profiler
 from specjax.engine.report.progress import Progress
 from specjax.engine.report.writer import NullWriter, Writer
-from specjax.engine.resume import FROZEN, restore_or_init
+from specjax.engine.resume import describe_inputs, restore_or_init
 from specjax.engine.task import Data, Task, Tree
 from specjax.engine.workdir import StopRequest
 
@@ -36,7 +36,15 @@ MAX_LISTED = 16  # a metric that is a longer vector is logged only as its mean
 _log = logging.getLogger("specjax")
 
 
-def train(task: Task, config: TrainConfig, workdir: Path, metadata: dict[str, Any], stop: StopRequest) -> Run:
+def train(
+    task: Task,
+    config: TrainConfig,
+    workdir: Path,
+    metadata: dict[str, Any],
+    stop: StopRequest,
+    *,
+    allow_changes: bool = False,
+) -> Run:
     """Train `task` until step `config.steps`, resuming from the newest intact checkpoint in `workdir` if there is one.
 
     Args:
@@ -44,14 +52,16 @@ def train(task: Task, config: TrainConfig, workdir: Path, metadata: dict[str, An
       metadata: entries to store in each checkpoint, such as library versions. The entry `config` is also written to
         `config.json`.
       stop: checked before each call of the compiled update program. When it asks to stop, training saves and ends.
+      allow_changes: whether a run may be resumed with other settings of the task, another seed or batch size, or other
+        examples. The change is then recorded in its checkpoints.
 
     Returns:
       The run after its latest update, which is also saved as a checkpoint.
 
     Raises:
       UserError: the examples, the batch size or a checkpoint cannot be used; a frozen array, such as a parameter of a
-        pretrained network, has changed since the run began; too many consecutive updates were skipped because a value
-        was not finite; or `workdir` cannot be written.
+        pretrained network, has changed since the run began; its config or its examples have, without `allow_changes`;
+        too many consecutive updates were skipped because a value was not finite; or `workdir` cannot be written.
     """
     mesh = program.mesh_of(task)
     sharding.check_batch(mesh, config.batch_size)
@@ -61,14 +71,12 @@ def train(task: Task, config: TrainConfig, workdir: Path, metadata: dict[str, An
             f"there are {data.train_count} training examples, fewer than batch_size={config.batch_size}: add examples, "
             "or lower --config.batch_size"
         )
-    metadata = metadata | {FROZEN: digests(jax.tree.map(jnp.asarray, frozen))}
-    if config.eval_every and not data.held_out_count:
-        raise UserError(
-            f"eval_every={config.eval_every} but no examples are held out: hold out some, or set --config.eval_every=0"
-        )
+    metadata = metadata | describe_inputs(data, frozen)
+    if not data.held_out_count:
+        _log.warning("no examples are held out: the run is neither evaluated nor sampled")
     checkpoints = Checkpoints(workdir.resolve() / "checkpoints", config.keep_checkpoints)
     with closing(checkpoints):
-        run = restore_or_init(task, config, checkpoints, metadata, mesh)
+        run, metadata = restore_or_init(task, config, checkpoints, metadata, mesh, allow_changes=allow_changes)
         try:
             with closing(_open_writer(workdir, run, metadata)) as writer:
                 host = _Host(task, config, workdir, metadata, mesh, checkpoints, writer, data, frozen, run)
@@ -268,7 +276,7 @@ class _Host:
 
         The intervals are `eval_every`, `sample_every` and `checkpoint_every`. An action is due if a multiple of its
         interval lies in (before, step]. At the last step of the run, samples are always due, and evaluation is due if
-        its interval is not 0. The last checkpoint is saved by the caller.
+        its interval is not 0. Without held-out examples neither is. The last checkpoint is saved by the caller.
 
         Args:
           before: number of updates before the latest call of the compiled update program.
@@ -276,9 +284,9 @@ class _Host:
         """
         last = step == self._config.steps
         every = {name: self._find_interval(name, before) for name in INTERVALS}
-        evaluating = every["eval_every"] and (_is_due(before, step, every["eval_every"]) or last)
-        evaluating = evaluating and self._data.held_out_count > 0  # a user may switch evaluation on while it trains
-        sampling = _is_due(before, step, every["sample_every"]) or last
+        comparable = self._data.held_out_count > 0
+        evaluating = comparable and every["eval_every"] and (_is_due(before, step, every["eval_every"]) or last)
+        sampling = comparable and (_is_due(before, step, every["sample_every"]) or last)
         saving = _is_due(before, step, every["checkpoint_every"]) and not last
         if evaluating or sampling or saving:
             self._settle(last=last)

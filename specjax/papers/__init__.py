@@ -12,10 +12,10 @@ The subpackage of a paper may also contain three optional modules, which the com
 import importlib
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from specjax.cli.errors import UserError
 from specjax.cli.paths import local_path
@@ -25,6 +25,21 @@ if TYPE_CHECKING:
     from specjax.engine.config import TrainConfig
     from specjax.engine.program import Run
     from specjax.engine.task import Task
+
+
+class SavedRun(NamedTuple):
+    """A training run that was loaded from its working directory.
+
+    config: training settings.
+    task: the task.
+    run: training state from the newest intact checkpoint.
+    metadata: how that state was made: the config, changes of it since the run began, devices and library versions.
+    """
+
+    config: "TrainConfig"
+    task: "Task"
+    run: "Run"
+    metadata: dict[str, Any]
 
 
 class Entry(NamedTuple):
@@ -125,22 +140,15 @@ def build(config: Mapping[str, Any]) -> "tuple[TrainConfig, Task]":
     Raises:
       UserError: the task or a key is unknown, or a value has the wrong type or is out of range.
     """
-    from specjax.cli.config import split, to_dataclass
-    from specjax.engine.config import TrainConfig
-    from specjax.engine.legacy import upgrade_config
-
-    values = upgrade_config(config)
-    entry = _look_up(values.pop("task", None), "config.task")
-    train_values, task_values = split(values, TrainConfig)
-    task = _import_name(entry.task)(to_dataclass(_import_name(entry.config), task_values))
-    return to_dataclass(TrainConfig, train_values), task
+    name, train_config, settings = _parse(config)
+    return train_config, _import_name(TASKS[name].task)(settings)
 
 
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in the config values that depend on the data source, such as the names of its classes.
+    """Fill in default values, and those that depend on the data source, such as the names of its classes.
 
     Without this, a run that is evaluated on other data could not tell what its outputs mean. The settings dataclass of
-    a task may define `resolve()`, which returns the settings to use. Values of other tasks are returned unchanged.
+    a task may define `resolve()`, which returns the settings to use.
 
     Args:
       config: config values by key.
@@ -148,40 +156,29 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
       UserError: the task or a key is unknown, a value is invalid, or the data source is missing.
     """
-    train_config, task = build(config)
-    resolve_settings = getattr(getattr(task, "config", None), "resolve", None)
-    if resolve_settings is None:
-        return dict(config)
-    return {"task": config["task"], **asdict(train_config), **asdict(resolve_settings())}
+    name, train_config, settings = _parse(config)
+    resolved = settings.resolve() if hasattr(settings, "resolve") else settings
+    return {"task": name, **asdict(train_config), **asdict(resolved)}
 
 
-def open_run(workdir: str | Path, data: str | None = None) -> "tuple[TrainConfig, Task, Run]":
+def open_run(workdir: str | Path, data: str | None = None) -> SavedRun:
     """Load a training run from its working directory.
 
     Args:
       workdir: working directory of the run.
       data: data source to use instead of `data.source` in the run's config; None keeps the source of the config.
 
-    Returns:
-      The training settings, the task, and the training state from the newest intact checkpoint.
-
     Raises:
       UserError: the run does not exist or has no intact checkpoint, or `data` is not None and the run's config has no
         key `data.source`.
     """
-    from specjax.cli.config import read_json
-    from specjax.engine.resume import restore_run
+    from specjax.engine.resume import read_metadata, restore_run
 
     workdir = local_path(workdir)
-    values = read_json(workdir / "config.json")
-    if data is not None:
-        if "source" not in values.get("data", {}):
-            raise UserError(
-                f"the config of {workdir} has no `data.source` that {data!r} could replace: omit the option"
-            )
-        values["data"]["source"] = data
-    config, task = build(values)
-    return config, task, restore_run(task, config, workdir)
+    _, task = build(read_metadata(workdir)["config"])
+    run, metadata = restore_run(task, workdir)
+    config, task = build(metadata["config"])  # An older checkpoint may have another config.
+    return SavedRun(config, task if data is None else _use_data(task, data, workdir), run, metadata)
 
 
 def open_bundle(folder: str | Path, task: str | tuple[str, ...] | None = None) -> Any:
@@ -222,6 +219,40 @@ def module(paper: str, name: str) -> ModuleType | None:
     """
     full = f"{__name__}.{paper}.{name}"
     return importlib.import_module(full) if importlib.util.find_spec(full) else None
+
+
+def _parse(config: Mapping[str, Any]) -> "tuple[str, TrainConfig, Any]":
+    """Convert the values of a config to the name of the task, the training settings, and the settings of the task.
+
+    Raises:
+      UserError: the task or a key is unknown, or a value has the wrong type or is out of range.
+    """
+    from specjax.cli.config import split, to_dataclass
+    from specjax.engine.config import TrainConfig
+    from specjax.engine.legacy import upgrade_config
+
+    values = upgrade_config(config)
+    name = values.pop("task", None)
+    entry = _look_up(name, "config.task")
+    train_values, task_values = split(values, TrainConfig)
+    settings = to_dataclass(_import_name(entry.config), task_values)
+    return name, to_dataclass(TrainConfig, train_values), settings
+
+
+def _use_data(task: Any, source: str, workdir: Path) -> "Task":
+    """Return a task that reads another data source, for evaluation.
+
+    The settings of the data may define `for_evaluation(source)`, which returns the settings to use. Otherwise their
+    field `source` is replaced.
+
+    Raises:
+      UserError: the task has no settings of data with a `source`.
+    """
+    data: Any = getattr(getattr(task, "config", None), "data", None)
+    if not hasattr(data, "source"):
+        raise UserError(f"the config of {workdir} has no `data.source` that {source!r} could replace: omit the option")
+    other = data.for_evaluation(source) if hasattr(data, "for_evaluation") else replace(data, source=source)
+    return cast("Task", replace(task, config=replace(task.config, data=other)))
 
 
 def _look_up(task: Any, where: str) -> Entry:

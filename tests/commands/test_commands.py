@@ -32,6 +32,28 @@ def test_finished_run_resumes_without_training(trained_run, tmp_path):
     assert (workdir / "metrics.jsonl").read_text() == log
 
 
+def test_run_resumed_with_other_settings_must_be_allowed_and_its_bundle_says_so(trained_run, bundle, tmp_path):
+    training = json.loads((bundle / "card.json").read_text())["about"]["training"]
+    assert (training["config"]["steps"], training["config"]["data"]["source"]) == (12, "digits")
+    assert training["changes"] == []
+
+    workdir = shutil.copytree(trained_run, tmp_path / "run")
+    config = (workdir / "config.json").read_text()
+    train = ("train", *SMALL, "--config.steps=13", "--config.sound.octave=5", f"--workdir={workdir}")
+    error = error_in_process(*train)
+    assert "began with another config or data (sound.octave was 3 and is 5): name another --workdir, or add" in error
+    assert (workdir / "config.json").read_text() == config
+    done = run_in_process(*train, "--allow_changes")
+    assert done.returncode == 0, done.stderr
+
+    (workdir / "config.json").write_text(config)  # what was typed last says nothing about the weights
+    assert run_in_process("export", f"--workdir={workdir}", f"--out={tmp_path}/bundle").returncode == 0
+    card = json.loads((tmp_path / "bundle" / "card.json").read_text())
+    assert card["parts"]["unet"]["card"]["sound"]["octave"] == 5
+    (change,) = card["about"]["training"]["changes"]
+    assert (change["step"], change["config"]["sound.octave"]) == (12, [3, 5])
+
+
 def test_last_line_of_evaluate_is_one_json_object(trained_run):
     done = run_in_process("evaluate", f"--workdir={trained_run}", "--examples=20")
     assert done.returncode == 0, done.stderr
@@ -63,9 +85,9 @@ def test_synth_chord_takes_pictures_and_fits_other_sizes(bundle, tmp_path):
     Image.fromarray(large).save(tmp_path / "stroke.png")
     small = np.zeros((28, 28), np.uint8)
     small[4:24, 12:16] = 255
-    Image.fromarray(small).save(tmp_path / "one.png")
+    Image.fromarray(small).save(tmp_path / "o,ne.png")
     out = tmp_path / "out"
-    plain = run_in_process("synth", "chord", f"--bundle={bundle}", f"--picture={tmp_path}/one.png", f"--out={out}")
+    plain = run_in_process("synth", "chord", f"--bundle={bundle}", f"--picture={tmp_path}/o,ne.png", f"--out={out}")
     assert plain.returncode == 0, plain.stderr
     fitted = run_in_process(
         "synth", "chord", f"--bundle={bundle}", f"--picture={tmp_path}/stroke.png", "--fit", f"--out={out}"
@@ -73,7 +95,7 @@ def test_synth_chord_takes_pictures_and_fits_other_sizes(bundle, tmp_path):
     assert fitted.returncode == 0, fitted.stderr
     assert re.match(r"stroke: \d \(\d+%\), [A-G]#?[34] major -> ", fitted.stdout)
     assert "stroke: read as" in fitted.stderr, "the network was trained for a few steps only"
-    assert {path.name for path in out.iterdir()} == {"one.wav", "one.png", "stroke.wav", "stroke.png"}
+    assert {path.name for path in out.iterdir()} == {"o,ne.wav", "o,ne.png", "stroke.wav", "stroke.png"}
 
 
 def test_bench_prints_json_lines_and_table_and_writes_plot(tmp_path):

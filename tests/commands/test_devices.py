@@ -1,7 +1,10 @@
 """Runs on several devices or processes train like a run on a single device."""
 
 import shutil
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,3 +80,37 @@ def test_run_saved_on_four_devices_resumes_on_another_number_with_the_losses_of_
     assert done.returncode == 0, done.stderr
     assert f"resumed at step {STEPS // 2}" in done.stderr
     np.testing.assert_allclose(losses(workdir), losses(uninterrupted_run[0]), rtol=1e-5)
+
+
+def test_pod_shows_what_failed_and_ends_with_its_launcher(tmp_path):
+    script = tmp_path / "specjax" / "train.py"  # a stand-in, found before the package
+    script.parent.mkdir()
+    script.write_text(
+        "import os, sys, time\n"
+        f"open({str(tmp_path)!r} + '/pid' + sys.argv[3][-1], 'w').write(str(os.getpid()))\n"
+        "sys.exit('no luck') if 'fail' in sys.argv and sys.argv[3].endswith('1') else time.sleep(60)\n"
+    )
+    (script.parent / "__init__.py").touch()
+    launch = [sys.executable, str(ROOT / "launch" / "local_pod.py"), "--restarts=0", "--"]
+    failed = subprocess.run([*launch, "fail"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert "pod: process 1: no luck" in failed.stderr
+
+    for path in tmp_path.glob("pid?"):
+        path.unlink()
+    launcher = subprocess.Popen(launch, cwd=tmp_path)
+    wait_for(lambda: len([path for path in tmp_path.glob("pid?") if path.read_text()]) == 2)
+    launcher.kill()
+    launcher.wait()
+    wait_for(lambda: not any(is_running(int(path.read_text())) for path in tmp_path.glob("pid?")))
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_running(pid):
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"

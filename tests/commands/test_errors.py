@@ -7,6 +7,7 @@ import shutil
 import struct
 from concurrent.futures import ThreadPoolExecutor
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -82,7 +83,7 @@ def check_errors(cases):
     [
         (("train", "--config=unett"), f"choose one of {CONFIGS}"),
         (("evaluate",), "--workdir is missing"),
-        (("export", "--workdir=no/such", "--out=no/bundle"), "No such file"),
+        (("export", "--workdir=no/such", "--out=no/bundle"), "no/such has no checkpoints: train it first"),
         (("synth", "chord", "--digit=4"), "the following arguments are required: --bundle"),
         (("knobs", "lr=1"), "--workdir is missing"),
         (("bench", *SMALL, "--benchmarks=juggling"), "--benchmarks=juggling is unknown: choose from targets"),
@@ -115,10 +116,14 @@ def test_bad_configs(tmp_path):
             ),
             (("train", "--config=no/such.py"), "no such file"),
             (("train", "--config=unet:huge"), "unet:huge is unknown"),
-            ((*train, "--config.stepz=3"), "config.stepz does not exist: choose from"),
-            ((*train, "--config.model.width=3"), "config.model.width does not exist: choose from activation"),
+            ((*train, "--config.stepz=3"), "config.stepz does not exist: did you mean config.steps? Or choose from"),
+            ((*train, "--config.model.width=3"), "did you mean config.model.widths? Or choose from activation"),
             ((*train, "--config.steps=1.5"), "config.steps"),
             ((*train, "--config.optimizer.clip=lots"), "config.optimizer.clip"),
+            ((*train, "--config.optimiser.learning_rate=nan"), "learning_rate.value=nan is not a finite number"),
+            ((*train, "--config.weights.ms_ssim=inf"), "config.loss.ms_ssim.value=inf is not a finite number"),
+            ((*train, f"--config.seed={10**30}"), "has more than 64 bits: choose a smaller integer"),
+            ((*train, "--config.curriculum=0,1"), "config.curriculum[0]=0 is of type int, expected a tuple such as"),
             ((*train, "--config.optimizer.kind=sgd"), "optimizer.kind='sgd' is unknown: choose adam or schedule_free"),
             ((*train, "--config.steps=-5"), "train.steps=-5 must be at least 1"),
             ((*train, "--config.model.head=round"), "choose paper or rows"),
@@ -152,6 +157,9 @@ def test_bad_outputs_and_inputs_of_synth(bundle, tmp_path):
             ((*synth, "--digit=4", "--quality=minor", f"--out={tmp_path}/o"), "this bundle plays major"),
             ((*synth, "--digit=4", "--duration=-1", f"--out={tmp_path}/o"), "duration_s=-1.0"),
             ((*synth, "--digit=4", "--sample_rate=5", f"--out={tmp_path}/o"), "sample_rate=5"),
+            ((*synth, "--digit=4", "--offset_hz=nan", f"--out={tmp_path}/o"), "--offset_hz=nan is not a finite number"),
+            ((*synth, "--digit=4", f"--seed={10**30}", f"--out={tmp_path}/o"), "has more than 64 bits"),
+            ((*synth, "--digit=4", "--octave=8", "--sample_rate=8000", f"--out={tmp_path}/o"), "3 of 3 notes of "),
             ((*synth, f"--picture={tmp_path}/tall.png", f"--out={tmp_path}/o"), "expected 28 x 28"),
             ((*synth, f"--picture={tmp_path}/junk.png", f"--out={tmp_path}/o"), "is not a readable image"),
             ((*synth, f"--picture={tmp_path}/pipe.png", f"--out={tmp_path}/o"), "not a regular file"),
@@ -227,13 +235,24 @@ def test_bad_workdirs(trained_run, bundle, tmp_path):
     check_errors(
         [
             (("evaluate",), "--workdir is missing"),
-            (("evaluate", f"--workdir={tmp_path}/none"), "No such file"),
+            (("evaluate", f"--workdir={tmp_path}/none"), "none has no checkpoints: train it first"),
             (("evaluate", f"--workdir={trained_run}", f"--data={tmp_path}/none"), "does not exist"),
             (("export", f"--workdir={trained_run}", f"--out={bundle}"), "exists already"),
-            (("export", f"--workdir={tmp_path}/none", f"--out={tmp_path}/b"), "No such file"),
-            (("train", *SMALL, *other_model, f"--workdir={copy}"), "is of another architecture"),
+            (("export", f"--workdir={tmp_path}/none", f"--out={tmp_path}/b"), "none has no checkpoints"),
+            (("train", *SMALL, *other_model, f"--workdir={copy}"), "model.head_channels was 16 and is 3"),
         ]
     )
+
+
+@pytest.mark.parametrize("error", [AssertionError(), RuntimeError("Unable to initialize backend 'cuda'")])
+def test_missing_devices_are_one_line(tmp_path, monkeypatch, error):
+    def find_no_device():
+        raise error
+
+    monkeypatch.setattr(jax, "devices", find_no_device)
+    done = run_in_process("train", *SMALL, f"--workdir={tmp_path}/w")
+    check_error(done, "JAX finds no such device", ())
+    assert str(error) in done.stderr
 
 
 def test_missing_permissions(cache, bundle, tmp_path):

@@ -19,7 +19,7 @@ from specjax.engine import loop, program, sharding
 from specjax.engine.checkpoint import digests
 from specjax.engine.config import TrainConfig
 from specjax.engine.live.values import LiveValues
-from specjax.engine.resume import restore_run
+from specjax.engine.resume import read_metadata, restore_run
 from specjax.engine.workdir import StopRequest
 from stops import StopAt
 
@@ -137,7 +137,7 @@ def test_non_finite_updates_are_skipped_and_stop_the_run(tmp_path, stop):
     last = order.batch_indices(key, jax.numpy.int32(9), CONFIG.batch_size, 37)
     assert f"last on examples {', '.join(str(i) for i in last)})" in str(error.value)
     assert "first in the gradient of ['w']" in str(error.value)
-    run = restore_run(ToyTask(), CONFIG, tmp_path / "poisoned")
+    run = restore_run(ToyTask(), tmp_path / "poisoned")[0]
     for a, b in zip(jax.tree.leaves(run.state.params), jax.tree.leaves(healthy.state.params), strict=True):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 
@@ -222,33 +222,77 @@ class NothingHeldOut(ToyTask):
         return super().load()._replace(held_out_count=0)
 
 
-def test_evaluation_without_held_out_examples_is_an_error_before_training(tmp_path, stop):
-    with pytest.raises(UserError, match="eval_every=5 but no examples are held out"):
-        train(tmp_path, stop, task=NothingHeldOut(), eval_every=5)
-    train(tmp_path, stop, task=NothingHeldOut())
+def test_run_without_held_out_examples_is_neither_evaluated_nor_sampled(whole, tmp_path, stop, caplog):
+    run = train(tmp_path, stop, task=NothingHeldOut(), eval_every=5, sample_every=5)
+    assert digests(run.state) == digests(whole.run.state)
+    assert "no examples are held out" in caplog.text
+    assert not [line for line in lines(tmp_path) if "eval/count" in line]
+    assert not (tmp_path / "samples").exists()
 
 
-def train_with(workdir, stop, values, **changes):
+def train_with(workdir, stop, values, *, task=None, allow_changes=False, **changes):
     """Train with a config that is recorded in the checkpoints."""
     config = dataclasses.replace(CONFIG, **changes)
-    return loop.train(ToyTask(), config, workdir, {"config": dataclasses.asdict(config) | values}, stop)
+    metadata = {"config": dataclasses.asdict(config) | values}
+    return loop.train(task or ToyTask(), config, workdir, metadata, stop, allow_changes=allow_changes)
 
 
 def test_finished_run_with_another_config_is_an_error(tmp_path, stop):
     train_with(tmp_path, stop, {"model": {"width": 3}})
     train_with(tmp_path, stop, {"model": {"width": 3}}, log_every=2)  # not a setting of the task
-    with pytest.raises(
-        UserError, match=r"finished with another config \(model\.width was 3 and is 4; 1 settings differ"
-    ):
-        train_with(tmp_path, stop, {"model": {"width": 4}})
+    for allowed in (False, True):
+        with pytest.raises(UserError, match=r"finished with another config or data \(model\.width was 3 and is 4\)"):
+            train_with(tmp_path, stop, {"model": {"width": 4}}, allow_changes=allowed)
     with pytest.raises(UserError, match="has made 20 updates, more than steps=10"):
         train_with(tmp_path, stop, {"model": {"width": 3}}, steps=10)
 
 
-def test_run_resumed_with_another_config_warns(tmp_path, stop, caplog):
-    train_with(tmp_path, stop, {"model": {"width": 3}}, steps=10)
-    train_with(tmp_path, stop, {"model": {"width": 4}})
-    assert "resuming with another config: model.width was 3 and is 4" in caplog.text
+class OtherPoints(ToyTask):
+    """Toy whose data have changed: one point of 37, or all by rounding."""
+
+    def load(self):
+        data = super().load()
+        y = data.train.y.copy()
+        y[5] += 1.0
+        return data._replace(train=data.train._replace(y=y))
+
+
+class RoundedPoints(ToyTask):
+    def load(self):
+        data = super().load()
+        return data._replace(train=data.train._replace(y=data.train.y * np.float32(1 + 1e-6)))
+
+
+@pytest.mark.parametrize(
+    ("values", "changes", "message"),
+    [
+        ({"seed": 1}, {}, r"\(seed was 0 and is 1\)"),
+        ({"batch_size": 16}, {}, r"\(batch_size was 8 and is 16\)"),
+        ({"model": {"width": 4}, "rate": [0.1, 0.3]}, {}, r"\(model\.width was 3 and is 4, and 1 more\)"),
+        ({}, {"task": OtherPoints()}, r"\(the examples train/y have changed\)"),
+    ],
+)
+def test_run_resumed_with_another_meaning_needs_to_be_allowed_and_records_the_change(
+    tmp_path, stop, caplog, values, changes, message
+):
+    began = {"model": {"width": 3}, "rate": [0.1, 0.2]}
+    train_with(tmp_path, stop, began, steps=10)
+    with pytest.raises(
+        UserError, match=rf"began with another config or data {message}: name another --workdir, or add"
+    ):
+        train_with(tmp_path, stop, began | values, **changes)
+    assert "steps was 10 and is 20" in caplog.text
+    train_with(tmp_path, stop, began | values, **changes, allow_changes=True)
+    (change,) = read_metadata(tmp_path)["changes"]
+    assert change["step"] == 10
+    assert change["examples"] == (["train/y"] if changes else [])
+    assert all(name in change["config"] or f"{name}.width" in change["config"] for name in values)
+
+
+def test_rounding_of_the_data_and_of_measured_settings_is_no_change(tmp_path, stop):
+    train_with(tmp_path, stop, {"mean": [0.5, -3.25]}, steps=10)
+    train_with(tmp_path, stop, {"mean": [0.5000001, -3.2500002]}, task=RoundedPoints())
+    assert read_metadata(tmp_path)["changes"] == []
 
 
 def test_last_progress_line_is_printed(tmp_path, stop, capsys):

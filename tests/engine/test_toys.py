@@ -172,7 +172,7 @@ def test_a_poisoned_network_is_named_and_the_other_trains_on(encoder, tmp_path, 
     task = ToyGan(encoder, poisoned=poisoned, poison_after=7)
     with pytest.raises(UserError, match=rf"{poisoned}: first in the gradient of \['kernel'\]; the last on examples"):
         train(task, tmp_path / "poisoned", checkpoint_every=1)
-    run = restore_run(task, CONFIG, tmp_path / "poisoned")
+    run = restore_run(task, tmp_path / "poisoned")[0]
     networks_ = networks(run.state)
     assert int(networks_[poisoned].skipped) > 0
     (other,) = networks_.keys() - {poisoned}
@@ -185,10 +185,10 @@ def test_a_poisoned_network_is_named_and_the_other_trains_on(encoder, tmp_path, 
 def test_a_poisoned_model_of_an_ensemble_is_named_and_the_others_train_on(tmp_path):
     with pytest.raises(UserError, match=r"of model 2: first in the gradient of \['w'\]"):
         train(ToyEnsemble(poisoned=2, poison_after=4), tmp_path / "poisoned", checkpoint_every=1)
-    poisoned = restore_run(ToyEnsemble(), CONFIG, tmp_path / "poisoned")
+    poisoned = restore_run(ToyEnsemble(), tmp_path / "poisoned")[0]
     assert np.flatnonzero(poisoned.state.skipped).tolist() == [2]
     stop_at(ToyEnsemble(), tmp_path / "healthy", int(poisoned.step))
-    healthy = restore_run(ToyEnsemble(), CONFIG, tmp_path / "healthy")
+    healthy = restore_run(ToyEnsemble(), tmp_path / "healthy")[0]
     kept = np.array([0, 1, 3])
     np.testing.assert_allclose(poisoned.state.params["w"][kept], healthy.state.params["w"][kept], rtol=1e-6)
 
@@ -224,7 +224,7 @@ def test_error_for_another_frozen_input(gan, tmp_path):
     with pytest.raises(UserError, match=r"frozen input \['encoder'\]\['kernel'\] is not the one this run began with"):
         train(other, tmp_path / "run")
     with pytest.raises(UserError, match="is not the one this run began with"):
-        restore_run(other, CONFIG, tmp_path / "run")
+        restore_run(other, tmp_path / "run")
 
 
 def test_evaluation_sees_the_whole_held_out_set(gan, tmp_path):

@@ -16,6 +16,7 @@ from specjax.papers.chord.drawings import fit_digit
 
 BUILTIN = "digits"
 DARK_ON_BRIGHT = 191  # gray level of the background above which pictures are drawn with dark ink on paper
+AUTOMATIC, ALL = -1, -2  # values of `DigitsConfig.held_out`
 
 
 class Digits(NamedTuple):
@@ -40,20 +41,25 @@ class DigitsConfig:
     fit: whether pictures are drawings or photographs of any size, to be converted by `drawings.fit_digit`. If false,
       they must be 28x28 with bright ink on black.
     held_out: number of held-out examples, taken from the end of the training data. -1 takes the test split of the data
-      set instead. If there is no test split, -1 takes the last tenth of the training data.
+      set instead. If there is no test split, -1 takes the last tenth of the training data. -2 is for evaluation: it
+      takes the test split or, if there is none, all examples.
     """
 
     source: str = BUILTIN
     labels: int = 10
-    held_out: int = -1
+    held_out: int = AUTOMATIC
     classes: tuple[str, ...] = ()
     fit: bool = False
 
     def __post_init__(self) -> None:
         if self.labels < 1:
             raise ValueError(f"data.labels={self.labels} must be at least 1")
-        if self.held_out < -1:
+        if self.held_out < -2:
             raise ValueError(f"data.held_out={self.held_out} must be -1 (automatic), 0 or more")
+
+    def for_evaluation(self, source: str) -> "DigitsConfig":
+        """Return settings that hold out the test split of another source or, if it has none, all its examples."""
+        return replace(self, source=source, held_out=ALL)
 
 
 def resolve(config: DigitsConfig) -> DigitsConfig:
@@ -106,11 +112,11 @@ def load(config: DigitsConfig) -> tuple[Digits, Digits]:
             f"{config.source}: the pictures have a bright background, expected bright ink on black: invert them, or "
             "for a folder of pictures set data.fit=true"
         )
-    if config.held_out == -1 and test is not None:
+    if config.held_out in (AUTOMATIC, ALL) and test is not None:
         return train, test
     count = len(train.label)
-    held_out = count // 10 if config.held_out == -1 else config.held_out
-    if held_out >= count:
+    held_out = {AUTOMATIC: count // 10, ALL: count}.get(config.held_out, config.held_out)
+    if held_out >= count and config.held_out != ALL:
         raise UserError(f"data.held_out={held_out} leaves nothing of {count} examples to train on: lower it")
     split = count - held_out
     return Digits(*(x[:split] for x in train)), Digits(*(x[split:] for x in train))

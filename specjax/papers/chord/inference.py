@@ -142,13 +142,17 @@ class ChordInference:
         Each row of the spectrogram is the amplitude over time of a sine. The frequency of row r is r Hz plus
         `config.offset_hz`. If `config.exact` is true, the chord is decoded by `read_chord`. Rows within 6 rows of a
         partial of this chord then get the exact frequency of the nearest partial. All frequencies are raised by
-        `config.octave` octaves. Frequencies at or above half the sample rate are silent.
+        `config.octave` octaves. Partials at or above half the sample rate are silent.
 
         Args:
           spectrogram: predicted spectrogram; clipped to [0, 1].
           config: settings of the synthesis.
+
+        Raises:
+          UserError: a note of the chord is at or above half the sample rate.
         """
         label, quality = self.read_chord(spectrogram)
+        self._check_notes(label, quality, config)
         options = self.config.conditioning
         tuning = sound.tuning(options.size, (label,), self.config.qualities, options.partials, options.base_hz, config)
         # Rows at or above half the sample rate are silenced, since they would alias.
@@ -157,6 +161,21 @@ class ChordInference:
         phase_row = jnp.asarray(tuning.phase_row[quality])
         amplitudes = jnp.where(jnp.asarray(audible)[:, None], spectrogram, 0.0)
         return np.asarray(_wave(amplitudes, jnp.asarray(increments), phase_row, config))
+
+    def _check_notes(self, label: int, quality: int, config: SoundConfig) -> None:
+        """Check that all notes of a chord are below half the sample rate.
+
+        Raises:
+          UserError: a note is not.
+        """
+        name = self.config.qualities[quality]
+        notes_hz = theory.exact_frequencies_hz(label, name, self.config.conditioning.base_hz) * 2.0**config.octave
+        if lost := [f"{hz:.0f} Hz" for hz in notes_hz if 2 * hz >= config.sample_rate]:
+            root = theory.note_name(label + theory.SEMITONES * config.octave)
+            raise UserError(
+                f"{len(lost)} of {len(notes_hz)} notes of {root} {name} ({', '.join(lost)}) are at or above half of "
+                f"sample_rate={config.sample_rate} Hz, so they cannot sound: raise it, or lower the octave"
+            )
 
 
 class ChordSound(NamedTuple):

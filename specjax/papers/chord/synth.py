@@ -13,9 +13,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", required=True, help="bundle made by `specjax export`")
     digits = parser.add_mutually_exclusive_group(required=True)
     digits.add_argument("--digit", type=int, action="append", help="built-in handwritten digit, 0 to 9; repeatable")
-    digits.add_argument(
-        "--picture", type=options.comma_separated, help="28x28 pictures, bright ink on dark: a.png,b.png"
-    )
+    digits.add_argument("--picture", type=options.paths, help="28x28 pictures, bright ink on dark: a.png,b.png")
     parser.add_argument(
         "--fit",
         action="store_true",

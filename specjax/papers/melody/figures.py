@@ -118,7 +118,7 @@ def draw(runs: Mapping[str, FinishedRun], genre: str, seed: int) -> Iterator[tup
 
 
 def _open_run(workdir: Path, genre: str) -> FinishedRun:
-    _, task, run = papers.open_run(workdir)
+    _, task, run, _ = papers.open_run(workdir)
     if task.name not in _TASKS:
         raise UserError(f"{workdir} is a run of {task.name}, expected one of {', '.join(_TASKS)}: leave it out")
     (part,) = task.parts(jax.device_get(run.state), {}).values()

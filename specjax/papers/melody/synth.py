@@ -125,7 +125,7 @@ def _number(titles: Sequence[str], count: int) -> list[str]:
 def _add_figures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runs",
-        type=options.comma_separated,
+        type=options.paths,
         required=True,
         help="folders of finished runs: of gan_paper_tanh and gan_paper_relu, also of other generators or gan_images",
     )

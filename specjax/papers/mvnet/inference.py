@@ -142,7 +142,7 @@ def _open_encoder(folder: Path) -> OpenEncoder:
     if name != "mvnet/encoder":
         raise UserError(f"{folder} is a run of {name!r}, expected 'mvnet/encoder': name a run of an encoder")
     with jax.ensure_compile_time_eval():  # The initial state of the GAN may be being traced.
-        _, task, run = papers.open_run(folder)
+        _, task, run, _ = papers.open_run(folder)
         assert isinstance(task, EncoderTask)
         return OpenEncoder(task.inference, task.inference_variables(sharding.to_host(run.state)))
 

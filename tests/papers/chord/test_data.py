@@ -106,6 +106,13 @@ class TestIdxFolder:
         assert_digits(train, images[: 20 - held_out], labels[: 20 - held_out])
         assert_digits(test, images[20 - held_out :], labels[20 - held_out :])
 
+    def test_another_source_is_evaluated_on_its_test_split_or_on_all(self, tmp_path):
+        images, labels = save_pair(tmp_path, "train", 20)
+        settings = DigitsConfig(held_out=7).for_evaluation(str(tmp_path))
+        assert_digits(data.load(settings)[1], images, labels)
+        test = save_pair(tmp_path, "t10k", 5)
+        assert_digits(data.load(settings)[1], *test)
+
     @pytest.mark.parametrize("held_out", [20, 21])
     def test_holding_out_all_examples_raises(self, tmp_path, held_out):
         save_pair(tmp_path, "train", 20)

@@ -87,7 +87,7 @@ def run_style(options: Options) -> None:
         check_convolutions(task.config, "--config")
         if "stopped" in (result := run(options.config_flags, workdir, 0)):
             raise UserError(f"the training in {workdir} diverged: {result['stopped']}")
-        _, task, trained = papers.open_run(workdir)
+        _, task, trained, _ = papers.open_run(workdir)
         assert isinstance(task, ClassifierTask)
         network = convolutions(task.inference, task.inference_variables(trained.state), str(workdir))
 
