@@ -136,7 +136,7 @@ class _Stream:
 
     def write(self, text: str) -> int:
         with suppress(OSError):
-            self._stream.write("".join(c if c.isprintable() or c in "\n\r\t" else _escape(c) for c in text))
+            self._stream.write(escape_control_characters(text))
         return len(text)
 
     def flush(self) -> None:
@@ -147,8 +147,14 @@ class _Stream:
         return getattr(self._stream, name)
 
 
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode()
+def escape_control_characters(text: str) -> str:
+    """Escape characters that a terminal would execute or that cannot be encoded, such as `\\x1b`.
+
+    Line ends, tabs, and a carriage return at the start, with which a progress line covers the one before, are kept.
+    """
+    start, rest = ("\r", text[1:]) if text.startswith("\r") else ("", text)
+    kept = (c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in rest)
+    return start + "".join(kept)
 
 
 def _survive_lost_readers() -> None:

@@ -19,6 +19,7 @@ class Progress:
         """
         self._steps, self._batch_size = steps, batch_size
         self._tty = sys.stderr.isatty()
+        self._width = 0
         self._begin = self._last_report = time.monotonic()
         self._start_step = start_step
         self._overhead_s = {"compile": 0.0, "eval": 0.0, "save": 0.0}
@@ -64,7 +65,8 @@ class Progress:
             f"step {step}/{self._steps}{values} | {speed:.3g} steps/s {speed * self._batch_size:.3g} items/s"
             f" | {_format_duration(remaining)} left | {shares}"
         )
-        sys.stderr.write(f"\r\033[K{line}" if self._tty else line + "\n")
+        sys.stderr.write(f"\r{line:{self._width}}" if self._tty else line + "\n")
+        self._width = len(line)  # The next line covers this one.
         if last and self._tty:
             sys.stderr.write("\n")
         sys.stderr.flush()

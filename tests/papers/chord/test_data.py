@@ -306,7 +306,7 @@ def test_file_instead_of_folder_raises(tmp_path):
         load(tmp_path / "file")
 
 
-@pytest.mark.parametrize("options", [{"labels": 0}, {"held_out": -2}])
+@pytest.mark.parametrize("options", [{"labels": 0}, {"held_out": -3}])
 def test_options_out_of_range_raise(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         DigitsConfig(**options)
