@@ -194,12 +194,19 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str,
     return {key: (old[key], new[key]) for key in sorted(old.keys() & new.keys()) if not _is_close(old[key], new[key])}
 
 
-def _is_close(a: Any, b: Any) -> bool:
-    """Compare two settings. Real numbers may differ by rounding, because some are measured from the training data."""
+def _is_close(a: Any, b: Any, scale: float = 0.0) -> bool:
+    """Compare two settings. Real numbers may differ by rounding, because some are measured from the training data.
+
+    Args:
+      a: the one setting.
+      b: the other.
+      scale: largest absolute value in the list to which they belong.
+    """
     if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(_is_close, a, b))
+        largest = max((abs(x) for x in a if isinstance(x, float)), default=0.0)
+        return len(a) == len(b) and all(_is_close(x, y, largest) for x, y in zip(a, b, strict=True))
     if isinstance(a, float) and isinstance(b, float):
-        return math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-9)
+        return math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-5 * scale)
     return bool(a == b)
 
 

@@ -130,7 +130,9 @@ def _forget_flags() -> None:
 @contextmanager
 def _restore_process_state(stderr: io.StringIO) -> Iterator[None]:
     """Context for a command in this process: logs go to `stderr`; what the command changes is restored at the end."""
-    signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    signals = {
+        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+    }
     loggers = [logging.root, logging.getLogger("specjax")]
     levels, handlers = [logger.level for logger in loggers], logging.root.handlers[:]
     verbosity, hook = absl_logging.get_verbosity(), sys.unraisablehook

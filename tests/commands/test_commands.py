@@ -32,28 +32,6 @@ def test_finished_run_resumes_without_training(trained_run, tmp_path):
     assert (workdir / "metrics.jsonl").read_text() == log
 
 
-def test_run_resumed_with_other_settings_must_be_allowed_and_its_bundle_says_so(trained_run, bundle, tmp_path):
-    training = json.loads((bundle / "card.json").read_text())["about"]["training"]
-    assert (training["config"]["steps"], training["config"]["data"]["source"]) == (12, "digits")
-    assert training["changes"] == []
-
-    workdir = shutil.copytree(trained_run, tmp_path / "run")
-    config = (workdir / "config.json").read_text()
-    train = ("train", *SMALL, "--config.steps=13", "--config.sound.octave=5", f"--workdir={workdir}")
-    error = error_in_process(*train)
-    assert "began with another config or data (sound.octave was 3 and is 5): name another --workdir, or add" in error
-    assert (workdir / "config.json").read_text() == config
-    done = run_in_process(*train, "--allow_changes")
-    assert done.returncode == 0, done.stderr
-
-    (workdir / "config.json").write_text(config)  # what was typed last says nothing about the weights
-    assert run_in_process("export", f"--workdir={workdir}", f"--out={tmp_path}/bundle").returncode == 0
-    card = json.loads((tmp_path / "bundle" / "card.json").read_text())
-    assert card["parts"]["unet"]["card"]["sound"]["octave"] == 5
-    (change,) = card["about"]["training"]["changes"]
-    assert (change["step"], change["config"]["sound.octave"]) == (12, [3, 5])
-
-
 def test_last_line_of_evaluate_is_one_json_object(trained_run):
     done = run_in_process("evaluate", f"--workdir={trained_run}", "--examples=20")
     assert done.returncode == 0, done.stderr

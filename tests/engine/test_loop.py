@@ -29,7 +29,9 @@ CONFIG = TrainConfig(steps=20, batch_size=8, log_every=1, checkpoint_every=5)
 @pytest.fixture
 def stop():
     """Stop request whose signal handlers are removed after the test."""
-    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
+    previous = {
+        number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+    }
     yield StopRequest()
     for number, handler in previous.items():
         signal.signal(number, handler)
