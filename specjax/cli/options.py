@@ -38,6 +38,18 @@ def add_output(parser: argparse.ArgumentParser, help_: str, default: str | None 
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
+def add_bundle(parser: argparse.ArgumentParser, help_: str, default: str) -> None:
+    """Add the option `--bundle` to a parser. Its value names a trained model.
+
+    Args:
+      parser: parser to which the option is added.
+      help_: what the bundle is, such as `classifier of sounds`.
+      default: name of the bundle that comes with the package and is used by default.
+    """
+    help_ = f"{help_}: folder written by specjax export, or name of a bundle that comes with specjax"
+    parser.add_argument("--bundle", default=default, help=f"{help_} (default: %(default)s)")
+
+
 def add_plot(parser: argparse.ArgumentParser) -> None:
     """Add the option `--plot` to a parser. Its value is the path of a PNG file for a plot of the result."""
     parser.add_argument("--plot", help="also write a picture with axes to this PNG file")

@@ -23,6 +23,7 @@ from specjax.engine.task import Part
 
 FORMAT = "specjax-bundle/2"
 CARD = "card.json"
+SHIPPED = Path(__file__).parent.parent / "bundles"  # bundles that come with the package
 MAX_PART_BYTES = 2**33
 Tree = Any
 Settings = TypeVar("Settings")
@@ -84,14 +85,40 @@ def seal(card: dict[str, Any]) -> dict[str, Any]:
     return content | {"sha256": digest}
 
 
+def shipped_names() -> list[str]:
+    """Return the names of the bundles that come with the package, sorted."""
+    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{CARD}"))
+
+
+def locate(folder: Path) -> Path:
+    """Return the folder of a bundle that is named by its path or, if it comes with the package, by its name.
+
+    If there is a folder of that name in the working directory, it is returned.
+
+    Raises:
+      UserError: `folder` is neither a folder nor the name of a bundle that comes with the package.
+    """
+    if folder.is_dir():
+        return folder
+    names = shipped_names()
+    if str(folder) not in names:
+        raise UserError(
+            f"{folder} is neither a folder nor a bundle that comes with specjax ({', '.join(names) or 'none does'}): "
+            "name a bundle made by `specjax export`"
+        )
+    return SHIPPED / folder
+
+
 def load(folder: Path) -> Bundle:
     """Open a bundle (a model exported for inference), after checking the sizes and checksums of its files.
+
+    Args:
+      folder: path of the bundle, or name of one that comes with the package (see `locate`).
 
     Raises:
       UserError: `folder` is not a bundle, has another format version, is damaged, or exceeds the size limits.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder: name a bundle made by `specjax export`")
+    folder = locate(folder)
     path = folder / CARD
     if not path.is_file():
         raise UserError(f"{folder} holds no {CARD}: name a bundle made by `specjax export`")
@@ -116,10 +143,13 @@ def load(folder: Path) -> Bundle:
 def digest(folder: Path) -> str:
     """Return the first 12 hexadecimal digits of the SHA-256 of a bundle's card, which holds the checksums of its parts.
 
+    Args:
+      folder: path of the bundle, or name of one that comes with the package (see `locate`).
+
     Raises:
-      UserError: the folder holds no card.
+      UserError: there is no such folder, or it holds no card.
     """
-    path = folder / CARD
+    path = locate(folder) / CARD
     if not path.is_file():
         raise UserError(f"{folder} holds no {CARD}: name a bundle made by `specjax export`")
     return _sha256(path)[:12]

@@ -185,7 +185,7 @@ def open_bundle(folder: str | Path, task: str | tuple[str, ...] | None = None) -
     """Load a bundle (the folder of a trained model that was exported) and prepare it for inference.
 
     Args:
-      folder: folder of the bundle.
+      folder: path of the bundle, or name of one that comes with the package, such as `unet`.
       task: name of the task that the model must have been trained for, such as `chord/unet`, or several of which it
         must be one; None accepts any task.
 

@@ -57,6 +57,32 @@ def test_bundle_without_its_run_gives_equal_sounds_on_one_and_three_devices(cach
     assert sounds[0] == sounds[1]
 
 
+def test_synth_uses_the_bundle_that_comes_with_the_package(bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr("specjax.engine.bundle.SHIPPED", bundle.parent)
+    done = run_in_process("synth", "chord", "--digit=4", f"--out={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "digit_4.wav").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (("chord", "--digit=4", "--out={}/out"), "unet"),
+        (("melody", "--out={}/out"), "gan"),
+        (("paint", "{}/a.wav", "--out={}/out"), "cdcgan"),
+        (("refine", "{}/a.png", "--out={}/b.png"), "style"),
+        (("classify", "{}/a.wav"), "classifier"),
+        (("panels", "--content={}/a.wav", "--style={}/a.wav", "--out={}/out"), "classifier"),
+    ],
+)
+def test_every_subcommand_with_a_network_has_a_default_bundle(tmp_path, monkeypatch, arguments, name):
+    monkeypatch.setattr("specjax.engine.bundle.SHIPPED", tmp_path)
+    soundfile.write(tmp_path / "a.wav", np.zeros(22050), 22050)
+    Image.new("L", (64, 64)).save(tmp_path / "a.png")
+    error = error_in_process("synth", *(word.format(tmp_path) for word in arguments))
+    assert error.startswith(f"error: {name} is neither a folder nor a bundle that comes with specjax")
+
+
 def test_synth_chord_takes_pictures_and_fits_other_sizes(bundle, tmp_path):
     large = np.full((90, 70), 255, np.uint8)
     large[20:70, 30:38] = 10  # dark stroke on white paper

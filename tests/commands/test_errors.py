@@ -84,7 +84,7 @@ def check_errors(cases):
         (("train", "--config=unett"), f"choose one of {CONFIGS}"),
         (("evaluate",), "--workdir is missing"),
         (("export", "--workdir=no/such", "--out=no/bundle"), "no/such has no checkpoints: train it first"),
-        (("synth", "chord", "--digit=4"), "the following arguments are required: --bundle"),
+        (("synth", "chord"), "one of the arguments --digit --picture is required"),
         (("knobs", "lr=1"), "--workdir is missing"),
         (("bench", *SMALL, "--benchmarks=juggling"), "--benchmarks=juggling is unknown: choose from targets"),
         (("study",), "name a question: one of heads, losses"),
@@ -149,7 +149,7 @@ def test_bad_outputs_and_inputs_of_synth(bundle, tmp_path):
     check_errors(
         [
             (("synth",), "the following arguments are required: SUBCOMMAND"),
-            (("synth", "chord", "--digit=4"), "the following arguments are required: --bundle"),
+            (("synth", "chord", "--digit=4", "--bundle=mine", f"--out={tmp_path}/o"), "mine is neither a folder nor"),
             (synth, "one of the arguments --digit --picture is required"),
             ((*synth, "--digit=12", f"--out={tmp_path}/o"), "not a digit"),
             ((*synth, "--digit=4", f"--out={taken}"), "exists already"),

@@ -256,6 +256,28 @@ def test_an_exported_bundle_opens_again_with_what_it_depends_on(task, train_once
         assert opened.parts["lines"].tensors["w"].shape[0] == MODELS
 
 
+def test_bundles_that_come_with_the_package_are_opened_by_name(tmp_path, monkeypatch):
+    def save(folder, value):
+        bundle.save(folder, "toy/scalars", {"scalars": bundle.Part({"w": np.full(2, value, np.float32)}, {})}, {})
+
+    monkeypatch.setattr(bundle, "SHIPPED", tmp_path / "shipped")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"comes with specjax \(none does\): name a bundle made by"):
+        bundle.load(Path("first"))
+    for value, name in enumerate(("first", "second")):
+        save(tmp_path / "shipped" / name, value)
+    assert bundle.shipped_names() == ["first", "second"]
+    assert bundle.load(Path("second")).parts["scalars"].tensors["w"][0] == 1
+    assert bundle.digest(Path("second")) == bundle.digest(tmp_path / "shipped" / "second")
+    save(tmp_path / "second", 2)
+    assert bundle.load(Path("second")).parts["scalars"].tensors["w"][0] == 2, "a folder of that name comes first"
+    for unknown in ("third", "../shipped", "shipped/first/card.json", str(tmp_path / "first")):
+        with pytest.raises(
+            UserError, match=rf"^{unknown} is neither a folder .* \(first, second\): name a bundle made"
+        ):
+            bundle.load(Path(unknown))
+
+
 def test_bundle_that_cannot_be_written_leaves_no_files(tmp_path):
     part = bundle.Part({"w": np.zeros(2, np.float32)}, {"not JSON": object()})
     with pytest.raises(TypeError, match="not JSON serializable"):

@@ -1,7 +1,8 @@
 """Settings of the chord paper's task `chord/unet`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from specjax.optim.optimizer import OptimizerConfig
 from specjax.optim.schedules import ScheduleSpec
@@ -15,7 +16,7 @@ from specjax.papers.chord.sound import SoundConfig
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Bounds of the random affine augmentation of training digits. If all bounds are 0, there is no augmentation.
+    """Bounds of the random augmentation of training digits. If all bounds are 0, there is no augmentation.
 
     The target spectrogram is computed from the augmented digit.
 
@@ -24,12 +25,23 @@ class AugmentConfig:
     max_scale: largest relative change of size; 0.1 means factors from 0.9 to 1.1.
     max_shear: largest shear coefficient. A coefficient of 0.1 shifts each row of pixels sideways by 0.1 pixels relative
       to the row above it.
+    max_stroke: largest change of the width of strokes, in pixels. Those of MNIST are about 2.5 pixels wide.
     """
 
     max_shift: float = 0.0
     max_degrees: float = 0.0
     max_scale: float = 0.0
     max_shear: float = 0.0
+    max_stroke: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_stroke <= DIGIT_SIZE:
+            raise ValueError(f"augment.max_stroke={self.max_stroke} must lie between 0 and {DIGIT_SIZE} pixels")
+
+    @property
+    def affine(self) -> dict[str, Any]:
+        """Bounds of the affine transform, the arguments of `image.augment.random_affine`."""
+        return {name: bound for name, bound in asdict(self).items() if name != "max_stroke"}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from specjax.cli.paths import local_path
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--bundle", required=True, help="bundle made by `specjax export`")
+    options.add_bundle(parser, "U-Net", default="unet")
     digits = parser.add_mutually_exclusive_group(required=True)
     digits.add_argument("--digit", type=int, action="append", help="built-in handwritten digit, 0 to 9; repeatable")
     digits.add_argument("--picture", type=options.paths, help="28x28 pictures, bright ink on dark: a.png,b.png")

@@ -15,7 +15,7 @@ from specjax.engine.live.value import LiveValue, label_mask_parser, number_parse
 from specjax.engine.single_network import Loss, SingleNetworkTask, Variables
 from specjax.engine.task import Data, Metrics, Part, Sample, Tree
 from specjax.engine.train_state import TrainState
-from specjax.image import augment
+from specjax.image import augment, strokes
 from specjax.measure.classification import worst_class_mean
 from specjax.nn.norm import fold_batch_norm
 from specjax.optim.schedules import Schedule, ScheduleSpec
@@ -102,10 +102,13 @@ class ChordTask(SingleNetworkTask):
         digit = examples.image[indices].astype(jnp.float32) / 255.0
         label = examples.label[indices]
 
-        augment_keys, quality_keys, noise_keys = jax.vmap(lambda k: jax.random.split(k, 3), out_axes=1)(keys)
-        bounds = asdict(self.config.augment)
-        if any(bounds.values()):
-            digit = jax.vmap(partial(augment.random_affine, **bounds))(augment_keys, digit)
+        split = jax.vmap(lambda k: jax.random.split(k, 4), out_axes=1)
+        affine_keys, quality_keys, noise_keys, stroke_keys = split(keys)
+        bounds = self.config.augment
+        if bounds.max_stroke:
+            digit = jax.vmap(partial(strokes.random_stroke_width, max_change=bounds.max_stroke))(stroke_keys, digit)
+        if any(bounds.affine.values()):
+            digit = jax.vmap(partial(augment.random_affine, **bounds.affine))(affine_keys, digit)
         quality = jax.vmap(lambda k: jax.random.randint(k, (), 0, len(self.config.qualities)))(quality_keys)
         target = conditioning.targets(self._operators, self.config.conditioning, digit, label, quality, noise_keys)
         return Batch(digit, label, quality, target)

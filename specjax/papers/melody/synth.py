@@ -18,7 +18,7 @@ _DURATION_S = 10.0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--bundle", required=True, help="generator, written by specjax export")
+    options.add_bundle(parser, "generator", default="gan")
     genres = parser.add_mutually_exclusive_group()
     genres.add_argument("--genre", type=options.comma_separated, help="genres: pop,jazz (default: all of the bundle)")
     genres.add_argument(

@@ -18,7 +18,7 @@ _BLOCK = 6  # pictures per call of the generator
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help="sound file of at least 8.91 s")
-    parser.add_argument("--bundle", required=True, help="generator and encoder, written by specjax export")
+    options.add_bundle(parser, "generator and encoder", default="cdcgan")
     parser.add_argument(
         "--count", type=int, default=6, help="pictures, at equal distances along the piece (default: %(default)s)"
     )
@@ -113,7 +113,7 @@ def _claim_film(chosen: argparse.Namespace) -> Path:
 def add_refine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help="picture of any size; the square in its middle is refined")
     options.add_output(parser, "picture to write, .png")
-    parser.add_argument("--bundle", required=True, help="second stage, or GAN with one, written by specjax export")
+    options.add_bundle(parser, "second stage, or GAN with one", default="style")
     parser.add_argument("--era", default="", help="era of the paintings (default: that of the nearest painting)")
     parser.add_argument("--style", help="picture to take the style from, instead of a painting of the bundle")
     parser.add_argument(

@@ -15,7 +15,6 @@ from specjax.data.readers import check_regular_file
 def _add_pair(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--content", dest="file", required=True, help="sound file whose events are kept")
     parser.add_argument("--style", required=True, help="sound file whose texture is transferred")
-    parser.add_argument("--bundle", help="classifier whose weights the method wyse uses, written by specjax export")
     parser.add_argument("--iterations", type=int, help="optimizer steps (default: that of the method)")
     parser.add_argument("--content_weight", type=float, help="weight of the content")
     parser.add_argument("--style_weight", type=float, help="weight of the style (methods wyse and image)")
@@ -25,7 +24,6 @@ def _add_pair(parser: argparse.ArgumentParser) -> None:
         help="layers of the style loss: conv1,conv2 of wyse, conv1_1 to conv5_1 of image",
     )
     parser.add_argument("--optimizer", help="adam or lbfgs (method wyse; the others use lbfgs)")
-    parser.add_argument("--filters", type=int, help="number of random filters")
     parser.add_argument("--seed", type=int, help="random seed of filters and noise (default: 0)")
 
 
@@ -37,6 +35,8 @@ def _add_style(parser: argparse.ArgumentParser) -> None:
         default="waveform",
         help="waveform (optimizes the wave itself), wyse, ulyanov or image (VGG-19) (default: %(default)s)",
     )
+    parser.add_argument("--bundle", help="classifier whose weights the method wyse uses, as for classify")
+    parser.add_argument("--filters", type=int, help="number of random filters")
     parser.add_argument("--noise", type=float, help="weight of the noise in the starting point, 0 to 1 (method wyse)")
     parser.add_argument("--weights", help="weights of VGG-19 (method image), .safetensors")
     options.add_plot(parser)
@@ -44,6 +44,7 @@ def _add_style(parser: argparse.ArgumentParser) -> None:
 
 def _add_panels(parser: argparse.ArgumentParser) -> None:
     _add_pair(parser)
+    options.add_bundle(parser, "classifier", default="classifier")
     options.add_output(parser, "folder to write")
 
 
@@ -54,7 +55,7 @@ def _add_sounds(parser: argparse.ArgumentParser) -> None:
 
 def _add_classify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help="sound file")
-    parser.add_argument("--bundle", required=True, help="folder of a classifier, written by specjax export")
+    options.add_bundle(parser, "classifier", default="classifier")
     parser.add_argument("--top", type=int, default=5, help="number of classes to print (default: %(default)s)")
 
 
@@ -100,8 +101,6 @@ def style(args: argparse.Namespace) -> None:
 def panels(args: argparse.Namespace) -> None:
     """Run `specjax synth panels`: make the four sounds of the paper's Figure 1 and a picture of their spectrograms."""
     content, style_file = options.input_file(args), _style_file(args)
-    if args.bundle is None:
-        raise UserError("--bundle is missing: name a classifier exported from --config=classifier")
     from specjax.papers.texture import stylize
 
     names = [*(f"{name}.wav" for name in stylize.FIGURE_1), "panels.png"]

@@ -51,8 +51,9 @@ def test_targets_match_the_digit_and_its_label(examples):
     np.testing.assert_allclose(batch.target, clean, atol=0.12)
 
 
-def test_target_is_computed_from_the_augmented_digit(examples):
-    config = replace(CONFIG, augment=AugmentConfig(max_shift=3.0))
+@pytest.mark.parametrize("bounds", [AugmentConfig(max_shift=3.0), AugmentConfig(max_stroke=2.0)])
+def test_target_is_computed_from_the_augmented_digit(examples, bounds):
+    config = replace(CONFIG, augment=bounds)
     batch = make_batch(config, examples)
     assert np.abs(batch.digit - np.asarray(examples.image[:4]) / 255).max() > 0.1
     ops = ChordTask(config).inference.operators
