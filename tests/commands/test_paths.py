@@ -31,7 +31,8 @@ def home(tmp_path, monkeypatch):
 def test_local_path_expands_home(home):
     assert local_path("~/run", "--workdir") == home / "run"
     assert local_path("~", "--workdir") == home
-    assert local_path("~no_such_user/run", "--workdir") == Path("~no_such_user/run")
+    with pytest.raises(UserError, match="^~no_such_user/run is in the home of a user who is unknown"):
+        local_path("~no_such_user/run", "--workdir")
 
 
 @pytest.mark.parametrize("text", ["run", "runs/a:b", "/abs/run", "C:run", "gs:/bucket", "a b/c", "-", "tfds:mnist"])
@@ -146,7 +147,7 @@ def test_default_workdir_is_named_after_the_config(home, monkeypatch, words, nam
     """`train` runs until it would take the lock of its workdir."""
     from specjax.engine import workdir
 
-    def report(path):
+    def report(path, *, needs_flock):
         raise UserError(json.dumps(str(path)))
 
     shutil.copy(ROOT / "configs" / "unet.py", home / "mine.py")
