@@ -34,5 +34,5 @@ def test_files_are_named_by_strings_and_by_paths(tmp_path, monkeypatch):
     for name in (str(tmp_path / "tone.wav"), "~/tone.wav"):
         np.testing.assert_array_equal(data.read_audio(name)[0], wave)
         np.testing.assert_array_equal(data.read_clips([name], 8000, 100).waves[0], wave[:100])
-    with pytest.raises(UserError, match="nowhere is not a folder"):
+    with pytest.raises(UserError, match="nowhere is neither a folder nor a bundle"):
         papers.open_bundle("nowhere")

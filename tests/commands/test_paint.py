@@ -126,7 +126,7 @@ def test_what_cannot_be_refined_is_one_line(folder, tmp_path):
     picture, style = folder / "images" / "modern" / "0.png", folder / "style"
     without = shutil.copytree(folder / "painter", tmp_path / "without")
     card = json.loads((without / "card.json").read_text())
-    del card["parts"]["style"]
+    del card["parts"]["style"], card["sha256"]
     (without / "card.json").write_text(json.dumps(card))
     paint = ("synth", "paint", folder / "audio" / "modern" / "work0.wav", f"--bundle={without}", "--refine")
     assert "without has no second stage" in error_in_process(*paint, f"--out={tmp_path}/a")

@@ -265,7 +265,7 @@ def test_bad_inputs_and_outputs_are_errors(tmp_path, sound):
         (("invert", taken, f"--out={taken}", "--overwrite"), "is the input file"),
         (
             ("invert", sound, f"--out={tmp_path}/a.wav", "--seed=99999999999999999999"),
-            "seed=99999999999999999999 from 0",
+            "--seed=99999999999999999999 has more than 64 bits",
         ),
         (("invert", sound, f"--out={tmp_path}/a.wav", "--start=refine"), "begin with one of random"),
         (

@@ -86,6 +86,7 @@ def test_istft_matches_matlab(real_data):
     np.testing.assert_allclose(2 * wave[inner], known["Dinv"][inner], atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:no frame covers")
 @pytest.mark.parametrize("center", [True, False])
 @pytest.mark.parametrize(
     ("n_fft", "hop", "win", "name"),
@@ -109,6 +110,7 @@ def test_istft_restores_the_wave(n_fft, hop, win, name, center):
     assert restored.shape == (1000,)
 
 
+@pytest.mark.filterwarnings("ignore:no frame covers")
 @pytest.mark.parametrize("length", [None, 700, 1300])
 @pytest.mark.parametrize("sizes", [(128, 32), (101, 25), (256, 100)])
 def test_istft_of_inconsistent_spectrum_matches_librosa(sizes, length):

@@ -293,7 +293,7 @@ class TestOperators:
     ("options", "message"),
     [
         ({"carry": "pitch"}, "carry='pitch' is unknown: choose envelope or pixels"),
-        ({"size": 27}, "conditioning.size=27 is too small: a target needs at least 28 rows"),
+        ({"size": 27}, "conditioning.size=27 is out of range: a target has from 28 to 4096 rows"),
         ({"row_sigma": 0.0}, "row_sigma=0.0 and fade_sigma=250.0 must be above 0"),
         ({"fade_sigma": -1.0}, "must be above 0"),
         ({"smear_rows": -1.0}, "smear_rows=-1.0, .* must not be negative"),

@@ -308,6 +308,7 @@ def test_griffin_lim_has_finite_gradients_at_silence():
         assert np.all(np.isfinite(gradient(jnp.full((33, 8), level))))
 
 
+@pytest.mark.filterwarnings("ignore:no frame covers")
 @pytest.mark.parametrize(
     ("call", "message"),
     [
