@@ -1,7 +1,7 @@
 """python -m specjax.train --config=unet [--workdir=runs/unet] [--config.steps=2000 ...]
 
-Trains the task that a config describes. If the run was interrupted, the same command resumes it. With settings of the
-task, a seed, a batch size or data other than those that the run began with, it must be allowed by --allow_changes.
+Trains the task that a config describes. If the run was interrupted, the same command resumes it. Resuming with other
+task settings, or another seed, batch size or data set, requires --allow_changes.
 """
 
 import importlib.util

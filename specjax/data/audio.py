@@ -302,7 +302,7 @@ def _iterate_blocks(
         read += len(samples)
         if read > max_samples:
             limit_s = max_samples / file.samplerate
-            raise UserError(f"{path} lasts more than {limit_s:g} s, expected at most as much: cut the file")
+            raise UserError(f"{path} is longer than the limit of {limit_s:g} s: cut the file")
         if bad := int(np.sum(~np.isfinite(samples))):
             raise UserError(f"{path}: {bad} samples are not finite, expected finite numbers: export the file again")
         peak = max(peak, float(np.abs(samples).max()))

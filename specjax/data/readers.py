@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 IDX_BYTE = 0x08
 MAX_IDX_BYTES = 2**31
-# Constant content can be compressed by any factor, real data hardly by 100. Small files may always be unpacked.
+# Constant content can be compressed by any factor, real data rarely by more than 100. Small files may always be
+# unpacked.
 MAX_EXPANSION = 250
 UNSUSPICIOUS_BYTES = 2**27
 MAX_PICTURE_BYTES = 2**24

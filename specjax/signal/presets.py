@@ -28,7 +28,8 @@ class Scale:
         spectrogram, the settings with which it is computed, and the magnitude that has level 1 on a relative scale.
       decode: converts values to magnitudes. It is called as `decode(values, preset)`.
       max_value: greatest value to accept from a file, far above the values of any real sound.
-      min_value: least value to accept from a file. The values of no scale are decibels, which are often lower.
+      min_value: least value to accept from a file. No scale stores decibels, so lower values are
+        probably decibels.
     """
 
     encode: Callable[[Rows, "Preset", Float[Array, "..."]], Rows]

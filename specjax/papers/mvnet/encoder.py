@@ -1,4 +1,4 @@
-"""Encoder of the paper (figure 2), and one that generalizes: maps a clip of music to an embedding of ten numbers.
+"""Encoders that map a clip of music to an embedding of ten numbers: the paper's (figure 2), and one that generalizes.
 
 The paper's last layer sees when something happens in a clip, has most of the parameters, and memorizes the training
 clips. With the mean and the standard deviation over time instead (statistics pooling, Snyder et al. 2018), the
@@ -73,7 +73,7 @@ class EncoderConfig:
         if self.augment.changes_clips and self.data.representation.scale != "log":
             raise ValueError(
                 f"data.representation.scale={self.data.representation.scale!r} does not fit augment, which changes "
-                "levels in dB: use log, or leave augment out"
+                "levels in dB: use log, or set every entry of augment to 0"
             )
 
     def resolve(self) -> "EncoderConfig":

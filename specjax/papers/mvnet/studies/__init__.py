@@ -55,11 +55,11 @@ PAINTER_STUDIES = {
 _NOT_AUGMENTED = {f"augment.{field.name}": field.default for field in fields(ClipAugmentConfig)}
 ENCODER_STUDIES = {
     "encoders": Study(
-        "What helps an encoder with music that it has never heard.",
+        "What helps an encoder with music outside the training set.",
         {
             "as it is": {},
             "not augmented": _NOT_AUGMENTED,
-            "last layer sees the time": {"pooling": "none"},
+            "no pooling over time": {"pooling": "none"},
             "the paper's network": {"pooling": "none", "widths": PAPER_WIDTHS},
             "the paper's network, not augmented": {"pooling": "none", "widths": PAPER_WIDTHS, **_NOT_AUGMENTED},
         },
