@@ -11,7 +11,8 @@ from specjax.__main__ import COMMANDS
 from specjax.papers import PAPERS, TASKS
 
 PACKAGE = Path(__file__).parent.parent / "specjax"
-SUPPORT = {"cli.errors", "cli.files", "cli.config", "cli.paths"}  # modules of `cli` that every layer may import
+# Modules of `cli` that every layer may import.
+SUPPORT = {"cli.errors", "cli.files", "cli.config", "cli.paths", "cli.shipped"}
 
 # Packages from the lowest to the highest; a module may import from its own layer and those below it.
 LAYERS = ("arrays", "optim measure", "signal image", "nn plots", "data", "engine benchmark", "papers")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from specjax.cli import app, outputs
+from specjax.cli import app, outputs, shipped
 from specjax.cli.errors import UserError
 from specjax.cli.paths import local_path
 
@@ -44,10 +44,13 @@ def add_bundle(parser: argparse.ArgumentParser, help_: str, default: str) -> Non
     Args:
       parser: parser to which the option is added.
       help_: what the bundle is, such as `classifier of sounds`.
-      default: name of the bundle that comes with the package and is used by default.
+      default: name of a bundle that is used by default if it comes with the package. Otherwise the option is required.
     """
     help_ = f"{help_}: folder written by specjax export, or name of a bundle that comes with specjax"
-    parser.add_argument("--bundle", default=default, help=f"{help_} (default: %(default)s)")
+    if default in shipped.names():
+        parser.add_argument("--bundle", default=default, help=f"{help_} (default: %(default)s)")
+    else:
+        parser.add_argument("--bundle", required=True, help=help_)
 
 
 def add_plot(parser: argparse.ArgumentParser) -> None:

@@ -15,15 +15,14 @@ import jax
 import numpy as np
 from jaxtyping import Array, Key
 
-from specjax.cli import files
+from specjax.cli import files, shipped
 from specjax.cli.config import read_json, to_dataclass
 from specjax.cli.errors import UserError
+from specjax.cli.shipped import CARD
 from specjax.engine import legacy
 from specjax.engine.task import Part
 
 FORMAT = "specjax-bundle/2"
-CARD = "card.json"
-SHIPPED = Path(__file__).parent.parent / "bundles"  # bundles that come with the package
 MAX_PART_BYTES = 2**33
 Tree = Any
 Settings = TypeVar("Settings")
@@ -85,28 +84,24 @@ def seal(card: dict[str, Any]) -> dict[str, Any]:
     return content | {"sha256": digest}
 
 
-def shipped_names() -> list[str]:
-    """Return the names of the bundles that come with the package, sorted."""
-    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{CARD}"))
-
-
 def locate(folder: Path) -> Path:
     """Return the folder of a bundle that is named by its path or, if it comes with the package, by its name.
 
-    If there is a folder of that name in the working directory, it is returned.
+    If the working directory has a folder of that name too, it comes first if it holds a card.
 
     Raises:
       UserError: `folder` is neither a folder nor the name of a bundle that comes with the package.
     """
-    if folder.is_dir():
-        return folder
-    names = shipped_names()
-    if str(folder) not in names:
+    names = shipped.names()
+    if str(folder) in names and not (folder / CARD).is_file():
+        return shipped.FOLDER / folder
+    if not folder.is_dir():
+        known = ", ".join(names) or "none is installed"
         raise UserError(
-            f"{folder} is neither a folder nor a bundle that comes with specjax ({', '.join(names) or 'none does'}): "
+            f"{folder} is neither a folder nor a bundle that comes with specjax ({known}): "
             "name a bundle made by `specjax export`"
         )
-    return SHIPPED / folder
+    return folder
 
 
 def load(folder: Path) -> Bundle:

@@ -58,7 +58,7 @@ def test_bundle_without_its_run_gives_equal_sounds_on_one_and_three_devices(cach
 
 
 def test_synth_uses_the_bundle_that_comes_with_the_package(bundle, tmp_path, monkeypatch):
-    monkeypatch.setattr("specjax.engine.bundle.SHIPPED", bundle.parent)
+    monkeypatch.setattr("specjax.cli.shipped.FOLDER", bundle.parent)
     done = run_in_process("synth", "chord", "--digit=4", f"--out={tmp_path}")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "digit_4.wav").exists()
@@ -75,12 +75,15 @@ def test_synth_uses_the_bundle_that_comes_with_the_package(bundle, tmp_path, mon
         (("panels", "--content={}/a.wav", "--style={}/a.wav", "--out={}/out"), "classifier"),
     ],
 )
-def test_every_subcommand_with_a_network_has_a_default_bundle(tmp_path, monkeypatch, arguments, name):
-    monkeypatch.setattr("specjax.engine.bundle.SHIPPED", tmp_path)
+def test_bundle_of_a_subcommand_is_required_unless_one_comes_with_the_package(tmp_path, monkeypatch, arguments, name):
+    monkeypatch.setattr("specjax.cli.shipped.FOLDER", tmp_path)
     soundfile.write(tmp_path / "a.wav", np.zeros(22050), 22050)
     Image.new("L", (64, 64)).save(tmp_path / "a.png")
-    error = error_in_process("synth", *(word.format(tmp_path) for word in arguments))
-    assert error.startswith(f"error: {name} is neither a folder nor a bundle that comes with specjax")
+    command = ("synth", *(word.format(tmp_path) for word in arguments))
+    assert error_in_process(*command).startswith("error: the following arguments are required: --bundle")
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "card.json").write_text("{}")
+    assert f"{name}/card.json is of format None" in error_in_process(*command)
 
 
 def test_synth_chord_takes_pictures_and_fits_other_sizes(bundle, tmp_path):

@@ -84,7 +84,7 @@ def check_errors(cases):
         (("train", "--config=unett"), f"choose one of {CONFIGS}"),
         (("evaluate",), "--workdir is missing"),
         (("export", "--workdir=no/such", "--out=no/bundle"), "no/such has no checkpoints: train it first"),
-        (("synth", "chord"), "one of the arguments --digit --picture is required"),
+        (("synth", "chord", "--bundle=mine"), "one of the arguments --digit --picture is required"),
         (("knobs", "lr=1"), "--workdir is missing"),
         (("bench", *SMALL, "--benchmarks=juggling"), "--benchmarks=juggling is unknown: choose from targets"),
         (("study",), "name a question: one of heads, losses"),

@@ -16,6 +16,7 @@ import pytest
 
 from engine.toy_ensemble import MODELS, ToyEnsemble
 from engine.toy_gan import ENCODER_SHAPES, ToyGan, save_encoder
+from specjax.cli import shipped
 from specjax.cli.errors import UserError
 from specjax.engine import bundle, loop, program, sharding
 from specjax.engine.checkpoint import digests
@@ -260,17 +261,20 @@ def test_bundles_that_come_with_the_package_are_opened_by_name(tmp_path, monkeyp
     def save(folder, value):
         bundle.save(folder, "toy/scalars", {"scalars": bundle.Part({"w": np.full(2, value, np.float32)}, {})}, {})
 
-    monkeypatch.setattr(bundle, "SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "shipped")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"comes with specjax \(none does\): name a bundle made by"):
+    with pytest.raises(UserError, match=r"comes with specjax \(none is installed\): name a bundle made by"):
         bundle.load(Path("first"))
     for value, name in enumerate(("first", "second")):
         save(tmp_path / "shipped" / name, value)
-    assert bundle.shipped_names() == ["first", "second"]
+    assert shipped.names() == ["first", "second"]
     assert bundle.load(Path("second")).parts["scalars"].tensors["w"][0] == 1
     assert bundle.digest(Path("second")) == bundle.digest(tmp_path / "shipped" / "second")
+    (tmp_path / "second").mkdir()
+    assert bundle.load(Path("second")).parts["scalars"].tensors["w"][0] == 1, "that folder is not a bundle"
+    (tmp_path / "second").rmdir()
     save(tmp_path / "second", 2)
-    assert bundle.load(Path("second")).parts["scalars"].tensors["w"][0] == 2, "a folder of that name comes first"
+    assert bundle.load(Path("second")).parts["scalars"].tensors["w"][0] == 2, "a bundle of that name comes first"
     for unknown in ("third", "../shipped", "shipped/first/card.json", str(tmp_path / "first")):
         with pytest.raises(
             UserError, match=rf"^{unknown} is neither a folder .* \(first, second\): name a bundle made"
