@@ -17,7 +17,7 @@ from specjax.cli.errors import UserError
 from specjax.engine import program
 from specjax.engine.checkpoint import Checkpoints, digests
 from specjax.engine.config import TrainConfig
-from specjax.engine.fingerprint import differing, fingerprint
+from specjax.engine.fingerprint import TOLERANCE, differing, fingerprint
 from specjax.engine.legacy import upgrade_config
 from specjax.engine.program import Run
 from specjax.engine.task import Data, Task, Tree
@@ -32,6 +32,8 @@ CHANGES = "changes"  # changes of the config or the examples since the run began
 
 # Training settings that say how long a run trains and what it reports, and not what it learns.
 _FREE_SETTINGS = {field.name for field in fields(TrainConfig)} - {"seed", "batch_size"}
+_SOURCE = "data.source"  # where the data are; if the examples are the same, they were moved
+_MEASURED = {"statistics", "deviations"}  # settings and groups of settings that are measured from the training data
 
 log = logging.getLogger("specjax")
 
@@ -169,7 +171,11 @@ def _find_changes(
     lines |= {f"{EXAMPLES}.{path}": f"the examples {path} have changed" for path in examples}
     for line in lines.values():
         log.warning("%s", line)
-    meaningful = [line for key, line in lines.items() if key.split(".")[0] not in _FREE_SETTINGS]
+    # A setting named like a frozen input is the path of its bundle. The digests of its arrays say whether it changed.
+    free = _FREE_SETTINGS | {key for key in settings if any(path.startswith(f"['{key}']") for path in now[FROZEN])}
+    if EXAMPLES in saved and not examples:
+        free |= {_SOURCE}
+    meaningful = [line for key, line in lines.items() if not free & {key, key.split(".")[0]}]
     if not meaningful:
         return []
     found = meaningful[0] + (f", and {len(meaningful) - 1} more" if len(meaningful) > 1 else "")
@@ -188,17 +194,24 @@ def _find_changes(
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Return the settings in which two configs differ, as pairs of values by dotted key.
 
-    Settings that only one of them has are of another version of specjax.
+    The second value is None if a setting was removed. Settings that only the second config has are of a newer version
+    of specjax, and are not compared.
     """
     old, new = (flatten(json.loads(json.dumps(config))) for config in (before, now))
-    return {key: (old[key], new[key]) for key in sorted(old.keys() & new.keys()) if not _is_close(old[key], new[key])}
+    new |= {key: None for key in old.keys() - new.keys()}
+    return {key: (old[key], new[key]) for key in sorted(old) if not _is_equal(key, old[key], new[key])}
+
+
+def _is_equal(key: str, a: Any, b: Any) -> bool:
+    """Compare two values of a setting. Those that are measured from the training data may differ by rounding."""
+    return _is_close(a, b) if _MEASURED & set(key.split(".")) else bool(a == b)
 
 
 def _is_close(a: Any, b: Any, scale: float = 0.0) -> bool:
-    """Compare two settings. Real numbers may differ by rounding, because some are measured from the training data.
+    """Compare two measured values, with the tolerance of fingerprints.
 
     Args:
-      a: the one setting.
+      a: the one value.
       b: the other.
       scale: largest absolute value in the list to which they belong.
     """
@@ -206,10 +219,10 @@ def _is_close(a: Any, b: Any, scale: float = 0.0) -> bool:
         largest = max((abs(x) for x in a if isinstance(x, float)), default=0.0)
         return len(a) == len(b) and all(_is_close(x, y, largest) for x, y in zip(a, b, strict=True))
     if isinstance(a, float) and isinstance(b, float):
-        return math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-5 * scale)
+        return math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=TOLERANCE * scale)
     return bool(a == b)
 
 
 def _shorten(value: Any) -> str:
-    text = repr(value)
+    text = "not set" if value is None else repr(value)
     return text if len(text) <= 60 else f"{text[:40]} ... {text[-15:]}"

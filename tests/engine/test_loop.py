@@ -271,13 +271,16 @@ class RoundedPoints(ToyTask):
         ({"seed": 1}, {}, r"\(seed was 0 and is 1\)"),
         ({"batch_size": 16}, {}, r"\(batch_size was 8 and is 16\)"),
         ({"model": {"width": 4}, "rate": [0.1, 0.3]}, {}, r"\(model\.width was 3 and is 4, and 1 more\)"),
+        ({"model": {"depth": 3}}, {}, r"\(model\.width was 3 and is not set\)"),
+        ({"rate": [0.1, 0.2001]}, {}, r"\(rate was \[0\.1, 0\.2\] and is \[0\.1, 0\.2001\]\)"),
+        ({"data": {"source": "b"}}, {"task": OtherPoints()}, r"\(data\.source was 'a' and is 'b', and 1 more\)"),
         ({}, {"task": OtherPoints()}, r"\(the examples train/y have changed\)"),
     ],
 )
 def test_run_resumed_with_another_meaning_needs_to_be_allowed_and_records_the_change(
     tmp_path, stop, caplog, values, changes, message
 ):
-    began = {"model": {"width": 3}, "rate": [0.1, 0.2]}
+    began = {"model": {"width": 3}, "rate": [0.1, 0.2], "data": {"source": "a"}}
     train_with(tmp_path, stop, began, steps=10)
     with pytest.raises(
         UserError, match=rf"began with another config or data {message}: name another --workdir, or add"
@@ -288,12 +291,19 @@ def test_run_resumed_with_another_meaning_needs_to_be_allowed_and_records_the_ch
     (change,) = read_metadata(tmp_path)["changes"]
     assert change["step"] == 10
     assert change["examples"] == (["train/y"] if changes else [])
-    assert all(name in change["config"] or f"{name}.width" in change["config"] for name in values)
+    assert {key.split(".")[0] for key in change["config"]} == values.keys() | {"steps"}
 
 
 def test_rounding_of_the_data_and_of_measured_settings_is_no_change(tmp_path, stop):
-    train_with(tmp_path, stop, {"mean": [0.5, -3.25]}, steps=10)
-    train_with(tmp_path, stop, {"mean": [0.5000001, -3.2500002]}, task=RoundedPoints())
+    train_with(tmp_path, stop, {"statistics": {"mean": [0.5, -3.25], "spread": 2.0}}, steps=10)
+    train_with(tmp_path, stop, {"statistics": {"mean": [0.502, -3.251], "spread": 2.001}}, task=RoundedPoints())
+    assert read_metadata(tmp_path)["changes"] == []
+
+
+def test_data_that_were_moved_are_no_change(tmp_path, stop, caplog):
+    train_with(tmp_path, stop, {"data": {"source": "a"}}, steps=10)
+    train_with(tmp_path, stop, {"data": {"source": "b"}})
+    assert "data.source was 'a' and is 'b'" in caplog.text
     assert read_metadata(tmp_path)["changes"] == []
 
 

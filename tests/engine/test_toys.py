@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from specjax.engine.checkpoint import digests
 from specjax.engine.config import TrainConfig
 from specjax.engine.live import changes
 from specjax.engine.program import Run
-from specjax.engine.resume import restore_run
+from specjax.engine.resume import read_metadata, restore_run
 from specjax.engine.train_state import networks
 from stops import StopAt
 
@@ -45,9 +46,9 @@ def gan(encoder):
     return ToyGan(encoder)
 
 
-def train(task, workdir, **changed):
+def train(task, workdir, metadata=None, **changed):
     config = TrainConfig(**{**CONFIG.__dict__, **changed})
-    return loop.train(task, config, workdir, {}, StopAt())
+    return loop.train(task, config, workdir, metadata or {}, StopAt())
 
 
 class Trained(NamedTuple):
@@ -226,6 +227,13 @@ def test_error_for_another_frozen_input(gan, tmp_path):
         train(other, tmp_path / "run")
     with pytest.raises(UserError, match="is not the one this run began with"):
         restore_run(other, tmp_path / "run")
+
+
+def test_a_frozen_input_that_was_moved_is_no_change(gan, tmp_path):
+    moved = ToyGan(str(shutil.copytree(gan.encoder, tmp_path / "moved")))
+    for task, steps in ((gan, 10), (moved, 20)):
+        train(task, tmp_path / "run", {"config": {"encoder": task.encoder}}, steps=steps)
+    assert read_metadata(tmp_path / "run")["changes"] == []
 
 
 def test_evaluation_sees_the_whole_held_out_set(gan, tmp_path):
