@@ -56,8 +56,8 @@ def bad_datasets(tmp):
     path.with_suffix(".gz").rename(broken / "train-images-idx3-ubyte.gz")
     yield broken, "cannot be read"
     foreign = tmp / "foreign"
-    (foreign / "cats").mkdir(parents=True)
-    Image.fromarray(np.full((28, 28), 255, np.uint8)).save(foreign / "cats" / "a.png")
+    (foreign / "7").mkdir(parents=True)
+    Image.fromarray(np.full((28, 28), 255, np.uint8)).save(foreign / "7" / "a.png")
     yield foreign, "the pictures have a bright background"
     nan = tmp / "nan"
     (nan / "3").mkdir(parents=True)

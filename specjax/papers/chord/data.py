@@ -1,6 +1,7 @@
 """Data sets of labeled 28x28 digits."""
 
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -66,9 +67,12 @@ def resolve(config: DigitsConfig) -> DigitsConfig:
     """Fill in the names of the classes, if they are other names or numbers than 0 to `labels - 1`.
 
     Raises:
-      UserError: the source is missing, its labels cannot be read, or it has more classes than `labels`.
+      UserError: the source is missing, its labels cannot be read, or the number of named classes is not `labels`.
     """
-    if config.classes or config.source == BUILTIN or config.source.startswith("tfds:"):
+    if config.classes:
+        _check_count(config.classes, config.labels, "data.classes")
+        return config
+    if config.source == BUILTIN or config.source.startswith("tfds:"):
         return config
     source = _check_source(config.source)
     if _is_idx(source):
@@ -78,12 +82,18 @@ def resolve(config: DigitsConfig) -> DigitsConfig:
     if all(name.isdecimal() and int(name) < config.labels for name in names):
         return config
     names.sort(key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
-    if len(names) > config.labels:
-        raise UserError(
-            f"{source} has {len(names)} classes, {', '.join(names[:5])} ..., but data.labels={config.labels}: set "
-            f"data.labels and model.labels to {len(names)}"
-        )
+    _check_count(names, config.labels, source)
     return replace(config, classes=tuple(names))
+
+
+def _check_count(classes: Sequence[str], labels: int, where: str | Path) -> None:
+    """Check that each label has one class, else a network could predict labels without a name."""
+    if len(classes) != labels:
+        noun, more = "class" if len(classes) == 1 else "classes", " ..." if len(classes) > 5 else ""
+        raise UserError(
+            f"{where} has {len(classes)} {noun}, {', '.join(classes[:5])}{more}, but data.labels={labels}: set "
+            f"data.labels and model.labels to {len(classes)}"
+        )
 
 
 def read_digit(path: Path, fit: bool) -> UInt8[np.ndarray, "28 28"]:

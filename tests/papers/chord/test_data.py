@@ -1,6 +1,7 @@
 """Digits from every source: orientation, labels, the held-out split, and errors."""
 
 import gzip
+import itertools
 import struct
 import sys
 from types import SimpleNamespace
@@ -236,12 +237,13 @@ class TestPictureFolders:
         save_picture_folders(tmp_path)
         for label, name in enumerate(("dog", "cat", "12")):
             (tmp_path / str(label)).rename(tmp_path / name)
-        config = data.resolve(DigitsConfig(source=str(tmp_path), held_out=0))
+        config = data.resolve(DigitsConfig(source=str(tmp_path), labels=3, held_out=0))
         assert config.classes == ("12", "cat", "dog")
         train, _ = data.load(config)
         np.testing.assert_array_equal(2 - train.image[:, 0, 0] // 50, train.label)
-        with pytest.raises(UserError, match=r"has 3 classes, 12, cat, dog .*set data\.labels and model\.labels to 3"):
-            data.resolve(DigitsConfig(source=str(tmp_path), labels=2))
+        for labels, classes in itertools.product((2, 10), ((), config.classes)):
+            with pytest.raises(UserError, match=r"3 classes, 12, cat, dog, .*set data\.labels and model\.labels to 3"):
+                data.resolve(DigitsConfig(source=str(tmp_path), labels=labels, classes=classes))
         (tmp_path / "cat").rename(tmp_path / "cow")
         with pytest.raises(UserError, match="the class 'cow' is unknown, expected 12, cat, dog"):
             data.load(config)
