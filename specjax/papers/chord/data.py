@@ -1,8 +1,9 @@
 """Data sets of labeled 28x28 digits."""
 
 import importlib.util
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,9 @@ from specjax.papers.chord.drawings import fit_digit
 
 BUILTIN = "digits"
 DARK_ON_BRIGHT = 191  # gray level of the background above which pictures are drawn with dark ink on paper
-AUTOMATIC, ALL = -1, -2  # values of `DigitsConfig.held_out`
+AUTOMATIC = -1  # value of `DigitsConfig.held_out`
+
+_log = logging.getLogger("specjax")
 
 
 class Digits(NamedTuple):
@@ -42,8 +45,7 @@ class DigitsConfig:
     fit: whether pictures are drawings or photographs of any size, to be converted by `drawings.fit_digit`. If false,
       they must be 28x28 with bright ink on black.
     held_out: number of held-out examples, taken from the end of the training data. -1 takes the test split of the data
-      set instead. If there is no test split, -1 takes the last tenth of the training data. -2 is for evaluation: it
-      takes the test split or, if there is none, all examples.
+      set instead. If there is no test split, -1 takes the last tenth of the training data.
     """
 
     source: str = BUILTIN
@@ -55,12 +57,16 @@ class DigitsConfig:
     def __post_init__(self) -> None:
         if self.labels < 1:
             raise ValueError(f"data.labels={self.labels} must be at least 1")
-        if self.held_out < -2:
+        if self.held_out < AUTOMATIC:
             raise ValueError(f"data.held_out={self.held_out} must be -1 (automatic), 0 or more")
 
     def for_evaluation(self, source: str) -> "DigitsConfig":
         """Return settings that hold out the test split of another source or, if it has none, all its examples."""
-        return replace(self, source=source, held_out=ALL)
+        return _EvaluationConfig(**asdict(self) | {"source": source, "held_out": AUTOMATIC})
+
+
+class _EvaluationConfig(DigitsConfig):
+    """Choice of a data set that holds out all its examples if it has no test split."""
 
 
 def resolve(config: DigitsConfig) -> DigitsConfig:
@@ -122,11 +128,17 @@ def load(config: DigitsConfig) -> tuple[Digits, Digits]:
             f"{config.source}: the pictures have a bright background, expected bright ink on black: invert them, or "
             "for a folder of pictures set data.fit=true"
         )
-    if config.held_out in (AUTOMATIC, ALL) and test is not None:
+    if config.held_out == AUTOMATIC and test is not None:
         return train, test
     count = len(train.label)
-    held_out = {AUTOMATIC: count // 10, ALL: count}.get(config.held_out, config.held_out)
-    if held_out >= count and config.held_out != ALL:
+    if isinstance(config, _EvaluationConfig):
+        _log.warning(
+            "%s has no test split: all its %d examples are measured, which must not be those of the training",
+            config.source, count,
+        )  # fmt: skip
+        return Digits(*(x[:0] for x in train)), train
+    held_out = count // 10 if config.held_out == AUTOMATIC else config.held_out
+    if held_out >= count:
         raise UserError(f"data.held_out={held_out} leaves nothing of {count} examples to train on: lower it")
     split = count - held_out
     return Digits(*(x[:split] for x in train)), Digits(*(x[split:] for x in train))
@@ -134,9 +146,9 @@ def load(config: DigitsConfig) -> tuple[Digits, Digits]:
 
 def _load_source(config: DigitsConfig) -> tuple[Digits, Digits | None]:
     if config.source == BUILTIN:
-        return _load_builtin(config.labels), None
+        return _load_builtin(config), None
     if config.source.startswith("tfds:"):
-        return _load_tfds(config.source.removeprefix("tfds:"), config.labels)
+        return _load_tfds(config.source.removeprefix("tfds:"), config)
     source = _check_source(config.source)
     if not _is_idx(source):
         return _load_picture_folders(source, config), None
@@ -156,7 +168,7 @@ def _is_idx(source: Path) -> bool:
     return "idx3-ubyte" in source.name if source.is_file() else any(source.glob("*idx3-ubyte*"))
 
 
-def _load_builtin(labels: int) -> Digits:
+def _load_builtin(config: DigitsConfig) -> Digits:
     where = "scikit-learn's digits"
     # Importing scikit-learn takes longer than the rest of the start-up, so its data file is read directly.
     package = importlib.util.find_spec("sklearn")
@@ -169,7 +181,7 @@ def _load_builtin(labels: int) -> Digits:
     enlarge = linear.resample_matrix(8, 20, "cubic")
     images = np.clip(enlarge @ (rows[:, :-1].reshape(-1, 8, 8) / 16.0) @ enlarge.T, 0.0, 1.0)
     images = readers.check_digits(np.pad(images, ((0, 0), (4, 4), (4, 4))), where)
-    return Digits(images, readers.check_labels(rows[:, -1].astype(int), len(images), labels, where))
+    return Digits(images, _to_labels(rows[:, -1].astype(int), len(images), config, where))
 
 
 def _find_idx_files(source: Path) -> tuple[Path, Path | None]:
@@ -207,19 +219,25 @@ def _load_idx_pair(image_path: Path, config: DigitsConfig) -> Digits:
     if image_path.name.startswith("emnist"):
         images = np.ascontiguousarray(images.transpose(0, 2, 1))  # EMNIST stores its images transposed
     path = _label_path(image_path)
-    labels = readers.read_idx(path, 1)
+    return Digits(images, _to_labels(readers.read_idx(path, 1), len(images), config, path))
+
+
+def _to_labels(numbers: np.ndarray, count: int, config: DigitsConfig, where: str | Path) -> Int32[np.ndarray, " n"]:
+    """Convert the numbers that a data set gives to the classes of `count` images to labels."""
     if config.classes:
-        labels = np.array([_class_index(str(label), config, path) for label in labels])
-    return Digits(images, readers.check_labels(labels, len(images), config.labels, path))
+        numbers = np.array([_class_index(str(number), config, where) for number in numbers])
+    return readers.check_labels(numbers, count, config.labels, where)
 
 
-def _class_index(name: str, config: DigitsConfig, where: Path) -> int:
+def _class_index(name: str, config: DigitsConfig, where: str | Path) -> int:
     """Return the label of a class by its name in the data set."""
     if name in config.classes:
         return config.classes.index(name)
     if config.classes or not name.isdecimal():
         expected = ", ".join(config.classes) or f"a label 0 to {config.labels - 1}"
-        raise UserError(f"{where}: the class {name!r} is unknown, expected {expected}: rename or remove it")
+        raise UserError(
+            f"{where}: the class {name!r} is unknown, expected {expected}: rename or remove it, or name other data"
+        )
     return int(name)
 
 
@@ -242,7 +260,7 @@ def _load_picture_folders(folder: Path, config: DigitsConfig) -> Digits:
     return Digits(images[order], readers.check_labels(label, len(images), config.labels, folder)[order])
 
 
-def _load_tfds(name: str, labels: int) -> tuple[Digits, Digits | None]:
+def _load_tfds(name: str, config: DigitsConfig) -> tuple[Digits, Digits | None]:
     import tensorflow_datasets as tfds
 
     def load_split(split: str) -> Digits:
@@ -251,7 +269,7 @@ def _load_tfds(name: str, labels: int) -> tuple[Digits, Digits | None]:
         if name.startswith("emnist"):
             images = np.ascontiguousarray(images.transpose(0, 2, 1))
         label = np.array([example["label"] for example in source])
-        return Digits(images, readers.check_labels(label, len(images), labels, f"tfds:{name}"))
+        return Digits(images, _to_labels(label, len(images), config, f"tfds:{name}"))
 
     try:
         return load_split("train"), load_split("test")

@@ -107,12 +107,15 @@ class TestIdxFolder:
         assert_digits(train, images[: 20 - held_out], labels[: 20 - held_out])
         assert_digits(test, images[20 - held_out :], labels[20 - held_out :])
 
-    def test_another_source_is_evaluated_on_its_test_split_or_on_all(self, tmp_path):
+    def test_another_source_is_evaluated_on_its_test_split_or_on_all_with_a_warning(self, tmp_path, caplog):
         images, labels = save_pair(tmp_path, "train", 20)
         settings = DigitsConfig(held_out=7).for_evaluation(str(tmp_path))
         assert_digits(data.load(settings)[1], images, labels)
+        (warning,) = caplog.messages
+        assert "no test split: all its 20 examples are measured, which must not be those of the training" in warning
         test = save_pair(tmp_path, "t10k", 5)
         assert_digits(data.load(settings)[1], *test)
+        assert caplog.messages == [warning]
 
     @pytest.mark.parametrize("held_out", [20, 21])
     def test_holding_out_all_examples_raises(self, tmp_path, held_out):
@@ -308,7 +311,7 @@ def test_file_instead_of_folder_raises(tmp_path):
         load(tmp_path / "file")
 
 
-@pytest.mark.parametrize("options", [{"labels": 0}, {"held_out": -3}])
+@pytest.mark.parametrize("options", [{"labels": 0}, {"held_out": -2}])
 def test_options_out_of_range_raise(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         DigitsConfig(**options)
@@ -326,6 +329,14 @@ class TestTfds:
         stub = SimpleNamespace(data_source=lambda name, split: sets[split])
         monkeypatch.setitem(sys.modules, "tensorflow_datasets", stub)
         return sets
+
+    @pytest.mark.parametrize("source", ["digits", "tfds:mnist"])
+    def test_numbers_are_mapped_to_the_classes_of_a_trained_model_or_raise(self, sets, source):
+        numbers = data.load(DigitsConfig(source))[1].label
+        reversed_labels = data.load(DigitsConfig(source, classes=tuple("9876543210")))[1].label
+        np.testing.assert_array_equal(reversed_labels, 9 - numbers)
+        with pytest.raises(UserError, match="the class '0' is unknown, expected a, b: .* or name other data"):
+            data.load(DigitsConfig(labels=2, classes=("a", "b")).for_evaluation(source))
 
     @pytest.mark.parametrize(("name", "upright"), [("mnist", lambda x: x), ("emnist/digits", lambda x: x.T)])
     def test_both_splits_are_read_and_emnist_is_transposed(self, sets, name, upright):
