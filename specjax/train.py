@@ -47,9 +47,11 @@ def main(argv: Sequence[str]) -> None:
     app.use_compilation_cache()
 
     from specjax import papers
+    from specjax.engine.checkpoint import check_path
     from specjax.engine.loop import train
     from specjax.engine.workdir import StopRequest, WorkdirLock
 
+    check_path(workdir)
     values = papers.resolve(CONFIG.value.to_dict())
     config, task = papers.build(values)
     lock = WorkdirLock(workdir, needs_flock=LOCK.value) if jax.process_index() == 0 else None

@@ -1,5 +1,6 @@
 """Functions that all commands share: one-line errors, quiet libraries, prompt exit on signals, compilation cache."""
 
+import io
 import logging
 import os
 import signal
@@ -125,7 +126,7 @@ def leave_promptly(signals: Sequence[signal.Signals] = _STOP_SIGNALS) -> None:
 
 
 class _Stream:
-    """Text stream that escapes control characters, and loses what cannot be written.
+    """Text stream that escapes control characters and what it cannot encode, and loses what cannot be written.
 
     File names and contents may come from untrusted sources, and terminals execute control characters. A reader or a
     terminal may be gone.
@@ -133,6 +134,8 @@ class _Stream:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
         with suppress(OSError):
@@ -148,7 +151,7 @@ class _Stream:
 
 
 def escape_control_characters(text: str) -> str:
-    """Escape characters that a terminal would execute or that cannot be encoded, such as `\\x1b`.
+    """Escape characters that a terminal would execute, such as `\\x1b`.
 
     Line ends, tabs, and a carriage return at the start, with which a progress line covers the one before, are kept.
     """
@@ -162,8 +165,7 @@ def _survive_lost_readers() -> None:
     while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass  # A file opened later would get the number of the closed stream, and so its text.
     os.close(handle)
-    sys.stdout = _Stream(sys.stdout or os.fdopen(1, "w"))
-    sys.stderr = _Stream(sys.stderr or os.fdopen(2, "w"))
+    sys.stdout, sys.stderr = map(_Stream, (sys.stdout or os.fdopen(1, "w"), sys.stderr or os.fdopen(2, "w")))
 
 
 def _report_errors(main: Callable[[Sequence[str]], None]) -> Callable[[Sequence[str]], int]:

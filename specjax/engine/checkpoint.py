@@ -64,6 +64,19 @@ def digests(tree: Tree) -> dict[str, str]:
     return {path: f"{int(pair[0]):08x}{int(pair[1]):08x}" for path, pair in pairs.items()}
 
 
+def check_path(folder: epath.PathLike) -> None:
+    """Check that checkpoints in a folder, or in folders below it, could be restored.
+
+    Raises:
+      UserError: the path has a character that Orbax misunderstands.
+    """
+    if unsafe := _UNSAFE & set(str(epath.Path(folder).resolve())):
+        raise UserError(
+            f"checkpoints in {folder} could not be restored, because of the {sorted(unsafe)[0]} in its path: name "
+            "another --workdir, without any of * ? [ \\"
+        )
+
+
 class Checkpoints:
     """Checkpoints of one run.
 
@@ -83,11 +96,7 @@ class Checkpoints:
           UserError: the path has a character that Orbax misunderstands, or the folder cannot be read or created.
         """
         self._folder = epath.Path(folder)
-        if unsafe := _UNSAFE & set(str(self._folder.resolve())):
-            raise UserError(
-                f"checkpoints in {self._folder} could not be restored, because of the {sorted(unsafe)[0]} in its path: "
-                "name another --workdir, without any of * ? [ \\"
-            )
+        check_path(self._folder)
         self._keep = keep
         self._read_only = read_only
         self._saving = False
@@ -176,6 +185,8 @@ class Checkpoints:
     def _verify(self) -> None:
         """Read back the first checkpoint of a run, if that was not done yet, after waiting until it is on disk.
 
+        If memory or another resource is missing to read it, a warning is logged, and the next one will be read back.
+
         Raises:
           UserError: it cannot be restored.
         """
@@ -186,6 +197,11 @@ class Checkpoints:
         self._unverified = None
         try:
             self.restore(step, abstract)
+        except UserError as error:
+            if _find_shortage(error) is None:
+                raise
+            log.warning("checkpoint %d was saved but not read back: %s", step, error)
+            return
         except BadCheckpoint as error:
             raise UserError(
                 f"checkpoint {step} in {self._folder} was saved but cannot be restored ({error}): name a --workdir on "
@@ -436,10 +452,8 @@ def _find_obstacle(folder: epath.Path, error: BaseException) -> str | None:
     Returns:
       The reason; None if all files can be read, so that the checkpoint itself must be damaged.
     """
-    for cause in _causes(error):
-        scarce = isinstance(cause, OSError) and cause.errno in (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
-        if scarce or isinstance(cause, MemoryError) or any(text in str(cause) for text in _SHORTAGES):
-            return _summarize(cause)
+    if shortage := _find_shortage(error):
+        return shortage
     try:
         for parent, _, names in os.walk(folder, onerror=_raise):
             for name in names:
@@ -450,6 +464,15 @@ def _find_obstacle(folder: epath.Path, error: BaseException) -> str | None:
         return None
     except OSError as obstacle:
         return f"{obstacle.filename or folder}: {obstacle.strerror}"
+    return None
+
+
+def _find_shortage(error: BaseException) -> str | None:
+    """Return the lack of memory, files or threads that led to an exception; None if none did."""
+    for cause in _causes(error):
+        scarce = isinstance(cause, OSError) and cause.errno in (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+        if scarce or isinstance(cause, MemoryError) or any(text in str(cause) for text in _SHORTAGES):
+            return _summarize(cause)
     return None
 
 

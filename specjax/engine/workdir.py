@@ -74,13 +74,15 @@ class WorkdirLock:
     def check(self) -> None:
         """Check that `lock.json` is still the file that is locked. If it is not, another run may lock the new one.
 
+        If the file system cannot tell, as during a short failure of a network file system, nothing is checked.
+
         Raises:
           UserError: the file was removed or replaced.
         """
         try:
             same = os.path.samestat(os.lstat(self._path), os.fstat(self._file.fileno()))
-        except FileNotFoundError:
-            same = False
+        except OSError as error:
+            same = error.errno != errno.ENOENT
         if not same:
             raise UserError(
                 f"{self._path} was removed or replaced while this run held it: let no other run use this workdir, then "

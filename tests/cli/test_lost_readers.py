@@ -1,9 +1,11 @@
-"""Commands go on when nobody reads what they print."""
+"""Commands go on when nobody reads what they print, or when it cannot be encoded."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from specjax.cli import app
 
 SCRIPT = """
 import os, sys
@@ -44,3 +46,9 @@ def test_closed_streams_cost_only_what_was_printed(tmp_path):
     for name in ("gone", "closed"):
         assert (tmp_path / name).read_bytes() == b""
         assert (tmp_path / f"{name}.done").exists()
+
+
+def test_what_the_terminal_cannot_encode_is_escaped(tmp_path):
+    with open(tmp_path / "terminal", "w", encoding="ascii") as stream:
+        print("0.5 ± 0.1", file=app._Stream(stream))
+    assert (tmp_path / "terminal").read_bytes() == rb"0.5 \xb1 0.1" + b"\n"

@@ -131,6 +131,7 @@ def test_bad_configs(tmp_path):
             ((*train, "--config.conditioning.size=60"), "pass the last of conditioning.size=60 rows: lower it to 3"),
             ((*train, "--config.data.held_out=5000"), "leaves nothing"),
             (("train", *SMALL, f"--workdir={occupied}"), "cannot be written"),
+            (("train", *SMALL, f"--workdir={tmp_path}/w*x"), "could not be restored, because of the * in its path"),
             ((*train, "--nonsense=1"), "nonsense"),
         ]
     )

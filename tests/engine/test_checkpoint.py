@@ -308,6 +308,21 @@ def test_first_checkpoint_is_read_back(tmp_path, monkeypatch):
     checkpoints.close()
 
 
+def test_lack_of_memory_to_read_back_the_first_checkpoint_does_not_stop_a_run(tmp_path, monkeypatch, caplog):
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints.save(1, tree(1), {})
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "digests", fail_with(MemoryError("Unable to allocate 15.3 MiB")))
+        checkpoints.wait()
+    assert "checkpoint 1 was saved but not read back: " in caplog.text
+    assert "MemoryError: Unable to allocate 15.3 MiB" in caplog.text
+    monkeypatch.setattr(checkpoints, "restore", fail_with(BadCheckpoint("it has no manifest")))
+    checkpoints.save(2, tree(2), {})
+    with pytest.raises(UserError, match="checkpoint 2 in .* was saved but cannot be restored"):
+        checkpoints.wait()
+    checkpoints.close()
+
+
 def test_only_newest_checkpoints_are_kept(tmp_path):
     checkpoints = Checkpoints(tmp_path / "c", keep=2)
     for step in range(1, 6):

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from unittest import mock
 
 import pytest
 
@@ -83,6 +84,18 @@ def test_file_system_without_locks_is_an_error_unless_no_lock_is_needed(tmp_path
     with pytest.raises(UserError, match=r"on a file system without locks .* add --nolock"):
         WorkdirLock(tmp_path)
     WorkdirLock(tmp_path, needs_flock=False).release()
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO])
+def test_short_failure_of_the_file_system_does_not_stop_a_run(tmp_path, monkeypatch, number):
+    lock = WorkdirLock(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "lstat", mock.Mock(side_effect=OSError(number, os.strerror(number))))
+        lock.check()
+    (tmp_path / "lock.json").unlink()
+    with pytest.raises(UserError, match="was removed or replaced while this run held it"):
+        lock.check()
+    lock.release()
 
 
 @pytest.mark.parametrize("replaced", [False, True])
