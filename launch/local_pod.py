@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from types import FrameType
 from typing import IO
 
@@ -60,8 +61,15 @@ class Pod:
         Returns:
           An exit status: 0 if all processes succeeded, otherwise that of a process that failed.
         """
+        with ExitStack() as stack:
+            self._errors = [
+                stack.enter_context(tempfile.TemporaryFile("w+", errors="replace")) for _ in range(1, self._count)
+            ]
+            return self._run()
+
+    def _run(self) -> int:
+        """Run the processes, whose errors go to `_errors`, see `run`."""
         coordinator = f"127.0.0.1:{_free_port()}"
-        self._errors = [tempfile.TemporaryFile("w+", errors="replace") for _ in range(1, self._count)]  # noqa: SIM115
         self._processes = [
             subprocess.Popen(
                 [

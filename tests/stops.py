@@ -6,8 +6,8 @@ from unittest import mock
 import jax
 
 from specjax.engine import loop
-from specjax.engine.checkpoint import digests
 from specjax.engine.config import TrainConfig
+from specjax.engine.digests import digests
 from specjax.engine.task import Task
 from specjax.engine.workdir import StopRequest
 

@@ -11,7 +11,7 @@ from specjax import papers
 from specjax.cli import config as cli_config
 from specjax.cli.errors import UserError
 from specjax.engine import bundle, loop, sharding
-from specjax.engine.checkpoint import digests
+from specjax.engine.digests import digests
 from specjax.papers import Entry
 from specjax.papers.chord import benchmarks as chord_benchmarks
 from stops import StopAt

@@ -9,59 +9,32 @@ Leaves are identified by their paths alone. They can be restored into any tree t
 containers are of other types.
 """
 
-import errno
 import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
-from jaxtyping import Array, UInt32
 
 from specjax.cli.errors import UserError
 from specjax.engine import legacy
+from specjax.engine.digests import digests, leaf_shapes, leaves_by_path
+from specjax.engine.read_errors import find_obstacle, find_shortage, list_causes, summarize
 
 Tree = Any
 log = logging.getLogger("specjax")
 
 _UNSAFE = frozenset("*?[\\")  # Orbax takes them for patterns, or for separators, and loses files in such folders.
-_SHORTAGES = ("RESOURCE_EXHAUSTED", "can't start new thread")  # messages of TensorStore, XLA and Python
 
 
 class BadCheckpoint(Exception):
     """Raised when a checkpoint on disk is damaged and must not be used. The message says what is wrong."""
-
-
-# Parameters, optimizer moments and averages share their shapes, so a program per leaf compiles faster than one for all.
-@jax.jit
-def leaf_digest(x: Array) -> UInt32[Array, "2"]:
-    """Compute a 64-bit digest of an array, as two 32-bit words.
-
-    The digest depends on the bits of all elements and on their order. It does not depend on the sharding.
-    """
-    # Integer sums are exact, so they are the same for every sharding.
-    bits = _to_uint32(x).reshape(-1)
-    index = jnp.arange(bits.size, dtype=jnp.uint32)
-    mixed = _mix_bits(bits ^ _mix_bits(index + jnp.uint32(0x9E3779B9)))
-    return jnp.stack([jnp.sum(mixed, dtype=jnp.uint32), jnp.sum(_mix_bits(mixed ^ index), dtype=jnp.uint32)])
-
-
-def digests(tree: Tree) -> dict[str, str]:
-    """Compute the digest of every leaf of a tree of JAX arrays.
-
-    Returns:
-      Digests by leaf path, each as 16 hexadecimal digits.
-    """
-    pairs = jax.device_get(jax.tree.map(leaf_digest, leaves_by_path(tree)))
-    return {path: f"{int(pair[0]):08x}{int(pair[1]):08x}" for path, pair in pairs.items()}
 
 
 def check_path(folder: epath.PathLike) -> None:
@@ -198,7 +171,7 @@ class Checkpoints:
         try:
             self.restore(step, abstract)
         except UserError as error:
-            if _find_shortage(error) is None:
+            if find_shortage(error) is None:
                 raise
             log.warning("checkpoint %d was saved but not read back: %s", step, error)
             return
@@ -226,7 +199,7 @@ class Checkpoints:
             yield
         except Exception as error:
             raise UserError(
-                f"a checkpoint in {self._folder} could not be written ({_summarize(error)}): make room, then run the "
+                f"a checkpoint in {self._folder} could not be written ({summarize(error)}): make room, then run the "
                 "same command again; it resumes from the last intact checkpoint"
             ) from error
 
@@ -346,12 +319,12 @@ class Checkpoints:
         try:
             yield
         except Exception as error:
-            if obstacle := _find_obstacle(self._folder / str(step), error):
+            if obstacle := find_obstacle(self._folder / str(step), error):
                 raise UserError(
                     f"checkpoint {step} in {self._folder} cannot be read ({obstacle}): fix that and run the same "
                     "command again; or move the checkpoint elsewhere, to use the one before it"
                 ) from error
-            raise BadCheckpoint(f"its {part} cannot be restored ({_summarize(_causes(error)[-1])})") from error
+            raise BadCheckpoint(f"its {part} cannot be restored ({summarize(list_causes(error)[-1])})") from error
 
     @property
     def _rejected_folder(self) -> epath.Path:
@@ -398,19 +371,6 @@ class Checkpoints:
             )
 
 
-def leaves_by_path(tree: Tree) -> dict[str, Any]:
-    """Flatten a tree to a dict of leaves by path, in the order of the leaves.
-
-    Paths are formatted by `jax.tree_util.keystr`, as in `.params['dense']['kernel']`.
-    """
-    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
-
-
-def leaf_shapes(tree: Tree) -> dict[str, str]:
-    """Return the dtype and shape of every leaf of a tree, as text such as `float32[3, 4]` by leaf path."""
-    return {path: f"{x.dtype}{list(x.shape)}" for path, x in leaves_by_path(tree).items()}
-
-
 def _metadata_of(record: dict[str, Any]) -> dict[str, Any]:
     metadata: dict[str, Any] = record["metadata" if "metadata" in record else "facts"]  # version 0.1 wrote `facts`
     return metadata
@@ -422,73 +382,3 @@ def _digest_record(record: dict[str, Any]) -> str:
     A record is the JSON file of a checkpoint: its step, its metadata, and the shape and digest of every leaf.
     """
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-
-
-def _to_uint32(x: Array) -> UInt32[Array, "..."]:
-    """Reinterpret the bits of each element as an unsigned integer, and widen it to 32 bits.
-
-    Elements must have 8, 16 or 32 bits. Booleans give 0 and 1.
-    """
-    if x.dtype == jnp.bool_:
-        return x.astype(jnp.uint32)
-    unsigned = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}
-    return jax.lax.bitcast_convert_type(x, unsigned[x.dtype.itemsize]).astype(jnp.uint32)
-
-
-def _mix_bits(x: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
-    """Mix the bits of each element by the finalizer of MurmurHash3 (`fmix32`)."""
-    x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
-    x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
-    return x ^ (x >> 16)
-
-
-def _find_obstacle(folder: epath.Path, error: BaseException) -> str | None:
-    """Find out why a checkpoint that may be intact cannot be read, such as a lack of memory or permission.
-
-    Args:
-      folder: folder of the checkpoint.
-      error: exception of the attempt to restore it.
-
-    Returns:
-      The reason; None if all files can be read, so that the checkpoint itself must be damaged.
-    """
-    if shortage := _find_shortage(error):
-        return shortage
-    try:
-        for parent, _, names in os.walk(folder, onerror=_raise):
-            for name in names:
-                with open(os.path.join(parent, name), "rb") as file:
-                    while file.read(2**20):
-                        pass
-    except FileNotFoundError:
-        return None
-    except OSError as obstacle:
-        return f"{obstacle.filename or folder}: {obstacle.strerror}"
-    return None
-
-
-def _find_shortage(error: BaseException) -> str | None:
-    """Return the lack of memory, files or threads that led to an exception; None if none did."""
-    for cause in _causes(error):
-        scarce = isinstance(cause, OSError) and cause.errno in (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
-        if scarce or isinstance(cause, MemoryError) or any(text in str(cause) for text in _SHORTAGES):
-            return _summarize(cause)
-    return None
-
-
-def _raise(error: OSError) -> None:
-    raise error
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return an exception and those that led to it, the first of which is the last in the list."""
-    chain = [error]
-    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
-        chain.append(cause)
-    return chain
-
-
-def _summarize(error: BaseException) -> str:
-    """Return the type and the first line of an error. A line longer than 240 characters loses its middle part."""
-    line = str(error).splitlines()[0] if str(error) else ""
-    return f"{type(error).__name__}: {line if len(line) <= 240 else f'{line[:80]} ... {line[-150:]}'}"

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 from specjax.cli.config import flatten
 from specjax.cli.errors import UserError
 from specjax.engine import program
-from specjax.engine.checkpoint import Checkpoints, digests
+from specjax.engine.checkpoint import Checkpoints
 from specjax.engine.config import TrainConfig
+from specjax.engine.digests import digests
 from specjax.engine.fingerprint import TOLERANCE, differing, fingerprint
 from specjax.engine.legacy import upgrade_config
 from specjax.engine.program import Run

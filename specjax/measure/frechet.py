@@ -52,8 +52,8 @@ def extrapolated_frechet_distance(real: Embeddings, fake: Embeddings, *, seed: i
 
     The bias of the plain distance is nearly proportional to 1/N. A line is fitted to the distances between random
     subsets of both sets, from half of the examples to all of them, over one divided by the fraction. Its value at 0 is
-    the estimate. Chong and Forsyth take subsets of the generated examples only, which requires so many real examples
-    that their bias is small. Here, subsets of both sets are taken, which removes both biases.
+    the estimate. Chong and Forsyth draw subsets of the generated examples only, so they need enough real examples
+    for the bias of those to be negligible. Drawing subsets of both sets removes both biases.
 
     The estimate can be negative. It needs at least about 1.5 times as many examples as the embeddings have dimensions
     of notable variance. With fewer, the bias is no longer proportional to 1/N, and part of it remains.

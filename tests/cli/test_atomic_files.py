@@ -45,9 +45,9 @@ def test_folder_is_complete_or_absent(tmp_path):
         with files.atomic_folder(tmp_path / "out") as partial:
             (partial / "one").touch()
             assert not (tmp_path / "out").exists()
-            raise ValueError
+            raise ValueError("in the middle")
 
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError, match="in the middle"):
         fail_in_the_middle()
     assert not list(tmp_path.iterdir())
     with files.atomic_folder(tmp_path / "out") as partial:

@@ -24,7 +24,8 @@ from jaxtyping import config as jaxtyping_config
 from specjax.cli import app
 from specjax.cli.config import read_json
 from specjax.engine import program
-from specjax.engine.checkpoint import Checkpoints, digests
+from specjax.engine.checkpoint import Checkpoints
+from specjax.engine.digests import digests
 from specjax.papers import build
 
 ROOT = Path(__file__).parent.parent.parent

@@ -16,7 +16,8 @@ import pytest
 from permissions import enforce_permissions
 from specjax.cli.errors import UserError
 from specjax.engine import checkpoint, sharding
-from specjax.engine.checkpoint import BadCheckpoint, Checkpoints, digests, leaf_digest
+from specjax.engine.checkpoint import BadCheckpoint, Checkpoints
+from specjax.engine.digests import digests, leaf_digest
 
 # Orbax does not close its event loop when a read fails. Python warns of that when it collects the loop.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -16,8 +16,9 @@ from safetensors.numpy import save_file
 from engine.toy import ToyTask
 from specjax.cli.errors import UserError
 from specjax.engine import bundle, legacy, loop, sharding, train_state
-from specjax.engine.checkpoint import Checkpoints, digests, leaf_shapes, leaves_by_path
+from specjax.engine.checkpoint import Checkpoints
 from specjax.engine.config import TrainConfig
+from specjax.engine.digests import digests, leaf_shapes, leaves_by_path
 from specjax.engine.live import changes
 from specjax.engine.live.changes import Change
 from specjax.engine.program import Run
@@ -238,5 +239,5 @@ def test_error_for_malformed_bundle_of_0_1(tmp_path, changes, message):
 
 
 def test_card_of_another_format_is_returned_unchanged():
-    for card in ({"format": "other/9", "wing": "chord", "parts": {}}, {"format": bundle.FORMAT, "parts": {}}):
+    for card in ({"format": "other/9", "task": "chord/unet", "parts": {}}, {"format": bundle.FORMAT, "parts": {}}):
         assert legacy.upgrade_card(card, bundle.FORMAT) is card

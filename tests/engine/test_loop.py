@@ -16,8 +16,8 @@ from engine.toy import ToyTask
 from specjax.cli.errors import UserError
 from specjax.data import order
 from specjax.engine import loop, program, sharding
-from specjax.engine.checkpoint import digests
 from specjax.engine.config import TrainConfig
+from specjax.engine.digests import digests
 from specjax.engine.live.values import LiveValues
 from specjax.engine.resume import read_metadata, restore_run
 from specjax.engine.workdir import StopRequest

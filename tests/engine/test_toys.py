@@ -20,8 +20,8 @@ from engine.toy_gan import ENCODER_SHAPES, ToyGan, save_encoder
 from specjax.cli import shipped
 from specjax.cli.errors import UserError
 from specjax.engine import bundle, loop, program, sharding
-from specjax.engine.checkpoint import digests
 from specjax.engine.config import TrainConfig
+from specjax.engine.digests import digests
 from specjax.engine.live import changes
 from specjax.engine.program import Run
 from specjax.engine.resume import read_metadata, restore_run

@@ -12,8 +12,8 @@ import pytest
 from engine.toy import ToyTask
 from specjax.cli.errors import UserError
 from specjax.engine import loop, sharding
-from specjax.engine.checkpoint import digests
 from specjax.engine.config import TrainConfig, parse_interval
+from specjax.engine.digests import digests
 from specjax.engine.live import changes
 from specjax.engine.live.changes import Change, find_value
 from specjax.engine.live.value import LiveValue, label_mask_parser, number_parser

@@ -32,13 +32,13 @@ def photograph(name, darkest=60, shadow=1.0):
     return np.clip(pen * light + RNG.normal(0, 3, pen.shape), 0, 255).astype(np.uint8)
 
 
-def ruled(name):
+def draw_on_ruled_paper(name):
     picture = draw(name).copy()
     picture[::20] = 215
     return picture
 
 
-def with_specks(name):
+def draw_with_specks(name):
     picture = draw(name).copy()
     picture[30:33, 30:33] = picture[250:254, 20:24] = 0
     return picture
@@ -51,8 +51,8 @@ LIKENESSES = {
     "thin": lambda name: draw(name, 5),
     "thick": lambda name: draw(name, 40),
     "small": lambda name: np.asarray(Image.fromarray(draw(name)).resize((28, 28), Image.Resampling.BOX)),
-    "ruled paper": ruled,
-    "specks": with_specks,
+    "ruled paper": draw_on_ruled_paper,
+    "specks": draw_with_specks,
     "uneven light": photograph,
     "dark corner": lambda name: photograph(name, darkest=20),
     "hard shadow": lambda name: photograph(name, shadow=0.4),
